@@ -1,0 +1,40 @@
+"""snnlab: watch spiking networks and LSTMs learn, and touch them while they do.
+
+import snnlab
+
+digits = snnlab.load_data("digits")
+net = snnlab.build(snnlab.SnnConfig(), sample_shape=digits.sample_shape, num_classes=digits.num_classes)
+snnlab.LiveTrainer(net, digits)
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Where each public name lives; imported when first used, so that `import snnlab` stays quick.
+_HOMES = {
+    "Classification": "losses",
+    "Dataset": "data",
+    "History": "history",
+    "LiveTrainer": "live",
+    "LstmConfig": "config",
+    "SnnConfig": "config",
+    "Trainer": "train",
+    "build": "models",
+    "load": "export",
+    "load_data": "data",
+    "save": "export",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'snnlab' has no attribute {name!r}")
+    home = importlib.import_module(f"snnlab.{_HOMES[name]}")
+    return getattr(home, "load" if name == "load_data" else name)
+
+
+def __dir__() -> list[str]:
+    return __all__

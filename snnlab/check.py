@@ -1,0 +1,79 @@
+"""Checks of arguments: each raises a one-line `ArgumentError` that names the argument."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+
+from snnlab.errors import ArgumentError
+
+
+def count(name: str, value, low: int = 1) -> int:
+    """An integer `>= low`.
+
+    Example:
+        >>> count("epochs", 0)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: epochs: must be an integer >= 1, got 0
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        raise ArgumentError(f"{name}: must be an integer >= {low}, got {value!r}")
+    return int(value)
+
+
+def number(
+    name: str, value, low: float = -math.inf, high: float = math.inf, *, strict: bool = False, unit: str = ""
+) -> float:
+    """A finite number in `[low, high]`; `strict` leaves out `low`.
+
+    Example:
+        >>> number("tau_mem", -1.0, 0.0, strict=True, unit="ms")
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: tau_mem: must be a finite number > 0.0 ms, got -1.0
+    """
+    numbers(name, value, low, high, strict=strict, unit=unit)
+    if not isinstance(value, Real) and np.ndim(value) != 0:
+        raise ArgumentError(f"{name}: must be one number, got shape {np.shape(value)}")
+    return float(value)
+
+
+def numbers(
+    name: str, value, low: float = -math.inf, high: float = math.inf, *, strict: bool = False, unit: str = ""
+) -> np.ndarray:
+    """A number or an array of numbers, all finite and in `[low, high]`; `strict` leaves out `low`."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name}: must be a number, got {value!r}") from None
+    good = np.isfinite(array) & (array > low if strict else array >= low) & (array <= high)
+    if isinstance(value, bool) or array.size == 0 or not good.all():
+        bounds = [f"{'>' if strict else '>='} {low}"] if low > -math.inf else []
+        bounds += [f"<= {high}"] if high < math.inf else []
+        wanted = " ".join(["a finite number", " and ".join(bounds), unit]).replace("  ", " ").strip()
+        found = array[~good].flat[0].item() if array.size and not good.all() else value
+        raise ArgumentError(f"{name}: must be {wanted}, got {found!r}")
+    return array
+
+
+def choice(name: str, value, options) -> str:
+    """One of `options`.
+
+    Example:
+        >>> choice("reset", "hard", ("subtract", "value"))
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: reset: must be one of 'subtract', 'value', got 'hard'
+    """
+    if value not in options:
+        raise ArgumentError(f"{name}: must be one of {', '.join(map(repr, options))}, got {value!r}")
+    return value
+
+
+def time_constant(name: str, value, dt: float) -> np.ndarray:
+    """A time constant [ms], at least one time step long: below that a step cannot follow it."""
+    array = numbers(name, value, 0.0, strict=True, unit="ms")
+    if (array < dt).any():
+        raise ArgumentError(f"{name}: must be >= dt = {dt} ms, got {array.min()} ms; use a smaller dt")
+    return array

@@ -1,0 +1,212 @@
+"""The command line: `snnlab train`, `snnlab lab`."""
+
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from snnlab.config import LstmConfig, SnnConfig, TrainConfig
+from snnlab.errors import ArgumentError, SnnlabError
+from snnlab.files import atomic_path
+
+SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a reference network on real images, with a live progress line; Ctrl-C keeps what was learned.
+
+    Options that are not given have the values in brackets; those of the spiking network mean nothing to the LSTM.
+    """
+
+    network: Annotated[Literal["snn", "lstm"], tyro.conf.arg(name="network"), tyro.conf.Positional] = "snn"
+    """Spiking network on latency-coded images, or LSTM on their rows."""
+    data: str = "digits"
+    """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files."""
+    epochs: int = TrainConfig.epochs
+    """Passes over the training set."""
+    batch_size: int = TrainConfig.batch_size
+    """Samples in one optimizer step."""
+    lr: float = TrainConfig.learning_rate
+    """Learning rate at the start; it falls to zero along a cosine."""
+    seed: int = TrainConfig.seed
+    """One seed, one run, bit for bit."""
+    hidden: int | None = None
+    """Neurons (or LSTM units) in the hidden layer [100]."""
+    num_steps: int | None = None
+    """snn: time steps of one image [100]."""
+    dt: float | None = None
+    """snn: length of a time step in ms [1.0]."""
+    tau_mem: float | None = None
+    """snn: membrane time constant in ms [10.0]."""
+    tau_syn: float | None = None
+    """snn: synaptic time constant in ms [10.0]."""
+    v_th: float | None = None
+    """snn: firing threshold [1.0]."""
+    out: Path | None = None
+    """Folder for the trained network (net.safetensors) and its history (history.json)."""
+    json: Path | None = None
+    """File for the report: config, versions, results of every epoch."""
+
+    def network_config(self) -> SnnConfig | LstmConfig:
+        """The config of the chosen network; what was not given keeps its default."""
+        names = ("hidden", *SNN_ONLY)
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.network == "snn":
+            return SnnConfig(**given)
+        for name in SNN_ONLY:
+            if name in given:
+                raise ArgumentError(f"--{name.replace('_', '-')}: means nothing to the lstm; leave it out")
+        return LstmConfig(**given)
+
+    def train_config(self) -> TrainConfig:
+        """How to train."""
+        return TrainConfig(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.lr, seed=self.seed)
+
+    def run(self) -> int:
+        """Train, report, save."""
+        from snnlab import data, models
+        from snnlab.train import Trainer
+
+        config, settings = self.network_config(), self.train_config()
+        _check_folders(self.out, self.json and self.json.parent)
+        dataset = data.load(self.data)
+        print(f"{dataset!r}", file=sys.stderr)
+        net = models.build(
+            config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed
+        )
+        trainer = Trainer(net, dataset, **_as_dict(settings))
+        interrupted = False
+        try:
+            _follow(trainer)
+        except KeyboardInterrupt:
+            interrupted = True
+            print("interrupted: keeping what was learned", file=sys.stderr)
+        finally:
+            self._save(trainer, config)
+        return 130 if interrupted else 0
+
+    def _save(self, trainer, config: SnnConfig | LstmConfig) -> None:
+        from snnlab import export
+
+        if self.out is not None:
+            names = trainer.data.class_names
+            net = export.save(trainer.model, self.out / "net.safetensors", class_names=names, overwrite=True)
+            history = trainer.history.save(self.out / "history.json")
+            print(f"wrote {net} and {history}", file=sys.stderr)
+        if self.json is not None:
+            with atomic_path(self.json) as part:
+                part.write_text(json.dumps(_report(self, trainer, config), indent=2), encoding="utf-8")
+            print(f"wrote {self.json}", file=sys.stderr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """Open JupyterLab on the notebooks."""
+
+    notebook: str = "02-spiking.ipynb"
+    """Notebook that is opened first."""
+    browser: bool = True
+    """Open a browser window; --no-browser prints the address only."""
+
+    def run(self) -> int:
+        """Start the server; it binds to loopback, with a token."""
+        folder = Path(__file__).parent.parent / "notebooks"
+        if not folder.is_dir():
+            raise SnnlabError(f"no notebooks in {folder}; run this from a clone installed with pip install -e")
+        try:
+            metadata.version("jupyterlab")
+        except metadata.PackageNotFoundError:
+            raise SnnlabError('JupyterLab is not installed: pip install "snnlab[lab]"') from None
+        command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
+        command += [f"--LabApp.default_url=/lab/tree/{self.notebook}"]
+        command += [] if self.browser else ["--no-browser"]
+        command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        with contextlib.suppress(KeyboardInterrupt):
+            return subprocess.call(command)
+        return 0
+
+
+def _follow(trainer) -> None:
+    """Iterate with a progress line; one line for every epoch stays."""
+    from tqdm import tqdm
+
+    shown = "{percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} steps, {postfix}"
+    quiet = not sys.stderr.isatty()  # in a log file, only the lines of the epochs
+    with tqdm(total=trainer.total_steps, bar_format=shown, disable=quiet, dynamic_ncols=True) as bar:
+        bar.set_postfix_str("compiling")
+        for report in trainer:
+            if report.phase == "epoch":
+                bar.write(_epoch_line(report.metrics), file=sys.stdout)
+                sys.stdout.flush()
+                continue
+            bar.n = report.step
+            left = f"{report.eta // 60:.0f}:{report.eta % 60:02.0f} left"
+            values = f"loss {report.metrics['loss']:.3f}, accuracy {report.metrics['accuracy']:.1%}"
+            bar.set_postfix_str(f"epoch {report.epoch}, {report.phase} {values}, {left}")
+
+
+def _epoch_line(row: dict[str, Any]) -> str:
+    spikes = row["spikes_per_sample"]
+    return (
+        f"epoch {row['epoch']:3d}  train loss {row['train_loss']:.4f} accuracy {row['train_acc']:.4f}  "
+        f"test loss {row['test_loss']:.4f} accuracy {row['test_acc']:.4f}  "
+        + (f"spikes {spikes:.1f}  " if spikes is not None else "")
+        + f"{row['seconds']:.1f} s"
+    )
+
+
+def _report(command: Train, trainer, config) -> dict[str, Any]:
+    import jax
+
+    packages = ("snnlab", "jax", "jaxlib", "flax", "optax", "numpy")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "network": command.network,
+        "data": trainer.data.name,
+        "config": _as_dict(config) | _as_dict(trainer.config),
+        "versions": {name: metadata.version(name) for name in packages} | {"python": sys.version.split()[0]},
+        "backend": jax.default_backend(),
+        "compile_seconds": trainer.compile_seconds,
+        "peak_rss_mb": peak / (2**20 if sys.platform == "darwin" else 2**10),  # macOS counts bytes, Linux kB
+        "epochs": trainer.history.epochs,
+    }
+
+
+def _as_dict(config) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in fields(config)}
+
+
+def _check_folders(*folders: Path | None) -> None:
+    """Find out before the training, not after it, that its result cannot be written."""
+    for folder in filter(None, folders):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with atomic_path(folder / "writable"):
+                pass
+            (folder / "writable").unlink()
+        except OSError as error:
+            raise ArgumentError(f"{folder}: cannot write there ({error.strerror})") from None
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point; an error that snnlab foresaw is one line, without a traceback."""
+    subcommands = {"train": Train, "lab": Lab}
+    command = tyro.extras.subcommand_cli_from_dict(subcommands, prog="snnlab", description=__doc__, args=args)
+    try:
+        return command.run()
+    except SnnlabError as error:
+        print(f"snnlab: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

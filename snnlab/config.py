@@ -1,0 +1,95 @@
+"""What can be configured: frozen dataclasses with a unit and a reason beside each default.
+
+They are opened once at the top (by `snnlab.models`, `snnlab.train` and the command line); below that
+there are plain keyword arguments.
+"""
+
+from dataclasses import dataclass
+
+from snnlab import check
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnnConfig:
+    """The spiking reference network: latency code -> LifRef(hidden) -> Leaky readout, each behind an Expon synapse.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> SnnConfig(hidden=200, tau_mem=20.0).hidden
+        200
+    """
+
+    hidden: int = 100  # neurons
+    num_steps: int = 100  # steps
+    dt: float = 1.0  # ms: 100 steps then last ten membrane time constants; the tutorial's 0.1 only one
+    tau_latency: float = 20.0  # ms, of the latency code
+    threshold_latency: float = 0.2  # the weakest pixel that fires, in 0..1
+    tau_mem: float = 10.0  # ms
+    tau_syn: float = 10.0  # ms
+    tau_out: float = 5.0  # ms, of the readout
+    tau_ref: float = 0.0  # ms
+    v_th: float = 1.0
+    v_rest: float = 0.0
+    v_reset: float = 0.0
+    slope: float = 10.0  # wide enough that a silent neuron still learns
+    surrogate: str = "inv_square"
+    reset: str = "subtract"
+    detach_reset: bool = False
+    delay: int = 0  # steps, from the hidden layer to the readout
+
+    def __post_init__(self):
+        check.count("hidden", self.hidden)
+        check.count("num_steps", self.num_steps)
+        check.number("dt", self.dt, 0.0, strict=True, unit="ms")
+        for name in ("tau_mem", "tau_syn", "tau_out"):
+            check.time_constant(name, getattr(self, name), self.dt)
+
+
+TUTORIAL_SNN = SnnConfig(dt=0.1, tau_latency=2.0, slope=100.0, delay=1)
+"""BrainPy's tutorial as it stands. Its 100 steps last one time constant and its surrogate is steep: it hardly learns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LstmConfig:
+    """The recurrent reference network: an image row by row -> LSTM(hidden) -> linear readout.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> LstmConfig().hidden
+        100
+    """
+
+    hidden: int = 100  # units
+
+    def __post_init__(self):
+        check.count("hidden", self.hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How to train.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> TrainConfig(epochs=3).epochs
+        3
+    """
+
+    epochs: int = 10
+    batch_size: int = 128  # samples; the tutorial's 256 leaves a small data set few steps
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"  # "cosine" falls to zero at the last step, "constant" stays
+    seed: int = 0
+
+    def __post_init__(self):
+        check.count("epochs", self.epochs)
+        check.count("batch_size", self.batch_size)
+        check.number("learning_rate", self.learning_rate, 0.0, strict=True)
+        check.choice("schedule", self.schedule, ("cosine", "constant"))
+        check.count("seed", self.seed, 0)

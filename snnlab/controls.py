@@ -1,0 +1,99 @@
+"""The only way in from outside: knobs, and the mailbox through which their new values reach the engine.
+
+Standard library only, safe from any thread. A slider posts `(knob, value)`; the engine drains the
+mailbox between two chunks, so the last value of a chunk wins and no value is lost.
+"""
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from snnlab.errors import ArgumentError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knob:
+    """A number that may be changed while it trains.
+
+    Attributes:
+        name: such as "hidden.tau_mem" or "learning_rate".
+        value: its value now; for a parameter that differs between neurons, their mean.
+        low: least value accepted.
+        high: where its slider ends; larger values are accepted.
+        unit: such as "ms".
+        log: its slider is logarithmic.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str = ""
+    log: bool = False
+
+
+class Mailbox:
+    """New values of knobs on their way to the engine.
+
+    Args:
+        knobs: the knobs that there are.
+
+    Example:
+        >>> box = Mailbox([Knob(name="hidden.v_th", value=1.0, low=0.01, high=4.0)])
+        >>> box.post("v_th", 0.5)
+        'hidden.v_th'
+        >>> box.post("hidden.v_th", 0.6), box.drain(), box.drain()
+        ('hidden.v_th', {'hidden.v_th': 0.6}, {})
+    """
+
+    def __init__(self, knobs: list[Knob]):
+        self._lock = threading.Lock()
+        self._knobs = {knob.name: knob for knob in knobs}
+        self._posted: dict[str, float] = {}
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        """The knobs by name, with the values that were last posted."""
+        with self._lock:
+            return dict(self._knobs)
+
+    def post(self, name: str, value: float) -> str:
+        """Ask for a new value; it acts on the next chunk.
+
+        Args:
+            name: of the knob, or an ending of it that no other knob has: "v_th" for "hidden.v_th".
+            value: finite, at least the knob's `low`.
+
+        Returns:
+            The knob's full name.
+
+        Raises:
+            ArgumentError: if there is no such knob, or the value is out of range.
+        """
+        with self._lock:
+            knob = self._knobs[self._find(name)]
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                number = math.nan
+            if not math.isfinite(number) or number < knob.low:
+                raise ArgumentError(f"{knob.name}: must be a finite number >= {knob.low:g} {knob.unit}, got {value!r}")
+            self._posted[knob.name] = number
+            self._knobs[knob.name] = replace(knob, value=number)
+            return knob.name
+
+    def drain(self) -> dict[str, float]:
+        """Take what was posted since the last call."""
+        with self._lock:
+            posted, self._posted = self._posted, {}
+            return posted
+
+    def _find(self, name: str) -> str:
+        if name in self._knobs:
+            return name
+        found = [full for full in self._knobs if full.endswith("." + name)]
+        if len(found) == 1:
+            return found[0]
+        what = "is ambiguous: say one of" if found else "is unknown: there are"
+        raise ArgumentError(f"name: the knob {name!r} {what} {', '.join(found or self._knobs)}")

@@ -1,0 +1,177 @@
+"""One time step of every neuron, synapse and cell: the specification.
+
+Pure functions `(state, input, ...) -> state` or `(state, output)`, exactly as a reader checks
+them against the paper. `snnlab.kernels` computes the same over a whole sequence and is tested
+against these. Time constants and `dt` are in milliseconds, voltages and currents dimensionless.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+NEVER = 2**30
+"""Steps since the last spike of a neuron that has not fired yet."""
+
+
+def decay(tau: Float[Array, "..."] | float, dt: float) -> Float[Array, "..."]:
+    """The factor `e^(-dt / tau)` by which an exponential shrinks in one step; computed nowhere else.
+
+    Args:
+        tau: time constant [ms], > 0.
+        dt: time step [ms], > 0.
+
+    Example:
+        >>> round(float(decay(10.0, 1.0)), 4)
+        0.9048
+    """
+    return jnp.exp(-dt / tau)
+
+
+def expon_step(g: Float[Array, "*n"], x: Float[Array, "*n"], tau_syn, *, dt: float) -> Float[Array, "*n"]:
+    """Exponential synapse: `g <- g e^(-dt/tau_syn) + x`; `x` is the sum of the weights that arrive.
+
+    Source: Rotter & Diesmann (1999), DOI 10.1007/s004220050570.
+
+    Example:
+        >>> float(expon_step(jnp.float32(0.0), jnp.float32(2.0), 10.0, dt=1.0))
+        2.0
+    """
+    return g * decay(tau_syn, dt) + x
+
+
+def leaky_step(v: Float[Array, "*n"], current: Float[Array, "*n"], tau_mem, *, dt: float) -> Float[Array, "*n"]:
+    """Leaky integrator, never spiking: `v <- v e^(-dt/tau_mem) + I` (as BrainPy's `Leaky`: no gain on `I`).
+
+    Example:
+        >>> float(leaky_step(jnp.float32(0.0), jnp.float32(2.0), 5.0, dt=1.0))
+        2.0
+    """
+    return v * decay(tau_mem, dt) + current
+
+
+class LifState(NamedTuple):
+    """State of a LIF layer: voltage, and steps since each neuron's last spike."""
+
+    v: Float[Array, "*n"]
+    age: Int[Array, "*n"]
+
+
+class LifParams(NamedTuple):
+    """Parameters of a LIF layer; each a scalar or one value per neuron, all of them traced.
+
+    Attributes:
+        tau_mem: membrane time constant [ms], > 0.
+        v_th: threshold.
+        v_rest: resting voltage.
+        v_reset: voltage after a spike.
+        r: membrane resistance (gain of the current).
+        tau_ref: absolute refractory time [ms], >= 0.
+        slope: inverse width of the surrogate.
+    """
+
+    tau_mem: Float[Array, "..."]
+    v_th: Float[Array, "..."]
+    v_rest: Float[Array, "..."]
+    v_reset: Float[Array, "..."]
+    r: Float[Array, "..."]
+    tau_ref: Float[Array, "..."]
+    slope: Float[Array, "..."]
+
+
+def lif_init(shape: tuple[int, ...], params: LifParams) -> LifState:
+    """At rest, never having fired.
+
+    Example:
+        >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, -0.5, 0.0, 1.0, 0.0, 10.0)))
+        >>> lif_init((2,), p).v.tolist()
+        [-0.5, -0.5]
+    """
+    return LifState(jnp.broadcast_to(params.v_rest, shape), jnp.full(shape, NEVER, jnp.int32))
+
+
+def lif_step(
+    state: LifState,
+    current: Float[Array, "*n"],
+    params: LifParams,
+    *,
+    dt: float,
+    spike: Callable,
+    reset: str = "subtract",
+    detach_reset: bool = False,
+) -> tuple[LifState, Float[Array, "*n"]]:
+    """Leaky integrate-and-fire with refractory time: integrate, hold, spike, reset.
+
+    With `a = e^(-dt/tau_mem)`:
+
+        v <- v_rest + (v - v_rest) a + (1 - a) r I     unless (t - t_last) <= tau_ref, which holds v
+        s  = H(v - v_th)
+        v <- v - (v_th - v_reset) s                    reset = "subtract"
+        v <- v + (v_reset - v) s                       reset = "value"
+
+    Exact for a current that is constant during the step. The voltage in the returned state is the one
+    after the reset. A `tau_ref` that is a multiple of `dt` includes its last step.
+
+    Args:
+        state: voltage and steps since the last spike.
+        current: input current of this step.
+        params: see `LifParams`.
+        dt: time step [ms].
+        spike: `(x, slope) -> s`, such as `snnlab.surrogate.inv_square.spike`.
+        reset: "subtract" or "value".
+        detach_reset: let no gradient through the reset.
+
+    Returns:
+        The new state and the spikes, 0.0 or 1.0.
+
+    Example:
+        >>> from snnlab.surrogate import inv_square
+        >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
+        >>> state, s = lif_step(lif_init((1,), p), jnp.full(1, 20.0), p, dt=1.0, spike=inv_square.spike)
+        >>> s.tolist(), round(float(state.v[0]), 4)
+        ([1.0], 0.9033)
+
+    Source: Gerstner et al., Neuronal Dynamics (2014), section 1.3, DOI 10.1017/CBO9781107447615.
+    """
+    a = decay(params.tau_mem, dt)
+    v = params.v_rest + (state.v - params.v_rest) * a + (1.0 - a) * params.r * current
+    age = jnp.minimum(state.age + 1, NEVER)
+    v = jnp.where(age <= params.tau_ref / dt + 1e-3, state.v, v)  # 1e-3: tau_ref / dt is rounded
+    s = spike(v - params.v_th, params.slope)
+    s_reset = jax.lax.stop_gradient(s) if detach_reset else s
+    v = v - (params.v_th - params.v_reset) * s_reset if reset == "subtract" else v + (params.v_reset - v) * s_reset
+    return LifState(v, jnp.where(s > 0, 0, age)), s
+
+
+class LstmState(NamedTuple):
+    """State of an LSTM layer: output `h` and cell `c`."""
+
+    h: Float[Array, "*batch hidden"]
+    c: Float[Array, "*batch hidden"]
+
+
+def lstm_step(
+    state: LstmState, drive: Float[Array, "*batch gates"], w_h: Float[Array, "hidden gates"]
+) -> tuple[LstmState, Float[Array, "*batch hidden"]]:
+    """Long short-term memory cell; `drive = x W_x + b` is formed for the whole sequence at once, outside.
+
+        i, f, g, o = split(drive + h W_h, 4)
+        c <- sigmoid(f) c + sigmoid(i) tanh(g)
+        h <- sigmoid(o) tanh(c)
+
+    Gates are ordered i, f, g, o, as in PyTorch. The usual +1 on the forget gate belongs to the bias.
+
+    Source: Hochreiter & Schmidhuber (1997), DOI 10.1162/neco.1997.9.8.1735; forget gate: Gers et al. (2000),
+    DOI 10.1162/089976600300015015.
+
+    Example:
+        >>> state, h = lstm_step(LstmState(jnp.zeros(3), jnp.ones(3)), jnp.zeros(12), jnp.zeros((3, 12)))
+        >>> round(float(state.c[0]), 4), round(float(h[0]), 4)
+        (0.5, 0.2311)
+    """
+    i, f, g, o = jnp.split(drive + state.h @ w_h, 4, axis=-1)
+    c = jax.nn.sigmoid(f) * state.c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    h = jax.nn.sigmoid(o) * jnp.tanh(c)
+    return LstmState(h, c), h

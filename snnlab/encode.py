@@ -1,0 +1,285 @@
+"""From numbers to spikes: latency, population, rate and delta codes, and rows for an LSTM.
+
+An encoder is a frozen dataclass, called on a batch `(batch, *sample_shape)`; it returns what a
+network reads: `Events` (sparse) or a dense array `(time, batch, unit)`. Images may stay `uint8`
+(0..255 stands for 0..1). `key` is needed by codes that draw at random, and ignored by the others.
+Everything here runs inside `jit`.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+
+from snnlab import check
+from snnlab.errors import ArgumentError
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """Spikes of a batch in sparse form: event `e` of sample `b` is unit `units[b, e]` firing at step `times[b, e]`.
+
+    An event whose time lies outside `0 .. num_steps - 1`, or whose unit lies outside
+    `0 .. num_units - 1`, does not exist: that is how silent units and padding are written.
+
+    Attributes:
+        times: step of each event.
+        units: unit of each event; None says that event `e` belongs to unit `e` (each fires at most once).
+        num_steps: length of the sequence, in steps.
+        num_units: number of units.
+
+    Example:
+        >>> e = Events(times=jnp.array([[0, 2, 9]]), num_steps=3, num_units=3)
+        >>> e.dense()[:, 0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+
+    times: Int[Array, "batch events"]
+    units: Int[Array, "batch events"] | None = None
+    num_steps: int = field(metadata={"static": True})
+    num_units: int = field(metadata={"static": True})
+
+    def dense(self) -> Float[Array, "time batch unit"]:
+        """Number of spikes of every unit at every step."""
+        if self.units is None:
+            steps = jnp.arange(self.num_steps, dtype=self.times.dtype)
+            return (self.times == steps[:, None, None]).astype(jnp.float32)
+        # An index below zero would count from the end; send it out of range, where mode="drop" leaves it.
+        times = jnp.where(self.times < 0, self.num_steps, self.times)
+        units = jnp.where(self.units < 0, self.num_units, self.units)
+        batch = jnp.arange(len(times))[:, None]
+        return jnp.zeros((self.num_steps, len(times), self.num_units)).at[times, batch, units].add(1.0, mode="drop")
+
+
+def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:
+    """`uint8` 0..255 to 0..1; floats stay as they are.
+
+    Raises:
+        ArgumentError: for any other type.
+
+    Example:
+        >>> unit_interval(jnp.uint8(255)).item()
+        1.0
+    """
+    x = jnp.asarray(x)
+    if x.dtype == jnp.uint8:
+        return x.astype(jnp.float32) / 255.0
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return x.astype(jnp.float32)
+    raise ArgumentError(f"x: must be uint8 (0..255) or floating point (0..1), got {x.dtype}")
+
+
+def _check_time(num_steps: int, dt: float) -> None:
+    check.count("num_steps", num_steps)
+    check.number("dt", dt, 0.0, strict=True, unit="ms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Time-to-first-spike code: a bright pixel fires early and once, a dark one never.
+
+    The firing time of a leaky integrator charged by the current `x`,
+
+        T = tau ln(x / (x - threshold)),
+
+    in whole steps `floor(T / dt)`; a unit with `x <= threshold`, or with `T / dt >= num_steps`, stays silent.
+
+    Args:
+        num_steps: length of the sequence, in steps.
+        dt: time step [ms].
+        tau: time constant of the code [ms].
+        threshold: the weakest input that fires, in 0..1.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> code = Latency(num_steps=100, dt=1.0)
+        >>> code(jnp.array([[1.0, 0.5, 0.1]])).times.tolist()  # 20 ln(1/0.8), 20 ln(0.5/0.3), never
+        [[4, 10, 100]]
+
+    Source: SpyTorch, Zenke (2019), DOI 10.5281/zenodo.3724018; as in BrainPy's tutorial on BP training.
+    """
+
+    num_steps: int = 100  # steps
+    dt: float = 1.0  # ms
+    tau: float = 20.0  # ms
+    threshold: float = 0.2
+
+    def __post_init__(self):
+        _check_time(self.num_steps, self.dt)
+        check.number("tau", self.tau, 0.0, strict=True, unit="ms")
+        check.number("threshold", self.threshold, 0.0, 1.0)
+
+    def num_units(self, sample_shape: tuple[int, ...]) -> int:
+        """One unit a pixel."""
+        return math.prod(sample_shape)
+
+    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Events:
+        x = x.reshape(len(x), -1)
+        if x.dtype == jnp.uint8:  # 256 possible values: a table in double precision, rounded as NumPy rounds it
+            times = jnp.asarray(self._steps(np.arange(256) / 255.0, np))[x]
+        else:
+            times = self._steps(unit_interval(x), jnp)
+        return Events(times=times, num_steps=self.num_steps, num_units=x.shape[1])
+
+    def _steps(self, x, xp):
+        fires = x > self.threshold
+        x = xp.where(fires, x, 1.0)
+        steps = xp.floor(self.tau / self.dt * xp.log(x / (x - self.threshold)))
+        return xp.where(fires & (steps < self.num_steps), steps, self.num_steps).astype(xp.int32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """Population code: each feature is seen by `fields` Gaussian receptive fields; the better the match, the earlier.
+
+    Field `k = 1..fields` of a feature in 0..1 has centre `(2k - 3) / (2 (fields - 2))` and width
+    `1 / (1.5 (fields - 2))`. A response `r` in 0..1 fires at step `round((1 - r) (num_steps - 1))`; below
+    `cutoff` it stays silent.
+
+    Args:
+        num_steps: length of the sequence, in steps.
+        dt: time step [ms].
+        fields: receptive fields per feature, >= 3.
+        cutoff: the weakest response that fires, in 0..1.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> Population(num_steps=11, fields=3)(jnp.array([[0.5]])).times.tolist()  # centres -0.5, 0.5, 1.5
+        [[7, 0, 7]]
+
+    Source: Bohte, Kok & La Poutre (2002), DOI 10.1016/S0925-2312(01)00658-0.
+    """
+
+    num_steps: int = 100  # steps
+    dt: float = 1.0  # ms
+    fields: int = 12
+    cutoff: float = 0.1
+
+    def __post_init__(self):
+        _check_time(self.num_steps, self.dt)
+        check.count("fields", self.fields, 3)
+        check.number("cutoff", self.cutoff, 0.0, 1.0)
+
+    def num_units(self, sample_shape: tuple[int, ...]) -> int:
+        """`fields` units a feature."""
+        return math.prod(sample_shape) * self.fields
+
+    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Events:
+        x = unit_interval(x.reshape(len(x), -1, 1))
+        k = jnp.arange(1, self.fields + 1)
+        centre = (2 * k - 3) / (2 * (self.fields - 2))
+        response = jnp.exp(-0.5 * ((x - centre) * 1.5 * (self.fields - 2)) ** 2)
+        steps = jnp.round((1.0 - response) * (self.num_steps - 1)).astype(jnp.int32)
+        times = jnp.where(response >= self.cutoff, steps, self.num_steps).reshape(len(x), -1)
+        return Events(times=times, num_steps=self.num_steps, num_units=times.shape[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Rate code: at every step each unit fires with probability `x max_rate dt / 1000`, independently.
+
+    Args:
+        num_steps: length of the sequence, in steps.
+        dt: time step [ms].
+        max_rate: firing rate of an input of 1 [Hz]; at most one spike a step.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> spikes = Rate(num_steps=1000, max_rate=100.0)(jnp.ones((1, 1)), key=jax.random.key(0))
+        >>> spikes.shape, 70 < spikes.sum().item() < 130
+        ((1000, 1, 1), True)
+    """
+
+    num_steps: int = 100  # steps
+    dt: float = 1.0  # ms
+    max_rate: float = 100.0  # Hz
+
+    def __post_init__(self):
+        _check_time(self.num_steps, self.dt)
+        check.number("max_rate", self.max_rate, 0.0, 1000.0 / self.dt, unit="Hz (at most one spike a step)")
+
+    def num_units(self, sample_shape: tuple[int, ...]) -> int:
+        """One unit a feature."""
+        return math.prod(sample_shape)
+
+    def __call__(
+        self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "time batch unit"]:
+        if key is None:
+            raise ArgumentError("key: the rate code draws at random; pass key=jax.random.key(...)")
+        p = unit_interval(x.reshape(len(x), -1)) * (self.max_rate * self.dt / 1000.0)
+        return jax.random.bernoulli(key, p, (self.num_steps, *p.shape)).astype(jnp.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """Send-on-delta code of a signal `(batch, time, feature)`, as an event camera or a silicon cochlea sends.
+
+    A reference level starts at the first value. At each step a feature that has risen by `threshold` above it
+    fires its ON unit and lifts the level by `threshold`; one that has fallen as far fires its OFF unit.
+
+    Args:
+        threshold: change of one event, > 0.
+
+    Raises:
+        ArgumentError: for a value out of range, or a signal without a time axis.
+
+    Example:
+        >>> Delta(threshold=0.5)(jnp.array([[[0.0], [0.6], [0.6], [0.0]]]))[:, 0].tolist()  # ON, OFF
+        [[0.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
+
+    Source: Lichtsteiner, Posch & Delbruck (2008), DOI 10.1109/JSSC.2007.914337.
+    """
+
+    threshold: float = 0.1
+
+    def __post_init__(self):
+        check.number("threshold", self.threshold, 0.0, strict=True)
+
+    def num_units(self, sample_shape: tuple[int, ...]) -> int:
+        """An ON and an OFF unit a feature."""
+        return 2 * sample_shape[-1]
+
+    def __call__(
+        self, x: Shaped[Array, "batch time feature"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "time batch unit"]:
+        signal = Rows()(x)
+
+        def step(level, x_t):
+            change = x_t - level
+            on, off = change >= self.threshold, change <= -self.threshold
+            level = level + self.threshold * (on.astype(jnp.float32) - off)
+            return level, jnp.concatenate([on, off], axis=-1).astype(jnp.float32)
+
+        return jax.lax.scan(step, signal[0], signal)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """No code at all: the rows of an image, or the frames of a signal, one a step, as real numbers.
+
+    Example:
+        >>> Rows()(jnp.zeros((2, 3, 5), jnp.uint8)).shape
+        (3, 2, 5)
+    """
+
+    def num_units(self, sample_shape: tuple[int, ...]) -> int:
+        """One unit a column."""
+        return sample_shape[-1]
+
+    def __call__(
+        self, x: Shaped[Array, "batch time feature"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "time batch feature"]:
+        if x.ndim != 3:
+            raise ArgumentError(f"x: needs samples of shape (rows, columns), got samples of shape {x.shape[1:]}")
+        return unit_interval(x).swapaxes(0, 1)

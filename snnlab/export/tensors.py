@@ -1,0 +1,116 @@
+"""A network as a safetensors file: every value by name, and in the metadata what is needed to build it again.
+
+The format holds arrays and strings only: reading one runs no code. Any tool that reads safetensors can use it:
+
+    from safetensors.numpy import load_file
+    weights = load_file("net.safetensors")["hidden.kernel"]
+"""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from snnlab import __version__
+from snnlab.config import LstmConfig, SnnConfig
+from snnlab.errors import ArgumentError, FileFormatError
+from snnlab.files import atomic_path
+from snnlab.models import Network, build
+from snnlab.naming import short_names
+
+KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
+
+
+def save(model: nnx.Module, path: str | os.PathLike, *, class_names: tuple[str, ...] = (), overwrite: bool = False) -> Path:
+    """Write all values of a model.
+
+    Args:
+        model: any NNX module; one made by `snnlab.models.build` can be built again by `load`.
+        path: of the file; missing folders are made.
+        class_names: kept in the metadata.
+        overwrite: replace a file that exists.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArgumentError: if the file exists and `overwrite` is off.
+
+    Example:
+        >>> import tempfile
+        >>> net = build(LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
+        >>> path = save(net, Path(tempfile.mkdtemp()) / "net.safetensors")
+        >>> load(path).recipe.config
+        LstmConfig(hidden=8)
+    """
+    from safetensors.numpy import save_file
+
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise ArgumentError(f"path: {path} exists; choose another, or pass overwrite=True")
+    metadata = {"format": "snnlab", "version": __version__, "class_names": json.dumps(list(class_names))}
+    recipe = getattr(model, "recipe", None)
+    if recipe is not None:
+        kind = next(kind for kind, config in KINDS.items() if isinstance(recipe.config, config))
+        described = {"kind": kind, "config": dataclasses.asdict(recipe.config)}
+        described |= {"sample_shape": list(recipe.sample_shape), "num_classes": recipe.num_classes}
+        metadata["recipe"] = json.dumps(described)
+    state = nnx.state(model)
+    values = dict(nnx.to_flat_state(state))
+    arrays = {name: np.asarray(values[place].get_value()) for name, place in short_names(state).items()}
+    with atomic_path(path) as part:
+        save_file(arrays, part, metadata)
+    return path
+
+
+def load(path: str | os.PathLike) -> Network:
+    """Build a saved network again; its outputs are bit-identical on the same machine.
+
+    Args:
+        path: of a file that `save` wrote from a network made by `snnlab.models.build`.
+
+    Raises:
+        FileFormatError: if the file is missing, damaged, or not such a file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise FileFormatError(f"{path}: cannot be read as safetensors ({error})") from error
+    if "recipe" not in metadata:
+        raise FileFormatError(
+            f"{path}: does not say how its network is built; only networks made by snnlab.models.build do. "
+            "Its arrays can be read with safetensors.numpy.load_file."
+        )
+    try:
+        recipe = json.loads(metadata["recipe"])
+        config = KINDS[recipe["kind"]](**recipe["config"])
+        net = build(config, sample_shape=tuple(recipe["sample_shape"]), num_classes=recipe["num_classes"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise FileFormatError(f"{path}: its description of the network is damaged ({error})") from error
+    _fill(net, arrays, path)
+    return net
+
+
+def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) -> None:
+    """Put arrays into a network; nothing is missing, nothing is left over, all have the right shape."""
+    state = nnx.state(net)
+    names, flat = short_names(state), dict(nnx.to_flat_state(state))
+    if names.keys() != arrays.keys():
+        odd = ", ".join(sorted(names.keys() ^ arrays.keys()))
+        raise FileFormatError(f"{path}: its arrays do not fit its network (odd: {odd})")
+    for name, place in names.items():
+        value, array = flat[place].get_value(), arrays[name]
+        if array.dtype != value.dtype or array.shape != value.shape:
+            raise FileFormatError(
+                f"{path}: {name} is {array.dtype}{array.shape}, its network needs {value.dtype}{value.shape}"
+            )
+        flat[place] = flat[place].replace(jnp.asarray(array))
+    nnx.update(net, nnx.from_flat_state(flat))

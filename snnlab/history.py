@@ -1,0 +1,124 @@
+"""What happened, append-only: the metrics of every step, the results of every epoch, every intervention.
+
+NumPy only. One thread appends, any thread reads; what it reads is a copy that later appends do not touch.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnlab.errors import FileFormatError, SnnlabError
+from snnlab.files import atomic_path
+
+
+class History:
+    """The record of one run.
+
+    Example:
+        >>> history = History()
+        >>> history.add_steps({"loss": np.array([2.3, 2.1])})
+        >>> history.add_intervention(step=2, knob="hidden.v_th", old=1.0, new=0.5)
+        >>> history.add_steps({"loss": np.array([1.9])})
+        >>> len(history), history.steps()["loss"].tolist(), history.interventions[0]["new"]
+        (3, [2.3, 2.1, 1.9], 0.5)
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._length = 0
+        self._columns: dict[str, np.ndarray] = {}
+        self._epochs: list[dict[str, Any]] = []
+        self._interventions: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        """Number of optimizer steps."""
+        return self._length
+
+    def add_steps(self, metrics: Mapping[str, np.ndarray]) -> None:
+        """Append some steps: one value a step of each metric. A metric that is not always there is NaN elsewhere."""
+        count = len(next(iter(metrics.values())))
+        with self._lock:
+            end = self._length + count
+            for name in self._columns.keys() | metrics.keys():
+                column = self._columns.get(name, np.empty(0))
+                if end > len(column):  # double, so that appending costs a constant time on average
+                    grown = np.full(max(2 * end, 256), np.nan)
+                    grown[: len(column)] = column
+                    self._columns[name] = column = grown
+                column[self._length : end] = metrics.get(name, np.nan)
+            self._length = end
+
+    def add_epoch(self, result: Mapping[str, Any]) -> None:
+        """Append the result of an epoch."""
+        with self._lock:
+            self._epochs.append(dict(result))
+
+    def add_intervention(self, *, step: int, knob: str, old: float, new: float) -> None:
+        """Note that a knob was moved before step `step` (counted from 0) was taken."""
+        with self._lock:
+            self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
+
+    def steps(self) -> dict[str, np.ndarray]:
+        """Every metric as one array over the steps."""
+        with self._lock:
+            return {name: column[: self._length].copy() for name, column in sorted(self._columns.items())}
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """The results of the epochs."""
+        with self._lock:
+            return list(self._epochs)
+
+    @property
+    def interventions(self) -> list[dict[str, Any]]:
+        """The knobs that were moved, in order."""
+        with self._lock:
+            return list(self._interventions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain lists, numbers and strings."""
+        steps = {name: values.tolist() for name, values in self.steps().items()}
+        return {"steps": steps, "epochs": self.epochs, "interventions": self.interventions}
+
+    def to_frame(self):
+        """The steps as a pandas `DataFrame`, one row a step.
+
+        Raises:
+            SnnlabError: if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise SnnlabError("to_frame needs pandas: pip install pandas (or use to_dict())") from None
+        return pandas.DataFrame(self.steps()).rename_axis("step")
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write everything as JSON; either the whole file is there afterwards, or the old one still is."""
+        text = json.dumps(self.to_dict())
+        with atomic_path(path) as part:
+            part.write_text(text, encoding="utf-8")
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "History":
+        """Read what `save` wrote.
+
+        Raises:
+            FileFormatError: if the file is missing or is not a saved history.
+        """
+        history = cls()
+        try:
+            saved = json.loads(Path(path).read_text(encoding="utf-8"))
+            steps = {str(name): np.asarray(values, np.float64) for name, values in saved["steps"].items()}
+            if steps:
+                history.add_steps(steps)
+            history._epochs = [dict(row) for row in saved["epochs"]]
+            history._interventions = [dict(row) for row in saved["interventions"]]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise FileFormatError(f"{path}: is not a saved history ({error})") from error
+        return history

@@ -1,0 +1,93 @@
+"""The reference: `lax.scan` over `snnlab.dynamics`, on any backend that XLA knows.
+
+Every array here is `(time, batch, neuron)` and float32.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlab import dynamics
+from snnlab.encode import Events
+
+
+def project(x: Events | Float[Array, "time batch pre"], kernel: Float[Array, "pre post"]) -> Float[Array, "time batch post"]:
+    """Weighted sum of the input at every step: `I[t] = x[t] W`.
+
+    Args:
+        x: spikes, as `Events` or dense.
+        kernel: weights.
+
+    Example:
+        >>> project(jnp.ones((3, 2, 4)), jnp.ones((4, 5))).shape
+        (3, 2, 5)
+    """
+    dense = x.dense() if isinstance(x, Events) else x
+    return dense @ kernel
+
+
+def expon(x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: float) -> Float[Array, "time batch n"]:
+    """`dynamics.expon_step` over the sequence, from `g = 0`.
+
+    Example:
+        >>> g = expon(jnp.zeros((3, 1, 1)).at[0].set(1.0), jnp.float32(10.0), dt=1.0)
+        >>> [round(float(v), 3) for v in g[:, 0, 0]]
+        [1.0, 0.905, 0.819]
+    """
+
+    def step(g, x_t):
+        g = dynamics.expon_step(g, x_t, tau_syn, dt=dt)
+        return g, g
+
+    return jax.lax.scan(step, jnp.zeros_like(x[0]), x)[1]
+
+
+def leaky(current: Float[Array, "time batch n"], tau_mem: Float[Array, "..."], *, dt: float) -> Float[Array, "time batch n"]:
+    """`dynamics.leaky_step` over the sequence, from `v = 0`.
+
+    Example:
+        >>> leaky(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0).shape
+        (2, 1, 1)
+    """
+
+    def step(v, i_t):
+        v = dynamics.leaky_step(v, i_t, tau_mem, dt=dt)
+        return v, v
+
+    return jax.lax.scan(step, jnp.zeros_like(current[0]), current)[1]
+
+
+def lif(
+    current: Float[Array, "time batch n"], params: dynamics.LifParams, **options
+) -> tuple[Float[Array, "time batch n"], Float[Array, "time batch n"]]:
+    """`dynamics.lif_step` over the sequence, from rest.
+
+    Args:
+        current: input current of every step.
+        params: see `dynamics.LifParams`.
+        **options: `dt, spike, reset, detach_reset` of `dynamics.lif_step`.
+
+    Returns:
+        Spikes, and the voltages after the reset.
+    """
+
+    def step(state, i_t):
+        state, s = dynamics.lif_step(state, i_t, params, **options)
+        return state, (s, state.v)
+
+    return jax.lax.scan(step, dynamics.lif_init(current.shape[1:], params), current)[1]
+
+
+def lstm(
+    x: Float[Array, "time batch pre"],
+    w_x: Float[Array, "pre gates"],
+    w_h: Float[Array, "n gates"],
+    bias: Float[Array, " gates"],
+) -> Float[Array, "time batch n"]:
+    """`dynamics.lstm_step` over the sequence, from `h = c = 0`; the input product is one, outside the loop."""
+    zeros = jnp.zeros((x.shape[1], w_h.shape[0]), x.dtype)
+    return jax.lax.scan(
+        lambda state, drive: dynamics.lstm_step(state, drive, w_h),
+        dynamics.LstmState(zeros, zeros),
+        x @ w_x + bias,
+    )[1]

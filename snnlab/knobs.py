@@ -1,0 +1,66 @@
+"""The live values inside a training state: which there are, how they are set, how learned ones are kept in range."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from snnlab.controls import Knob
+from snnlab.naming import short_names
+
+LEARNING_RATE = "learning_rate"
+
+def find_knobs(live: nnx.State, opt_state: optax.OptState) -> list[Knob]:
+    """Every live variable, and the learning rate where the optimizer was made by `optax.inject_hyperparams`."""
+    variables = dict(nnx.to_flat_state(live))
+    knobs = []
+    for name, path in short_names(live).items():
+        meta = variables[path].get_metadata()
+        value = float(jnp.mean(variables[path].get_value()))
+        low = 0.0 if meta.get("low") is None else meta["low"]
+        high = max(1.0, 4.0 * abs(value)) if meta.get("high") is None else meta["high"]
+        unit = meta.get("unit", "")
+        knobs.append(Knob(name=name, value=value, low=low, high=high, unit=unit, log=unit == "ms" and low > 0))
+    rate = optax.tree_utils.tree_get(opt_state, LEARNING_RATE)
+    if rate is not None:
+        knobs.append(Knob(name=LEARNING_RATE, value=float(rate), low=1e-6, high=0.1, log=True))
+    return knobs
+
+
+def set_knob(live: nnx.State, opt_state: optax.OptState, name: str, value: float):
+    """Give a knob a new value; a parameter with one value per neuron gets it everywhere.
+
+    Returns:
+        The old value (the mean over neurons), and the new `live` and `opt_state`. Shapes and types stay as
+        they are: float32, strongly typed, so that nothing is compiled anew.
+    """
+    if name == LEARNING_RATE:
+        old = optax.tree_utils.tree_get(opt_state, LEARNING_RATE)
+        new = jnp.full_like(old, value)
+        return float(old), live, optax.tree_utils.tree_set(opt_state, **{LEARNING_RATE: new})
+    target = short_names(live)[name]
+    flat = dict(nnx.to_flat_state(live))
+    old = flat[target].get_value()
+    flat[target] = flat[target].replace(jnp.full_like(old, value))
+    return float(old.mean()), nnx.from_flat_state(flat), opt_state
+
+
+def keep_in_range(params: nnx.State) -> nnx.State:
+    """Project learned parameters back on their range after an update (a learned `tau_mem` stays >= dt).
+
+    Clipping after the update, not inside the model, leaves the gradient alive at the bound. A training loop
+    written by hand calls this too.
+
+    Example:
+        >>> from snnlab.layers import Leaky
+        >>> params = nnx.state(Leaky(1, tau_mem=nnx.Param(2.0), dt=1.0), nnx.Param)
+        >>> moved = jax.tree.map(lambda p: p - 5.0, params)
+        >>> keep_in_range(moved)["tau_mem"].get_value().item()
+        1.0
+    """
+
+    def clip(variable: nnx.Variable) -> nnx.Variable:
+        low = variable.get_metadata().get("low")
+        return variable if low is None else variable.replace(jnp.maximum(variable.get_value(), low))
+
+    return jax.tree.map(clip, params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))

@@ -1,0 +1,360 @@
+"""Flax NNX layers over whole sequences `(time, batch, neuron)`: LSTM, LifRef, Leaky, Expon, Projection, Stack.
+
+Who may change a parameter is said by its Variable type:
+
+- `Live` (the default of time constants, thresholds, slopes): moved by hand while it trains;
+- `nnx.Param`: learned by the optimizer, `tau_mem=nnx.Param(10.0)`;
+- `Fixed`: by nobody, `tau_mem=Fixed(10.0)`.
+
+Each may be one number or one per neuron. All are traced: changing a value compiles nothing anew.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from snnlab import check, kernels
+from snnlab.dynamics import LifParams
+from snnlab.encode import Events
+from snnlab.errors import ArgumentError
+from snnlab.surrogate import Surrogate, get_surrogate
+
+
+class Live(nnx.Variable):
+    """A value that is moved by hand while the network trains."""
+
+
+class Fixed(nnx.Variable):
+    """A value that nobody changes."""
+
+
+class Trace(NamedTuple):
+    """What one layer did over the sequence.
+
+    Attributes:
+        state: membrane voltage after the reset; for an LSTM its output, for a readout its trace.
+        spikes: 0.0 or 1.0, or None for a layer that does not spike.
+        current: input current, where the layer had one.
+    """
+
+    state: Float[Array, "time batch n"]
+    spikes: Float[Array, "time batch n"] | None = None
+    current: Float[Array, "time batch n"] | None = None
+
+    @property
+    def output(self) -> Float[Array, "time batch n"]:
+        """What the next layer reads: the spikes if there are any, otherwise the state."""
+        return self.state if self.spikes is None else self.spikes
+
+
+class Record(NamedTuple):
+    """What a network did over the sequence: its readout traces, and the `Trace` of every layer by name."""
+
+    readout: Float[Array, "time batch cls"]
+    layers: dict[str, Trace]
+
+    @property
+    def spikes(self) -> dict[str, Float[Array, "time batch n"]]:
+        """The spike trains of the spiking layers, by name."""
+        return {name: trace.spikes for name, trace in self.layers.items() if trace.spikes is not None}
+
+
+def setting(
+    name: str,
+    value,
+    features: int,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "",
+    default: type[nnx.Variable] = Live,
+) -> nnx.Variable:
+    """A parameter of a neuron or synapse as a Variable that knows its unit and range.
+
+    Args:
+        name: what error messages call it.
+        value: a number, an array of `features` numbers, or a Variable that holds one of these and says by
+            its type who may change it.
+        features: number of neurons.
+        low: least value; the engine keeps learned values there, sliders begin there.
+        high: where a slider ends (four times the value where that is more).
+        unit: of the value.
+        default: type of the Variable where `value` is plain.
+
+    Raises:
+        ArgumentError: if `value` is not finite, lies below `low`, or has another shape.
+
+    Example:
+        >>> setting("tau_mem", nnx.Param(10.0), 3, low=1.0, unit="ms").get_metadata()["unit"]
+        'ms'
+    """
+    kind = type(value) if isinstance(value, nnx.Variable) else default
+    value = check.numbers(name, _plain(value), -np.inf if low is None else low, unit=unit)
+    if value.ndim and value.shape != (features,):
+        raise ArgumentError(f"{name}: must be one number or {features}, one per neuron, got shape {value.shape}")
+    if high is not None:
+        high = max(high, 4.0 * float(value.max()))
+    return kind(jnp.asarray(value, jnp.float32), low=low, high=high, unit=unit)
+
+
+def _plain(value):
+    return value.get_value() if isinstance(value, nnx.Variable) else value
+
+
+def _tau(name: str, value, features: int, dt: float) -> nnx.Variable:
+    check.time_constant(name, _plain(value), dt)
+    return setting(name, value, features, low=dt, high=100.0 * dt, unit="ms")
+
+
+class Expon(nnx.Module):
+    """Exponential synapse, `g <- g e^(-dt/tau_syn) + x`, one per neuron that it feeds.
+
+    Args:
+        features: number of neurons.
+        tau_syn: time constant [ms], >= dt.
+        dt: time step [ms].
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> Expon(3, tau_syn=10.0)(jnp.ones((7, 2, 3))).shape
+        (7, 2, 3)
+
+    Source: see `snnlab.dynamics.expon_step`.
+    """
+
+    def __init__(self, features: int, *, tau_syn=10.0, dt: float = 1.0):
+        self.features = check.count("features", features)
+        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.tau_syn = _tau("tau_syn", tau_syn, features, self.dt)
+
+    def __call__(self, x: Float[Array, "time batch n"]) -> Float[Array, "time batch n"]:
+        return kernels.expon(x, self.tau_syn[...], dt=self.dt)
+
+
+class Leaky(nnx.Module):
+    """Leaky integrator for readouts, `v <- v e^(-dt/tau_mem) + I`.
+
+    Args:
+        features: number of neurons.
+        tau_mem: time constant [ms], >= dt.
+        dt: time step [ms].
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> Leaky(10, tau_mem=5.0)(jnp.ones((7, 2, 10))).state.shape
+        (7, 2, 10)
+
+    Source: see `snnlab.dynamics.leaky_step`.
+    """
+
+    def __init__(self, features: int, *, tau_mem=5.0, dt: float = 1.0):
+        self.features = check.count("features", features)
+        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.tau_mem = _tau("tau_mem", tau_mem, features, self.dt)
+
+    def __call__(self, current: Float[Array, "time batch n"]) -> Trace:
+        return Trace(state=kernels.leaky(current, self.tau_mem[...], dt=self.dt), current=current)
+
+
+class LifRef(nnx.Module):
+    """Leaky integrate-and-fire neurons with refractory time; the equations are those of `dynamics.lif_step`.
+
+    Args:
+        features: number of neurons.
+        tau_mem: membrane time constant [ms], >= dt.
+        v_th: threshold, above v_rest and v_reset.
+        v_rest: resting voltage.
+        v_reset: voltage after a spike.
+        r: membrane resistance.
+        tau_ref: absolute refractory time [ms], >= 0.
+        slope: inverse width of the surrogate, > 0. BrainPy's default is 100, which hardly lets a gradient
+            through unless the voltage comes within 0.01 of the threshold.
+        surrogate: a name in `snnlab.surrogate.SURROGATES`, or a `Surrogate`.
+        reset: "subtract" takes `v_th - v_reset` off, "value" sets `v_reset`.
+        detach_reset: let no gradient through the reset.
+        dt: time step [ms].
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> trace = LifRef(3, tau_mem=10.0)(jnp.full((20, 2, 3), 1.5))
+        >>> trace.spikes.shape, int(trace.spikes[:, 0, 0].sum())  # one spike every 10 ln 3 = 11 ms
+        ((20, 2, 3), 1)
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        tau_mem=10.0,
+        v_th=1.0,
+        v_rest=0.0,
+        v_reset=0.0,
+        r=1.0,
+        tau_ref=0.0,
+        slope=10.0,
+        surrogate: str | Surrogate = "inv_square",
+        reset: str = "subtract",
+        detach_reset: bool = False,
+        dt: float = 1.0,
+    ):
+        self.features = check.count("features", features)
+        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.tau_mem = _tau("tau_mem", tau_mem, features, self.dt)
+        self.v_rest = setting("v_rest", v_rest, features, default=Fixed)
+        self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
+        floor = float(np.maximum(self.v_rest[...], self.v_reset[...]).max())
+        self.v_th = setting("v_th", v_th, features, low=floor + 0.01, high=floor + 4.0)
+        self.r = setting("r", r, features, default=Fixed)
+        self.tau_ref = setting("tau_ref", tau_ref, features, low=0.0, unit="ms", default=Fixed)
+        self.slope = setting("slope", slope, features, low=0.1, high=100.0)
+        self.surrogate = get_surrogate(surrogate)
+        self.reset = check.choice("reset", reset, ("subtract", "value"))
+        self.detach_reset = bool(detach_reset)
+
+    @property
+    def params(self) -> LifParams:
+        """The parameters as `dynamics.lif_step` takes them."""
+        return LifParams(**{name: getattr(self, name)[...] for name in LifParams._fields})
+
+    def __call__(self, current: Float[Array, "time batch n"]) -> Trace:
+        options = {"dt": self.dt, "reset": self.reset, "detach_reset": self.detach_reset}
+        spikes, v = kernels.lif(current, self.params, spike=self.surrogate.spike, **options)
+        return Trace(state=v, spikes=spikes, current=current)
+
+
+class LSTM(nnx.Module):
+    """Long short-term memory layer; the equations are those of `dynamics.lstm_step`.
+
+    Args:
+        in_features: inputs a step.
+        features: units.
+        forget_bias: start of the forget gate's bias: 1 lets the cell remember at first.
+        rngs: random streams; `params` draws the weights (Glorot normal).
+
+    Raises:
+        ArgumentError: for a value out of range, or an input of another width.
+
+    Example:
+        >>> LSTM(5, 3, rngs=nnx.Rngs(0))(jnp.ones((7, 2, 5))).state.shape
+        (7, 2, 3)
+
+    Source: Hochreiter & Schmidhuber (1997), DOI 10.1162/neco.1997.9.8.1735.
+    """
+
+    def __init__(self, in_features: int, features: int, *, forget_bias: float = 1.0, rngs: nnx.Rngs):
+        self.in_features = check.count("in_features", in_features)
+        self.features = check.count("features", features)
+        init = jax.nn.initializers.glorot_normal()
+        self.w_x = nnx.Param(init(rngs.params(), (in_features, 4 * features)))
+        self.w_h = nnx.Param(init(rngs.params(), (features, 4 * features)))
+        self.bias = nnx.Param(jnp.zeros(4 * features).at[features : 2 * features].set(forget_bias))
+
+    def __call__(self, x: Float[Array, "time batch pre"]) -> Trace:
+        _check_width(x, self.in_features)
+        return Trace(state=kernels.lstm(x, self.w_x[...], self.w_h[...], self.bias[...]))
+
+
+class Projection(nnx.Module):
+    """Spikes in, neurons out: `Linear >> synapse >> neuron`.
+
+        I[t] = synapse(x[t - delay] W + b)
+
+    Args:
+        in_features: units of the layer before.
+        neuron: the layer that is fed, such as `LifRef(100)` or `Leaky(10)`.
+        synapse: such as `Expon(100)`; None makes every spike a current of one step.
+        delay: steps that a spike travels, >= 0.
+        use_bias: add a learned constant at every step.
+        kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
+        rngs: random streams; `params` draws the weights.
+
+    Raises:
+        ArgumentError: if the sizes do not fit together.
+
+    Source: He et al. (2015), DOI 10.1109/ICCV.2015.123, for the weights.
+
+    Example:
+        >>> hidden = Projection(784, LifRef(100), synapse=Expon(100), rngs=nnx.Rngs(0))
+        >>> hidden(jnp.zeros((7, 2, 784))).spikes.shape
+        (7, 2, 100)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        neuron: nnx.Module,
+        *,
+        synapse: nnx.Module | None = None,
+        delay: int = 0,
+        use_bias: bool = False,
+        kernel_init: Callable = jax.nn.initializers.he_normal(),  # noqa: B008 (a pure function)
+        rngs: nnx.Rngs,
+    ):
+        if synapse is not None and synapse.features != neuron.features:
+            raise ArgumentError(f"synapse: has {synapse.features} features, the neuron has {neuron.features}")
+        self.in_features = check.count("in_features", in_features)
+        self.features = neuron.features
+        self.delay = check.count("delay", delay, 0)
+        self.kernel = nnx.Param(kernel_init(rngs.params(), (in_features, self.features)))
+        self.bias = nnx.Param(jnp.zeros(self.features)) if use_bias else None
+        self.synapse = synapse
+        self.neuron = neuron
+
+    def __call__(self, x: Events | Float[Array, "time batch pre"]) -> Trace:
+        _check_width(x, self.in_features)
+        drive = kernels.project(x, self.kernel[...])
+        if self.delay:
+            drive = jnp.pad(drive, ((self.delay, 0), (0, 0), (0, 0)))[: len(drive)]
+        if self.bias is not None:
+            drive = drive + self.bias[...]
+        return self.neuron(drive if self.synapse is None else self.synapse(drive))
+
+
+class Stack(nnx.Module):
+    """Layers one after the other, each over the whole sequence before the next begins.
+
+    A layer returns a `Trace`, or a plain array `(time, batch, n)` as `nnx.Linear` does.
+
+    Args:
+        **layers: the layers by name, in order; the last one is the readout.
+
+    Raises:
+        ArgumentError: without layers.
+
+    Example:
+        >>> rngs = nnx.Rngs(0)
+        >>> net = Stack(hidden=LSTM(28, 100, rngs=rngs), readout=nnx.Linear(100, 10, rngs=rngs))
+        >>> net(jnp.zeros((28, 2, 28))).readout.shape
+        (28, 2, 10)
+    """
+
+    def __init__(self, **layers: Callable):
+        if not layers:
+            raise ArgumentError("layers: a Stack needs at least one")
+        self.names = tuple(layers)
+        self.layers = nnx.Dict(layers)
+
+    def __call__(self, x: Events | Float[Array, "time batch pre"]) -> Record:
+        traces = {}
+        for name in self.names:
+            out = self.layers[name](x)
+            traces[name] = out if isinstance(out, Trace) else Trace(state=out)
+            x = traces[name].output
+        return Record(readout=x, layers=traces)
+
+
+def _check_width(x, in_features: int) -> None:
+    width = x.num_units if isinstance(x, Events) else x.shape[-1]
+    if width != in_features:
+        raise ArgumentError(f"x: has {width} units, this layer was built with in_features={in_features}")

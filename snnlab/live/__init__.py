@@ -1,0 +1,5 @@
+"""The live dashboard: `LiveTrainer`."""
+
+from snnlab.live.live_trainer import LiveTrainer
+
+__all__ = ["LiveTrainer"]

@@ -1,0 +1,148 @@
+"""A run in a thread of its own: start, pause, resume, stop. Touches no widget.
+
+The main thread stays free, so that the notebook's kernel can hand over what the user does.
+"""
+
+import atexit
+import threading
+import traceback
+import weakref
+from collections.abc import Callable
+
+from snnlab.errors import StateError
+from snnlab.train import Report, Trainer
+
+IDLE, COMPILING, TRAINING, PAUSED, STOPPED, DONE, ERROR = (
+    "idle",
+    "compiling",
+    "training",
+    "paused",
+    "stopped",
+    "done",
+    "error",
+)
+
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
+class Session:
+    """Drives a `Trainer` in a daemon thread.
+
+        idle -> compiling -> training <-> paused -> stopped -> (start again) training -> done
+                                     any of them -> error
+
+    Every call returns at once and may come from any thread; `wait` is the exception.
+
+    Args:
+        trainer: the engine.
+        on_change: called, in any thread, whenever `state` changes.
+
+    Attributes:
+        state: one of the names above.
+        report: the newest `Report`, or None.
+        error: traceback of the exception that ended the run, as text, or None.
+    """
+
+    def __init__(self, trainer: Trainer, on_change: Callable[[], None] = lambda: None):
+        self.trainer = trainer
+        self.state = IDLE
+        self.report: Report | None = None
+        self.error: str | None = None
+        self._exception: BaseException | None = None
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._go = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        _sessions.add(self)
+
+    @property
+    def alive(self) -> bool:
+        """The thread runs (perhaps paused)."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def paused(self) -> bool:
+        """A pause was asked for, and is reached at the latest after the current chunk."""
+        return self.alive and not self._go.is_set()
+
+    def start(self) -> None:
+        """Begin, or go on after a stop or an error.
+
+        Raises:
+            StateError: if it runs already, or all epochs are trained.
+        """
+        with self._lock:
+            if self.alive:
+                raise StateError(f"start: the run is {self.state} already; use resume() after a pause")
+            if self.trainer.done:
+                raise StateError(f"start: all {self.trainer.config.epochs} epochs are trained; make a new one to train on")
+            self.error = self._exception = None
+            self._stop.clear()
+            self._go.set()
+            self._set_state(COMPILING)
+            self._thread = threading.Thread(target=self._run, name="snnlab-train", daemon=True)
+            self._thread.start()
+
+    def pause(self) -> None:
+        """Hold before the next chunk; knobs that are moved meanwhile act when it goes on."""
+        if self.alive:
+            self._go.clear()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._go.set()
+
+    def stop(self) -> None:
+        """End after the current chunk; what was learned is kept, and `start` goes on from there."""
+        self._stop.set()
+        self._go.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the thread ends; False if it has not ended after `timeout` [s].
+
+        Raises:
+            Exception: the one that ended the run, if one did.
+        """
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+            if thread.is_alive():
+                return False
+        if self._exception is not None:
+            raise self._exception
+        return True
+
+    def _run(self) -> None:
+        try:
+            for report in self.trainer:
+                self.report = report
+                if not self._may_go_on():
+                    break
+            self._set_state(DONE if self.trainer.done else STOPPED)
+        except Exception as exception:  # shown on the dashboard: a thread that dies in silence helps nobody
+            self._exception = exception
+            self.error = traceback.format_exc()
+            self._set_state(ERROR)
+
+    def _may_go_on(self) -> bool:
+        if not self._go.is_set():
+            self._set_state(PAUSED)
+            self._go.wait()
+        if not self._stop.is_set():
+            self._set_state(TRAINING)
+        return not self._stop.is_set()
+
+    def _set_state(self, state: str) -> None:
+        if state != self.state:
+            self.state = state
+            self._on_change()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """A thread inside XLA while the interpreter goes away can crash the process."""
+    for session in list(_sessions):
+        session.stop()
+        if session.alive:
+            session._thread.join(timeout=5)

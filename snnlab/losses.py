@@ -1,0 +1,174 @@
+"""Readouts over time, cross-entropy and spike-count regularizers; a loss is a dict of named terms.
+
+A loss is any callable `(record, labels) -> {name: scalar}`; the engine minimizes the sum of the
+terms and reports each by its name. `Classification` is the one that ships.
+"""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from snnlab import check
+from snnlab.layers import Live, Record
+
+Spikes = Float[Array, "time batch n"]
+
+READOUTS = {
+    "max": lambda trace: trace.max(axis=0),
+    "mean": lambda trace: trace.mean(axis=0),
+    "sum": lambda trace: trace.sum(axis=0),
+    "last": lambda trace: trace[-1],
+}
+"""Ways to turn readout traces `(time, batch, class)` into scores `(batch, class)`."""
+
+
+def cross_entropy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
+    """Mean over the batch of `-log softmax(scores)[label]` [nats].
+
+    Example:
+        >>> round(float(cross_entropy(jnp.zeros((1, 10)), jnp.array([3]))), 4)  # ln 10
+        2.3026
+    """
+    return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
+
+
+def accuracy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
+    """Share of samples whose highest score is at the label.
+
+    Example:
+        >>> float(accuracy(jnp.eye(3), jnp.array([0, 1, 1])))  # doctest: +ELLIPSIS
+        0.66666...
+    """
+    return (scores.argmax(-1) == labels).mean()
+
+
+def spike_l1(spikes: Spikes) -> Float[Array, ""]:
+    """Spikes per sample: `mean_b sum_(t,n) s`.
+
+    SpyTorch and BrainPy's tutorial sum over the batch of `B` samples instead; their weight times `B` is ours.
+
+    Example:
+        >>> float(spike_l1(jnp.ones((5, 3, 2))))
+        10.0
+    """
+    return spikes.sum() / spikes.shape[1]
+
+
+def spike_l2(spikes: Spikes) -> Float[Array, ""]:
+    """Mean over neurons of the squared spike count per sample: `mean_n (mean_b sum_t s)^2`.
+
+    SpyTorch and BrainPy's tutorial sum over the batch of `B` samples instead; their weight times `B^2` is ours.
+
+    Example:
+        >>> float(spike_l2(jnp.ones((5, 3, 2))))
+        25.0
+    """
+    return ((spikes.sum((0, 1)) / spikes.shape[1]) ** 2).mean()
+
+
+def firing_rates(spikes: Spikes, dt: float) -> Float[Array, " n"]:
+    """Rate of every neuron, averaged over time and batch [Hz]; `dt` in ms.
+
+    Example:
+        >>> firing_rates(jnp.ones((5, 3, 2)), dt=2.0).tolist()
+        [500.0, 500.0]
+    """
+    return spikes.mean((0, 1)) * (1000.0 / dt)
+
+
+def rate_below(spikes: Spikes, bound, dt: float) -> Float[Array, ""]:
+    """Mean over neurons of `max(0, bound - rate)^2` [Hz^2]: pulls silent neurons up to `bound` [Hz].
+
+    A neuron far below threshold gets no gradient through the surrogate; start with a wide one.
+
+    Example:
+        >>> float(rate_below(jnp.zeros((5, 3, 2)), 3.0, dt=1.0))
+        9.0
+    """
+    return (jnp.maximum(0.0, bound - firing_rates(spikes, dt)) ** 2).mean()
+
+
+def rate_above(spikes: Spikes, bound, dt: float) -> Float[Array, ""]:
+    """Mean over neurons of `max(0, rate - bound)^2` [Hz^2]: holds busy neurons under `bound` [Hz].
+
+    Example:
+        >>> float(rate_above(jnp.ones((5, 3, 2)), 998.0, dt=1.0))
+        4.0
+    """
+    return (jnp.maximum(0.0, firing_rates(spikes, dt) - bound) ** 2).mean()
+
+
+class Classification(nnx.Module):
+    """Cross-entropy of a readout over time, plus spike regularizers summed over the spiking layers.
+
+        loss = cross_entropy + l1 spike_l1 + l2 spike_l2
+               + rate_weight (rate_below(min_rate) + rate_above(max_rate))
+
+    A regularizer that is None is left out; one that is given, even as 0.0, is a live knob.
+
+    Args:
+        readout: "max", "mean", "sum" over time, or "last".
+        l1: weight of `spike_l1`, >= 0.
+        l2: weight of `spike_l2`, >= 0.
+        min_rate: lower bound of the firing rate [Hz], >= 0.
+        max_rate: upper bound of the firing rate [Hz], >= 0.
+        rate_weight: weight of both bounds [1/Hz^2], >= 0.
+        dt: time step [ms], for the rates.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> record = Record(readout=jnp.zeros((7, 2, 10)), layers={})
+        >>> {k: round(float(v), 3) for k, v in Classification()(record, jnp.array([0, 1])).items()}
+        {'cross_entropy': 2.303}
+    """
+
+    def __init__(
+        self,
+        readout: str = "max",
+        *,
+        l1: float | None = None,
+        l2: float | None = None,
+        min_rate: float | None = None,
+        max_rate: float | None = None,
+        rate_weight: float = 1e-4,
+        dt: float = 1.0,
+    ):
+        self.readout = check.choice("readout", readout, READOUTS)
+        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.l1 = _knob("l1", l1, high=0.1)
+        self.l2 = _knob("l2", l2, high=1.0)
+        self.min_rate = _knob("min_rate", min_rate, high=50.0, unit="Hz")
+        self.max_rate = _knob("max_rate", max_rate, high=500.0, unit="Hz")
+        bounded = min_rate is not None or max_rate is not None
+        self.rate_weight = _knob("rate_weight", rate_weight if bounded else None, high=0.01)
+
+    def scores(self, record: Record) -> Float[Array, "batch cls"]:
+        """What the prediction is the argmax of."""
+        return READOUTS[self.readout](record.readout)
+
+    def __call__(self, record: Record, labels: Int[Array, " batch"]) -> Mapping[str, Float[Array, ""]]:
+        terms = {"cross_entropy": cross_entropy(self.scores(record), labels)}
+        trains = record.spikes.values()
+        if trains and self.l1 is not None:
+            terms["l1"] = self.l1[...] * sum(map(spike_l1, trains))
+        if trains and self.l2 is not None:
+            terms["l2"] = self.l2[...] * sum(map(spike_l2, trains))
+        if trains and self.min_rate is not None:
+            below = sum(rate_below(s, self.min_rate[...], self.dt) for s in trains)
+            terms["rate_below"] = self.rate_weight[...] * below
+        if trains and self.max_rate is not None:
+            above = sum(rate_above(s, self.max_rate[...], self.dt) for s in trains)
+            terms["rate_above"] = self.rate_weight[...] * above
+        return terms
+
+
+def _knob(name: str, value: float | None, *, high: float, unit: str = "") -> Live | None:
+    if value is None:
+        return None
+    value = check.number(name, value, 0.0, unit=unit)
+    return Live(jnp.float32(value), low=0.0, high=max(high, 4 * value), unit=unit)

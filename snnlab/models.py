@@ -1,0 +1,119 @@
+"""The two reference networks, and their construction from a config."""
+
+import math
+from typing import NamedTuple
+
+from flax import nnx
+from jaxtyping import Array, PRNGKeyArray, Shaped
+
+from snnlab import check
+from snnlab.config import LstmConfig, SnnConfig
+from snnlab.encode import Latency, Rows
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Record, Stack
+
+
+class Network(nnx.Module):
+    """An encoder and a stack: images in, `Record` out.
+
+    Args:
+        encoder: such as `snnlab.encode.Latency()`; what it returns, the first layer reads.
+        stack: the layers.
+        recipe: the arguments of `build` that it was made from, if it was; exported with the weights.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> net = snn(SnnConfig(hidden=7, num_steps=5), sample_shape=(4, 4), num_classes=3, rngs=nnx.Rngs(0))
+        >>> net(jnp.zeros((2, 4, 4))).readout.shape
+        (5, 2, 3)
+    """
+
+    def __init__(self, encoder, stack: Stack, recipe: "Recipe | None" = None):
+        self.encoder = encoder
+        self.stack = stack
+        self.recipe = recipe
+
+    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Record:
+        return self.stack(self.encoder(x, key=key))
+
+
+def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
+    """`[Expon] -> LifRef(hidden) -> [Expon] -> Leaky(num_classes)` on latency-coded images.
+
+    Args:
+        config: see `SnnConfig`.
+        sample_shape: shape of one image.
+        num_classes: width of the readout.
+        rngs: random streams for the weights.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
+    """
+    check.count("num_classes", num_classes)
+    encoder = Latency(
+        num_steps=config.num_steps, dt=config.dt, tau=config.tau_latency, threshold=config.threshold_latency
+    )
+    names = ("tau_mem", "tau_ref", "v_th", "v_rest", "v_reset", "slope", "surrogate", "reset", "detach_reset", "dt")
+    lif = LifRef(config.hidden, **{name: getattr(config, name) for name in names})
+    hidden = Projection(
+        math.prod(sample_shape),
+        lif,
+        synapse=Expon(config.hidden, tau_syn=config.tau_syn, dt=config.dt),
+        rngs=rngs,
+    )
+    readout = Projection(
+        config.hidden,
+        Leaky(num_classes, tau_mem=config.tau_out, dt=config.dt),
+        synapse=Expon(num_classes, tau_syn=config.tau_syn, dt=config.dt),
+        delay=config.delay,
+        rngs=rngs,
+    )
+    return Network(encoder, Stack(hidden=hidden, readout=readout))
+
+
+def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
+    """`LSTM(hidden) -> Linear(num_classes)` on the rows of an image.
+
+    Args:
+        config: see `LstmConfig`.
+        sample_shape: (rows, columns) of one image.
+        num_classes: width of the readout.
+        rngs: random streams for the weights.
+
+    Raises:
+        ArgumentError: for a value out of range.
+    """
+    check.count("num_classes", num_classes)
+    hidden = LSTM(sample_shape[-1], config.hidden, rngs=rngs)
+    return Network(Rows(), Stack(hidden=hidden, readout=nnx.Linear(config.hidden, num_classes, rngs=rngs)))
+
+
+class Recipe(NamedTuple):
+    """What a reference network is built from."""
+
+    config: SnnConfig | LstmConfig
+    sample_shape: tuple[int, ...]
+    num_classes: int
+
+
+def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> Network:
+    """The network that a config describes; one seed, one network.
+
+    Args:
+        config: `SnnConfig` or `LstmConfig`.
+        sample_shape: shape of one image.
+        num_classes: width of the readout.
+        seed: of the weights.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> build(LstmConfig(hidden=20), sample_shape=(8, 8), num_classes=10).recipe.config
+        LstmConfig(hidden=20)
+    """
+    make = {SnnConfig: snn, LstmConfig: lstm}[type(config)]
+    net = make(config, sample_shape=sample_shape, num_classes=num_classes, rngs=nnx.Rngs(params=seed))
+    net.recipe = Recipe(config, tuple(sample_shape), num_classes)
+    return net

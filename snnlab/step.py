@@ -1,0 +1,115 @@
+"""One optimizer step, many in one call, and one batch of a test: pure functions of a `State`, to be jitted."""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+
+from snnlab.knobs import keep_in_range
+from snnlab.layers import Live, Record
+from snnlab.losses import accuracy
+
+MAX_CHUNK = 32  # steps in one call at the most
+
+Metrics = dict[str, Float[Array, "..."]]
+
+
+class State(NamedTuple):
+    """All that changes in a run. Immutable, and its buffers are never donated: the networks are small, and so
+    any thread may read a state at any time while the next one is computed."""
+
+    params: nnx.State
+    live: nnx.State
+    rest: nnx.State
+    opt_state: optax.OptState
+    step: Int[Array, ""]
+
+
+def run_model(model: nnx.Module, x: Shaped[Array, "batch *sample"], key: PRNGKeyArray) -> Record:
+    """Call a model, with the key if it takes one; a plain readout array becomes a `Record` without layers."""
+    takes_key = "key" in inspect.signature(type(model).__call__).parameters
+    out = model(x, key=key) if takes_key else model(x)
+    return out if isinstance(out, Record) else Record(readout=out, layers={})
+
+
+class Stepper:
+    """Model, loss and optimizer as functions of a `State`.
+
+    Args:
+        model: see `snnlab.train.Trainer`.
+        loss: see `snnlab.train.Trainer`.
+        optimizer: any Optax transformation.
+        key: random key, folded with the step for encoders that draw at random.
+    """
+
+    def __init__(self, model: nnx.Module, loss: Callable, optimizer: optax.GradientTransformation, key: PRNGKeyArray):
+        # A dict of NNX takes both modules and plain functions; only modules have a state.
+        self.system = nnx.Dict(model=model, loss=loss)
+        self.optimizer = optimizer
+        self.key = key
+        self.graphdef, params, live, rest = nnx.split(self.system, nnx.Param, Live, ...)
+        self.start = State(params, live, rest, optimizer.init(params), jnp.int32(0))
+
+    def merge(self, state: State) -> nnx.Dict:
+        """Model and loss with the values of a state, as modules of their own."""
+        return nnx.merge(self.graphdef, state.params, state.live, state.rest)
+
+    def write_back(self, state: State) -> None:
+        """Put the values of a state into the modules that were passed in."""
+        nnx.update(self.system, state.params, state.live, state.rest)
+
+    def forward(self, system: nnx.Dict, x, y: Int[Array, " batch"], key: PRNGKeyArray) -> Metrics:
+        """The loss, its terms and the other metrics of one batch."""
+        record = run_model(system["model"], x, key)
+        loss = system["loss"]
+        terms = loss(record, y)
+        terms = dict(terms) if hasattr(terms, "items") else {"objective": terms}
+        scores = loss.scores(record) if hasattr(loss, "scores") else record.readout.max(axis=0)
+        metrics = {"loss": sum(terms.values()), **terms, "accuracy": accuracy(scores, y)}
+        if record.spikes:
+            metrics["spikes_per_sample"] = sum(s.sum() for s in record.spikes.values()) / len(y)
+        return metrics
+
+    def step(self, state: State, x, y: Int[Array, " batch"]) -> tuple[State, Metrics]:
+        """One optimizer step on one batch."""
+
+        def objective(params):
+            system = self.merge(state._replace(params=params))
+            metrics = self.forward(system, x, y, jax.random.fold_in(self.key, state.step))
+            rest = nnx.split(system, nnx.Param, Live, ...)[3]  # running statistics, random counters
+            return metrics["loss"], (metrics, rest)
+
+        grads, (metrics, rest) = jax.grad(objective, has_aux=True)(state.params)
+        metrics["grad_norm"] = optax.tree.norm(grads)
+        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        params = keep_in_range(optax.apply_updates(state.params, updates))
+        return State(params, state.live, rest, opt_state, state.step + 1), metrics
+
+    def metric_names(self, x, y) -> list[str]:
+        """Names of what a step measures on such a batch: "loss", its terms, and the other metrics."""
+        y = y[: len(x)]
+        return list(jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.key), x, y)) + ["grad_norm"]
+
+    def chunk(self, state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]) -> tuple[State, Metrics]:
+        """`count` steps, on the samples `index[0]`, `index[1]`, ...; the metrics of each.
+
+        The number of turns is traced, so one compiled program serves every count, and how a run is cut into
+        chunks does not change its bits.
+        """
+        log = {name: jnp.zeros(len(index)) for name in self.metric_names(x[index[0]], y[index[0]])}
+
+        def turn(i, carry):
+            state, log = carry
+            state, metrics = self.step(state, x[index[i]], y[index[i]])
+            return state, {name: log[name].at[i].set(metrics[name]) for name in log}
+
+        return jax.lax.fori_loop(0, count, turn, (state, log))
+
+    def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
+        """The metrics of batch `number` of the test set."""
+        return self.forward(self.merge(state), x, y, jax.random.fold_in(self.key, ~number))

@@ -1,0 +1,280 @@
+"""The engine: back-propagation through time in jitted chunks, as an iterator of reports. Knows no widget.
+
+    for report in Trainer(model, data):
+        print(report.step, report.metrics)
+
+Between two chunks the engine drains its mailbox, so a knob that another thread moves acts on the next
+chunk. All hyperparameters are traced: moving one compiles nothing anew.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from snnlab.config import TrainConfig
+from snnlab.controls import Mailbox
+from snnlab.data import Dataset
+from snnlab.errors import ArgumentError, DivergenceError
+from snnlab.history import History
+from snnlab.knobs import find_knobs, set_knob
+from snnlab.layers import Record
+from snnlab.losses import Classification
+from snnlab.step import MAX_CHUNK, State, Stepper, run_model
+
+CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
+WEAK = {"l1": 1e-4, "l2": 1e-4}  # regularizers that are seen and can be turned up, but hardly felt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What happened since the last report.
+
+    Attributes:
+        phase: "train" for a chunk of steps, "test" for a batch of the test set, "epoch" at the end of an epoch.
+        epoch: current epoch, from 1.
+        step: optimizer steps taken so far, of `total_steps`.
+        metrics: "train": means over the chunk of "loss", "accuracy", each term of the loss, "grad_norm" and
+            "spikes_per_sample"; "test": the same of the batch; "epoch": the result, as in `History.epochs`.
+        samples_per_second: how fast this was.
+        eta: estimate of the seconds of computing left.
+    """
+
+    phase: str
+    epoch: int
+    step: int
+    total_steps: int
+    metrics: dict[str, Any]
+    samples_per_second: float
+    eta: float
+
+
+def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:
+    """Adam with a live learning rate, and the schedule on top of it.
+
+    Source: Kingma & Ba (2015), arXiv:1412.6980; cosine decay: Loshchilov & Hutter (2017), arXiv:1608.03983.
+    """
+    adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(config.learning_rate))
+    if config.schedule == "constant":
+        return adam
+    return optax.chain(adam, optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, total_steps)))
+
+
+class Trainer:
+    """Trains a model on a data set.
+
+    Args:
+        model: an `nnx.Module`: images `(batch, *sample_shape)` in, a `Record` or a readout
+            `(time, batch, class)` out. If its call takes `key`, it gets a fresh random key every step.
+            It is updated whenever an iteration ends, also by an error or an interrupt.
+        data: see `snnlab.data.Dataset`.
+        loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live`
+            variables become knobs and its parameters are learned. Default: `Classification()`, with weak
+            regularizers if the model spikes.
+        optimizer: any Optax transformation. Default: `default_optimizer`.
+        **settings: fields of `TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
+
+    Raises:
+        ArgumentError: if model, data and settings do not fit together.
+
+    Example:
+        >>> from snnlab import data, models
+        >>> digits = data.load("digits").subset(train=256, test=64)
+        >>> net = models.build(models.LstmConfig(hidden=16), sample_shape=(8, 8), num_classes=10)
+        >>> trainer = Trainer(net, digits, epochs=2, batch_size=64)
+        >>> [report.epoch for report in trainer if report.phase == "epoch"]
+        [1, 2]
+        >>> len(trainer.history), trainer.compilations
+        (8, 1)
+    """
+
+    def __init__(
+        self,
+        model: nnx.Module,
+        data: Dataset,
+        *,
+        loss: Callable | None = None,
+        optimizer: optax.GradientTransformation | None = None,
+        **settings,
+    ):
+        self.model = model
+        self.data = data
+        self.config = TrainConfig(**settings)
+        self.history = History()
+        self.compile_seconds = 0.0
+        self.seconds = 0.0  # spent computing, without pauses
+        samples = len(data.x_train)
+        if self.config.batch_size > samples:
+            raise ArgumentError(f"batch_size: {self.config.batch_size} is more than the {samples} training samples")
+        self.steps_per_epoch = samples // self.config.batch_size  # the rest takes its turn in the next shuffle
+        self.total_steps = self.config.epochs * self.steps_per_epoch
+        optimizer = optimizer or default_optimizer(self.config, self.total_steps)
+        record = _check_fit(model, data, self.config.batch_size)
+        loss = loss or Classification(**(WEAK if record.spikes else {}))
+        self._stepper = Stepper(model, loss, optimizer, jax.random.key(self.config.seed))
+        self.state: State = self._stepper.start
+        self.metric_names = self._stepper.metric_names(data.x_train[: self.config.batch_size], data.y_train)
+        self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
+        self._chunk = jax.jit(self._stepper.chunk)
+        self._test = jax.jit(self._stepper.test)
+        self._on_device: tuple | None = None
+        self._steps_in_chunk = 1
+        self._epoch_started = 0.0  # value of `seconds` when the epoch began
+
+    @property
+    def done(self) -> bool:
+        """All epochs are trained."""
+        return len(self.history.epochs) >= self.config.epochs
+
+    @property
+    def compilations(self) -> int:
+        """How many programs the training step was compiled to; it stays at 1."""
+        return self._chunk._cache_size()
+
+    def snapshot(self) -> nnx.Module:
+        """A copy of the model as it is now; from any thread, at any time."""
+        return self._stepper.merge(self.state)["model"]
+
+    def set(self, name: str, value: float) -> str:
+        """Move a knob; it acts on the next chunk. See `Mailbox.post`."""
+        return self.mailbox.post(name, value)
+
+    def fit(self) -> History:
+        """Train to the end."""
+        for _ in self:
+            pass
+        return self.history
+
+    def __iter__(self) -> Iterator[Report]:
+        """Train on from where the last iteration stopped; stopping between two reports loses nothing."""
+        try:
+            self._prepare()
+            while not self.done:
+                yield from self._epoch(len(self.history.epochs) + 1)
+        finally:
+            self._stepper.write_back(self.state)
+
+    def _prepare(self) -> None:
+        """Put the training data on the device and compile; once."""
+        if self._on_device is not None:
+            return
+        started = time.perf_counter()
+        images = tuple(map(jnp.asarray, (self.data.x_train, self.data.y_train)))
+        index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
+        self._chunk.lower(self.state, *images, index, np.int32(0)).compile()
+        self._on_device = images
+        self.compile_seconds = time.perf_counter() - started
+
+    def _epoch(self, epoch: int) -> Iterator[Report]:
+        batches = self._shuffle(epoch)
+        position = len(self.history) - (epoch - 1) * self.steps_per_epoch
+        while position < self.steps_per_epoch:
+            chunk = batches[position : position + self._steps_in_chunk]
+            yield self._train(epoch, chunk)
+            position += len(chunk)
+        yield from self._evaluate(epoch)
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        """The batches as indices. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
+        rng = np.random.default_rng([self.config.seed, epoch])
+        order = rng.permutation(len(self.data.x_train)).astype(np.int32)
+        size = self.config.batch_size
+        return order[: self.steps_per_epoch * size].reshape(self.steps_per_epoch, size)
+
+    def _train(self, epoch: int, batches: np.ndarray) -> Report:
+        started = time.perf_counter()
+        self._apply_mail()
+        count, taken = len(batches), len(self.history)
+        index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
+        index[:count] = batches
+        state, log = self._chunk(self.state, *self._on_device, index, np.int32(count))
+        log = {name: np.asarray(values)[:count] for name, values in log.items()}
+        finite = np.isfinite(log["loss"]) & np.isfinite(log["grad_norm"])
+        if not finite.all():
+            raise DivergenceError(
+                f"the loss or its gradient is not finite at step {taken + int(np.argmin(finite))}; the weights kept "
+                f"are those of step {taken}. Go on from there with a lower learning rate."
+            )
+        self.state = state
+        self.history.add_steps({"epoch": np.full(count, epoch), **log})
+        seconds = self._clock(started)
+        self._steps_in_chunk = int(np.clip(count * CHUNK_SECONDS / seconds, 1, MAX_CHUNK))
+        means = {name: float(values.mean()) for name, values in log.items()}
+        return self._report("train", epoch, means, count * self.config.batch_size / seconds)
+
+    def _evaluate(self, epoch: int) -> Iterator[Report]:
+        """The whole test set; a metric is the mean over the batches, weighted by their sizes."""
+        x, y, size = self.data.x_test, self.data.y_test, self.config.batch_size
+        totals: dict[str, float] = {}
+        for number, first in enumerate(range(0, len(x), size)):
+            started = time.perf_counter()
+            images, labels = x[first : first + size], y[first : first + size]
+            metrics = self._test(self.state, images, labels, np.int32(number))
+            metrics = {name: float(value) for name, value in metrics.items()}
+            for name, value in metrics.items():
+                totals[name] = totals.get(name, 0.0) + value * len(labels) / len(y)
+            yield self._report("test", epoch, metrics, len(labels) / self._clock(started))
+        result = self._result(epoch, totals)
+        self.history.add_epoch(result)
+        self._epoch_started = self.seconds
+        yield self._report("epoch", epoch, result, result["samples_per_second"])
+
+    def _result(self, epoch: int, test: dict[str, float]) -> dict[str, Any]:
+        seconds = self.seconds - self._epoch_started
+        last = -self.steps_per_epoch
+        train = {name: float(column[last:].mean()) for name, column in self.history.steps().items()}
+        others = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")
+        return {
+            "epoch": epoch,
+            "seconds": seconds,
+            "train_loss": train["loss"],
+            "train_acc": train["accuracy"],
+            "test_loss": test["loss"],
+            "test_acc": test["accuracy"],
+            "spikes_per_sample": test.get("spikes_per_sample"),
+            "grad_norm": train["grad_norm"],
+            "samples_per_second": self.steps_per_epoch * self.config.batch_size / seconds,
+            "terms": {name: value for name, value in train.items() if name not in others},
+        }
+
+    def _apply_mail(self) -> None:
+        for name, new in self.mailbox.drain().items():
+            old, live, opt_state = set_knob(self.state.live, self.state.opt_state, name, new)
+            self.state = self.state._replace(live=live, opt_state=opt_state)
+            self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
+
+    def _clock(self, started: float) -> float:
+        seconds = time.perf_counter() - started
+        self.seconds += seconds
+        return seconds
+
+    def _report(self, phase: str, epoch: int, metrics: dict[str, Any], samples_per_second: float) -> Report:
+        step = len(self.history)
+        return Report(
+            phase=phase,
+            epoch=epoch,
+            step=step,
+            total_steps=self.total_steps,
+            metrics=metrics,
+            samples_per_second=samples_per_second,
+            eta=self.seconds / step * (self.total_steps - step),
+        )
+
+
+def _check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
+    """Trace the model without computing it, so that what does not fit is said before anything runs."""
+    x = jax.ShapeDtypeStruct((batch_size, *data.sample_shape), data.x_train.dtype)
+    graphdef, state = nnx.split(model)
+    record = jax.eval_shape(lambda s, x: run_model(nnx.merge(graphdef, s), x, jax.random.key(0)), state, x)
+    shape = record.readout.shape
+    if len(shape) != 3 or shape[1] != batch_size:
+        raise ArgumentError(f"model: its readout must be (time, batch, class), got {shape} for a batch of {batch_size}")
+    if shape[2] < data.num_classes:
+        raise ArgumentError(f"model: has {shape[2]} outputs, the data has {data.num_classes} classes")
+    return record

@@ -1,0 +1,70 @@
+"""Knobs and the mailbox: names, ranges, and no value lost between two threads."""
+
+import threading
+
+import pytest
+
+from snnlab.controls import Knob, Mailbox
+from snnlab.errors import ArgumentError
+
+
+@pytest.fixture
+def box() -> Mailbox:
+    names = {"hidden.tau_mem": 1.0, "readout.tau_mem": 1.0, "hidden.v_th": 0.01}
+    return Mailbox([Knob(name=name, value=5.0, low=low, high=9.0, unit="ms") for name, low in names.items()])
+
+
+def test_last_value_wins_and_is_taken_once(box):
+    box.post("hidden.v_th", 1.0)
+    box.post("hidden.v_th", 2.0)
+    box.post("readout.tau_mem", 3)
+    assert box.drain() == {"hidden.v_th": 2.0, "readout.tau_mem": 3.0}
+    assert box.drain() == {}
+    assert box.knobs["hidden.v_th"].value == 2.0
+
+
+def test_a_unique_ending_is_a_name(box):
+    assert box.post("v_th", 1.0) == "hidden.v_th"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("tau_mem", 2.0, "name: the knob 'tau_mem' is ambiguous: say one of hidden.tau_mem, readout.tau_mem"),
+        ("tau", 2.0, "name: the knob 'tau' is unknown: there are hidden.tau_mem, readout.tau_mem, hidden.v_th"),
+        ("hidden.tau_mem", -2.0, "hidden.tau_mem: must be a finite number >= 1 ms, got -2.0"),
+        ("hidden.tau_mem", float("nan"), "hidden.tau_mem: .* got nan"),
+        ("hidden.tau_mem", "fast", "hidden.tau_mem: .* got 'fast'"),
+    ],
+)
+def test_bad_posts_are_refused_and_change_nothing(box, name, value, message):
+    with pytest.raises(ArgumentError, match=message):
+        box.post(name, value)
+    assert box.drain() == {} and box.knobs["hidden.tau_mem"].value == 5.0
+
+
+def test_no_move_is_lost_between_threads(box):
+    """Four threads post rising values while another drains: the last value of each knob always arrives, in order."""
+    seen: list[float] = []
+    stop = threading.Event()
+
+    def drain():
+        while not stop.is_set():
+            seen.extend(box.drain().values())
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    lock, counter = threading.Lock(), iter(range(1, 4001))
+
+    def post():
+        for _ in range(1000):
+            with lock:
+                box.post("hidden.v_th", next(counter))
+
+    writers = [threading.Thread(target=post) for _ in range(4)]
+    [w.start() for w in writers]
+    [w.join() for w in writers]
+    stop.set()
+    reader.join()
+    seen.extend(box.drain().values())
+    assert seen[-1] == 4000.0 and seen == sorted(seen)

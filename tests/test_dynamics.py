@@ -1,0 +1,151 @@
+"""The specification against closed forms and finite differences."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnlab import dynamics, kernels
+from snnlab.dynamics import LifParams
+from snnlab.surrogate import SURROGATES
+
+
+def params(**changes) -> LifParams:
+    values = {"tau_mem": 10.0, "v_th": 1.0, "v_rest": 0.0, "v_reset": 0.0, "r": 1.0, "tau_ref": 0.0, "slope": 10.0}
+    return LifParams(**{name: jnp.float32(value) for name, value in (values | changes).items()})
+
+
+def run_lif(current, *, dt=1.0, reset="subtract", **changes):
+    options = {"dt": dt, "reset": reset, "spike": SURROGATES["inv_square"].spike}
+    return kernels.lif(jnp.asarray(current, jnp.float32), params(**changes), **options)
+
+
+def constant(value, num_steps):
+    return np.full((num_steps, 1, 1), value)
+
+
+@pytest.mark.parametrize("dt", [0.1, 1.0, 2.5])
+def test_charging_curve_is_exact_for_any_dt(dt):
+    """v(t) = v_rest + R I (1 - e^(-t/tau)) for a constant current below threshold."""
+    _, v = run_lif(constant(0.4, 50), dt=dt, v_rest=-0.2, v_reset=-0.2, r=2.0, tau_mem=7.0)
+    t = dt * np.arange(1, 51)
+    np.testing.assert_allclose(v[:, 0, 0], -0.2 + 0.8 * (1 - np.exp(-t / 7.0)), atol=1e-6)
+
+
+@pytest.mark.parametrize("current", [1.3, 2.0, 5.0])
+def test_firing_period_is_tau_log(current):
+    """Period tau ln(I / (I - v_th)), rounded up to whole steps, with a reset to v_reset = 0."""
+    dt = 0.1
+    spikes, _ = run_lif(constant(current, 3000), dt=dt, reset="value")
+    times = np.flatnonzero(spikes[:, 0, 0])
+    assert set(np.diff(times)) == {int(np.ceil(10.0 * np.log(current / (current - 1.0)) / dt))}
+
+
+@pytest.mark.parametrize("tau_ref", [0.0, 1.0, 3.0, 4.5])
+def test_refractory_time_lengthens_the_period(tau_ref):
+    """For (t - t_last) <= tau_ref the voltage is held: floor(tau_ref / dt) steps more a period."""
+    spikes, _ = run_lif(constant(2.0, 400), reset="value", tau_ref=tau_ref)
+    free = int(np.ceil(10.0 * np.log(2.0)))
+    assert set(np.diff(np.flatnonzero(spikes[:, 0, 0]))) == {free + int(np.floor(tau_ref))}
+
+
+@pytest.mark.parametrize("dt", [0.1, 0.3, 0.7])
+def test_refractory_time_of_whole_steps_includes_the_last(dt):
+    """tau_ref = 3 dt holds three steps, although 3 * dt and tau_ref round differently in float32."""
+    spikes, _ = run_lif(constant(100.0, 100), dt=dt, reset="value", tau_ref=3 * dt, tau_mem=10 * dt)
+    assert set(np.diff(np.flatnonzero(spikes[:, 0, 0]))) == {4}
+
+
+def test_the_two_resets():
+    spikes, v = run_lif(constant(15.0, 1), v_reset=0.25)
+    before = 15.0 * (1 - np.exp(-0.1))
+    assert spikes.item() == 1.0
+    np.testing.assert_allclose(v.item(), before - (1.0 - 0.25), rtol=1e-6)
+    np.testing.assert_allclose(run_lif(constant(15.0, 1), v_reset=0.25, reset="value")[1].item(), 0.25, rtol=1e-6)
+
+
+def test_synapse_decays_exactly():
+    impulse = jnp.zeros((60, 1, 1)).at[3].set(2.0)
+    g = kernels.expon(impulse, jnp.float32(8.0), dt=0.5)[:, 0, 0]
+    t = 0.5 * (np.arange(60) - 3)
+    np.testing.assert_allclose(g, np.where(t < 0, 0.0, 2.0 * np.exp(-t / 8.0)), atol=1e-6)
+
+
+def double_exponential(dt, horizon=30.0, tau_syn=4.0, tau_mem=10.0):
+    """Voltage of a membrane behind a synapse after one unit spike at t = 0; coded and exact, at t = horizon."""
+    impulse = jnp.zeros((round(horizon / dt), 1, 1)).at[0].set(1.0)
+    current = kernels.expon(impulse, jnp.float32(tau_syn), dt=dt)
+    _, v = run_lif(current, dt=dt, tau_mem=tau_mem, v_th=1e9)
+    exact = tau_syn / (tau_mem - tau_syn) * (np.exp(-horizon / tau_mem) - np.exp(-horizon / tau_syn))
+    return float(v[-1, 0, 0]), exact
+
+
+def test_double_exponential_response_converges_in_first_order():
+    """The current is held constant within a step, so the error of the response halves with dt."""
+    errors = [abs(np.subtract(*double_exponential(dt))) for dt in (1.0, 0.5, 0.25)]
+    ratios = np.array(errors[:-1]) / errors[1:]
+    np.testing.assert_allclose(ratios, 2.0, atol=0.15)
+    assert errors[0] < 0.02
+
+
+def test_leaky_is_a_geometric_sum():
+    trace = kernels.leaky(jnp.ones((40, 1, 1)), jnp.float32(5.0), dt=1.0)[:, 0, 0]
+    a = np.exp(-0.2)
+    np.testing.assert_allclose(trace, (1 - a ** np.arange(1, 41)) / (1 - a), rtol=1e-5)
+
+
+def test_lstm_step_by_hand():
+    """All gates at a known drive, one unit, against the formulas in double precision."""
+    drive = np.array([0.3, -0.4, 0.7, 0.1])
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    c = sigmoid(-0.4) * 0.5 + sigmoid(0.3) * np.tanh(0.7)
+    state, h = dynamics.lstm_step(
+        dynamics.LstmState(jnp.array([0.2]), jnp.array([0.5])), jnp.asarray(drive - 0.2 * 0.1, jnp.float32), jnp.full((1, 4), 0.1)
+    )
+    np.testing.assert_allclose(state.c[0], c, rtol=1e-6)
+    np.testing.assert_allclose(h[0], sigmoid(0.1) * np.tanh(c), rtol=1e-6)
+
+
+@pytest.mark.parametrize("reset", ["subtract", "value"])
+@pytest.mark.parametrize("name", SURROGATES)
+def test_bptt_is_the_true_gradient_of_the_smooth_neuron(name, reset):
+    """With the antiderivative in place of the step the neuron is smooth, so that automatic differentiation
+    must agree with central differences (float64): in the current and in every parameter."""
+    num_steps, batch, n = 23, 3, 5
+    rng = np.random.default_rng(3)
+    with jax.enable_x64(True):
+        values = {"tau_mem": 9.0, "v_th": np.linspace(0.8, 1.2, n), "v_rest": 0.05, "v_reset": 0.1, "r": 1.3, "slope": 4.0}
+        start = {name: jnp.asarray(value, jnp.float64) for name, value in values.items()}
+        start["current"] = jnp.asarray(rng.normal(1.0, 0.7, (num_steps, batch, n)))
+        direction = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), start)
+
+        def objective(x):
+            p = LifParams(**{key: value for key, value in x.items() if key != "current"}, tau_ref=jnp.float64(0.0))
+            s, v = kernels.lif(x["current"], p, dt=1.0, spike=SURROGATES[name].smooth, reset=reset)
+            return (s**2).sum() + (v**2).sum()
+
+        def moved(eps):
+            return objective(jax.tree.map(lambda x, d: x + eps * d, start, direction))
+
+        numeric = (moved(1e-6) - moved(-1e-6)) / 2e-6
+        slopes = jax.tree.map(lambda g, d: (g * d).sum(), jax.grad(objective)(start), direction)
+        np.testing.assert_allclose(sum(jax.tree.leaves(slopes)), numeric, rtol=2e-6)
+
+
+def test_detached_reset_lets_no_gradient_through():
+    """Two steps, one spike at the first: with a detached reset, dv2/dI1 is what it would be without a spike."""
+    current = jnp.array([11.0, 0.5]).reshape(2, 1, 1)
+
+    def final_voltage(current, detach):
+        options = {"dt": 1.0, "spike": SURROGATES["inv_square"].spike, "detach_reset": detach}
+        return kernels.lif(current, params(), **options)[1][-1, 0, 0]
+
+    a = np.exp(-0.1)
+    gradient = jax.grad(final_voltage)(current, True)[:, 0, 0]
+    np.testing.assert_allclose(gradient[0], (1 - a) * a, rtol=1e-5)
+    bump = 1 / (1 + 10 * (11 * (1 - a) - 1)) ** 2  # surrogate at the first step; the second adds nothing to dI1
+    through = jax.grad(final_voltage)(current, False)[:, 0, 0]
+    second = 1 / (1 + 10 * abs((11 * (1 - a) - 1) * a + 0.5 * (1 - a) - 1)) ** 2
+    np.testing.assert_allclose(through[0], (1 - a) * (1 - bump) * a * (1 - second), rtol=1e-4)

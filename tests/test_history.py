@@ -1,0 +1,95 @@
+"""The history keeps what it was given, in any order of reading and writing, and survives a round trip."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from snnlab.errors import FileFormatError
+from snnlab.history import History
+
+
+def filled() -> History:
+    history = History()
+    rng = np.random.default_rng(0)
+    for count in (1, 300, 7, 900):
+        history.add_steps({"loss": rng.random(count), "accuracy": rng.random(count)})
+    history.add_epoch({"epoch": 1, "test_acc": 0.5, "terms": {"l1": 0.1}})
+    history.add_intervention(step=301, knob="hidden.v_th", old=1.0, new=0.6)
+    return history
+
+
+def test_steps_are_kept_in_order():
+    history, rng = filled(), np.random.default_rng(0)
+    chunks = [(rng.random(count), rng.random(count)) for count in (1, 300, 7, 900)]
+    assert len(history) == 1208
+    np.testing.assert_array_equal(history.steps()["loss"], np.concatenate([loss for loss, _ in chunks]))
+
+
+def test_a_metric_is_nan_where_it_was_not_given():
+    history = History()
+    history.add_steps({"loss": np.ones(3)})
+    history.add_steps({"loss": np.ones(300), "l1": np.ones(300)})
+    history.add_steps({"loss": np.ones(700)})
+    np.testing.assert_array_equal(history.steps()["l1"], [np.nan] * 3 + [1] * 300 + [np.nan] * 700)
+
+
+def test_what_was_read_does_not_change():
+    history = filled()
+    before = history.steps()["loss"]
+    copy = before.copy()
+    history.add_steps({"loss": np.zeros(5), "accuracy": np.zeros(5)})
+    np.testing.assert_array_equal(before, copy)
+
+
+def test_round_trip(tmp_path):
+    history = filled()
+    loaded = History.load(history.save(tmp_path / "run.json"))
+    assert loaded.to_dict() == history.to_dict()
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
+    history = filled()
+    path = history.save(tmp_path / "run.json")
+    old = path.read_bytes()
+
+    def full_disk(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        history.save(path)
+    assert path.read_bytes() == old and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"steps": 3}', '{"steps": {"loss": ["a"]}, "epochs": [], "interventions": []}'])
+def test_damaged_files_are_refused(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(FileFormatError, match=r"run.json: is not a saved history"):
+        History.load(tmp_path / "run.json")
+    with pytest.raises(FileFormatError, match=r"none.json: is not a saved history"):
+        History.load(tmp_path / "none.json")
+
+
+def test_frame_has_one_row_a_step():
+    frame = filled().to_frame()
+    assert frame.shape == (1208, 2) and frame.index.name == "step"
+
+
+def test_readers_see_whole_chunks():
+    """A writer appends chunks of one value each; a reader never sees columns of different lengths or torn values."""
+    history, torn = History(), []
+
+    def read():
+        while len(history) < 20_000:
+            steps = history.steps()
+            if steps and (len(steps["a"]) != len(steps["b"]) or not np.array_equal(steps["a"], -steps["b"])):
+                torn.append(len(steps["a"]))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for k in range(2000):
+        history.add_steps({"a": np.full(10, k), "b": np.full(10, -k)})
+    reader.join()
+    assert torn == []

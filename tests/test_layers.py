@@ -1,0 +1,196 @@
+"""One battery of contracts over every layer, and what each layer alone promises."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from snnlab.encode import Events
+from snnlab.errors import ArgumentError
+from snnlab.layers import LSTM, Expon, Fixed, Leaky, LifRef, Live, Projection, Stack, Trace
+from snnlab.surrogate import SURROGATES, Surrogate
+
+T, B, N, M = 23, 3, 5, 7
+
+
+def projection(neuron, **options):
+    return Projection(N, neuron, synapse=Expon(M), rngs=nnx.Rngs(0), **options)
+
+
+LAYERS = {
+    "Expon": lambda: Expon(N),
+    "Leaky": lambda: Leaky(N),
+    "LifRef": lambda: LifRef(N, v_th=0.2),
+    "LifRef value reset": lambda: LifRef(N, v_th=0.2, reset="value", tau_ref=2.0, detach_reset=True),
+    "LifRef per neuron": lambda: LifRef(N, tau_mem=np.linspace(5, 20, N), v_th=np.linspace(0.1, 0.3, N)),
+    "LSTM": lambda: LSTM(N, M, rngs=nnx.Rngs(0)),
+    "Projection to LifRef": lambda: projection(LifRef(M, v_th=0.2), delay=2),
+    "Projection to Leaky": lambda: projection(Leaky(M), use_bias=True),
+    "Stack": lambda: Stack(a=projection(LifRef(M, v_th=0.2)), b=nnx.Linear(M, 2, rngs=nnx.Rngs(1))),
+}
+every = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
+
+
+@pytest.fixture
+def x():
+    return jnp.asarray(np.random.default_rng(0).normal(0.5, 1.0, (T, B, N)), jnp.float32)
+
+
+def run(layer, x):
+    """Output of a layer of any kind."""
+    out = layer(x)
+    return out.output if isinstance(out, Trace) else out.readout if isinstance(out, tuple) else out
+
+
+def functional(layer):
+    graphdef, state = nnx.split(layer)
+    return jax.jit(lambda state, x: run(nnx.merge(graphdef, state), x)), state
+
+
+@every
+def test_jit_is_eager(make, x):
+    layer = make()
+    f, state = functional(layer)
+    np.testing.assert_allclose(f(state, x), run(layer, x), rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_batch_items_are_independent(make, x):
+    layer = make()
+    whole = run(layer, x)
+    for b in range(B):
+        np.testing.assert_allclose(run(layer, x[:, b : b + 1])[:, 0], whole[:, b], rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_causality(make, x):
+    """What comes later does not change what was earlier."""
+    layer = make()
+    changed = run(layer, x.at[T // 2 :].add(3.0))
+    np.testing.assert_allclose(changed[: T // 2], run(layer, x)[: T // 2], rtol=1e-6, atol=1e-7)
+    assert not np.allclose(changed, run(layer, x))
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name not in ("LSTM", "Stack")])
+def test_zero_input_stays_at_rest(name, x):
+    assert (run(LAYERS[name](), jnp.zeros_like(x)) == 0).all()
+
+
+@every
+def test_nothing_is_traced_again_when_values_change(make, x):
+    f, state = functional(make())
+    f(state, x)
+    for k in range(2, 4):
+        moved = jax.tree.map(lambda v: jnp.full_like(v, v.mean() * k), state)  # noqa: B023
+        f(moved, x * k)
+    assert f._cache_size() == 1
+
+
+@every
+def test_every_parameter_gets_a_finite_gradient(make, x):
+    graphdef, params, live, rest = nnx.split(make(), nnx.Param, Live, ...)
+
+    def objective(params, live):
+        return (run(nnx.merge(graphdef, params, live, rest), x) ** 2).sum()
+
+    for part in jax.grad(objective, (0, 1))(params, live):
+        for path, gradient in nnx.to_flat_state(part):
+            assert np.isfinite(gradient.get_value()).all()
+            if path[-1] != "slope":  # shapes the backward pass only
+                assert (gradient.get_value() != 0).any(), path
+
+
+def test_variable_type_says_who_moves_a_parameter():
+    layer = LifRef(N, tau_mem=nnx.Param(8.0), v_th=Fixed(np.full(N, 0.5)), slope=7.0)
+    kinds = {name: type(getattr(layer, name)) for name in ("tau_mem", "v_th", "slope")}
+    assert kinds == {"tau_mem": nnx.Param, "v_th": Fixed, "slope": Live}
+    assert [path[-1] for path, _ in nnx.to_flat_state(nnx.state(layer, nnx.Param))] == ["tau_mem"]
+
+
+def test_per_neuron_parameters_are_per_neuron(x):
+    """Neuron n of a layer with many time constants is the neuron of a layer with that one."""
+    taus, thresholds = np.linspace(5, 20, N), np.linspace(0.1, 0.3, N)
+    many = LifRef(N, tau_mem=taus, v_th=thresholds)(x)
+    for n in range(N):
+        one = LifRef(1, tau_mem=taus[n], v_th=thresholds[n])(x[..., n : n + 1])
+        np.testing.assert_allclose(one.state[..., 0], many.state[..., n], atol=1e-6)
+
+
+def test_projection_is_linear_synapse_neuron(x):
+    layer = projection(Leaky(M, tau_mem=4.0), delay=2)
+    drive = np.asarray(x) @ np.asarray(layer.kernel[...])
+    a_syn, a_mem = np.exp(-1 / 10), np.exp(-1 / 4)
+    g, v, traces = np.zeros((B, M)), np.zeros((B, M)), []
+    for t in range(T):
+        g = g * a_syn + (drive[t - 2] if t >= 2 else 0.0)
+        v = v * a_mem + g
+        traces.append(v)
+    np.testing.assert_allclose(layer(x).state, traces, rtol=1e-4, atol=1e-4)
+
+
+def test_events_and_their_dense_view_give_the_same():
+    times = jnp.asarray(np.random.default_rng(0).integers(0, T + 5, (B, N)))
+    events = Events(times=times, num_steps=T, num_units=N)
+    layer = projection(LifRef(M, v_th=0.1))
+    np.testing.assert_array_equal(layer(events).spikes, layer(events.dense()).spikes)
+
+
+def test_stack_names_its_traces(x):
+    record = LAYERS["Stack"]()(x)
+    assert list(record.layers) == ["a", "b"] and list(record.spikes) == ["a"]
+    assert record.readout.shape == (T, B, 2) and record.layers["a"].current.shape == (T, B, M)
+
+
+@pytest.mark.parametrize("name", SURROGATES)
+def test_bptt_of_a_whole_network_against_finite_differences(name):
+    """Two spiking layers and a readout, float64, with the antiderivative in place of the step: then the network
+    is smooth, and its gradient in every weight and every time constant can be measured by differences."""
+    smooth = SURROGATES[name].smooth
+    surrogate = Surrogate(spike=smooth, derivative=SURROGATES[name].derivative, smooth=smooth)
+    lif = {"v_th": 0.3, "slope": 4.0, "surrogate": surrogate}
+    rngs = nnx.Rngs(0)
+    net = Stack(
+        a=Projection(N, LifRef(M, **lif), synapse=Expon(M), rngs=rngs),
+        b=Projection(M, LifRef(M, tau_mem=np.linspace(5, 20, M), reset="value", **lif), delay=1, rngs=rngs),
+        c=Projection(M, Leaky(2), synapse=Expon(2, tau_syn=nnx.Param(6.0)), rngs=rngs),
+    )
+    rng = np.random.default_rng(1)
+    with jax.enable_x64(True):
+        graphdef, state = nnx.split(net)
+        state = jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), state)
+        direction = jax.tree.map(lambda v: jnp.asarray(rng.normal(size=v.shape)), state)
+        x = jnp.asarray(rng.normal(0.3, 1.0, (T, B, N)))
+
+        def objective(state):
+            return (nnx.merge(graphdef, state)(x).readout.max(0) ** 2).sum()
+
+        def moved(eps):
+            return objective(jax.tree.map(lambda v, d: v + eps * d, state, direction))
+
+        numeric = (moved(1e-6) - moved(-1e-6)) / 2e-6
+        slopes = jax.tree.map(lambda g, d: (g * d).sum(), jax.grad(objective)(state), direction)
+        np.testing.assert_allclose(sum(jax.tree.leaves(slopes)), numeric, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LifRef(0), "features: must be an integer >= 1, got 0"),
+        (lambda: LifRef(3, tau_mem=-1.0), "tau_mem: must be a finite number > 0.0 ms, got -1.0"),
+        (lambda: LifRef(3, tau_mem=0.5), "tau_mem: must be >= dt = 1.0 ms, got 0.5 ms; use a smaller dt"),
+        (lambda: LifRef(3, tau_mem=[5.0, 6.0]), r"tau_mem: must be one number or 3, one per neuron, got shape \(2,\)"),
+        (lambda: LifRef(3, v_th=-0.5), "v_th: must be a finite number >= 0.01, got -0.5"),
+        (lambda: LifRef(3, tau_ref=-1.0), "tau_ref: must be a finite number >= 0.0 ms, got -1.0"),
+        (lambda: LifRef(3, reset="hard"), "reset: must be one of 'subtract', 'value', got 'hard'"),
+        (lambda: Expon(3, tau_syn=float("nan")), "tau_syn: must be a finite number > 0.0 ms, got nan"),
+        (lambda: Leaky(3, dt=0.0), "dt: must be a finite number > 0.0 ms, got 0.0"),
+        (lambda: Projection(3, LifRef(4), synapse=Expon(5), rngs=nnx.Rngs(0)), "synapse: has 5 features, the neuron has 4"),
+        (lambda: projection(LifRef(M))(jnp.zeros((T, B, 4))), "x: has 4 units, this layer was built with in_features=5"),
+        (lambda: LSTM(3, 4, rngs=nnx.Rngs(0))(jnp.zeros((T, B, 4))), "x: has 4 units, .* in_features=3"),
+        (lambda: Stack(), "layers: a Stack needs at least one"),
+    ],
+)
+def test_bad_arguments_are_named(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()

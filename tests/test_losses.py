@@ -1,0 +1,119 @@
+"""Losses and regularizers against hand-worked sums, and their gradients against finite differences."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnlab import losses
+from snnlab.errors import ArgumentError
+from snnlab.layers import Record, Trace
+
+T, B, N, C = 11, 3, 5, 7
+
+
+@pytest.fixture
+def record() -> Record:
+    rng = np.random.default_rng(0)
+    spikes = jnp.asarray(rng.random((T, B, N)) < 0.3, jnp.float32)
+    readout = jnp.asarray(rng.normal(size=(T, B, C)), jnp.float32)
+    return Record(readout=readout, layers={"hidden": Trace(spikes, spikes), "readout": Trace(readout)})
+
+
+def test_readouts(record):
+    trace = np.asarray(record.readout)
+    expected = {"max": trace.max(0), "mean": trace.mean(0), "sum": trace.sum(0), "last": trace[-1]}
+    for name, scores in expected.items():
+        np.testing.assert_allclose(losses.Classification(name).scores(record), scores, rtol=1e-5, atol=1e-6)
+
+
+def test_cross_entropy_is_minus_log_softmax(record):
+    labels = np.array([0, 6, 2])
+    scores = np.asarray(record.readout.max(0), np.float64)
+    p = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    found = losses.cross_entropy(jnp.asarray(scores, jnp.float32), jnp.asarray(labels))
+    np.testing.assert_allclose(found, -np.log(p[np.arange(B), labels]).mean(), rtol=1e-5)
+
+
+def test_cross_entropy_of_huge_scores_is_finite():
+    assert np.isfinite(losses.cross_entropy(jnp.array([[1e4, -1e4]]), jnp.array([1])))
+
+
+def test_spike_counts(record):
+    s = np.asarray(record.spikes["hidden"])
+    np.testing.assert_allclose(losses.spike_l1(s), s.sum() / B)
+    np.testing.assert_allclose(losses.spike_l2(s), np.mean([(s[:, :, n].sum() / B) ** 2 for n in range(N)]), rtol=1e-6)
+
+
+def test_l1_does_not_depend_on_the_batch_size(record):
+    s = record.spikes["hidden"]
+    twice = jnp.concatenate([s, s], axis=1)
+    np.testing.assert_allclose(losses.spike_l1(twice), losses.spike_l1(s), rtol=1e-6)
+    np.testing.assert_allclose(losses.spike_l2(twice), losses.spike_l2(s), rtol=1e-6)
+
+
+def test_rate_bounds_act_outside_the_band_only():
+    """One neuron fires at 0, one at 100, one at 1000 Hz (dt = 1 ms); the band is 10..200 Hz."""
+    s = jnp.zeros((10, 2, 3)).at[3, :, 1].set(1.0).at[:, :, 2].set(1.0)
+    np.testing.assert_allclose(losses.firing_rates(s, 1.0), [0.0, 100.0, 1000.0], rtol=1e-6)
+    np.testing.assert_allclose(losses.rate_below(s, 10.0, 1.0), 10.0**2 / 3, rtol=1e-5)
+    np.testing.assert_allclose(losses.rate_above(s, 200.0, 1.0), 800.0**2 / 3, rtol=1e-5)
+    up = jax.grad(losses.rate_below)(s, 10.0, 1.0)
+    down = jax.grad(losses.rate_above)(s, 200.0, 1.0)
+    assert (up[..., 0] < 0).all() and (up[..., 1:] == 0).all()
+    assert (down[..., 2] > 0).all() and (down[..., :2] == 0).all()
+
+
+def test_terms_are_named_and_weighted(record):
+    loss = losses.Classification(l1=0.5, l2=0.25, min_rate=400.0, max_rate=100.0, rate_weight=1e-3, dt=2.0)
+    labels = jnp.array([1, 2, 3])
+    s = record.spikes["hidden"]
+    terms = loss(record, labels)
+    expected = {
+        "cross_entropy": losses.cross_entropy(record.readout.max(0), labels),
+        "l1": 0.5 * losses.spike_l1(s),
+        "l2": 0.25 * losses.spike_l2(s),
+        "rate_below": 1e-3 * losses.rate_below(s, 400.0, 2.0),
+        "rate_above": 1e-3 * losses.rate_above(s, 100.0, 2.0),
+    }
+    assert list(terms) == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-6)
+        assert value > 0
+
+
+def test_what_is_not_asked_for_is_no_term_and_no_knob(record):
+    from flax import nnx
+
+    from snnlab.layers import Live
+
+    assert list(losses.Classification()(record, jnp.array([0, 1, 2]))) == ["cross_entropy"]
+    assert not nnx.to_flat_state(nnx.state(losses.Classification(), Live))
+    silent = Record(readout=record.readout, layers={})
+    assert list(losses.Classification(l1=1.0)(silent, jnp.array([0, 1, 2]))) == ["cross_entropy"]
+
+
+def test_gradient_of_max_over_time_goes_to_the_maximum():
+    trace = jnp.zeros((4, 1, 2)).at[2, 0, 1].set(1.0)
+
+    def loss(trace):
+        return losses.Classification()(Record(trace, {}), jnp.array([1]))["cross_entropy"]
+
+    gradient = np.asarray(jax.grad(loss)(trace))
+    p = np.exp(1) / (np.exp(1) + 1)
+    np.testing.assert_allclose(gradient[2, 0, 1], p - 1, rtol=1e-5)
+    assert (gradient[[0, 1, 3], 0, 1] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"readout": "median"}, "readout: must be one of 'max', 'mean', 'sum', 'last', got 'median'"),
+        ({"l1": -1.0}, "l1: must be a finite number >= 0.0, got -1.0"),
+        ({"max_rate": float("inf")}, "max_rate: must be a finite number >= 0.0 Hz, got inf"),
+        ({"dt": 0}, "dt: must be a finite number > 0.0 ms, got 0"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ArgumentError, match=message):
+        losses.Classification(**arguments)

@@ -1,0 +1,256 @@
+"""The engine: it learns, bit for bit reproducibly, without ever compiling twice, whatever is plugged in."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from snnlab import losses, models
+from snnlab.config import LstmConfig, SnnConfig
+from snnlab.data import Dataset
+from snnlab.encode import Latency, Rate
+from snnlab.errors import ArgumentError, DivergenceError
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Live, Projection, Stack
+from snnlab.train import Trainer
+
+SNN = SnnConfig(hidden=32, num_steps=40)
+
+
+@pytest.fixture(scope="module")
+def small(digits) -> Dataset:
+    return digits.subset(train=256, test=100)
+
+
+def make(data, config=SNN, **options) -> Trainer:
+    net = models.build(config, sample_shape=data.sample_shape, num_classes=data.num_classes)
+    return Trainer(net, data, **{"epochs": 2, "batch_size": 32} | options)
+
+
+def weights(trainer) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(trainer.state.params)]
+
+
+def same(a, b) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def test_reports_tell_the_run(small):
+    reports = list(trainer := make(small, loss=losses.Classification(l1=1e-3, l2=1e-3)))
+    assert [r.phase for r in reports if r.phase == "epoch"] == ["epoch", "epoch"]
+    assert reports[-1].step == reports[-1].total_steps == len(trainer.history) == 16
+    steps = trainer.history.steps()
+    names = {"epoch", "loss", "accuracy", "cross_entropy", "l1", "l2", "spikes_per_sample", "grad_norm"}
+    assert set(steps) == names
+    np.testing.assert_allclose(steps["loss"], steps["cross_entropy"] + steps["l1"] + steps["l2"], rtol=1e-5)
+    np.testing.assert_allclose(steps["l1"], 1e-3 * steps["spikes_per_sample"], rtol=1e-5)
+    result = trainer.history.epochs[-1]
+    np.testing.assert_allclose(result["train_loss"], steps["loss"][8:].mean())
+    assert set(result["terms"]) == {"cross_entropy", "l1", "l2"} and result["samples_per_second"] > 0
+
+
+@pytest.mark.parametrize(("config", "rate"), [(SNN, 5e-3), (LstmConfig(hidden=48), 1e-2)], ids=["snn", "lstm"])
+def test_it_learns_real_digits(digits, config, rate):
+    trainer = make(digits, config, epochs=8, learning_rate=rate)
+    trainer.fit()
+    first, last = trainer.history.epochs[0], trainer.history.epochs[-1]
+    assert last["test_acc"] > 0.85 and last["train_loss"] < 0.6 * first["train_loss"]
+
+
+def test_test_metrics_are_those_of_the_whole_test_set(small):
+    """100 samples in batches of 32, 32, 32 and 4: as if evaluated at once."""
+    trainer = make(small)
+    trainer.fit()
+    record = trainer.model(jnp.asarray(small.x_test))
+    scores = record.readout.max(0)
+    result = trainer.history.epochs[-1]
+    np.testing.assert_allclose(result["test_acc"], losses.accuracy(scores, small.y_test), atol=1e-6)
+    np.testing.assert_allclose(result["test_loss"], losses.cross_entropy(scores, small.y_test), rtol=1e-5)
+    np.testing.assert_allclose(result["spikes_per_sample"], losses.spike_l1(record.spikes["hidden"]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", [Latency(num_steps=20), Rate(num_steps=20)], ids=["latency", "rate"])
+def test_same_seed_same_bits(small, encoder):
+    def run(seed):
+        net = models.snn(SNN, sample_shape=(8, 8), num_classes=10, rngs=nnx.Rngs(params=0))
+        net.encoder = encoder
+        trainer = Trainer(net, small, epochs=1, batch_size=32, seed=seed)
+        trainer.fit()
+        return trainer
+
+    assert same(run(3), run(3))
+    assert not same(run(3), run(4))
+
+
+def test_cutting_a_run_into_pieces_does_not_change_its_bits(small):
+    """Chunk lengths depend on the clock, and a user stops and goes on at will: neither may show in the weights."""
+    whole, pieces = make(small), make(small)
+    whole.fit()
+    while not pieces.done:
+        for report in pieces:
+            pieces._steps_in_chunk = 1 + report.step % 3
+            if report.phase == "train" and report.step % 4 == 0:
+                break
+    assert same(whole, pieces) and len(pieces.history) == 16
+    np.testing.assert_array_equal(whole.history.steps()["loss"], pieces.history.steps()["loss"])
+    assert whole.history.epochs[-1]["test_acc"] == pieces.history.epochs[-1]["test_acc"]
+
+
+def test_nothing_is_compiled_again_after_any_knob_move(small):
+    trainer = make(small, loss=losses.Classification(l1=1e-4, l2=1e-4, min_rate=1.0, max_rate=100.0))
+    knobs = list(trainer.mailbox.knobs.values())
+    assert {"hidden.tau_mem", "hidden.tau_syn", "hidden.v_th", "hidden.slope", "l1", "l2", "learning_rate"} <= {
+        knob.name for knob in knobs
+    }
+    for number, _report in enumerate(trainer):
+        knob = knobs[number % len(knobs)]
+        trainer.set(knob.name, 1.1 * knob.value + 1e-6)
+    assert number >= len(knobs) and trainer.compilations == 1
+    assert {move["knob"] for move in trainer.history.interventions} == {knob.name for knob in knobs}
+
+
+def test_a_knob_reaches_the_step(small):
+    """A threshold that no voltage reaches silences the layer from the next chunk on."""
+    trainer = make(small)
+    for report in trainer:
+        if report.step == 5 and not trainer.history.interventions:
+            trainer.set("v_th", 1e6)
+    moved = trainer.history.interventions[0]
+    spikes = trainer.history.steps()["spikes_per_sample"]
+    assert moved["knob"] == "hidden.v_th" and moved["old"] == 1.0 and moved["new"] == 1e6
+    assert (spikes[1 : moved["step"]] > 0).all() and (spikes[moved["step"] :] == 0).all()
+
+
+def test_learning_rate_knob_scales_the_step(small):
+    """At learning rate 0 nothing moves."""
+    trainer = make(small, schedule="constant")
+    trainer.set("learning_rate", 1e-6)
+    before = weights(trainer)
+    next(iter(trainer))
+    assert max(np.abs(a - b).max() for a, b in zip(before, weights(trainer), strict=True)) <= 1.1e-6
+
+
+def test_the_model_passed_in_is_trained_also_after_a_break(small):
+    trainer = make(small)
+    start = np.asarray(trainer.model.stack.layers["hidden"].kernel[...])
+    for report in trainer:
+        if report.step >= 3:
+            break
+    kernel = np.asarray(trainer.model.stack.layers["hidden"].kernel[...])
+    assert not np.array_equal(kernel, start)
+    np.testing.assert_array_equal(kernel, trainer.snapshot().stack.layers["hidden"].kernel[...])
+
+
+def test_learned_time_constants_and_thresholds_move_and_stay_in_range(small):
+    taus = np.linspace(2.0, 20.0, 16)
+    lif = LifRef(16, tau_mem=nnx.Param(taus), v_th=nnx.Param(0.5), dt=2.0)
+    rngs = nnx.Rngs(0)
+    net = models.Network(
+        Latency(num_steps=20, dt=2.0),
+        Stack(
+            hidden=Projection(64, lif, synapse=Expon(16, tau_syn=nnx.Param(10.0), dt=2.0), rngs=rngs),
+            out=Projection(16, Leaky(10, dt=2.0), rngs=rngs),
+        ),
+    )
+    trainer = Trainer(net, small, optimizer=optax.adam(0.5), epochs=2, batch_size=32)
+    trainer.fit()
+    learned = np.asarray(lif.tau_mem[...])
+    assert (np.abs(learned - taus) > 0.1).sum() > 8 and learned.min() >= 2.0
+    assert float(lif.v_th[...]) >= 0.01 and "hidden.tau_mem" not in trainer.mailbox.knobs
+
+
+def test_custom_everything_in_a_few_lines(small):
+    """A module of one's own, a loss of one's own with a live weight, an optimizer of one's own."""
+
+    class Mine(nnx.Module):
+        def __init__(self, rngs):
+            self.cell, self.drop = LSTM(8, 16, rngs=rngs), nnx.Dropout(0.1, rngs=rngs)
+            self.out = nnx.Linear(16, 10, rngs=rngs)
+
+        def __call__(self, x):
+            return self.out(self.drop(self.cell(x.swapaxes(0, 1) / 255.0).output))
+
+    class Smooth(nnx.Module):
+        def __init__(self):
+            self.weight = Live(jnp.float32(0.1))
+
+        def __call__(self, record, labels):
+            scores = record.readout[-1]
+            return {"ce": losses.cross_entropy(scores, labels), "size": self.weight[...] * (scores**2).mean()}
+
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-2))
+    trainer = Trainer(Mine(nnx.Rngs(0)), small, loss=Smooth(), optimizer=optimizer, epochs=3, batch_size=32)
+    for report in trainer:
+        if report.step == 4:
+            trainer.set("weight", 0.2)
+    steps = trainer.history.steps()
+    assert {"ce", "size"} <= set(steps) and steps["loss"][-5:].mean() < steps["loss"][:5].mean()
+    assert trainer.compilations == 1 and list(trainer.mailbox.knobs) == ["weight"]
+
+
+def test_a_loss_may_be_one_function_of_one_number(small):
+    def hinge(record, labels):
+        return optax.hinge_loss(record.readout.mean(0), 2.0 * jax.nn.one_hot(labels, 10) - 1.0).mean()
+
+    trainer = make(small, loss=hinge)
+    trainer.fit()
+    assert "objective" in trainer.history.epochs[0]["terms"]
+
+
+def test_a_loop_by_hand(small):
+    """Without the engine: the modules are ordinary NNX modules."""
+    net = models.build(SNN, sample_shape=(8, 8), num_classes=10)
+    loss = losses.Classification()
+    optimizer = nnx.Optimizer(net, optax.adam(5e-3), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(net, optimizer, x, y):
+        value, grads = nnx.value_and_grad(lambda net: sum(loss(net(x), y).values()))(net)
+        optimizer.update(net, grads)
+        return value
+
+    values = [float(step(net, optimizer, small.x_train[:64], small.y_train[:64])) for _ in range(15)]
+    assert values[-1] < 0.8 * values[0]
+
+
+def test_divergence_keeps_the_last_good_weights(small):
+    trainer = make(small, optimizer=optax.sgd(1e38), epochs=1)
+    with pytest.raises(DivergenceError, match=r"not finite at step \d+; the weights kept are those of step \d+"):
+        trainer.fit()
+    assert all(np.isfinite(w).all() for w in weights(trainer))
+    assert np.isfinite(trainer.history.steps()["loss"]).all()
+
+
+def test_interrupt_keeps_what_was_learned(small):
+    trainer = make(small)
+    with pytest.raises(KeyboardInterrupt):
+        for report in trainer:
+            if report.step >= 5:
+                raise KeyboardInterrupt
+    assert len(trainer.history) >= 5
+    trainer.fit()
+    assert same(trainer, (whole := make(small), whole.fit())[0])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda d: make(d, batch_size=257), "batch_size: 257 is more than the 256 training samples"),
+        (lambda d: make(d, epochs=0), "epochs: must be an integer >= 1, got 0"),
+        (lambda d: make(d, learning_rate=-1e-3), "learning_rate: must be a finite number > 0.0, got -0.001"),
+        (lambda d: make(d, schedule="warm"), "schedule: must be one of 'cosine', 'constant', got 'warm'"),
+        (
+            lambda d: Trainer(models.build(SNN, sample_shape=(9, 9), num_classes=10), d),
+            "x: has 64 units, this layer was built with in_features=81",
+        ),
+        (
+            lambda d: Trainer(models.build(SNN, sample_shape=(8, 8), num_classes=3), d),
+            "model: has 3 outputs, the data has 10 classes",
+        ),
+        (lambda d: Trainer(nnx.Linear(8, 10, rngs=nnx.Rngs(0)), d), "model: its readout must be"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_runs(small, build, message):
+    with pytest.raises(ArgumentError, match=message):
+        build(small)
