@@ -1,12 +1,7 @@
 """Flax NNX layers over whole sequences `(time, batch, neuron)`: LSTM, LifRef, Leaky, Expon, Projection, Stack.
 
-Who may change a parameter is said by its Variable type:
-
-- `Live` (the default of time constants, thresholds, slopes): moved by hand while it trains;
-- `nnx.Param`: learned by the optimizer, `tau_mem=nnx.Param(10.0)`;
-- `Fixed`: by nobody, `tau_mem=Fixed(10.0)`.
-
-Each may be one number or one per neuron. All are traced: changing a value compiles nothing anew.
+Time constants, thresholds and the like are numbers, arrays with one value per neuron, or Variables that say who
+may change them: see `snnlab.variables`.
 """
 
 from collections.abc import Callable
@@ -23,14 +18,7 @@ from snnlab.dynamics import LifParams
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
 from snnlab.surrogate import Surrogate, get_surrogate
-
-
-class Live(nnx.Variable):
-    """A value that is moved by hand while the network trains."""
-
-
-class Fixed(nnx.Variable):
-    """A value that nobody changes."""
+from snnlab.variables import Fixed, setting, time_constant
 
 
 class Trace(NamedTuple):
@@ -64,53 +52,6 @@ class Record(NamedTuple):
         return {name: trace.spikes for name, trace in self.layers.items() if trace.spikes is not None}
 
 
-def setting(
-    name: str,
-    value,
-    features: int,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    unit: str = "",
-    default: type[nnx.Variable] = Live,
-) -> nnx.Variable:
-    """A parameter of a neuron or synapse as a Variable that knows its unit and range.
-
-    Args:
-        name: what error messages call it.
-        value: a number, an array of `features` numbers, or a Variable that holds one of these and says by
-            its type who may change it.
-        features: number of neurons.
-        low: least value; the engine keeps learned values there, sliders begin there.
-        high: where a slider ends (four times the value where that is more).
-        unit: of the value.
-        default: type of the Variable where `value` is plain.
-
-    Raises:
-        ArgumentError: if `value` is not finite, lies below `low`, or has another shape.
-
-    Example:
-        >>> setting("tau_mem", nnx.Param(10.0), 3, low=1.0, unit="ms").get_metadata()["unit"]
-        'ms'
-    """
-    kind = type(value) if isinstance(value, nnx.Variable) else default
-    value = check.numbers(name, _plain(value), -np.inf if low is None else low, unit=unit)
-    if value.ndim and value.shape != (features,):
-        raise ArgumentError(f"{name}: must be one number or {features}, one per neuron, got shape {value.shape}")
-    if high is not None:
-        high = max(high, 4.0 * float(value.max()))
-    return kind(jnp.asarray(value, jnp.float32), low=low, high=high, unit=unit)
-
-
-def _plain(value):
-    return value.get_value() if isinstance(value, nnx.Variable) else value
-
-
-def _tau(name: str, value, features: int, dt: float) -> nnx.Variable:
-    check.time_constant(name, _plain(value), dt)
-    return setting(name, value, features, low=dt, high=100.0 * dt, unit="ms")
-
-
 class Expon(nnx.Module):
     """Exponential synapse, `g <- g e^(-dt/tau_syn) + x`, one per neuron that it feeds.
 
@@ -132,7 +73,7 @@ class Expon(nnx.Module):
     def __init__(self, features: int, *, tau_syn=10.0, dt: float = 1.0):
         self.features = check.count("features", features)
         self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
-        self.tau_syn = _tau("tau_syn", tau_syn, features, self.dt)
+        self.tau_syn = time_constant("tau_syn", tau_syn, features, self.dt)
 
     def __call__(self, x: Float[Array, "time batch n"]) -> Float[Array, "time batch n"]:
         return kernels.expon(x, self.tau_syn[...], dt=self.dt)
@@ -159,7 +100,7 @@ class Leaky(nnx.Module):
     def __init__(self, features: int, *, tau_mem=5.0, dt: float = 1.0):
         self.features = check.count("features", features)
         self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
-        self.tau_mem = _tau("tau_mem", tau_mem, features, self.dt)
+        self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
 
     def __call__(self, current: Float[Array, "time batch n"]) -> Trace:
         return Trace(state=kernels.leaky(current, self.tau_mem[...], dt=self.dt), current=current)
@@ -210,7 +151,7 @@ class LifRef(nnx.Module):
     ):
         self.features = check.count("features", features)
         self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
-        self.tau_mem = _tau("tau_mem", tau_mem, features, self.dt)
+        self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
         self.v_rest = setting("v_rest", v_rest, features, default=Fixed)
         self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
         floor = float(np.maximum(self.v_rest[...], self.v_reset[...]).max())

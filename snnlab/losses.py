@@ -12,7 +12,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from snnlab import check
-from snnlab.layers import Live, Record
+from snnlab.layers import Record
+from snnlab.variables import Live
 
 Spikes = Float[Array, "time batch n"]
 

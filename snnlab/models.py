@@ -54,7 +54,18 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     encoder = Latency(
         num_steps=config.num_steps, dt=config.dt, tau=config.tau_latency, threshold=config.threshold_latency
     )
-    names = ("tau_mem", "tau_ref", "v_th", "v_rest", "v_reset", "slope", "surrogate", "reset", "detach_reset", "dt")
+    names = (
+        "tau_mem",
+        "tau_ref",
+        "v_th",
+        "v_rest",
+        "v_reset",
+        "slope",
+        "surrogate",
+        "reset",
+        "detach_reset",
+        "dt",
+    )
     lif = LifRef(config.hidden, **{name: getattr(config, name) for name in names})
     hidden = Projection(
         math.prod(sample_shape),

@@ -10,7 +10,8 @@ def short_names(state: nnx.State) -> dict[str, tuple]:
     """Name of every variable -> its path: without containers, or the whole path where that would be ambiguous.
 
     Example:
-        >>> from snnlab.layers import LifRef, Live, Stack
+        >>> from snnlab.layers import LifRef, Stack
+        >>> from snnlab.variables import Live
         >>> list(short_names(nnx.state(Stack(hidden=LifRef(3)), Live)))
         ['hidden.slope', 'hidden.tau_mem', 'hidden.v_th']
     """

@@ -11,7 +11,15 @@ from snnlab.surrogate import SURROGATES
 
 
 def params(**changes) -> LifParams:
-    values = {"tau_mem": 10.0, "v_th": 1.0, "v_rest": 0.0, "v_reset": 0.0, "r": 1.0, "tau_ref": 0.0, "slope": 10.0}
+    values = {
+        "tau_mem": 10.0,
+        "v_th": 1.0,
+        "v_rest": 0.0,
+        "v_reset": 0.0,
+        "r": 1.0,
+        "tau_ref": 0.0,
+        "slope": 10.0,
+    }
     return LifParams(**{name: jnp.float32(value) for name, value in (values | changes).items()})
 
 
@@ -97,12 +105,15 @@ def test_leaky_is_a_geometric_sum():
 def test_lstm_step_by_hand():
     """All gates at a known drive, one unit, against the formulas in double precision."""
     drive = np.array([0.3, -0.4, 0.7, 0.1])
+
     def sigmoid(x):
         return 1 / (1 + np.exp(-x))
 
     c = sigmoid(-0.4) * 0.5 + sigmoid(0.3) * np.tanh(0.7)
     state, h = dynamics.lstm_step(
-        dynamics.LstmState(jnp.array([0.2]), jnp.array([0.5])), jnp.asarray(drive - 0.2 * 0.1, jnp.float32), jnp.full((1, 4), 0.1)
+        dynamics.LstmState(jnp.array([0.2]), jnp.array([0.5])),
+        jnp.asarray(drive - 0.2 * 0.1, jnp.float32),
+        jnp.full((1, 4), 0.1),
     )
     np.testing.assert_allclose(state.c[0], c, rtol=1e-6)
     np.testing.assert_allclose(h[0], sigmoid(0.1) * np.tanh(c), rtol=1e-6)
@@ -116,7 +127,14 @@ def test_bptt_is_the_true_gradient_of_the_smooth_neuron(name, reset):
     num_steps, batch, n = 23, 3, 5
     rng = np.random.default_rng(3)
     with jax.enable_x64(True):
-        values = {"tau_mem": 9.0, "v_th": np.linspace(0.8, 1.2, n), "v_rest": 0.05, "v_reset": 0.1, "r": 1.3, "slope": 4.0}
+        values = {
+            "tau_mem": 9.0,
+            "v_th": np.linspace(0.8, 1.2, n),
+            "v_rest": 0.05,
+            "v_reset": 0.1,
+            "r": 1.3,
+            "slope": 4.0,
+        }
         start = {name: jnp.asarray(value, jnp.float64) for name, value in values.items()}
         start["current"] = jnp.asarray(rng.normal(1.0, 0.7, (num_steps, batch, n)))
         direction = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), start)

@@ -46,7 +46,11 @@ def test_events_dense_view_counts_and_drops():
     assert dense[:, 0].tolist() == [[0.0, 1.0], [2.0, 0.0], [0.0, 0.0]]
     shared_units = Events(times=jnp.array([[2, -1], [3, 0]]), num_steps=3, num_units=2).dense()
     assert shared_units.shape == (3, 2, 2)
-    assert shared_units[:, 0].tolist() == [[0, 0], [0, 0], [1, 0]] and shared_units[:, 1].tolist() == [[0, 1], [0, 0], [0, 0]]
+    assert shared_units[:, 0].tolist() == [[0, 0], [0, 0], [1, 0]] and shared_units[:, 1].tolist() == [
+        [0, 1],
+        [0, 0],
+        [0, 0],
+    ]
 
 
 def test_both_forms_of_events_agree():
@@ -93,7 +97,9 @@ def test_delta_code_tracks_the_signal():
 def test_rows_are_time():
     x = jnp.arange(2 * 3 * 5, dtype=jnp.float32).reshape(2, 3, 5)
     np.testing.assert_array_equal(Rows()(x)[1, 0], x[0, 1])
-    with pytest.raises(ArgumentError, match=r"x: needs samples of shape \(rows, columns\), got samples of shape \(4,\)"):
+    with pytest.raises(
+        ArgumentError, match=r"x: needs samples of shape \(rows, columns\), got samples of shape \(4,\)"
+    ):
         Rows()(jnp.zeros((2, 4)))
 
 
@@ -104,7 +110,10 @@ def test_rows_are_time():
         (lambda: Latency(dt=-1.0), "dt: must be a finite number > 0.0 ms, got -1.0"),
         (lambda: Latency(tau=float("nan")), "tau: must be a finite number > 0.0 ms, got nan"),
         (lambda: Latency(threshold=1.5), r"threshold: must be a finite number >= 0.0 and <= 1.0, got 1.5"),
-        (lambda: Rate(max_rate=3000.0), r"max_rate: .* <= 1000.0 Hz \(at most one spike a step\), got 3000.0"),
+        (
+            lambda: Rate(max_rate=3000.0),
+            r"max_rate: .* <= 1000.0 Hz \(at most one spike a step\), got 3000.0",
+        ),
         (lambda: Population(fields=2), "fields: must be an integer >= 3, got 2"),
         (lambda: Delta(threshold=0.0), "threshold: must be a finite number > 0.0, got 0.0"),
         (lambda: Latency()(jnp.zeros((1, 4), jnp.int32)), "x: must be uint8 .* got int32"),

@@ -8,8 +8,9 @@ from flax import nnx
 
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, Expon, Fixed, Leaky, LifRef, Live, Projection, Stack, Trace
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack, Trace
 from snnlab.surrogate import SURROGATES, Surrogate
+from snnlab.variables import Fixed, Live
 
 T, B, N, M = 23, 3, 5, 7
 
@@ -179,14 +180,23 @@ def test_bptt_of_a_whole_network_against_finite_differences(name):
         (lambda: LifRef(0), "features: must be an integer >= 1, got 0"),
         (lambda: LifRef(3, tau_mem=-1.0), "tau_mem: must be a finite number > 0.0 ms, got -1.0"),
         (lambda: LifRef(3, tau_mem=0.5), "tau_mem: must be >= dt = 1.0 ms, got 0.5 ms; use a smaller dt"),
-        (lambda: LifRef(3, tau_mem=[5.0, 6.0]), r"tau_mem: must be one number or 3, one per neuron, got shape \(2,\)"),
+        (
+            lambda: LifRef(3, tau_mem=[5.0, 6.0]),
+            r"tau_mem: must be one number or 3, one per neuron, got shape \(2,\)",
+        ),
         (lambda: LifRef(3, v_th=-0.5), "v_th: must be a finite number >= 0.01, got -0.5"),
         (lambda: LifRef(3, tau_ref=-1.0), "tau_ref: must be a finite number >= 0.0 ms, got -1.0"),
         (lambda: LifRef(3, reset="hard"), "reset: must be one of 'subtract', 'value', got 'hard'"),
         (lambda: Expon(3, tau_syn=float("nan")), "tau_syn: must be a finite number > 0.0 ms, got nan"),
         (lambda: Leaky(3, dt=0.0), "dt: must be a finite number > 0.0 ms, got 0.0"),
-        (lambda: Projection(3, LifRef(4), synapse=Expon(5), rngs=nnx.Rngs(0)), "synapse: has 5 features, the neuron has 4"),
-        (lambda: projection(LifRef(M))(jnp.zeros((T, B, 4))), "x: has 4 units, this layer was built with in_features=5"),
+        (
+            lambda: Projection(3, LifRef(4), synapse=Expon(5), rngs=nnx.Rngs(0)),
+            "synapse: has 5 features, the neuron has 4",
+        ),
+        (
+            lambda: projection(LifRef(M))(jnp.zeros((T, B, 4))),
+            "x: has 4 units, this layer was built with in_features=5",
+        ),
         (lambda: LSTM(3, 4, rngs=nnx.Rngs(0))(jnp.zeros((T, B, 4))), "x: has 4 units, .* in_features=3"),
         (lambda: Stack(), "layers: a Stack needs at least one"),
     ],

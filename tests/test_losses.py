@@ -85,7 +85,7 @@ def test_terms_are_named_and_weighted(record):
 def test_what_is_not_asked_for_is_no_term_and_no_knob(record):
     from flax import nnx
 
-    from snnlab.layers import Live
+    from snnlab.variables import Live
 
     assert list(losses.Classification()(record, jnp.array([0, 1, 2]))) == ["cross_entropy"]
     assert not nnx.to_flat_state(nnx.state(losses.Classification(), Live))

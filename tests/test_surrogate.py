@@ -30,7 +30,9 @@ def test_spike_steps_at_zero_and_backpropagates_the_derivative(surrogate):
 @every
 def test_peak_is_one_and_slope_is_the_inverse_width(surrogate):
     assert surrogate.derivative(jnp.float32(0.0), 7.0) == 1.0
-    np.testing.assert_allclose(surrogate.derivative(X, 10.0), surrogate.derivative(10.0 * X, 1.0), rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(
+        surrogate.derivative(X, 10.0), surrogate.derivative(10.0 * X, 1.0), rtol=1e-5, atol=1e-30
+    )
     assert (surrogate.derivative(X, 3.0) <= 1.0).all() and (surrogate.derivative(X, 3.0) >= 0.0).all()
 
 

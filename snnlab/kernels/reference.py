@@ -11,7 +11,9 @@ from snnlab import dynamics
 from snnlab.encode import Events
 
 
-def project(x: Events | Float[Array, "time batch pre"], kernel: Float[Array, "pre post"]) -> Float[Array, "time batch post"]:
+def project(
+    x: Events | Float[Array, "time batch pre"], kernel: Float[Array, "pre post"]
+) -> Float[Array, "time batch post"]:
     """Weighted sum of the input at every step: `I[t] = x[t] W`.
 
     Args:
@@ -42,7 +44,9 @@ def expon(x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: 
     return jax.lax.scan(step, jnp.zeros_like(x[0]), x)[1]
 
 
-def leaky(current: Float[Array, "time batch n"], tau_mem: Float[Array, "..."], *, dt: float) -> Float[Array, "time batch n"]:
+def leaky(
+    current: Float[Array, "time batch n"], tau_mem: Float[Array, "..."], *, dt: float
+) -> Float[Array, "time batch n"]:
     """`dynamics.leaky_step` over the sequence, from `v = 0`.
 
     Example:

@@ -1,0 +1,73 @@
+"""Parameters of neurons and synapses: their range, their unit, and who may change them.
+
+Who may is said by the type of the Variable:
+
+- `Live`, the default: moved by hand while it trains;
+- `nnx.Param`: learned by the optimizer, `tau_mem=nnx.Param(10.0)`;
+- `Fixed`: nobody, `tau_mem=Fixed(10.0)`.
+
+Each may be one number or one per neuron. All are traced: changing a value compiles nothing anew.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from snnlab import check
+from snnlab.errors import ArgumentError
+
+
+class Live(nnx.Variable):
+    """A value that is moved by hand while the network trains."""
+
+
+class Fixed(nnx.Variable):
+    """A value that nobody changes."""
+
+
+def setting(
+    name: str,
+    value,
+    features: int,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "",
+    default: type[nnx.Variable] = Live,
+) -> nnx.Variable:
+    """A parameter of a neuron or synapse as a Variable that knows its unit and range.
+
+    Args:
+        name: what error messages call it.
+        value: a number, an array of `features` numbers, or a Variable that holds one of these and says by
+            its type who may change it.
+        features: number of neurons.
+        low: least value; the engine keeps learned values there, sliders begin there.
+        high: where a slider ends (four times the value where that is more).
+        unit: of the value.
+        default: type of the Variable where `value` is plain.
+
+    Raises:
+        ArgumentError: if `value` is not finite, lies below `low`, or has another shape.
+
+    Example:
+        >>> setting("tau_mem", nnx.Param(10.0), 3, low=1.0, unit="ms").get_metadata()["unit"]
+        'ms'
+    """
+    kind = type(value) if isinstance(value, nnx.Variable) else default
+    value = check.numbers(name, _plain(value), -np.inf if low is None else low, unit=unit)
+    if value.ndim and value.shape != (features,):
+        raise ArgumentError(f"{name}: must be one number or {features}, one per neuron, got shape {value.shape}")
+    if high is not None:
+        high = max(high, 4.0 * float(value.max()))
+    return kind(jnp.asarray(value, jnp.float32), low=low, high=high, unit=unit)
+
+
+def _plain(value):
+    return value.get_value() if isinstance(value, nnx.Variable) else value
+
+
+def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
+    """A `setting` in ms that is at least one time step long: below that a step cannot follow it."""
+    check.time_constant(name, _plain(value), dt)
+    return setting(name, value, features, low=dt, high=100.0 * dt, unit="ms")
