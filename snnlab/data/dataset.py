@@ -1,0 +1,126 @@
+"""Labelled samples for training and testing: what every loader returns, and how your own arrays come in."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnlab.errors import ArgumentError
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Dataset:
+    """A data set for classification.
+
+    Args:
+        name: what it is called.
+        x_train: samples `(samples, *sample_shape)`: uint8 (0..255 stands for 0..1), or real numbers, kept as float32.
+        y_train: labels `(samples,)`, integers from 0.
+        x_test: as `x_train`, same sample shape and type.
+        y_test: as `y_train`.
+        class_names: one a class; default "0", "1", ...
+
+    Raises:
+        ArgumentError: for arrays that do not fit together, empty data, NaN, labels out of range.
+
+    Example:
+        >>> x, y = np.zeros((10, 4, 4), np.uint8), np.arange(10) % 2
+        >>> Dataset(name="mine", x_train=x, y_train=y, x_test=x, y_test=y)
+        Dataset('mine': 10 train, 10 test, samples (4, 4) uint8, 2 classes)
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for part in ("train", "test"):
+            x = _samples(f"x_{part}", getattr(self, f"x_{part}"))
+            y = _labels(f"y_{part}", getattr(self, f"y_{part}"))
+            if len(x) != len(y):
+                raise ArgumentError(f"y_{part}: has {len(y)} labels, x_{part} has {len(x)} samples")
+            object.__setattr__(self, f"x_{part}", x)
+            object.__setattr__(self, f"y_{part}", y)
+        if self.x_train.shape[1:] != self.x_test.shape[1:] or self.x_train.dtype != self.x_test.dtype:
+            raise ArgumentError(
+                f"x_test: its samples are {self.x_test.dtype}{self.x_test.shape[1:]}, "
+                f"those of x_train {self.x_train.dtype}{self.x_train.shape[1:]}"
+            )
+        highest = int(max(self.y_train.max(), self.y_test.max()))
+        names = tuple(map(str, self.class_names)) or tuple(map(str, range(highest + 1)))
+        if highest >= len(names):
+            raise ArgumentError(f"y_train, y_test: label {highest} is out of range 0..{len(names) - 1} (class_names)")
+        object.__setattr__(self, "class_names", names)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return self.x_train.shape[1:]
+
+    @property
+    def num_features(self) -> int:
+        """Numbers in one sample."""
+        return math.prod(self.sample_shape)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    def subset(self, *, train: int | None = None, test: int | None = None) -> "Dataset":
+        """The first `train` and `test` samples; None keeps all.
+
+        Raises:
+            ArgumentError: if there are not as many.
+        """
+        kept = {}
+        for part, count in (("train", train), ("test", test)):
+            have = len(getattr(self, f"x_{part}"))
+            count = have if count is None else count
+            if not 1 <= count <= have:
+                raise ArgumentError(f"{part}: must be in 1..{have}, got {count}")
+            kept |= {f"{axis}_{part}": getattr(self, f"{axis}_{part}")[:count] for axis in "xy"}
+        return Dataset(name=self.name, class_names=self.class_names, **kept)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.x_train):,} train, {len(self.x_test):,} test"
+        samples = f"samples {self.sample_shape} {self.x_train.dtype}"
+        return f"Dataset({self.name!r}: {counts}, {samples}, {self.num_classes} classes)"
+
+
+def _samples(name: str, values) -> np.ndarray:
+    array = _array(name, values)
+    if array.ndim < 2:
+        raise ArgumentError(f"{name}: must be (samples, *sample_shape), got shape {array.shape}")
+    if array.size == 0:
+        raise ArgumentError(f"{name}: is empty, shape {array.shape}")
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ArgumentError(f"{name}: must be uint8 or floating point, got {array.dtype}; use .astype(numpy.float32)")
+    if not np.isfinite(array).all():
+        raise ArgumentError(f"{name}: has {np.count_nonzero(~np.isfinite(array))} values that are NaN or infinite")
+    return array.astype(np.float32, copy=False)
+
+
+def _labels(name: str, values) -> np.ndarray:
+    array = _array(name, values)
+    if array.ndim != 1:
+        raise ArgumentError(f"{name}: must be (samples,), got shape {array.shape}; one-hot labels: use .argmax(1)")
+    if array.size == 0:
+        raise ArgumentError(f"{name}: is empty")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise ArgumentError(f"{name}: must be integers, got {array.dtype}")
+    if array.min() < 0 or array.max() > np.iinfo(np.int32).max:
+        raise ArgumentError(f"{name}: labels must be in 0..number of classes - 1, got {array.min()}..{array.max()}")
+    return array.astype(np.int32)
+
+
+def _array(name: str, values) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise ArgumentError(f"{name}: is not an array ({error})") from None

@@ -1,0 +1,104 @@
+"""Reader of idx files, the format of MNIST and its relatives, plain or gzipped.
+
+A header of `0, 0, type, dimensions`, one big-endian int32 a dimension, then the values. The size that the
+header announces is checked against what is there before anything is allocated for it.
+
+Source: LeCun, Cortes & Burges, The MNIST database; DOI 10.1109/5.726791.
+"""
+
+import gzip
+import math
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from snnlab.data.dataset import Dataset
+from snnlab.errors import DataError, FileFormatError
+
+TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+FILES = {
+    "x_train": "train-images-idx3-ubyte.gz",
+    "y_train": "train-labels-idx1-ubyte.gz",
+    "x_test": "t10k-images-idx3-ubyte.gz",
+    "y_test": "t10k-labels-idx1-ubyte.gz",
+}
+BLOCK = 1 << 20
+
+
+def read_idx(path: str | os.PathLike) -> np.ndarray:
+    """Read one idx file.
+
+    Args:
+        path: of the file; ".gz" is unpacked on the way.
+
+    Returns:
+        The array, in the byte order of this machine.
+
+    Raises:
+        DataError: if the file cannot be opened.
+        FileFormatError: if it is not an idx file, damaged, too short or too long.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "labels"
+        >>> _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
+        >>> read_idx(path).tolist()
+        [7, 8, 9]
+    """
+    path = Path(path)
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            dtype, shape = _header(path, file)
+            body = _body(path, file, np.dtype(dtype).itemsize * math.prod(shape))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FileFormatError(f"{path}: is damaged or cut short ({error}); fetch it again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    array = np.frombuffer(body, dtype).reshape(shape)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _header(path: Path, file) -> tuple[str, tuple[int, ...]]:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= 8:
+        raise FileFormatError(f"{path}: is not an idx file (it begins with {magic.hex(' ') or 'nothing'})")
+    sizes = file.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise FileFormatError(f"{path}: ends inside its header")
+    return TYPES[magic[2]], struct.unpack(f">{magic[3]}I", sizes)
+
+
+def _body(path: Path, file, announced: int) -> bytearray:
+    body = bytearray()
+    while len(body) <= announced and (block := file.read(min(BLOCK, announced + 1 - len(body)))):
+        body += block
+    if len(body) != announced:
+        found = "more" if len(body) > announced else f"only {len(body):,}"
+        raise FileFormatError(f"{path}: its header announces {announced:,} bytes of values, there are {found}")
+    return body
+
+
+def load_folder(folder: str | os.PathLike, name: str | None = None, class_names: tuple[str, ...] = ()) -> Dataset:
+    """The four idx files of an MNIST-like set in a folder, plain or gzipped.
+
+    Args:
+        folder: holds `train-images-idx3-ubyte.gz` and its three companions.
+        name: of the data set; default the folder's.
+        class_names: default "0", "1", ...
+
+    Raises:
+        DataError: if a file is missing.
+        FileFormatError: if one is damaged.
+    """
+    folder = Path(folder)
+    arrays = {}
+    for part, file in FILES.items():
+        found = [path for path in (folder / file, folder / file.removesuffix(".gz")) if path.is_file()]
+        if not found:
+            raise DataError(f"{folder}: has no {file}; needed are {', '.join(FILES.values())} (plain or gzipped)")
+        arrays[part] = read_idx(found[0])
+    return Dataset(name=name or folder.resolve().name, class_names=class_names, **arrays)
