@@ -10,6 +10,7 @@ from snnlab.naming import short_names
 
 LEARNING_RATE = "learning_rate"
 
+
 def find_knobs(live: nnx.State, opt_state: optax.OptState) -> list[Knob]:
     """Every live variable, and the learning rate where the optimizer was made by `optax.inject_hyperparams`."""
     variables = dict(nnx.to_flat_state(live))

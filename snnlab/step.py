@@ -11,8 +11,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab.knobs import keep_in_range
-from snnlab.layers import Live, Record
+from snnlab.layers import Record
 from snnlab.losses import accuracy
+from snnlab.variables import Live
 
 MAX_CHUNK = 32  # steps in one call at the most
 
@@ -57,7 +58,8 @@ class Stepper:
 
     def merge(self, state: State) -> nnx.Dict:
         """Model and loss with the values of a state, as modules of their own."""
-        return nnx.merge(self.graphdef, state.params, state.live, state.rest)
+        values = jax.tree.map(lambda leaf: leaf, (state.params, state.live, state.rest))
+        return nnx.merge(self.graphdef, *values)  # of new Variables, that belong to the trace we are in
 
     def write_back(self, state: State) -> None:
         """Put the values of a state into the modules that were passed in."""
@@ -92,10 +94,12 @@ class Stepper:
 
     def metric_names(self, x, y) -> list[str]:
         """Names of what a step measures on such a batch: "loss", its terms, and the other metrics."""
-        y = y[: len(x)]
-        return list(jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.key), x, y)) + ["grad_norm"]
+        measured = jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.key), x, y)
+        return [*measured, "grad_norm"]
 
-    def chunk(self, state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]) -> tuple[State, Metrics]:
+    def chunk(
+        self, state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]
+    ) -> tuple[State, Metrics]:
         """`count` steps, on the samples `index[0]`, `index[1]`, ...; the metrics of each.
 
         The number of turns is traced, so one compiled program serves every count, and how a run is cut into

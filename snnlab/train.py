@@ -119,7 +119,8 @@ class Trainer:
         loss = loss or Classification(**(WEAK if record.spikes else {}))
         self._stepper = Stepper(model, loss, optimizer, jax.random.key(self.config.seed))
         self.state: State = self._stepper.start
-        self.metric_names = self._stepper.metric_names(data.x_train[: self.config.batch_size], data.y_train)
+        first = slice(self.config.batch_size)
+        self.metric_names = self._stepper.metric_names(data.x_train[first], data.y_train[first])
         self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
         self._chunk = jax.jit(self._stepper.chunk)
         self._test = jax.jit(self._stepper.test)

@@ -63,7 +63,10 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     assert path.read_bytes() == old and len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"steps": 3}', '{"steps": {"loss": ["a"]}, "epochs": [], "interventions": []}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"steps": 3}', '{"steps": {"loss": ["a"]}, "epochs": [], "interventions": []}'],
+)
 def test_damaged_files_are_refused(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(FileFormatError, match=r"run.json: is not a saved history"):

@@ -12,8 +12,9 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset
 from snnlab.encode import Latency, Rate
 from snnlab.errors import ArgumentError, DivergenceError
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Live, Projection, Stack
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.train import Trainer
+from snnlab.variables import Live
 
 SNN = SnnConfig(hidden=32, num_steps=40)
 
@@ -100,26 +101,33 @@ def test_cutting_a_run_into_pieces_does_not_change_its_bits(small):
 def test_nothing_is_compiled_again_after_any_knob_move(small):
     trainer = make(small, loss=losses.Classification(l1=1e-4, l2=1e-4, min_rate=1.0, max_rate=100.0))
     knobs = list(trainer.mailbox.knobs.values())
-    assert {"hidden.tau_mem", "hidden.tau_syn", "hidden.v_th", "hidden.slope", "l1", "l2", "learning_rate"} <= {
-        knob.name for knob in knobs
-    }
-    for number, _report in enumerate(trainer):
-        knob = knobs[number % len(knobs)]
-        trainer.set(knob.name, 1.1 * knob.value + 1e-6)
-    assert number >= len(knobs) and trainer.compilations == 1
-    assert {move["knob"] for move in trainer.history.interventions} == {knob.name for knob in knobs}
+    assert {
+        "hidden.tau_mem",
+        "hidden.tau_syn",
+        "hidden.v_th",
+        "hidden.slope",
+        "l1",
+        "l2",
+        "learning_rate",
+    } <= {knob.name for knob in knobs}
+    for report in trainer:
+        for knob in knobs:
+            trainer.set(knob.name, (1.0 + 0.01 * report.step) * knob.value + 1e-6)
+    moved = [move["knob"] for move in trainer.history.interventions]
+    assert all(moved.count(knob.name) >= 2 for knob in knobs)
+    assert trainer.compilations == 1
 
 
 def test_a_knob_reaches_the_step(small):
     """A threshold that no voltage reaches silences the layer from the next chunk on."""
     trainer = make(small)
     for report in trainer:
-        if report.step == 5 and not trainer.history.interventions:
+        if report.step == 1:
             trainer.set("v_th", 1e6)
     moved = trainer.history.interventions[0]
     spikes = trainer.history.steps()["spikes_per_sample"]
     assert moved["knob"] == "hidden.v_th" and moved["old"] == 1.0 and moved["new"] == 1e6
-    assert (spikes[1 : moved["step"]] > 0).all() and (spikes[moved["step"] :] == 0).all()
+    assert moved["step"] == 1 and spikes[0] > 0 and (spikes[1:] == 0).all()
 
 
 def test_learning_rate_knob_scales_the_step(small):
@@ -182,7 +190,7 @@ def test_custom_everything_in_a_few_lines(small):
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-2))
     trainer = Trainer(Mine(nnx.Rngs(0)), small, loss=Smooth(), optimizer=optimizer, epochs=3, batch_size=32)
     for report in trainer:
-        if report.step == 4:
+        if report.step == 1:
             trainer.set("weight", 0.2)
     steps = trainer.history.steps()
     assert {"ce", "size"} <= set(steps) and steps["loss"][-5:].mean() < steps["loss"][:5].mean()
@@ -202,7 +210,7 @@ def test_a_loop_by_hand(small):
     """Without the engine: the modules are ordinary NNX modules."""
     net = models.build(SNN, sample_shape=(8, 8), num_classes=10)
     loss = losses.Classification()
-    optimizer = nnx.Optimizer(net, optax.adam(5e-3), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(net, optax.adam(1e-2), wrt=nnx.Param)
 
     @nnx.jit
     def step(net, optimizer, x, y):
@@ -210,7 +218,7 @@ def test_a_loop_by_hand(small):
         optimizer.update(net, grads)
         return value
 
-    values = [float(step(net, optimizer, small.x_train[:64], small.y_train[:64])) for _ in range(15)]
+    values = [float(step(net, optimizer, small.x_train[:64], small.y_train[:64])) for _ in range(40)]
     assert values[-1] < 0.8 * values[0]
 
 
