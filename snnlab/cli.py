@@ -80,9 +80,7 @@ class Train:
         _check_folders(self.out, self.json and self.json.parent)
         dataset = data.load(self.data)
         print(f"{dataset!r}", file=sys.stderr)
-        net = models.build(
-            config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed
-        )
+        net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
         trainer = Trainer(net, dataset, **_as_dict(settings))
         interrupted = False
         try:
@@ -126,7 +124,13 @@ class Lab:
             metadata.version("jupyterlab")
         except metadata.PackageNotFoundError:
             raise SnnlabError('JupyterLab is not installed: pip install "snnlab[lab]"') from None
-        command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            f"--ServerApp.root_dir={folder}",
+            "--ServerApp.ip=127.0.0.1",
+        ]
         command += [f"--LabApp.default_url=/lab/tree/{self.notebook}"]
         command += [] if self.browser else ["--no-browser"]
         command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []

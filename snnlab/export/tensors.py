@@ -25,7 +25,9 @@ from snnlab.naming import short_names
 KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
 
 
-def save(model: nnx.Module, path: str | os.PathLike, *, class_names: tuple[str, ...] = (), overwrite: bool = False) -> Path:
+def save(
+    model: nnx.Module, path: str | os.PathLike, *, class_names: tuple[str, ...] = (), overwrite: bool = False
+) -> Path:
     """Write all values of a model.
 
     Args:

@@ -38,8 +38,15 @@ def make_figure(terms: list[str], spiking: bool) -> go.Figure:
 
     for column, (train, test) in enumerate((("loss", "test_loss"), ("accuracy", "test_acc")), start=1):
         add(column, train, "train", mode="lines", line={"color": BLUE, "width": 1.5}, showlegend=column == 1)
-        add(column, test, "test", mode="lines+markers", marker=points, line={"color": ORANGE, "dash": "dash"},
-            showlegend=column == 1)
+        add(
+            column,
+            test,
+            "test",
+            mode="lines+markers",
+            marker=points,
+            line={"color": ORANGE, "dash": "dash"},
+            showlegend=column == 1,
+        )
     for k, name in enumerate(terms):
         line = {"color": TERM_COLOURS[k % len(TERM_COLOURS)], "dash": DASHES[k % len(DASHES)], "width": 1.5}
         add(3, name, name, mode="lines", line=line)
@@ -125,7 +132,13 @@ class Dashboard:
         self.root = w.VBox([top, self.status, self.figure, self.canvas, knobs, self.pulse])
 
     def refresh(
-        self, *, run_label: str, stoppable: bool, status: str, progress: float, curves: dict[str, panels.Curve]
+        self,
+        *,
+        run_label: str,
+        stoppable: bool,
+        status: str,
+        progress: float,
+        curves: dict[str, panels.Curve],
     ) -> None:
         """Show a state: buttons, status line, progress and curves."""
         self.buttons["run"].description = run_label

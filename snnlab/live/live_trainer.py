@@ -1,8 +1,8 @@
 """LiveTrainer: a training run that shows itself and can be touched while it runs.
 
-    main thread    builds and displays the dashboard once and returns: the kernel stays idle, controls work
-    train thread   `Session`: the engine; touches no widget
-    pump thread    at most `hz` times a second, and only if the last frame was drawn: history -> dashboard
+main thread    builds and displays the dashboard once and returns: the kernel stays idle, controls work
+train thread   `Session`: the engine; touches no widget
+pump thread    at most `hz` times a second, and only if the last frame was drawn: history -> dashboard
 """
 
 import html
@@ -166,10 +166,8 @@ class LiveTrainer:
             StateError: for a given path, while the run is still going (the Export button does not mind).
         """
         if path is not None and self._session.alive and self.state != session.PAUSED:
-            epoch = len(self.history.epochs) + 1
-            raise StateError(
-                f"export: still training, epoch {epoch} of {self.trainer.config.epochs}; wait, or pause() or stop() first"
-            )
+            now = f"epoch {len(self.history.epochs) + 1} of {self.trainer.config.epochs}"
+            raise StateError(f"export: still training, {now}; wait, or pause() or stop() first")
         step = len(self.history)
         path = path or self.folder / f"net-step-{step}.safetensors"
         return save(self.model, path, class_names=self.trainer.data.class_names, overwrite=overwrite)
@@ -192,7 +190,9 @@ class LiveTrainer:
                 samples=len(trainer.data.x_test),
                 wake=self._awake.set,
             )
-            threading.Thread(target=_pump, args=(weakref.ref(self), self._awake), name="snnlab-pump", daemon=True).start()
+            threading.Thread(
+                target=_pump, args=(weakref.ref(self), self._awake), name="snnlab-pump", daemon=True
+            ).start()
         return self._dashboard
 
     def _run_pressed(self) -> None:
@@ -212,7 +212,14 @@ class LiveTrainer:
         followed, self._set_by_program = self._set_by_program, set()
         board.follow(followed)
         index = board.sample.value
-        now = (self.state, self._session.paused, len(self.history), self._session.report, board.message, index)
+        now = (
+            self.state,
+            self._session.paused,
+            len(self.history),
+            self._session.report,
+            board.message,
+            index,
+        )
         if now == self._shown:
             return
         self._shown = now
@@ -242,8 +249,14 @@ class LiveTrainer:
         parts = [f"<b>{self.state}</b>"]
         report = self._session.report
         if report is not None:
-            parts += [f"epoch {report.epoch} of {self.trainer.config.epochs}", f"step {report.step} of {report.total_steps}"]
-            parts += [f"{report.samples_per_second:,.0f} samples/s", f"compilations {self.trainer.compilations}"]
+            parts += [
+                f"epoch {report.epoch} of {self.trainer.config.epochs}",
+                f"step {report.step} of {report.total_steps}",
+            ]
+            parts += [
+                f"{report.samples_per_second:,.0f} samples/s",
+                f"compilations {self.trainer.compilations}",
+            ]
             if self._session.alive:
                 parts.append(f"{panels.clock(report.eta)} left")
         for row in self.history.epochs[-1:]:

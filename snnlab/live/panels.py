@@ -88,7 +88,11 @@ def canvas_frame(probe: Probe, class_names: tuple[str, ...], dt: float | None) -
     return {
         "image": {"rows": sample.shape[0], "columns": sample.shape[1], "bytes": grey.tobytes()},
         "rasters": [
-            {"name": f"{name}: {counts[name]} spikes", "units": raster.shape[1], "bits": np.packbits(raster).tobytes()}
+            {
+                "name": f"{name}: {counts[name]} spikes",
+                "units": raster.shape[1],
+                "bits": np.packbits(raster).tobytes(),
+            }
             for name, raster in probe.rasters.items()
         ],
         "readout": np.ascontiguousarray(probe.readout, np.float32).tobytes(),

@@ -76,7 +76,9 @@ class Session:
             if self.alive:
                 raise StateError(f"start: the run is {self.state} already; use resume() after a pause")
             if self.trainer.done:
-                raise StateError(f"start: all {self.trainer.config.epochs} epochs are trained; make a new one to train on")
+                raise StateError(
+                    f"start: all {self.trainer.config.epochs} epochs are trained; make a new one to train on"
+                )
             self.error = self._exception = None
             self._stop.clear()
             self._go.set()

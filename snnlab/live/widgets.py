@@ -58,6 +58,9 @@ class Figure(go.FigureWidget):
 
     def get_state(self, key=None, drop_defaults=False):
         if key is None:
-            values = {"_widget_data": deepcopy(self._data), "_widget_layout": deepcopy(self._layout_obj._props)}
+            values = {
+                "_widget_data": deepcopy(self._data),
+                "_widget_layout": deepcopy(self._layout_obj._props),
+            }
             self._trait_values.update(values)  # silently: whoever asks for the state is being told just now
         return super().get_state(key, drop_defaults)
