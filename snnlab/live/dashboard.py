@@ -51,17 +51,17 @@ def make_figure(terms: list[str], spiking: bool) -> go.Figure:
         line = {"color": TERM_COLOURS[k % len(TERM_COLOURS)], "dash": DASHES[k % len(DASHES)], "width": 1.5}
         add(3, name, name, mode="lines", line=line)
     add(4, last, last.replace("_", " "), mode="lines", line={"color": BLUE, "width": 1.5}, showlegend=False)
-    figure.update_xaxes(title_text="step", gridcolor="rgba(128,128,128,0.25)", zeroline=False)
+    figure.update_xaxes(title={"text": "step", "standoff": 4}, gridcolor="rgba(128,128,128,0.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
     figure.update_yaxes(type="log", row=1, col=3)
     figure.update_layout(
         template="none",
         height=280,
-        margin={"l": 40, "r": 10, "t": 30, "b": 70},
+        margin={"l": 40, "r": 10, "t": 30, "b": 60},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": GREY, "size": 11},
-        legend={"orientation": "h", "y": -0.3},
+        legend={"orientation": "h", "y": -0.28},
         uirevision="kept",  # a zoom of the user's stays
     )
     figure.update_annotations(font_size=12)
@@ -129,7 +129,7 @@ class Dashboard:
         self.sample.observe(lambda _change: wake(), "value")
         top = w.HBox([*self.buttons.values(), self.sample, self.progress])
         knobs = w.Box(list(self.sliders.values()), layout=w.Layout(flex_flow="row wrap"))
-        self.root = w.VBox([top, self.status, self.figure, self.canvas, knobs, self.pulse])
+        self.root = w.VBox([top, self.status, self.figure, knobs, self.canvas, self.pulse])
 
     def refresh(
         self,

@@ -231,8 +231,8 @@ class LiveTrainer:
             progress=(report.step / report.total_steps) if report else 0.0,
             curves=panels.curves(self.history, trainer.steps_per_epoch),
         )
-        if (trainer.state, index) != self._probed:
-            self._probed = (trainer.state, index)
+        if (len(self.history), index) != self._probed:
+            self._probed = (len(self.history), index)
             probe = self._prober(trainer.snapshot(), index)
             encoder = getattr(trainer.model, "encoder", None)
             board.canvas.frame = panels.canvas_frame(probe, trainer.data.class_names, getattr(encoder, "dt", None))

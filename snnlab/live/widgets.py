@@ -57,7 +57,7 @@ class Figure(go.FigureWidget):
     """
 
     def get_state(self, key=None, drop_defaults=False):
-        if key is None:
+        if key is None and "_layout_obj" in vars(self):  # not yet there while it is being constructed
             values = {
                 "_widget_data": deepcopy(self._data),
                 "_widget_layout": deepcopy(self._layout_obj._props),

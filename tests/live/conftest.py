@@ -1,0 +1,34 @@
+"""A JupyterLab and a browser for the tests of the dashboard."""
+
+import os
+
+import lab_driver
+import pytest
+
+
+@pytest.fixture(scope="module")
+def lab_folder(tmp_path_factory):
+    """Served by JupyterLab."""
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def address(lab_folder):
+    """Of a running JupyterLab."""
+    if lab_driver.CHROMIUM is None:
+        message = "no chromium: apt-get install chromium (or another Chromium on the PATH)"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with lab_driver.jupyterlab(lab_folder) as address:
+        yield address
+
+
+@pytest.fixture
+def page(address):
+    """A fresh page in a real Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=lab_driver.CHROMIUM, args=lab_driver.FLAGS)
+        page = browser.new_page(viewport={"width": 1200, "height": 1400})
+        yield page
+        browser.close()

@@ -1,0 +1,63 @@
+"""The dashboard as a person uses it: a real Chromium against a real JupyterLab, on real digits."""
+
+import time
+
+import pytest
+from lab_driver import SPY, Notebook, wait_until
+
+MAKE = """
+from snnlab import data, models
+from snnlab.config import SnnConfig
+from snnlab.live import LiveTrainer
+digits = data.load("digits")
+net = models.build(SnnConfig(), sample_shape=digits.sample_shape, num_classes=digits.num_classes)
+lab = LiveTrainer(net, digits, epochs=1000, batch_size=64)
+"""
+
+
+@pytest.fixture
+def notebook(page, address, lab_folder, request):
+    notebook = Notebook(page, address, lab_folder, [MAKE + SPY, "lab"])
+    yield notebook
+    page.screenshot(path=lab_folder / f"{request.node.name}.png", full_page=True)
+
+
+def test_watch_touch_pause_stop(notebook, lab_folder):
+    """Start; a slider moved while it trains reaches the jitted step, without a compilation; pause, reload, stop."""
+    page, kernel = notebook.page, notebook.kernel
+    notebook.run_all()
+    notebook.button("Start").click()
+    wait_until(lambda: kernel()["state"] == "training" and kernel()["step"] > 5, 60, "training")
+
+    handle = notebook.slider("hidden · v th")
+    before = kernel()["knobs"]["hidden.v_th"]
+    handle.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    moved = time.time()
+    wait_until(lambda: kernel()["newest"] and kernel()["newest"][0]["knob"] == "hidden.v_th", 5, "the move in the step")
+    assert time.time() - moved < 1.0
+    wait_until(lambda: kernel()["newest"][0]["new"] == kernel()["knobs"]["hidden.v_th"], 2, "the last value in the step")
+    assert kernel()["newest"][0]["new"] > before and kernel()["compilations"] == 1
+
+    notebook.button("Pause").click()
+    assert wait_until(lambda: kernel()["state"] == "paused", 5, "paused") < 1.0
+    step = kernel()["step"]
+    time.sleep(1.0)
+    assert kernel()["step"] == step
+
+    page.wait_for_selector("canvas[aria-label*='predicted']")
+    page.screenshot(path=lab_folder / "paused.png", full_page=True)
+    notebook.save()  # the page knows its outputs from the file
+    page.reload()
+    page.wait_for_selector("canvas[aria-label*='predicted']")
+    drawn = "() => Math.max(0, ...[...document.querySelectorAll('.scatterlayer .js-line')].map(p => p.getTotalLength()))"
+    wait_until(lambda: page.evaluate(drawn) > 100, 20, "curves are drawn again")
+
+    notebook.button("Resume").click()
+    wait_until(lambda: kernel()["step"] > step, 5, "resumed")
+    notebook.button("Stop").click()
+    assert wait_until(lambda: kernel()["state"] == "stopped", 5, "stopped") < 1.0
+    assert kernel()["compilations"] == 1
+    assert notebook.outside == []
+    assert [text for text in notebook.errors if "favicon" not in text] == []
