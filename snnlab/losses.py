@@ -141,8 +141,8 @@ class Classification(nnx.Module):
     ):
         self.readout = check.choice("readout", readout, READOUTS)
         self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
-        self.l1 = _knob("l1", l1, high=0.1)
-        self.l2 = _knob("l2", l2, high=1.0)
+        self.l1 = _knob("l1", l1, high=0.01)
+        self.l2 = _knob("l2", l2, high=0.01)
         self.min_rate = _knob("min_rate", min_rate, high=50.0, unit="Hz")
         self.max_rate = _knob("max_rate", max_rate, high=500.0, unit="Hz")
         bounded = min_rate is not None or max_rate is not None

@@ -53,7 +53,7 @@ def make_figure(terms: list[str], spiking: bool) -> go.Figure:
     add(4, last, last.replace("_", " "), mode="lines", line={"color": BLUE, "width": 1.5}, showlegend=False)
     figure.update_xaxes(title={"text": "step", "standoff": 4}, gridcolor="rgba(128,128,128,0.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    figure.update_yaxes(type="log", row=1, col=3)
+    figure.update_yaxes(type="log", exponentformat="power", row=1, col=3)
     figure.update_layout(
         template="none",
         height=280,
@@ -69,20 +69,23 @@ def make_figure(terms: list[str], spiking: bool) -> go.Figure:
 
 
 def make_slider(knob: Knob) -> w.FloatSlider | w.FloatLogSlider:
-    """A slider for a knob; logarithmic for time constants and the learning rate."""
-    name = knob.name.replace("_", " ").replace(".", " · ") + (f" [{knob.unit}]" if knob.unit else "")
-    common = {
-        "description": name,
-        "value": knob.value,
-        "continuous_update": True,
-        "layout": w.Layout(width="420px"),
-        "style": {"description_width": "170px"},
-    }
+    """A slider for a knob; logarithmic for time constants and the learning rate.
+
+    Its grid goes through the value, otherwise the browser would show the nearest point of the grid instead.
+    """
+    name = knob.name.replace("_", " ").replace(".", " \u00b7 ") + (f" [{knob.unit}]" if knob.unit else "")
+    common = {"description": name, "value": knob.value, "readout_format": ".3g"}
+    common |= {"layout": w.Layout(width="340px"), "style": {"description_width": "165px"}}
     if knob.log:
-        bounds = {"min": float(np.log10(knob.low)), "max": float(np.log10(max(knob.high, knob.value)))}
-        return w.FloatLogSlider(**common, **bounds, step=0.01, readout_format=".3g")
+        low, value, high = (float(np.log10(x)) for x in (knob.low, knob.value, max(knob.high, knob.value)))
+        return w.FloatLogSlider(**common, min=_grid_start(low, value, 0.01), max=high, step=0.01)
     high = max(knob.high, knob.value)
-    return w.FloatSlider(**common, min=knob.low, max=high, step=(high - knob.low) / 400, readout_format=".3g")
+    step = (high - knob.low) / 400
+    return w.FloatSlider(**common, min=_grid_start(knob.low, knob.value, step), max=high, step=step)
+
+
+def _grid_start(low: float, value: float, step: float) -> float:
+    return max(low, value - step * np.floor((value - low) / step + 1e-6))
 
 
 class Dashboard:
