@@ -1,9 +1,8 @@
-"""The command line: `snnlab train`, `snnlab lab`."""
+"""snnlab: watch spiking networks and LSTMs learn."""
 
 import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 from dataclasses import dataclass, fields
@@ -13,18 +12,25 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, SnnlabError
 from snnlab.files import atomic_path
+
+
+def _default(metavar: str, shown) -> Any:
+    """An option that is None unless it is given, whose help shows the default that then holds."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {shown})")
+
 
 SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a reference network on real images, with a live progress line; Ctrl-C keeps what was learned.
+    """Train a reference network on real images, with a live progress line.
 
-    Options that are not given have the values in brackets; those of the spiking network mean nothing to the LSTM.
+    Ctrl-C ends it and keeps what was learned. Options that begin with "snn:" mean nothing to the lstm.
     """
 
     network: Annotated[Literal["snn", "lstm"], tyro.conf.arg(name="network"), tyro.conf.Positional] = "snn"
@@ -39,21 +45,21 @@ class Train:
     """Learning rate at the start; it falls to zero along a cosine."""
     seed: int = TrainConfig.seed
     """One seed, one run, bit for bit."""
-    hidden: int | None = None
-    """Neurons (or LSTM units) in the hidden layer [100]."""
-    num_steps: int | None = None
-    """snn: time steps of one image [100]."""
-    dt: float | None = None
-    """snn: length of a time step in ms [1.0]."""
-    tau_mem: float | None = None
-    """snn: membrane time constant in ms [10.0]."""
-    tau_syn: float | None = None
-    """snn: synaptic time constant in ms [10.0]."""
-    v_th: float | None = None
-    """snn: firing threshold [1.0]."""
-    out: Path | None = None
+    hidden: Annotated[int | None, _default("INT", SnnConfig.hidden)] = None
+    """Neurons, or LSTM units, in the hidden layer."""
+    num_steps: Annotated[int | None, _default("INT", SnnConfig.num_steps)] = None
+    """snn: time steps of one image."""
+    dt: Annotated[float | None, _default("MS", SnnConfig.dt)] = None
+    """snn: length of a time step [ms]."""
+    tau_mem: Annotated[float | None, _default("MS", SnnConfig.tau_mem)] = None
+    """snn: membrane time constant [ms]."""
+    tau_syn: Annotated[float | None, _default("MS", SnnConfig.tau_syn)] = None
+    """snn: synaptic time constant [ms]."""
+    v_th: Annotated[float | None, _default("FLOAT", SnnConfig.v_th)] = None
+    """snn: firing threshold."""
+    out: Annotated[Path | None, _default("DIR", "nothing is kept")] = None
     """Folder for the trained network (net.safetensors) and its history (history.json)."""
-    json: Path | None = None
+    json: Annotated[Path | None, _default("FILE", "none")] = None
     """File for the report: config, versions, results of every epoch."""
 
     def network_config(self) -> SnnConfig | LstmConfig:
@@ -171,18 +177,27 @@ def _epoch_line(row: dict[str, Any]) -> str:
 def _report(command: Train, trainer, config) -> dict[str, Any]:
     import jax
 
-    packages = ("snnlab", "jax", "jaxlib", "flax", "optax", "numpy")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy")
     return {
         "network": command.network,
         "data": trainer.data.name,
         "config": _as_dict(config) | _as_dict(trainer.config),
-        "versions": {name: metadata.version(name) for name in packages} | {"python": sys.version.split()[0]},
+        "versions": {name: metadata.version(name) for name in packages}
+        | {"snnlab": __version__, "python": sys.version.split()[0]},
         "backend": jax.default_backend(),
         "compile_seconds": trainer.compile_seconds,
-        "peak_rss_mb": peak / (2**20 if sys.platform == "darwin" else 2**10),  # macOS counts bytes, Linux kB
+        "peak_rss_mb": _peak_rss_mb(),
         "epochs": trainer.history.epochs,
     }
+
+
+def _peak_rss_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux kB
 
 
 def _as_dict(config) -> dict[str, Any]:

@@ -65,7 +65,10 @@ def assert_gradients_agree(found, expected, tolerance=CLOSE):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())
 
 
-PER_NEURON = {"tau_mem": np.linspace(5.0, 20.0, N, dtype=np.float32), "v_th": np.linspace(0.7, 1.3, N, dtype=np.float32)}
+PER_NEURON = {
+    "tau_mem": np.linspace(5.0, 20.0, N, dtype=np.float32),
+    "v_th": np.linspace(0.7, 1.3, N, dtype=np.float32),
+}
 NEURONS = {
     "tutorial": {},
     "fine steps": {"dt": 0.1},

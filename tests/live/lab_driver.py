@@ -59,7 +59,11 @@ def jupyterlab(folder: Path) -> Iterator[str]:
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     options = [f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}"]
     options += ["--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True"]
-    places = {"HOME": str(folder), "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"), "IPYTHONDIR": str(folder / ".ipython")}
+    places = {
+        "HOME": str(folder),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"),
+        "IPYTHONDIR": str(folder / ".ipython"),
+    }
     root = Path(__file__).parents[2]
     environment = os.environ | places | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     environment.pop("SNNLAB_HEADLESS", None)

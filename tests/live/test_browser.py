@@ -38,7 +38,9 @@ def test_watch_touch_pause_stop(notebook, lab_folder):
     moved = time.time()
     wait_until(lambda: kernel()["newest"] and kernel()["newest"][0]["knob"] == "hidden.v_th", 5, "the move in the step")
     assert time.time() - moved < 1.0
-    wait_until(lambda: kernel()["newest"][0]["new"] == kernel()["knobs"]["hidden.v_th"], 2, "the last value in the step")
+    wait_until(
+        lambda: kernel()["newest"][0]["new"] == kernel()["knobs"]["hidden.v_th"], 2, "the last value in the step"
+    )
     assert kernel()["newest"][0]["new"] > before and kernel()["compilations"] == 1
 
     notebook.button("Pause").click()
@@ -52,7 +54,9 @@ def test_watch_touch_pause_stop(notebook, lab_folder):
     notebook.save()  # the page knows its outputs from the file
     page.reload()
     page.wait_for_selector("canvas[aria-label*='predicted']")
-    drawn = "() => Math.max(0, ...[...document.querySelectorAll('.scatterlayer .js-line')].map(p => p.getTotalLength()))"
+    drawn = (
+        "() => Math.max(0, ...[...document.querySelectorAll('.scatterlayer .js-line')].map(p => p.getTotalLength()))"
+    )
     wait_until(lambda: page.evaluate(drawn) > 100, 20, "curves are drawn again")
 
     notebook.button("Resume").click()
