@@ -83,7 +83,7 @@ class TrainConfig:
 
     epochs: int = 10
     batch_size: int = 128  # samples; the tutorial's 256 leaves a small data set few steps
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
     schedule: str = "cosine"  # "cosine" falls to zero at the last step, "constant" stays
     seed: int = 0
 

@@ -1,0 +1,127 @@
+"""The run in its thread: every state, every order of calls, without a widget."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from lab_driver import wait_until
+
+from snnlab import models
+from snnlab.config import SnnConfig
+from snnlab.errors import ArgumentError, StateError
+from snnlab.live import LiveTrainer
+
+
+def make(digits, **options) -> LiveTrainer:
+    net = models.build(SnnConfig(hidden=20, num_steps=30), sample_shape=(8, 8), num_classes=10)
+    return LiveTrainer(net, digits, **{"epochs": 500, "batch_size": 64} | options)
+
+
+@pytest.fixture
+def lab(digits):
+    lab = make(digits)
+    yield lab
+    lab.stop()
+    lab.wait(10)
+
+
+def test_pause_holds_resume_goes_on_stop_ends(lab):
+    lab.start()
+    wait_until(lambda: len(lab.history) > 3, 30, "training")
+    lab.pause()
+    assert wait_until(lambda: lab.state == "paused", 5, "paused") < 0.5
+    step = len(lab.history)
+    time.sleep(0.3)
+    assert len(lab.history) == step
+    lab.resume()
+    wait_until(lambda: len(lab.history) > step, 5, "resumed")
+    lab.stop()
+    assert wait_until(lambda: lab.state == "stopped", 5, "stopped") < 0.5
+    step = len(lab.history)
+    lab.start()
+    wait_until(lambda: len(lab.history) > step, 10, "started again where it was")
+    assert lab.trainer.compilations == 1
+
+
+def test_stop_ends_a_paused_run(lab):
+    lab.start()
+    wait_until(lambda: len(lab.history) > 1, 30, "training")
+    lab.pause()
+    wait_until(lambda: lab.state == "paused", 5, "paused")
+    lab.stop()
+    assert lab.wait(2) and lab.state == "stopped"
+
+
+def test_a_knob_moved_in_a_pause_acts_when_it_goes_on(lab):
+    lab.start()
+    wait_until(lambda: len(lab.history) > 1, 30, "training")
+    lab.pause()
+    wait_until(lambda: lab.state == "paused", 5, "paused")
+    step = len(lab.history)
+    lab.set(v_th=1e6)
+    assert lab.history.interventions == []
+    lab.resume()
+    wait_until(lambda: len(lab.history) > step, 5, "resumed")
+    assert [move["step"] for move in lab.history.interventions] == [step]
+    assert lab.history.steps()["spikes_per_sample"][step] == 0
+
+
+def test_none_of_many_moves_is_lost(lab):
+    """300 moves from another thread: in order, the last one arrives, nothing is compiled."""
+    lab.start()
+    wait_until(lambda: len(lab.history) > 1, 30, "training")
+    values = np.linspace(0.5, 2.0, 300)
+
+    def drag():
+        for value in values:
+            lab.set(v_th=value)
+            time.sleep(0.005)
+
+    thread = threading.Thread(target=drag)
+    thread.start()
+    thread.join()
+    wait_until(
+        lambda: lab.history.interventions[-1:] and lab.history.interventions[-1]["new"] == 2.0, 5, "the last move"
+    )
+    taken = [move["new"] for move in lab.history.interventions]
+    assert taken == sorted(taken) and lab.trainer.compilations == 1
+
+
+def test_starting_twice_is_refused(lab):
+    lab.start()
+    with pytest.raises(StateError, match="start: the run is .* already"):
+        lab.start()
+
+
+def test_export_waits_for_a_quiet_moment(lab, tmp_path):
+    lab.start()
+    wait_until(lambda: lab.state == "training", 30, "training")
+    with pytest.raises(
+        StateError, match=r"export: still training, epoch \d+ of 500; wait, or pause\(\) or stop\(\) first"
+    ):
+        lab.export(tmp_path / "net.safetensors")
+    lab.pause()
+    wait_until(lambda: lab.state == "paused", 5, "paused")
+    assert lab.export(tmp_path / "net.safetensors").exists()
+
+
+def test_an_error_in_the_thread_is_kept_and_raised(digits):
+    lab = make(digits, loss=lambda record, labels: {"bad": record.readout.sum() * 1e38 * 1e38})
+    lab.start()
+    with pytest.raises(ArithmeticError, match="not finite at step 0"):
+        lab.wait(30)
+    assert lab.state == "error" and "DivergenceError" in lab._session.error
+
+
+def test_fit_without_a_notebook_trains_to_the_end(digits):
+    lab = make(digits.subset(train=256, test=64), epochs=2)
+    history = lab.fit()
+    assert lab.state == "done" and len(history.epochs) == 2
+    with pytest.raises(StateError, match="all 2 epochs are trained"):
+        lab.start()
+
+
+def test_bad_knobs_are_refused_where_they_are_set(lab):
+    with pytest.raises(ArgumentError, match="the knob 'speed' is unknown"):
+        lab.set(speed=3.0)

@@ -1,0 +1,115 @@
+"""The command line as users call it: real processes, real digits."""
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+import snnlab
+from snnlab.cli import main
+
+
+def run(*arguments, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snnlab.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.mark.parametrize(("network", "extra"), [("snn", ("--tau-mem", 15, "--num-steps", 40)), ("lstm", ())])
+def test_train_writes_what_it_says(tmp_path, network, extra):
+    report = tmp_path / "deep" / "report.json"
+    options = (
+        "--epochs",
+        2,
+        "--hidden",
+        16,
+        "--batch-size",
+        64,
+        "--seed",
+        3,
+        "--json",
+        report,
+        "--out",
+        tmp_path / "out",
+    )
+    done = run("train", network, *options, *extra)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch ") == 2
+    saved = json.loads(report.read_text())
+    assert saved["network"] == network and saved["data"] == "digits" and saved["backend"] == "cpu"
+    assert saved["config"]["hidden"] == 16 and saved["config"]["seed"] == 3
+    assert saved["config"].get("tau_mem", 15) == 15
+    assert saved["versions"]["snnlab"] == snnlab.__version__ and {"jax", "flax", "optax"} <= set(saved["versions"])
+    assert saved["compile_seconds"] > 0 and saved["peak_rss_mb"] > 50
+    keys = {"epoch", "seconds", "train_loss", "train_acc", "test_loss", "test_acc", "spikes_per_sample", "terms"}
+    assert [row["epoch"] for row in saved["epochs"]] == [1, 2] and keys <= set(saved["epochs"][0])
+    net = snnlab.load(tmp_path / "out" / "net.safetensors")
+    assert net.recipe.config.hidden == 16
+    assert snnlab.History.load(tmp_path / "out" / "history.json").epochs == saved["epochs"]
+
+
+def test_ctrl_c_keeps_what_was_learned(tmp_path):
+    command = [sys.executable, "-u", "-m", "snnlab.cli", "train", "--epochs", "100000", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("epoch   1")
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130 and "keeping what was learned" in errors and "Traceback" not in errors
+    assert len(snnlab.History.load(tmp_path / "history.json").epochs) >= 1
+    snnlab.load(tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "lstm", "--tau-mem", "3"), "--tau-mem: means nothing to the lstm; leave it out"),
+        (("train", "--data", "digit"), "'digit' is unknown; did you mean 'digits'?"),
+        (("train", "--batch-size", "5000"), "batch_size: 5000 is more than the 1437 training samples"),
+        (("train", "--batch-size", "0"), "batch_size: must be an integer >= 1, got 0"),
+        (("train", "--tau-mem", "-1"), "tau_mem: must be a finite number > 0.0 ms, got -1.0"),
+        (("train", "--dt", "20"), "tau_mem: must be >= dt = 20.0 ms, got 10.0 ms; use a smaller dt"),
+        (("train", "--v-th", "nan"), "v_th: must be a finite number >= 0.01, got nan"),
+        (("train", "--epochs", "0"), "epochs: must be an integer >= 1, got 0"),
+        (("train", "--out", "/proc/nowhere"), "/proc/nowhere: cannot write there"),
+        (("train", "lstm", "--data", "yinyang"), "needs samples of shape (rows, columns), got samples of shape (4,)"),
+    ],
+)
+def test_mistakes_are_one_line(capsys, arguments, message):
+    assert main(list(arguments)) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert message in errors[-1] and errors[-1].startswith("snnlab: ")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("lab", "--help")])
+def test_help_on_every_command(arguments):
+    done = run(*arguments)
+    assert done.returncode == 0 and "usage: snnlab" in done.stdout
+
+
+def test_progress_is_a_line_that_moves_on_a_terminal():
+    """On a pseudo terminal there is a bar with the time left; in a file there are only the epochs."""
+    main_end, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 140, 0, 0))  # rows, columns
+    command = [sys.executable, "-m", "snnlab.cli", "train", "--epochs", "20"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=terminal) as process:
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                block = os.read(main_end, 65536)
+            except OSError:  # the terminal is closed when the process ends
+                break
+            if not block:
+                break
+            shown += block
+    os.close(main_end)
+    assert process.returncode == 0
+    assert b"left" in shown and b"accuracy" in shown and b"220/220 steps" in shown

@@ -1,0 +1,106 @@
+"""A network leaves as safetensors and comes back as it was, also in another process; damaged files are refused."""
+
+import json
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+
+from snnlab import export
+from snnlab.config import LstmConfig, SnnConfig
+from snnlab.errors import ArgumentError, FileFormatError
+from snnlab.models import build
+from snnlab.train import Trainer
+
+CONFIGS = {"snn": SnnConfig(hidden=20, num_steps=30, tau_mem=15.0, delay=2), "lstm": LstmConfig(hidden=12)}
+
+
+@pytest.fixture(scope="module", params=CONFIGS.values(), ids=CONFIGS.keys())
+def trained(request, digits):
+    net = build(request.param, sample_shape=(8, 8), num_classes=10)
+    trainer = Trainer(net, digits.subset(train=256), epochs=2, batch_size=32, learning_rate=1e-2)
+    if "v_th" in str(trainer.mailbox.knobs):
+        trainer.set("v_th", 0.8)  # what was moved by hand is exported too
+    trainer.fit()
+    return net
+
+
+def test_bit_identical_in_a_fresh_process(trained, digits, tmp_path):
+    path = export.save(trained, tmp_path / "net.safetensors", class_names=digits.class_names)
+    images = digits.x_test[:50]
+    np.save(tmp_path / "images.npy", images)
+    script = (
+        "import sys, numpy as np, snnlab, jax.numpy as jnp;"
+        "net = snnlab.load(sys.argv[1]);"
+        "np.save(sys.argv[3], net(jnp.asarray(np.load(sys.argv[2]))).readout)"
+    )
+    files = [path, tmp_path / "images.npy", tmp_path / "out.npy"]
+    subprocess.run([sys.executable, "-c", script, *map(str, files)], check=True)
+    np.testing.assert_array_equal(np.load(files[2]), trained(jnp.asarray(images)).readout)
+
+
+def test_weights_are_readable_without_snnlab(trained, tmp_path):
+    arrays = load_file(export.save(trained, tmp_path / "net.safetensors"))
+    hidden = trained.stack.layers["hidden"]
+    if hasattr(hidden, "kernel"):
+        np.testing.assert_array_equal(arrays["hidden.kernel"], hidden.kernel[...])
+        assert arrays["hidden.v_th"] == np.float32(0.8) and arrays["hidden.tau_mem"] == 15.0
+    else:
+        np.testing.assert_array_equal(arrays["hidden.w_h"], hidden.w_h[...])
+
+
+def test_an_existing_file_is_kept(trained, tmp_path):
+    path = export.save(trained, tmp_path / "deep" / "net.safetensors")
+    before = path.read_bytes()
+    with pytest.raises(ArgumentError, match=r"net.safetensors exists; choose another, or pass overwrite=True"):
+        export.save(trained, path)
+    assert path.read_bytes() == before
+    export.save(trained, path, overwrite=True)
+    assert [p.name for p in path.parent.iterdir()] == ["net.safetensors"]
+
+
+def test_other_modules_are_written_but_not_rebuilt(tmp_path):
+    path = export.save(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), tmp_path / "linear.safetensors")
+    assert load_file(path)["kernel"].shape == (3, 2)
+    with pytest.raises(FileFormatError, match="does not say how its network is built"):
+        export.load(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda arrays, meta: arrays.pop("readout.kernel"), r"do not fit its network \(odd: readout.kernel\)"),
+        (lambda arrays, meta: arrays.update(extra=np.zeros(1)), r"\(odd: extra\)"),
+        (
+            lambda arrays, meta: arrays.update({"hidden.v_th": np.zeros(3, np.float32)}),
+            r"hidden.v_th is float32\(3,\), its network needs float32\(\)",
+        ),
+        (lambda arrays, meta: meta.update(recipe="{"), "its description of the network is damaged"),
+        (lambda arrays, meta: meta.update(recipe='{"kind": "snn"}'), "its description of the network is damaged"),
+        (lambda arrays, meta: meta.update(recipe=meta["recipe"].replace("15.0", "-1.0")), "tau_mem: must be"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(tmp_path, damage, message):
+    net = build(CONFIGS["snn"], sample_shape=(8, 8), num_classes=10)
+    path = export.save(net, tmp_path / "net.safetensors")
+    arrays, header = load_file(path), path.read_bytes()
+    length = int.from_bytes(header[:8], "little")
+    meta = json.loads(header[8 : 8 + length])["__metadata__"]
+    damage(arrays, meta)
+    save_file(arrays, path, meta)
+    with pytest.raises(FileFormatError, match=message):
+        export.load(path)
+
+
+def test_what_is_no_safetensors_file_is_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    for content in (b"", b"\xff" * 50, b"\x10\0\0\0\0\0\0\0{"):
+        path.write_bytes(content)
+        with pytest.raises(FileFormatError, match=r"net.safetensors: cannot be read as safetensors"):
+            export.load(path)
+    with pytest.raises(FileFormatError, match="none: cannot be read as safetensors"):
+        export.load(tmp_path / "none")
