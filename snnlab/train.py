@@ -116,7 +116,8 @@ class Trainer:
         self.total_steps = self.config.epochs * self.steps_per_epoch
         optimizer = optimizer or default_optimizer(self.config, self.total_steps)
         record = _check_fit(model, data, self.config.batch_size)
-        loss = loss or Classification(**(WEAK if record.spikes else {}))
+        spiking = any(trace.spikes is not None for trace in record.layers.values())
+        loss = loss or Classification(**(WEAK if spiking else {}))
         self._stepper = Stepper(model, loss, optimizer, jax.random.key(self.config.seed))
         self.state: State = self._stepper.start
         first = slice(self.config.batch_size)

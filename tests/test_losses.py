@@ -41,8 +41,11 @@ def test_cross_entropy_of_huge_scores_is_finite():
 
 def test_spike_counts(record):
     s = np.asarray(record.spikes["hidden"])
-    np.testing.assert_allclose(losses.spike_l1(s), s.sum() / B)
-    np.testing.assert_allclose(losses.spike_l2(s), np.mean([(s[:, :, n].sum() / B) ** 2 for n in range(N)]), rtol=1e-6)
+    found = record.spikes["hidden"]
+    np.testing.assert_allclose(losses.spike_l1(found), s.sum() / B)
+    np.testing.assert_allclose(
+        losses.spike_l2(found), np.mean([(s[:, :, n].sum() / B) ** 2 for n in range(N)]), rtol=1e-6
+    )
 
 
 def test_l1_does_not_depend_on_the_batch_size(record):
@@ -111,7 +114,7 @@ def test_gradient_of_max_over_time_goes_to_the_maximum():
         ({"readout": "median"}, "readout: must be one of 'max', 'mean', 'sum', 'last', got 'median'"),
         ({"l1": -1.0}, "l1: must be a finite number >= 0.0, got -1.0"),
         ({"max_rate": float("inf")}, "max_rate: must be a finite number >= 0.0 Hz, got inf"),
-        ({"dt": 0}, "dt: must be a finite number > 0.0 ms, got 0"),
+        ({"dt": 0.0}, "dt: must be a finite number > 0.0 ms, got 0.0"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

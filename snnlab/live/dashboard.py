@@ -4,6 +4,7 @@ ipywidgets are not safe with two writers, so observers (which the kernel may run
 the mailbox, call the session or set a plain field; `refresh`, called by the pump, is the one that writes.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,6 +57,7 @@ def make_figure(terms: list[str], spiking: bool) -> go.Figure:
     figure.update_yaxes(type="log", exponentformat="power", row=1, col=3)
     figure.update_layout(
         template="none",
+        autosize=True,
         height=280,
         margin={"l": 40, "r": 10, "t": 30, "b": 60},
         paper_bgcolor="rgba(0,0,0,0)",
@@ -115,6 +117,7 @@ class Dashboard:
         self.message = ""
         self.pulse = Pulse()
         self.figure = Figure(make_figure(terms, spiking))
+        self.figure._config = self.figure._config | {"responsive": True}  # as wide as the page, also when that changes
         self.canvas = RasterCanvas()
         self.sliders = {name: make_slider(knob) for name, knob in mailbox.knobs.items()}
         self.buttons = {
@@ -165,7 +168,8 @@ class Dashboard:
             slider.value = value
 
     def _moved(self, name: str, value: float) -> None:
-        if value != self._mailbox.knobs[name].value:
+        # A browser that shows a slider sends its value back, rounded; that is no move.
+        if not math.isclose(value, self._mailbox.knobs[name].value, rel_tol=1e-6, abs_tol=1e-12):
             self._act(lambda: self._mailbox.post(name, value))
 
     def _act(self, action: Callable[[], Any]) -> None:

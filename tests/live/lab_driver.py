@@ -29,7 +29,7 @@ def _spy():
     while True:
         trainer, newest = lab.trainer, lab.trainer.history.interventions[-1:]
         state = {"state": lab.state, "step": len(lab.history), "compilations": trainer.compilations,
-                 "moves": len(trainer.history.interventions), "newest": newest, "time": time.time()}
+                 "moves": trainer.history.interventions, "newest": newest, "time": time.time()}
         live = {name: knob.value for name, knob in trainer.mailbox.knobs.items()}
         part.write_text(json.dumps(state | {"knobs": live}))
         part.replace("state.json")
@@ -135,4 +135,4 @@ class Notebook:
 
     def kernel(self) -> dict:
         """What the kernel last wrote about `lab`."""
-        return json.loads(self._state.read_text()) if self._state.exists() else {"state": None, "step": 0, "moves": 0}
+        return json.loads(self._state.read_text()) if self._state.exists() else {"state": None, "step": 0, "moves": []}

@@ -90,7 +90,7 @@ def test_none_of_many_moves_is_lost(lab):
 
 def test_starting_twice_is_refused(lab):
     lab.start()
-    with pytest.raises(StateError, match="start: the run is .* already"):
+    with pytest.raises(StateError, match=r"start: the run is .* already"):
         lab.start()
 
 

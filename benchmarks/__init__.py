@@ -1,0 +1,1 @@
+"""What snnlab costs: each module is run by `python -m benchmarks.NAME` and prints medians."""
