@@ -10,8 +10,11 @@ import subprocess
 import sys
 import termios
 import time
+import urllib.error
+import urllib.request
 
 import pytest
+from lab_driver import answers, wait_until
 
 import snnlab
 from snnlab.cli import main
@@ -71,7 +74,7 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path):
     ("arguments", "message"),
     [
         (("train", "lstm", "--tau-mem", "3"), "--tau-mem: means nothing to the lstm; leave it out"),
-        (("train", "--data", "digit"), "'digit' is unknown; did you mean 'digits'?"),
+        (("train", "--data", "digit"), "'digit' is unknown. Did you mean 'digits'?"),
         (("train", "--batch-size", "5000"), "batch_size: 5000 is more than the 1437 training samples"),
         (("train", "--batch-size", "0"), "batch_size: must be an integer >= 1, got 0"),
         (("train", "--tau-mem", "-1"), "tau_mem: must be a finite number > 0.0 ms, got -1.0"),
@@ -86,6 +89,25 @@ def test_mistakes_are_one_line(capsys, arguments, message):
     assert main(list(arguments)) == 2
     errors = capsys.readouterr().err.strip().splitlines()
     assert message in errors[-1] and errors[-1].startswith("snnlab: ")
+
+
+def test_lab_serves_the_notebooks_on_loopback_with_a_token(tmp_path):
+    environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "snnlab.cli", "lab", "--no-browser"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, env=environment, **options) as process:
+        try:
+            lines = (line for line in process.stdout if "http://127.0.0.1" in line)
+            address = next(lines).split()[-1]
+            server, token = address.split("/lab")[0], address.split("token=")[1]
+            wait_until(lambda: answers(f"{server}/api/status?token={token}"), 60, "the server answers")
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(f"{server}/api/contents")
+            with urllib.request.urlopen(f"{server}/api/contents?token={token}") as answer:
+                served = {entry["name"] for entry in json.load(answer)["content"]}
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+    assert {"01-lstm.ipynb", "02-spiking.ipynb"} <= served
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("lab", "--help")])

@@ -49,12 +49,14 @@ def load(name: str | os.PathLike, **options) -> Dataset:
 
 def _load_path(name: str | os.PathLike) -> Dataset:
     from snnlab.data.idx import load_folder
+    from snnlab.data.sources import recognize
 
     path = Path(name)
     if path.is_dir():
-        return load_folder(path)
+        known, class_names = recognize(path) or (path.resolve().name, ())
+        return load_folder(path, known, class_names)
     if len(path.parts) > 1 or path.exists():
         raise DataError(f"{name}: is not a folder; needed is one with the four idx files of an MNIST-like set")
     close = difflib.get_close_matches(str(name), NAMES, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ArgumentError(f"name: {str(name)!r} is unknown{hint} There are {', '.join(NAMES)}, or a folder of idx files")
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ArgumentError(f"name: {str(name)!r} is unknown.{hint} There are {', '.join(NAMES)}, or a folder of idx files")

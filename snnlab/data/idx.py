@@ -82,12 +82,12 @@ def _body(path: Path, file, announced: int) -> bytearray:
     return body
 
 
-def load_folder(folder: str | os.PathLike, name: str | None = None, class_names: tuple[str, ...] = ()) -> Dataset:
+def load_folder(folder: str | os.PathLike, name: str, class_names: tuple[str, ...] = ()) -> Dataset:
     """The four idx files of an MNIST-like set in a folder, plain or gzipped.
 
     Args:
         folder: holds `train-images-idx3-ubyte.gz` and its three companions.
-        name: of the data set; default the folder's.
+        name: of the data set.
         class_names: default "0", "1", ...
 
     Raises:
@@ -101,4 +101,4 @@ def load_folder(folder: str | os.PathLike, name: str | None = None, class_names:
         if not found:
             raise DataError(f"{folder}: has no {file}; needed are {', '.join(FILES.values())} (plain or gzipped)")
         arrays[part] = read_idx(found[0])
-    return Dataset(name=name or folder.resolve().name, class_names=class_names, **arrays)
+    return Dataset(name=name, class_names=class_names, **arrays)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from snnlab.data.idx import FILES, read_idx
-from snnlab.data.tfds_images import SOURCES
+from snnlab.data.sources import SOURCES
 
 
 class SnnlabImages(tfds.core.GeneratorBasedBuilder):

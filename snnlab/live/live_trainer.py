@@ -190,9 +190,9 @@ class LiveTrainer:
                 samples=len(trainer.data.x_test),
                 wake=self._awake.set,
             )
-            threading.Thread(
-                target=_pump, args=(weakref.ref(self), self._awake), name="snnlab-pump", daemon=True
-            ).start()
+            pump = threading.Thread(target=_pump, args=(weakref.ref(self), self._awake), name="snnlab-pump")
+            pump.daemon = True
+            pump.start()
         return self._dashboard
 
     def _run_pressed(self) -> None:
@@ -212,14 +212,8 @@ class LiveTrainer:
         followed, self._set_by_program = self._set_by_program, set()
         board.follow(followed)
         index = board.sample.value
-        now = (
-            self.state,
-            self._session.paused,
-            len(self.history),
-            self._session.report,
-            board.message,
-            index,
-        )
+        live = self._session
+        now = (live.state, live.paused, live.report, len(self.history), board.message, index)
         if now == self._shown:
             return
         self._shown = now
@@ -249,14 +243,10 @@ class LiveTrainer:
         parts = [f"<b>{self.state}</b>"]
         report = self._session.report
         if report is not None:
-            parts += [
-                f"epoch {report.epoch} of {self.trainer.config.epochs}",
-                f"step {report.step} of {report.total_steps}",
-            ]
-            parts += [
-                f"{report.samples_per_second:,.0f} samples/s",
-                f"compilations {self.trainer.compilations}",
-            ]
+            parts.append(f"epoch {report.epoch} of {self.trainer.config.epochs}")
+            parts.append(f"step {report.step} of {report.total_steps}")
+            parts.append(f"{report.samples_per_second:,.0f} samples/s")
+            parts.append(f"compilations {self.trainer.compilations}")
             if self._session.alive:
                 parts.append(f"{panels.clock(report.eta)} left")
         for row in self.history.epochs[-1:]:

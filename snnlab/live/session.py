@@ -58,8 +58,8 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """The thread runs (perhaps paused)."""
-        return self._thread is not None and self._thread.is_alive()
+        """The run goes on, or is paused."""
+        return self.state in (COMPILING, TRAINING, PAUSED)
 
     @property
     def paused(self) -> bool:
@@ -79,6 +79,8 @@ class Session:
                 raise StateError(
                     f"start: all {self.trainer.config.epochs} epochs are trained; make a new one to train on"
                 )
+            if self._thread is not None:
+                self._thread.join()  # it has said its last state, and is about to end
             self.error = self._exception = None
             self._stop.clear()
             self._go.set()
@@ -106,10 +108,9 @@ class Session:
         Raises:
             Exception: the one that ended the run, if one did.
         """
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
-            if thread.is_alive():
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
                 return False
         if self._exception is not None:
             raise self._exception
@@ -122,7 +123,7 @@ class Session:
                 if not self._may_go_on():
                     break
             self._set_state(DONE if self.trainer.done else STOPPED)
-        except Exception as exception:  # shown on the dashboard: a thread that dies in silence helps nobody
+        except BaseException as exception:  # shown on the dashboard: a thread that dies in silence helps nobody
             self._exception = exception
             self.error = traceback.format_exc()
             self._set_state(ERROR)
@@ -146,5 +147,5 @@ def _stop_all() -> None:
     """A thread inside XLA while the interpreter goes away can crash the process."""
     for session in list(_sessions):
         session.stop()
-        if session.alive:
+        if session._thread is not None:
             session._thread.join(timeout=5)

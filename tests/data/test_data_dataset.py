@@ -88,7 +88,7 @@ def test_yinyang_has_the_published_geometry():
 
 def test_unknown_names_get_advice():
     with pytest.raises(
-        ArgumentError, match=r"'fashion-mnist' is unknown; did you mean 'fashion_mnist'\? There are digits"
+        ArgumentError, match=r"'fashion-mnist' is unknown. Did you mean 'fashion_mnist'\? There are digits"
     ):
         data.load("fashion-mnist")
     with pytest.raises(DataError, match=r"no/such/folder: is not a folder; needed is one with the four idx files"):

@@ -49,6 +49,7 @@ def test_every_type_of_the_format(tmp_path, code, dtype, name):
 def test_real_files_have_the_published_statistics(shared):
     """Known: 6,000 / 1,000 a class for Fashion-MNIST, mean pixel 72.94; MNIST's mean pixel is 33.318."""
     fashion = data.load(shared / "data" / "fashion-mnist")
+    assert fashion.name == "fashion_mnist" and fashion.class_names[9] == "ankle boot"
     assert fashion.x_train.shape == (60_000, 28, 28) and fashion.x_test.shape == (10_000, 28, 28)
     assert set(np.bincount(fashion.y_train)) == {6000} and set(np.bincount(fashion.y_test)) == {1000}
     assert abs(fashion.x_train.mean() - 72.94) < 0.01
@@ -126,4 +127,4 @@ def test_a_folder_of_plain_files(tmp_path):
     labels = np.array([0, 1, 2], np.uint8)
     for part, name in FILES.items():
         (tmp_path / name.removesuffix(".gz")).write_bytes(idx_bytes(VALUES if part.startswith("x") else labels))
-    assert data.load(tmp_path).num_classes == 3
+    assert data.load(tmp_path).num_classes == 3 and data.load(tmp_path).name == tmp_path.name

@@ -6,13 +6,13 @@ import lab_driver
 import pytest
 
 
-@pytest.fixture(scope="module")
-def lab_folder(tmp_path_factory):
-    """Served by JupyterLab."""
-    return tmp_path_factory.mktemp("lab")
+@pytest.fixture
+def lab_folder(tmp_path):
+    """Served by JupyterLab; a picture of the page is left there."""
+    return tmp_path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def address(lab_folder):
     """Of a running JupyterLab."""
     if lab_driver.CHROMIUM is None:
@@ -23,7 +23,7 @@ def address(lab_folder):
 
 
 @pytest.fixture
-def page(address):
+def page(address, lab_folder):
     """A fresh page in a real Chromium."""
     from playwright.sync_api import sync_playwright
 
@@ -31,4 +31,5 @@ def page(address):
         browser = playwright.chromium.launch(executable_path=lab_driver.CHROMIUM, args=lab_driver.FLAGS)
         page = browser.new_page(viewport={"width": 1200, "height": 1400})
         yield page
+        page.screenshot(path=lab_folder / "page.png", full_page=True)
         browser.close()

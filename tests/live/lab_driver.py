@@ -72,14 +72,15 @@ def jupyterlab(folder: Path) -> Iterator[str]:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         address = f"http://127.0.0.1:{port}"
         try:
-            wait_until(lambda: _answers(f"{address}/api/status?token={TOKEN}"), 60, "JupyterLab answers")
+            wait_until(lambda: answers(f"{address}/api/status?token={TOKEN}"), 60, "JupyterLab answers")
             yield address
         finally:
             server.terminate()
             server.wait(20)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Something says 200 there."""
     try:
         return urllib.request.urlopen(url, timeout=5).status == 200
     except OSError:

@@ -2,7 +2,6 @@
 
 import time
 
-import pytest
 from lab_driver import SPY, Notebook, wait_until
 
 MAKE = """
@@ -15,16 +14,20 @@ lab = LiveTrainer(net, digits, epochs=1000, batch_size=64)
 """
 
 
-@pytest.fixture
-def notebook(page, address, lab_folder, request):
-    notebook = Notebook(page, address, lab_folder, [MAKE + SPY, "lab"])
-    yield notebook
-    page.screenshot(path=lab_folder / f"{request.node.name}.png", full_page=True)
+def test_fit_in_a_cell_returns_while_it_trains(page, address, lab_folder):
+    """With somebody watching, `fit` leaves the kernel free: the cell below runs, and training goes on."""
+    notebook = Notebook(page, address, lab_folder, [MAKE + SPY, "_ = lab.fit()", "print('free at', lab.state)"])
+    notebook.run_all()
+    page.wait_for_selector("text=/free at (compiling|training)/")
+    wait_until(lambda: notebook.kernel()["step"] > 5, 60, "training")
+    notebook.button("Stop").click()
+    assert wait_until(lambda: notebook.kernel()["state"] == "stopped", 5, "stopped") < 1.0
 
 
-def test_watch_touch_pause_stop(notebook, lab_folder):
+def test_watch_touch_pause_stop(page, address, lab_folder):
     """Start; a slider moved while it trains reaches the jitted step, without a compilation; pause, reload, stop."""
-    page, kernel = notebook.page, notebook.kernel
+    notebook = Notebook(page, address, lab_folder, [MAKE + SPY, "lab"])
+    kernel = notebook.kernel
     notebook.run_all()
     notebook.button("Start").click()
     wait_until(lambda: kernel()["state"] == "training" and kernel()["step"] > 5, 60, "training")
