@@ -118,7 +118,9 @@ class Trainer:
         record = _check_fit(model, data, self.config.batch_size)
         spiking = any(trace.spikes is not None for trace in record.layers.values())
         loss = loss or Classification(**(WEAK if spiking else {}))
-        self._stepper = Stepper(model, loss, optimizer, jax.random.key(self.config.seed))
+        # One seed, three streams: weights (drawn before, by `models.build`), codes here, order of the data below.
+        key = jax.random.fold_in(jax.random.key(self.config.seed), 1)
+        self._stepper = Stepper(model, loss, optimizer, key)
         self.state: State = self._stepper.start
         first = slice(self.config.batch_size)
         self.metric_names = self._stepper.metric_names(data.x_train[first], data.y_train[first])
