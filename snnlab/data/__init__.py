@@ -2,61 +2,78 @@
 
 import difflib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from snnlab.data.dataset import Dataset
+from snnlab.data.digits import load_digits
+from snnlab.data.folder import load_folder
+from snnlab.data.sources import SOURCES
+from snnlab.data.tfds_images import load_images
+from snnlab.data.yinyang import load_yinyang
 from snnlab.errors import ArgumentError, DataError
 
-IMAGES = ("fashion_mnist", "mnist", "kmnist")
-NAMES = ("digits", "yinyang", *IMAGES)
+__all__ = ["Dataset", "load", "names"]
 
-__all__ = ["NAMES", "Dataset", "load"]
+_AT_HAND: dict[str, Callable[[], Dataset]] = {"digits": load_digits, "yinyang": load_yinyang}
 
 
-def load(name: str | os.PathLike, **options) -> Dataset:
+def names() -> tuple[str, ...]:
+    """The names that `load` knows.
+
+    Example:
+        >>> names()
+        ('digits', 'yinyang', 'mnist', 'fashion_mnist', 'kmnist')
+    """
+    return (*_AT_HAND, *SOURCES)
+
+
+def load(
+    name: str | os.PathLike,
+    *,
+    cache_dir: str | os.PathLike | None = None,
+    manual_dir: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Dataset:
     """Load a data set.
 
     Args:
         name: "digits" (embedded, 8x8), "yinyang" (synthetic), "fashion_mnist", "mnist" or "kmnist" (fetched once,
             28x28), or the path of a folder with the four idx files of an MNIST-like set.
-        **options: for the three that are fetched: `cache_dir, manual_dir, progress`, see
-            `snnlab.data.tfds_images.load_images`.
+        cache_dir: where what was fetched is kept; default: the environment variable SNNLAB_CACHE, or the user's
+            cache folder.
+        manual_dir: a folder that has the four files of the named set already; their checksums are verified.
+        progress: show progress bars while a set is fetched and prepared.
 
     Raises:
-        ArgumentError: for an unknown name.
+        ArgumentError: for an unknown name, or `manual_dir` for a set that is not fetched.
         DataError: if it cannot be had; the message says what to do.
+        FileFormatError: if a file of the folder is damaged.
+        SnnlabError: if the extra "data" is needed and not installed.
 
     Example:
         >>> load("digits")
         Dataset('digits': 1,437 train, 360 test, samples (8, 8) uint8, 10 classes)
     """
-    if name in IMAGES:
-        from snnlab.data.tfds_images import load_images
-
-        return load_images(name, **options)
-    if options:
-        raise ArgumentError(f"{next(iter(options))}: means nothing to {name!r}")
-    if name == "digits":
-        from snnlab.data.digits import load_digits
-
-        return load_digits()
-    if name == "yinyang":
-        from snnlab.data.yinyang import load_yinyang
-
-        return load_yinyang()
+    if not isinstance(name, str | os.PathLike):
+        raise ArgumentError(f"name: must be a name or a path, got {type(name).__name__}; known: {', '.join(names())}")
+    if name in SOURCES:
+        return load_images(name, cache_dir=cache_dir, manual_dir=manual_dir, progress=progress)
+    if manual_dir is not None:
+        raise ArgumentError(f"manual_dir: means nothing to {str(name)!r}, only to {', '.join(SOURCES)}")
+    if name in _AT_HAND:
+        return _AT_HAND[name]()
     return _load_path(name)
 
 
 def _load_path(name: str | os.PathLike) -> Dataset:
-    from snnlab.data.idx import load_folder
-    from snnlab.data.sources import recognize
-
     path = Path(name)
     if path.is_dir():
-        known, class_names = recognize(path) or (path.resolve().name, ())
-        return load_folder(path, known, class_names)
+        return load_folder(path)
     if len(path.parts) > 1 or path.exists():
         raise DataError(f"{name}: is not a folder; needed is one with the four idx files of an MNIST-like set")
-    close = difflib.get_close_matches(str(name), NAMES, n=1)
+    close = difflib.get_close_matches(str(name), names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ArgumentError(f"name: {str(name)!r} is unknown.{hint} There are {', '.join(NAMES)}, or a folder of idx files")
+    raise ArgumentError(
+        f"name: {str(name)!r} is unknown.{hint} There are {', '.join(names())}, or a folder of idx files"
+    )

@@ -1,11 +1,15 @@
 """Labelled samples for training and testing: what every loader returns, and how your own arrays come in."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
 from snnlab.errors import ArgumentError
+
+MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -14,11 +18,12 @@ class Dataset:
 
     Args:
         name: what it is called.
-        x_train: samples `(samples, *sample_shape)`: uint8 (0..255 stands for 0..1), or real numbers, kept as float32.
+        x_train: samples `(samples, *sample_shape)`: integers are pixels, 0..255 stands for 0..1, kept as uint8; real
+            numbers are kept as float32.
         y_train: labels `(samples,)`, integers from 0.
         x_test: as `x_train`, same sample shape and type.
         y_test: as `y_train`.
-        class_names: one a class; default "0", "1", ...
+        class_names: one a class; default "0", "1", ... up to the highest label.
 
     Raises:
         ArgumentError: for arrays that do not fit together, empty data, NaN, labels out of range.
@@ -50,10 +55,7 @@ class Dataset:
                 f"those of x_train {self.x_train.dtype}{self.x_train.shape[1:]}"
             )
         highest = int(max(self.y_train.max(), self.y_test.max()))
-        names = tuple(map(str, self.class_names)) or tuple(map(str, range(highest + 1)))
-        if highest >= len(names):
-            raise ArgumentError(f"y_train, y_test: label {highest} is out of range 0..{len(names) - 1} (class_names)")
-        object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "class_names", _class_names(self.class_names, highest))
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -80,8 +82,8 @@ class Dataset:
         for part, count in (("train", train), ("test", test)):
             have = len(getattr(self, f"x_{part}"))
             count = have if count is None else count
-            if not 1 <= count <= have:
-                raise ArgumentError(f"{part}: must be in 1..{have}, got {count}")
+            if not isinstance(count, Integral) or not 1 <= count <= have:
+                raise ArgumentError(f"{part}: must be an integer in 1..{have}, got {count!r}")
             kept |= {f"{axis}_{part}": getattr(self, f"{axis}_{part}")[:count] for axis in "xy"}
         return Dataset(name=self.name, class_names=self.class_names, **kept)
 
@@ -97,13 +99,21 @@ def _samples(name: str, values) -> np.ndarray:
         raise ArgumentError(f"{name}: must be (samples, *sample_shape), got shape {array.shape}")
     if array.size == 0:
         raise ArgumentError(f"{name}: is empty, shape {array.shape}")
-    if array.dtype == np.uint8:
-        return array
+    if np.issubdtype(array.dtype, np.integer):
+        if array.min() < 0 or array.max() > 255:
+            raise ArgumentError(
+                f"{name}: integers must be pixels in 0..255, got {array.min()}..{array.max()}; "
+                f"numbers that are no pixels: use .astype(numpy.float32)"
+            )
+        return array.astype(np.uint8, copy=False)
     if not np.issubdtype(array.dtype, np.floating):
-        raise ArgumentError(f"{name}: must be uint8 or floating point, got {array.dtype}; use .astype(numpy.float32)")
+        raise ArgumentError(f"{name}: must be integers or real numbers, got {array.dtype}")
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is refused below
+        array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
-        raise ArgumentError(f"{name}: has {np.count_nonzero(~np.isfinite(array))} values that are NaN or infinite")
-    return array.astype(np.float32, copy=False)
+        bad = np.count_nonzero(~np.isfinite(array))
+        raise ArgumentError(f"{name}: has {bad} values that are NaN, infinite or too large for float32")
+    return array
 
 
 def _labels(name: str, values) -> np.ndarray:
@@ -119,8 +129,24 @@ def _labels(name: str, values) -> np.ndarray:
     return array.astype(np.int32)
 
 
+def _class_names(given, highest: int) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ArgumentError(f"class_names: must be a sequence with one name a class, got {given!r}")
+    names = tuple(map(str, given))
+    if not names:
+        if highest >= MAX_CLASSES:
+            raise ArgumentError(
+                f"y_train, y_test: label {highest} makes more than {MAX_CLASSES} classes; number them from 0, "
+                f"e.g. by numpy.unique(labels, return_inverse=True)"
+            )
+        return tuple(map(str, range(highest + 1)))
+    if highest >= len(names):
+        raise ArgumentError(f"y_train, y_test: label {highest} is out of range 0..{len(names) - 1} (class_names)")
+    return names
+
+
 def _array(name: str, values) -> np.ndarray:
     try:
         return np.asarray(values)
-    except ValueError as error:  # lists of different lengths
+    except (TypeError, ValueError) as error:  # lists of different lengths, tensors of other libraries
         raise ArgumentError(f"{name}: is not an array ({error})") from None

@@ -15,16 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snnlab.data.dataset import Dataset
 from snnlab.errors import DataError, FileFormatError
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-FILES = {
-    "x_train": "train-images-idx3-ubyte.gz",
-    "y_train": "train-labels-idx1-ubyte.gz",
-    "x_test": "t10k-images-idx3-ubyte.gz",
-    "y_test": "t10k-labels-idx1-ubyte.gz",
-}
 BLOCK = 1 << 20
 
 
@@ -69,7 +62,10 @@ def _header(path: Path, file) -> tuple[str, tuple[int, ...]]:
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise FileFormatError(f"{path}: ends inside its header")
-    return TYPES[magic[2]], struct.unpack(f">{magic[3]}I", sizes)
+    shape = struct.unpack(f">{magic[3]}I", sizes)
+    if 0 in shape:
+        raise FileFormatError(f"{path}: is empty, its header announces the shape {shape}")
+    return TYPES[magic[2]], shape
 
 
 def _body(path: Path, file, announced: int) -> bytearray:
@@ -80,25 +76,3 @@ def _body(path: Path, file, announced: int) -> bytearray:
         found = "more" if len(body) > announced else f"only {len(body):,}"
         raise FileFormatError(f"{path}: its header announces {announced:,} bytes of values, there are {found}")
     return body
-
-
-def load_folder(folder: str | os.PathLike, name: str, class_names: tuple[str, ...] = ()) -> Dataset:
-    """The four idx files of an MNIST-like set in a folder, plain or gzipped.
-
-    Args:
-        folder: holds `train-images-idx3-ubyte.gz` and its three companions.
-        name: of the data set.
-        class_names: default "0", "1", ...
-
-    Raises:
-        DataError: if a file is missing.
-        FileFormatError: if one is damaged.
-    """
-    folder = Path(folder)
-    arrays = {}
-    for part, file in FILES.items():
-        found = [path for path in (folder / file, folder / file.removesuffix(".gz")) if path.is_file()]
-        if not found:
-            raise DataError(f"{folder}: has no {file}; needed are {', '.join(FILES.values())} (plain or gzipped)")
-        arrays[part] = read_idx(found[0])
-    return Dataset(name=name, class_names=class_names, **arrays)

@@ -1,27 +1,24 @@
 """MNIST, Fashion-MNIST and KMNIST through tensorflow-datasets, without TensorFlow.
 
-The builders that come with tensorflow-datasets can be read without TensorFlow but not prepared. This one only
-lets it download and verify the four idx files, reads them itself, and lets it write and read ArrayRecord.
+The builders that come with tensorflow-datasets can be read without TensorFlow but not prepared. Ours only lets
+it download and verify the four idx files, reads them itself, and lets it write and read ArrayRecord. All that
+happens in a temporary folder; one file of plain arrays is kept.
 """
 
 import contextlib
-import io
 import logging
 import os
-import shutil
-import socket
-import urllib.parse
+import textwrap
 import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from platformdirs import user_cache_dir
 
 from snnlab.data.dataset import Dataset
-from snnlab.data.idx import FILES
-from snnlab.data.sources import SOURCES
+from snnlab.data.sources import FILES, SOURCES
 from snnlab.errors import DataError, SnnlabError
 from snnlab.files import atomic_path
 
@@ -39,33 +36,39 @@ def load_images(
         name: "mnist", "fashion_mnist" or "kmnist".
         cache_dir: default: the environment variable SNNLAB_CACHE, or the user's cache folder.
         manual_dir: a folder that has the four files already; their checksums are verified.
-        progress: show a progress bar while it downloads and prepares.
+        progress: show progress bars while it downloads and prepares.
 
     Raises:
         SnnlabError: if the extra "data" is not installed.
         DataError: without network, for a wrong checksum, or if the cache cannot be written.
+
+    Sources: LeCun et al. (1998), DOI 10.1109/5.726791; Xiao et al. (2017), arXiv:1708.07747;
+    Clanuwat et al. (2018), arXiv:1812.01718.
     """
     cache = Path(cache_dir or os.environ.get("SNNLAB_CACHE") or user_cache_dir("snnlab"))
-    arrays_file = cache / f"{name}.npz"
-    arrays = _read_cache(arrays_file)
-    if arrays is None:
+    file = cache / f"{name}.npz"
+    dataset = _read_cache(name, file)
+    if dataset is None:
         arrays = _through_tfds(name, cache, manual_dir, progress)
-        try:
-            with atomic_path(arrays_file) as part, part.open("wb") as file:
-                np.savez(file, **arrays)
-        except OSError as error:
-            raise DataError(f"{arrays_file}: cannot be written ({error.strerror}); choose another cache_dir") from error
-    return Dataset(name=name, class_names=SOURCES[name].class_names, **arrays)
+        with _writing(cache), atomic_path(file) as part, part.open("wb") as stream:
+            np.savez(stream, **arrays)
+        dataset = _dataset(name, arrays)
+    return dataset
 
 
-def _read_cache(file: Path) -> dict[str, np.ndarray] | None:
+def _dataset(name: str, arrays) -> Dataset:
+    return Dataset(name=name, class_names=SOURCES[name].class_names, **{part: arrays[part] for part in FILES})
+
+
+def _read_cache(name: str, file: Path) -> Dataset | None:
     if not file.exists():
         return None
     try:
         with np.load(file, allow_pickle=False) as saved:
-            return {part: saved[part] for part in FILES}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        warnings.warn(f"{file}: the cache is damaged ({error}); it is made again", stacklevel=4)
+            return _dataset(name, saved)
+    except Exception as error:  # a damaged zip file raises almost anything
+        reason = textwrap.shorten(str(error), 120)
+        warnings.warn(f"{file}: the cache is damaged ({reason}); it is made again", stacklevel=4)
         return None
 
 
@@ -74,19 +77,22 @@ def _through_tfds(name: str, cache: Path, manual_dir, progress: bool) -> dict[st
         import tensorflow_datasets as tfds
 
         from snnlab.data.tfds_builder import SnnlabImages
-    except ImportError as error:
-        raise SnnlabError(f'{name} needs tensorflow-datasets ({error}): pip install "snnlab[data]"') from error
-    root = cache / "tensorflow_datasets"
-    try:
-        builder = SnnlabImages(config=name, data_dir=root, file_format="array_record")
-        if manual_dir is None and not Path(builder.data_dir).exists():
+
+        if manual_dir:
+            _check_files(name, Path(manual_dir))
+        else:
             _check_network(name)
-        with _quiet(tfds, progress), _nothing_half_written(root):
-            manual = None if manual_dir is None else os.fspath(manual_dir)
-            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual))
+        with _temporary(cache) as folder, _quiet(tfds, progress):
+            builder = SnnlabImages(config=name, data_dir=folder, file_format="array_record")
+            config = tfds.download.DownloadConfig(
+                manual_dir=manual_dir and os.fspath(manual_dir), try_download_gcs=False, force_checksums_validation=True
+            )
+            builder.download_and_prepare(download_config=config)
             return _read_back(builder)
     except SnnlabError:
         raise
+    except ImportError as error:  # some parts are imported only when they are needed
+        raise SnnlabError(f'{name} needs tensorflow-datasets ({error}): pip install "snnlab[data]"') from error
     except Exception as error:  # tensorflow-datasets lets through whatever its downloader raises
         raise DataError(_advice(name, error, manual_dir)) from error
 
@@ -102,52 +108,66 @@ def _read_back(builder) -> dict[str, np.ndarray]:
 
 
 def _advice(name: str, error: Exception, manual_dir) -> str:
+    origin = manual_dir or SOURCES[name].url
     kind = type(error).__name__
-    first_line = (str(error).strip() or kind).splitlines()[0]
+    reason = f"{kind}: {textwrap.shorten(str(error), 400)}"
     if kind == "NonMatchingChecksumError":
-        where = manual_dir or SOURCES[name].url
-        return (
-            f"{name}: a file from {where} is damaged or not the published one (checksum): {first_line}; fetch it again"
-        )
-    files = ", ".join(FILES.values())
+        return f"{name}: a file from {origin} is damaged or not the published one; fetch it again ({reason})"
     return (
-        f"{name}: could not be fetched from {SOURCES[name].url} ({kind}: {first_line}). Without network, put {files} "
-        f"into a folder and pass it as data, or use the embedded 'digits'"
+        f"{name}: could not be had from {origin} ({reason}). Without network, put {', '.join(FILES.values())} into a "
+        f"folder and load that, load(FOLDER) or manual_dir=FOLDER, or use the embedded 'digits'"
     )
+
+
+def _check_files(name: str, folder: Path) -> None:
+    """Say at once what is missing: tensorflow-datasets would try to download it."""
+    missing = [file for file in FILES.values() if not (folder / file).is_file()]
+    if missing:
+        raise DataError(f"{folder}: has no {', '.join(missing)}; manual_dir must have the four files of {name}")
 
 
 def _check_network(name: str) -> None:
     """Say at once that there is no network: tensorflow-datasets would try again in silence for minutes."""
-    address = urllib.parse.urlsplit(SOURCES[name].url)
-    port = address.port or (443 if address.scheme == "https" else 80)
-    socket.create_connection((address.hostname, port), timeout=10).close()
+    import requests  # what tensorflow-datasets downloads with: the same proxies and certificates
+
+    with requests.get(SOURCES[name].url + FILES["y_test"], stream=True, timeout=10) as response:
+        response.raise_for_status()
 
 
 @contextlib.contextmanager
-def _nothing_half_written(root: Path) -> Iterator[None]:
-    """After a failure or an interrupt no unfinished download and no unfinished preparation stays behind."""
+def _writing(cache: Path) -> Iterator[None]:
     try:
         yield
-    except BaseException:
-        for path in root.rglob("*"):
-            if ".tmp." in path.name or ".incomplete" in path.name:
-                shutil.rmtree(path, ignore_errors=True)
-        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"{cache}: cannot be written ({reason}); choose another cache_dir, or set SNNLAB_CACHE"
+        ) from error
+
+
+@contextlib.contextmanager
+def _temporary(cache: Path) -> Iterator[str]:
+    """A folder in the cache that is gone afterwards, whatever happens."""
+    with _writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        # Errors are ignored because the downloader's threads may still hold a file when another one fails.
+        folder = TemporaryDirectory(dir=cache, prefix=".preparing.", ignore_cleanup_errors=True)
+    with folder:
+        yield folder.name
 
 
 @contextlib.contextmanager
 def _quiet(tfds, progress: bool) -> Iterator[None]:
-    """No log lines; no bars and no prints either, if `progress` is off."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """No log lines; no bars either, if `progress` is off."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "urllib3"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    if not progress:
+        tfds.disable_progress_bar()
     try:
-        if progress:
-            yield
-        else:
-            tfds.disable_progress_bar()
-            with contextlib.redirect_stdout(io.StringIO()):
-                yield
+        yield
     finally:
-        logger.setLevel(level)
-        tfds.enable_progress_bar()
+        for logger, level in levels.items():
+            logger.setLevel(level)
+        if not progress:
+            tfds.enable_progress_bar()

@@ -9,20 +9,21 @@ CLASS_NAMES = ("yin", "yang", "dot")
 
 
 def classify(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Class of points inside the big circle around (0.5, 0.5).
+    """Class of points inside the big circle around (0.5, 0.5), numbered as in the published data.
 
-    The dots are two small circles of radius 0.1 around (0.25, 0.5) and (0.75, 0.5). Outside them, yin is the
-    upper half, without the half disc of radius 0.25 around the left dot, and with the one around the right dot.
+    The dots are two small circles of radius 0.1 around (0.25, 0.5) and (0.75, 0.5). Outside them, yang is the
+    upper half, with the disc of radius 0.25 around the left dot and without the one around the right dot. Yin is
+    the rest: yang turned by 180 degrees.
 
     Example:
-        >>> classify(np.array([0.5, 0.5, 0.25]), np.array([0.9, 0.1, 0.5])).tolist()
+        >>> classify(np.array([0.5, 0.5, 0.25]), np.array([0.1, 0.9, 0.5])).tolist()
         [0, 1, 2]
     """
     left = np.hypot(x - 0.5 * R_BIG, y - R_BIG)
     right = np.hypot(x - 1.5 * R_BIG, y - R_BIG)
     dot = (left < R_SMALL) | (right < R_SMALL)
-    yin = (right <= 0.5 * R_BIG) | ((left > 0.5 * R_BIG) & (y > R_BIG))
-    return np.where(dot, 2, np.where(yin, 0, 1)).astype(np.int32)
+    yang = (left <= 0.5 * R_BIG) | ((right > 0.5 * R_BIG) & (y > R_BIG))
+    return np.where(dot, 2, yang).astype(np.int32)
 
 
 def _sample(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
