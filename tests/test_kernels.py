@@ -41,7 +41,7 @@ def numba_backend():
 sizes = st.integers(1, 17)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     num_steps=sizes,
