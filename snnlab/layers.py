@@ -18,7 +18,7 @@ from snnlab.dynamics import LifParams
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
 from snnlab.surrogate import Surrogate, get_surrogate
-from snnlab.variables import Fixed, setting, time_constant
+from snnlab.variables import Fixed, plain, setting, time_constant
 
 
 class Trace(NamedTuple):
@@ -154,7 +154,8 @@ class LifRef(nnx.Module):
         self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
         self.v_rest = setting("v_rest", v_rest, features, default=Fixed)
         self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
-        floor = float(np.maximum(self.v_rest[...], self.v_reset[...]).max())
+        # From the arguments, not from the Variables: those are tracers where a model is built under `nnx.eval_shape`.
+        floor = max(float(np.max(plain(v_rest))), float(np.max(plain(v_reset))))
         self.v_th = setting("v_th", v_th, features, low=floor + 0.01, high=floor + 4.0)
         self.r = setting("r", r, features, default=Fixed)
         self.tau_ref = setting("tau_ref", tau_ref, features, low=0.0, unit="ms", default=Fixed)

@@ -55,7 +55,7 @@ def setting(
         'ms'
     """
     kind = type(value) if isinstance(value, nnx.Variable) else default
-    value = check.numbers(name, _plain(value), -np.inf if low is None else low, unit=unit)
+    value = check.numbers(name, plain(value), -np.inf if low is None else low, unit=unit)
     if value.ndim and value.shape != (features,):
         raise ArgumentError(f"{name}: must be one number or {features}, one per neuron, got shape {value.shape}")
     if high is not None:
@@ -63,11 +63,12 @@ def setting(
     return kind(jnp.asarray(value, jnp.float32), low=low, high=high, unit=unit)
 
 
-def _plain(value):
+def plain(value):
+    """What a Variable holds; anything else as it is."""
     return value.get_value() if isinstance(value, nnx.Variable) else value
 
 
 def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
     """A `setting` in ms that is at least one time step long: below that a step cannot follow it."""
-    check.time_constant(name, _plain(value), dt)
+    check.time_constant(name, plain(value), dt)
     return setting(name, value, features, low=dt, high=100.0 * dt, unit="ms")

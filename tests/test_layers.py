@@ -118,6 +118,12 @@ def test_per_neuron_parameters_are_per_neuron(x):
         np.testing.assert_allclose(one.state[..., 0], many.state[..., n], atol=1e-6)
 
 
+def test_layers_can_be_built_without_computing():
+    """`nnx.eval_shape` builds a model of shapes only, as checkpoint readers do."""
+    shapes = nnx.eval_shape(lambda: projection(LifRef(M, v_rest=-0.1, v_reset=np.full(M, -0.2))))
+    assert shapes.kernel.shape == (N, M) and shapes.neuron.v_th.shape == ()
+
+
 def test_projection_is_linear_synapse_neuron(x):
     layer = projection(Leaky(M, tau_mem=4.0), delay=2)
     drive = np.asarray(x) @ np.asarray(layer.kernel[...])

@@ -4,6 +4,7 @@ ipywidgets are not safe with two writers, so observers (which the kernel may run
 the mailbox, call the session or set a plain field; `refresh`, called by the pump, is the one that writes.
 """
 
+import html
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -177,5 +178,5 @@ class Dashboard:
             self.message = ""
             action()
         except (SnnlabError, OSError) as error:
-            self.message = f"<span style='color:#D55E00'>&#9888; {error}</span>"
+            self.message = f"<span style='color:#D55E00'>&#9888; {html.escape(str(error))}</span>"
         self._wake()

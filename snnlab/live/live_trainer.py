@@ -204,7 +204,7 @@ class LiveTrainer:
             self.pause()
 
     def _export_pressed(self) -> None:
-        self._dashboard.message = f"exported {self.export(overwrite=True)}"
+        self._dashboard.message = f"exported {html.escape(str(self.export(overwrite=True)))}"
 
     def _show(self) -> None:
         """One frame, if anything changed since the last; runs on the pump thread alone."""
