@@ -5,9 +5,10 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -87,7 +88,7 @@ class Train:
         dataset = data.load(self.data)
         print(f"{dataset!r}", file=sys.stderr)
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
-        trainer = Trainer(net, dataset, **_as_dict(settings))
+        trainer = Trainer(net, dataset, **asdict(settings))
         interrupted = False
         try:
             _follow(trainer)
@@ -181,7 +182,7 @@ def _report(command: Train, trainer, config) -> dict[str, Any]:
     return {
         "network": command.network,
         "data": trainer.data.name,
-        "config": _as_dict(config) | _as_dict(trainer.config),
+        "config": asdict(config) | asdict(trainer.config),
         "versions": {name: metadata.version(name) for name in packages}
         | {"snnlab": __version__, "python": sys.version.split()[0]},
         "backend": jax.default_backend(),
@@ -200,18 +201,12 @@ def _peak_rss_mb() -> float | None:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux kB
 
 
-def _as_dict(config) -> dict[str, Any]:
-    return {field.name: getattr(config, field.name) for field in fields(config)}
-
-
 def _check_folders(*folders: Path | None) -> None:
     """Find out before the training, not after it, that its result cannot be written."""
     for folder in filter(None, folders):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(folder / "writable"):
-                pass
-            (folder / "writable").unlink()
+            TemporaryFile(dir=folder).close()
         except OSError as error:
             raise ArgumentError(f"{folder}: cannot write there ({error.strerror})") from None
 

@@ -58,6 +58,15 @@ def test_train_writes_what_it_says(tmp_path, network, extra):
     assert snnlab.History.load(tmp_path / "out" / "history.json").epochs == saved["epochs"]
 
 
+def test_what_lies_in_the_folder_is_left_alone(tmp_path):
+    """Trying whether a folder can be written to leaves nothing there, and takes nothing away."""
+    mine = tmp_path / "writable"
+    mine.write_text("mine")
+    done = run("train", "--epochs", 1, "--out", tmp_path)
+    assert done.returncode == 0 and mine.read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"writable", "net.safetensors", "history.json"}
+
+
 def test_ctrl_c_keeps_what_was_learned(tmp_path):
     command = [sys.executable, "-u", "-m", "snnlab.cli", "train", "--epochs", "100000", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
