@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from snnlab import check
 from snnlab.layers import Record
-from snnlab.variables import Live
+from snnlab.variables import Live, setting
 
 Spikes = Float[Array, "time batch n"]
 
@@ -171,5 +171,4 @@ class Classification(nnx.Module):
 def _knob(name: str, value: float | None, *, high: float, unit: str = "") -> Live | None:
     if value is None:
         return None
-    value = check.number(name, value, 0.0, unit=unit)
-    return Live(jnp.float32(value), low=0.0, high=max(high, 4 * value), unit=unit)
+    return setting(name, check.number(name, value, 0.0, unit=unit), 1, low=0.0, high=high, unit=unit)

@@ -18,6 +18,14 @@ def make(digits, **options) -> LiveTrainer:
     return LiveTrainer(net, digits, **{"epochs": 500, "batch_size": 64} | options)
 
 
+def train_and_pause(lab: LiveTrainer) -> None:
+    """Start, take a few steps, and hold."""
+    lab.start()
+    wait_until(lambda: len(lab.history) > 3, 30, "training")
+    lab.pause()
+    wait_until(lambda: lab.state == "paused", 10, "paused")
+
+
 @pytest.fixture
 def lab(digits):
     lab = make(digits)
@@ -27,10 +35,7 @@ def lab(digits):
 
 
 def test_pause_holds_resume_goes_on_stop_ends(lab):
-    lab.start()
-    wait_until(lambda: len(lab.history) > 3, 30, "training")
-    lab.pause()
-    wait_until(lambda: lab.state == "paused", 10, "paused")
+    train_and_pause(lab)
     step = len(lab.history)
     time.sleep(0.3)
     assert len(lab.history) == step
@@ -46,19 +51,13 @@ def test_pause_holds_resume_goes_on_stop_ends(lab):
 
 
 def test_stop_ends_a_paused_run(lab):
-    lab.start()
-    wait_until(lambda: len(lab.history) > 1, 30, "training")
-    lab.pause()
-    wait_until(lambda: lab.state == "paused", 5, "paused")
+    train_and_pause(lab)
     lab.stop()
     assert lab.wait(10) and lab.state == "stopped"
 
 
 def test_a_knob_moved_in_a_pause_acts_when_it_goes_on(lab):
-    lab.start()
-    wait_until(lambda: len(lab.history) > 1, 30, "training")
-    lab.pause()
-    wait_until(lambda: lab.state == "paused", 5, "paused")
+    train_and_pause(lab)
     step = len(lab.history)
     lab.set(v_th=1e6)
     assert lab.history.interventions == []
