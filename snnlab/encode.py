@@ -43,6 +43,20 @@ class Events:
     num_steps: int = field(metadata={"static": True})
     num_units: int = field(metadata={"static": True})
 
+    def int32(self, name: str) -> Int[Array, "batch events"]:
+        """`times` or `units` as 32-bit integers; a larger number stays out of range instead of wrapping around.
+
+        Raises:
+            ArgumentError: if they are not integers.
+        """
+        values = getattr(self, name)
+        if not jnp.issubdtype(values.dtype, jnp.integer):
+            raise ArgumentError(f"{name}: must be integers, got {values.dtype}")
+        limit = jnp.iinfo(jnp.int32)
+        if jnp.iinfo(values.dtype).max > limit.max:
+            values = values.clip(-1, limit.max)
+        return values.astype(jnp.int32)
+
     def dense(self) -> Float[Array, "time batch unit"]:
         """Number of spikes of every unit at every step."""
         if self.units is None:

@@ -5,7 +5,7 @@ may change them: see `snnlab.variables`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -17,39 +17,10 @@ from snnlab import check, kernels
 from snnlab.dynamics import LifParams
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
+from snnlab.kernels import Drive, Packed
+from snnlab.record import Record, Trace
 from snnlab.surrogate import Surrogate, get_surrogate
 from snnlab.variables import Fixed, plain, setting, time_constant
-
-
-class Trace(NamedTuple):
-    """What one layer did over the sequence.
-
-    Attributes:
-        state: membrane voltage after the reset; for an LSTM its output, for a readout its trace.
-        spikes: 0.0 or 1.0, or None for a layer that does not spike.
-        current: input current, where the layer had one.
-    """
-
-    state: Float[Array, "time batch n"]
-    spikes: Float[Array, "time batch n"] | None = None
-    current: Float[Array, "time batch n"] | None = None
-
-    @property
-    def output(self) -> Float[Array, "time batch n"]:
-        """What the next layer reads: the spikes if there are any, otherwise the state."""
-        return self.state if self.spikes is None else self.spikes
-
-
-class Record(NamedTuple):
-    """What a network did over the sequence: its readout traces, and the `Trace` of every layer by name."""
-
-    readout: Float[Array, "time batch cls"]
-    layers: dict[str, Trace]
-
-    @property
-    def spikes(self) -> dict[str, Float[Array, "time batch n"]]:
-        """The spike trains of the spiking layers, by name."""
-        return {name: trace.spikes for name, trace in self.layers.items() if trace.spikes is not None}
 
 
 class Expon(nnx.Module):
@@ -102,8 +73,11 @@ class Leaky(nnx.Module):
         self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
         self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
 
-    def __call__(self, current: Float[Array, "time batch n"]) -> Trace:
-        return Trace(state=kernels.leaky(current, self.tau_mem[...], dt=self.dt), current=current)
+    def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
+        drive = Drive.of(current)
+        return Trace(
+            state=kernels.leaky(drive, self.tau_mem[...], dt=self.dt), current=kernels.current(drive, dt=self.dt)
+        )
 
 
 class LifRef(nnx.Module):
@@ -169,10 +143,11 @@ class LifRef(nnx.Module):
         """The parameters as `dynamics.lif_step` takes them."""
         return LifParams(**{name: getattr(self, name)[...] for name in LifParams._fields})
 
-    def __call__(self, current: Float[Array, "time batch n"]) -> Trace:
+    def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
+        drive = Drive.of(current)
         options = {"dt": self.dt, "reset": self.reset, "detach_reset": self.detach_reset}
-        spikes, v = kernels.lif(current, self.params, spike=self.surrogate.spike, **options)
-        return Trace(state=v, spikes=spikes, current=current)
+        out = kernels.lif(drive, self.params, surrogate=self.surrogate, **options)
+        return Trace(out.v, out.spikes, kernels.current(drive, dt=self.dt), out.counts, out.packed)
 
 
 class LSTM(nnx.Module):
@@ -253,14 +228,17 @@ class Projection(nnx.Module):
         self.synapse = synapse
         self.neuron = neuron
 
-    def __call__(self, x: Events | Float[Array, "time batch pre"]) -> Trace:
+    def __call__(self, x: Events | Packed | Float[Array, "time batch pre"]) -> Trace:
         _check_width(x, self.in_features)
-        drive = kernels.project(x, self.kernel[...])
-        if self.delay:
-            drive = jnp.pad(drive, ((self.delay, 0), (0, 0), (0, 0)))[: len(drive)]
-        if self.bias is not None:
-            drive = drive + self.bias[...]
-        return self.neuron(drive if self.synapse is None else self.synapse(drive))
+        bias = None if self.bias is None else self.bias[...]
+        drive = Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay)
+        fused = isinstance(self.neuron, Leaky | LifRef)
+        if isinstance(self.synapse, Expon) and fused and self.synapse.dt == self.neuron.dt:
+            return self.neuron(replace(drive, tau_syn=self.synapse.tau_syn[...]))
+        if self.synapse is None and fused:
+            return self.neuron(drive)
+        arriving = kernels.current(drive, dt=1.0)  # for a part of the user's own
+        return self.neuron(arriving if self.synapse is None else self.synapse(arriving))
 
 
 class Stack(nnx.Module):
@@ -290,13 +268,16 @@ class Stack(nnx.Module):
     def __call__(self, x: Events | Float[Array, "time batch pre"]) -> Record:
         traces = {}
         for name in self.names:
-            out = self.layers[name](x)
-            traces[name] = out if isinstance(out, Trace) else Trace(state=out)
-            x = traces[name].output
-        return Record(readout=x, layers=traces)
+            layer = self.layers[name]
+            if isinstance(x, Packed) and not isinstance(layer, Projection):
+                x = x.dense()  # for a layer that knows arrays only
+            out = layer(x)
+            traces[name] = trace = out if isinstance(out, Trace) else Trace(state=out)
+            x = trace.output if trace.packed is None else trace.packed
+        return Record(readout=trace.output, layers=traces)
 
 
 def _check_width(x, in_features: int) -> None:
-    width = x.num_units if isinstance(x, Events) else x.shape[-1]
+    width = x.num_units if isinstance(x, Events | Packed) else x.shape[-1]
     if width != in_features:
         raise ArgumentError(f"x: has {width} units, this layer was built with in_features={in_features}")

@@ -12,10 +12,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from snnlab import check
-from snnlab.layers import Record
+from snnlab.record import Record
 from snnlab.variables import Live, setting
 
-Spikes = Float[Array, "time batch n"]
+Counts = Float[Array, "batch n"]
 
 READOUTS = {
     "max": lambda trace: trace.max(axis=0),
@@ -46,60 +46,60 @@ def accuracy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) ->
     return (scores.argmax(-1) == labels).mean()
 
 
-def spike_l1(spikes: Spikes) -> Float[Array, ""]:
-    """Spikes per sample: `mean_b sum_(t,n) s`.
+def spike_l1(counts: Counts) -> Float[Array, ""]:
+    """Spikes per sample: `mean_b sum_n c`, of the counts `c = sum_t s` (`Record.counts`).
 
     SpyTorch and BrainPy's tutorial sum over the batch of `B` samples instead; their weight times `B` is ours.
 
     Example:
-        >>> float(spike_l1(jnp.ones((5, 3, 2))))
+        >>> float(spike_l1(jnp.full((3, 2), 5.0)))
         10.0
     """
-    return spikes.sum() / spikes.shape[1]
+    return counts.sum() / len(counts)
 
 
-def spike_l2(spikes: Spikes) -> Float[Array, ""]:
-    """Mean over neurons of the squared spike count per sample: `mean_n (mean_b sum_t s)^2`.
+def spike_l2(counts: Counts) -> Float[Array, ""]:
+    """Mean over neurons of the squared spike count per sample: `mean_n (mean_b c)^2`.
 
     SpyTorch and BrainPy's tutorial sum over the batch of `B` samples instead; their weight times `B^2` is ours.
 
     Example:
-        >>> float(spike_l2(jnp.ones((5, 3, 2))))
+        >>> float(spike_l2(jnp.full((3, 2), 5.0)))
         25.0
     """
-    return ((spikes.sum((0, 1)) / spikes.shape[1]) ** 2).mean()
+    return (counts.mean(0) ** 2).mean()
 
 
-def firing_rates(spikes: Spikes, dt: float) -> Float[Array, " n"]:
-    """Rate of every neuron, averaged over time and batch [Hz]; `dt` in ms.
+def firing_rates(counts: Counts, duration: float) -> Float[Array, " n"]:
+    """Rate of every neuron, averaged over the batch [Hz]; `duration` of the sequence in ms.
 
     Example:
-        >>> firing_rates(jnp.ones((5, 3, 2)), dt=2.0).tolist()
+        >>> firing_rates(jnp.full((3, 2), 5.0), duration=10.0).tolist()
         [500.0, 500.0]
     """
-    return spikes.mean((0, 1)) * (1000.0 / dt)
+    return counts.mean(0) * (1000.0 / duration)
 
 
-def rate_below(spikes: Spikes, bound, dt: float) -> Float[Array, ""]:
+def rate_below(counts: Counts, bound, duration: float) -> Float[Array, ""]:
     """Mean over neurons of `max(0, bound - rate)^2` [Hz^2]: pulls silent neurons up to `bound` [Hz].
 
     A neuron far below threshold gets no gradient through the surrogate; start with a wide one.
 
     Example:
-        >>> float(rate_below(jnp.zeros((5, 3, 2)), 3.0, dt=1.0))
+        >>> float(rate_below(jnp.zeros((3, 2)), 3.0, duration=10.0))
         9.0
     """
-    return (jnp.maximum(0.0, bound - firing_rates(spikes, dt)) ** 2).mean()
+    return (jnp.maximum(0.0, bound - firing_rates(counts, duration)) ** 2).mean()
 
 
-def rate_above(spikes: Spikes, bound, dt: float) -> Float[Array, ""]:
+def rate_above(counts: Counts, bound, duration: float) -> Float[Array, ""]:
     """Mean over neurons of `max(0, rate - bound)^2` [Hz^2]: holds busy neurons under `bound` [Hz].
 
     Example:
-        >>> float(rate_above(jnp.ones((5, 3, 2)), 998.0, dt=1.0))
+        >>> float(rate_above(jnp.full((3, 2), 5.0), 998.0, duration=5.0))
         4.0
     """
-    return (jnp.maximum(0.0, firing_rates(spikes, dt) - bound) ** 2).mean()
+    return (jnp.maximum(0.0, firing_rates(counts, duration) - bound) ** 2).mean()
 
 
 class Classification(nnx.Module):
@@ -154,16 +154,16 @@ class Classification(nnx.Module):
 
     def __call__(self, record: Record, labels: Int[Array, " batch"]) -> Mapping[str, Float[Array, ""]]:
         terms = {"cross_entropy": cross_entropy(self.scores(record), labels)}
-        trains = record.spikes.values()
-        if trains and self.l1 is not None:
-            terms["l1"] = self.l1[...] * sum(map(spike_l1, trains))
-        if trains and self.l2 is not None:
-            terms["l2"] = self.l2[...] * sum(map(spike_l2, trains))
-        if trains and self.min_rate is not None:
-            below = sum(rate_below(s, self.min_rate[...], self.dt) for s in trains)
+        counts, duration = record.counts.values(), len(record.readout) * self.dt
+        if counts and self.l1 is not None:
+            terms["l1"] = self.l1[...] * sum(map(spike_l1, counts))
+        if counts and self.l2 is not None:
+            terms["l2"] = self.l2[...] * sum(map(spike_l2, counts))
+        if counts and self.min_rate is not None:
+            below = sum(rate_below(c, self.min_rate[...], duration) for c in counts)
             terms["rate_below"] = self.rate_weight[...] * below
-        if trains and self.max_rate is not None:
-            above = sum(rate_above(s, self.max_rate[...], self.dt) for s in trains)
+        if counts and self.max_rate is not None:
+            above = sum(rate_above(c, self.max_rate[...], duration) for c in counts)
             terms["rate_above"] = self.rate_weight[...] * above
         return terms
 

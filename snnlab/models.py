@@ -9,7 +9,8 @@ from jaxtyping import Array, PRNGKeyArray, Shaped
 from snnlab import check
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.encode import Latency, Rows
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Record, Stack
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.record import Record
 
 
 class Network(nnx.Module):

@@ -11,8 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab.knobs import keep_in_range
-from snnlab.layers import Record
 from snnlab.losses import accuracy
+from snnlab.record import Record
 from snnlab.variables import Live
 
 MAX_CHUNK = 32  # steps in one call at the most
@@ -73,8 +73,8 @@ class Stepper:
         terms = dict(terms) if hasattr(terms, "items") else {"objective": terms}
         scores = loss.scores(record) if hasattr(loss, "scores") else record.readout.max(axis=0)
         metrics = {"loss": sum(terms.values()), **terms, "accuracy": accuracy(scores, y)}
-        if record.spikes:
-            metrics["spikes_per_sample"] = sum(s.sum() for s in record.spikes.values()) / len(y)
+        if record.counts:
+            metrics["spikes_per_sample"] = sum(c.sum() for c in record.counts.values()) / len(y)
         return metrics
 
     def step(self, state: State, x, y: Int[Array, " batch"]) -> tuple[State, Metrics]:

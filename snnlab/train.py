@@ -24,8 +24,8 @@ from snnlab.data import Dataset
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.history import History
 from snnlab.knobs import find_knobs, set_knob
-from snnlab.layers import Record
 from snnlab.losses import Classification
+from snnlab.record import Record
 from snnlab.step import MAX_CHUNK, State, Stepper, run_model
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing

@@ -1,4 +1,4 @@
-"""The specification against closed forms and finite differences."""
+"""The specification, and the kernels that compute it over sequences, against closed forms and finite differences."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,12 @@ import pytest
 from snnlab import dynamics, kernels
 from snnlab.dynamics import LifParams
 from snnlab.surrogate import SURROGATES
+
+
+@pytest.fixture(autouse=True, params=["reference", "numba"])
+def every_backend(request, monkeypatch):
+    monkeypatch.setenv("SNNLAB_KERNELS", request.param)
+    assert kernels.backend() == request.param
 
 
 def params(**changes) -> LifParams:
@@ -24,8 +30,9 @@ def params(**changes) -> LifParams:
 
 
 def run_lif(current, *, dt=1.0, reset="subtract", **changes):
-    options = {"dt": dt, "reset": reset, "spike": SURROGATES["inv_square"].spike}
-    return kernels.lif(jnp.asarray(current, jnp.float32), params(**changes), **options)
+    options = {"dt": dt, "reset": reset, "surrogate": SURROGATES["inv_square"]}
+    out = kernels.lif(jnp.asarray(current, jnp.float32), params(**changes), **options)
+    return out.spikes, out.v
 
 
 def constant(value, num_steps):
@@ -141,8 +148,9 @@ def test_bptt_is_the_true_gradient_of_the_smooth_neuron(name, reset):
 
         def objective(x):
             p = LifParams(**{key: value for key, value in x.items() if key != "current"}, tau_ref=jnp.float64(0.0))
-            s, v = kernels.lif(x["current"], p, dt=1.0, spike=SURROGATES[name].smooth, reset=reset)
-            return (s**2).sum() + (v**2).sum()
+            smooth = SURROGATES[name]._replace(spike=SURROGATES[name].smooth)
+            out = kernels.lif(x["current"], p, dt=1.0, surrogate=smooth, reset=reset)
+            return (out.spikes**2).sum() + (out.v**2).sum()
 
         def moved(eps):
             return objective(jax.tree.map(lambda x, d: x + eps * d, start, direction))
@@ -157,8 +165,8 @@ def test_detached_reset_lets_no_gradient_through():
     current = jnp.array([11.0, 0.5]).reshape(2, 1, 1)
 
     def final_voltage(current, detach):
-        options = {"dt": 1.0, "spike": SURROGATES["inv_square"].spike, "detach_reset": detach}
-        return kernels.lif(current, params(), **options)[1][-1, 0, 0]
+        options = {"dt": 1.0, "surrogate": SURROGATES["inv_square"], "detach_reset": detach}
+        return kernels.lif(current, params(), **options).v[-1, 0, 0]
 
     a = np.exp(-0.1)
     gradient = jax.grad(final_voltage)(current, True)[:, 0, 0]

@@ -19,7 +19,7 @@ STOREYS = [
     {"surrogate", "encode", "controls", "history", "config", "data", "naming"},
     {"dynamics"},
     {"kernels"},
-    {"variables"},
+    {"variables", "record"},
     {"layers"},
     {"losses", "knobs"},
     {"models"},

@@ -8,7 +8,8 @@ from flax import nnx
 
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack, Trace
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.record import Trace
 from snnlab.surrogate import SURROGATES, Surrogate
 from snnlab.variables import Fixed, Live
 

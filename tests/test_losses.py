@@ -7,7 +7,7 @@ import pytest
 
 from snnlab import losses
 from snnlab.errors import ArgumentError
-from snnlab.layers import Record, Trace
+from snnlab.record import Record, Trace
 
 T, B, N, C = 11, 3, 5, 7
 
@@ -41,7 +41,7 @@ def test_cross_entropy_of_huge_scores_is_finite():
 
 def test_spike_counts(record):
     s = np.asarray(record.spikes["hidden"])
-    found = record.spikes["hidden"]
+    found = record.counts["hidden"]
     np.testing.assert_allclose(losses.spike_l1(found), s.sum() / B)
     np.testing.assert_allclose(
         losses.spike_l2(found), np.mean([(s[:, :, n].sum() / B) ** 2 for n in range(N)]), rtol=1e-6
@@ -49,20 +49,20 @@ def test_spike_counts(record):
 
 
 def test_l1_does_not_depend_on_the_batch_size(record):
-    s = record.spikes["hidden"]
-    twice = jnp.concatenate([s, s], axis=1)
-    np.testing.assert_allclose(losses.spike_l1(twice), losses.spike_l1(s), rtol=1e-6)
-    np.testing.assert_allclose(losses.spike_l2(twice), losses.spike_l2(s), rtol=1e-6)
+    counts = record.counts["hidden"]
+    twice = jnp.concatenate([counts, counts])
+    np.testing.assert_allclose(losses.spike_l1(twice), losses.spike_l1(counts), rtol=1e-6)
+    np.testing.assert_allclose(losses.spike_l2(twice), losses.spike_l2(counts), rtol=1e-6)
 
 
 def test_rate_bounds_act_outside_the_band_only():
     """One neuron fires at 0, one at 100, one at 1000 Hz (dt = 1 ms); the band is 10..200 Hz."""
-    s = jnp.zeros((10, 2, 3)).at[3, :, 1].set(1.0).at[:, :, 2].set(1.0)
-    np.testing.assert_allclose(losses.firing_rates(s, 1.0), [0.0, 100.0, 1000.0], rtol=1e-6)
-    np.testing.assert_allclose(losses.rate_below(s, 10.0, 1.0), 10.0**2 / 3, rtol=1e-5)
-    np.testing.assert_allclose(losses.rate_above(s, 200.0, 1.0), 800.0**2 / 3, rtol=1e-5)
-    up = jax.grad(losses.rate_below)(s, 10.0, 1.0)
-    down = jax.grad(losses.rate_above)(s, 200.0, 1.0)
+    counts = jnp.array([[0.0, 1.0, 10.0]] * 2)  # in 10 ms
+    np.testing.assert_allclose(losses.firing_rates(counts, 10.0), [0.0, 100.0, 1000.0], rtol=1e-6)
+    np.testing.assert_allclose(losses.rate_below(counts, 10.0, 10.0), 10.0**2 / 3, rtol=1e-5)
+    np.testing.assert_allclose(losses.rate_above(counts, 200.0, 10.0), 800.0**2 / 3, rtol=1e-5)
+    up = jax.grad(losses.rate_below)(counts, 10.0, 10.0)
+    down = jax.grad(losses.rate_above)(counts, 200.0, 10.0)
     assert (up[..., 0] < 0).all() and (up[..., 1:] == 0).all()
     assert (down[..., 2] > 0).all() and (down[..., :2] == 0).all()
 
@@ -70,14 +70,14 @@ def test_rate_bounds_act_outside_the_band_only():
 def test_terms_are_named_and_weighted(record):
     loss = losses.Classification(l1=0.5, l2=0.25, min_rate=400.0, max_rate=100.0, rate_weight=1e-3, dt=2.0)
     labels = jnp.array([1, 2, 3])
-    s = record.spikes["hidden"]
+    counts, duration = record.spikes["hidden"].sum(0), 2.0 * T
     terms = loss(record, labels)
     expected = {
         "cross_entropy": losses.cross_entropy(record.readout.max(0), labels),
-        "l1": 0.5 * losses.spike_l1(s),
-        "l2": 0.25 * losses.spike_l2(s),
-        "rate_below": 1e-3 * losses.rate_below(s, 400.0, 2.0),
-        "rate_above": 1e-3 * losses.rate_above(s, 100.0, 2.0),
+        "l1": 0.5 * losses.spike_l1(counts),
+        "l2": 0.25 * losses.spike_l2(counts),
+        "rate_below": 1e-3 * losses.rate_below(counts, 400.0, duration),
+        "rate_above": 1e-3 * losses.rate_above(counts, 100.0, duration),
     }
     assert list(terms) == list(expected)
     for name, value in expected.items():

@@ -211,7 +211,7 @@ def both_classifiers(bp, config: SnnConfig, gain: float, dtype=jnp.float32):
     def ours(params):
         net, loss = nnx.merge(graph, params, rest)
         record = net(images)
-        terms, (v, spikes, current) = loss(record, labels), record.layers["hidden"]
+        terms, (v, spikes, current, *_) = loss(record, labels), record.layers["hidden"]
         traces = {"spikes": spikes, "v": v, "current": current, "readout": record.readout}
         return sum(terms.values()), traces | terms
 

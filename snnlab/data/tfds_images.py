@@ -15,12 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from platformdirs import user_cache_dir
 
 from snnlab.data.dataset import Dataset
 from snnlab.data.sources import FILES, SOURCES
 from snnlab.errors import DataError, SnnlabError
-from snnlab.files import atomic_path
+from snnlab.files import atomic_path, cache_folder
 
 
 def load_images(
@@ -45,7 +44,7 @@ def load_images(
     Sources: LeCun et al. (1998), DOI 10.1109/5.726791; Xiao et al. (2017), arXiv:1708.07747;
     Clanuwat et al. (2018), arXiv:1812.01718.
     """
-    cache = Path(cache_dir or os.environ.get("SNNLAB_CACHE") or user_cache_dir("snnlab"))
+    cache = Path(cache_dir or cache_folder())
     file = cache / f"{name}.npz"
     dataset = _read_cache(name, file)
     if dataset is None:

@@ -2,38 +2,63 @@
 
 There are two backends. "reference" is `lax.scan` over `snnlab.dynamics`, wherever XLA runs. "numba" has event-driven
 kernels for the CPU; what it has no kernel for, the reference does. The choice is automatic; the environment variable
-`SNNLAB_KERNELS` forces it.
+`SNNLAB_KERNELS` or the argument `backend` forces it.
 """
 
 import functools
 import os
 import warnings
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlab import check
-from snnlab.encode import Events
+from snnlab.dynamics import LifParams
 from snnlab.kernels import reference
-from snnlab.kernels.reference import expon, leaky, lif, lstm
+from snnlab.kernels.drive import Drive, Input
+from snnlab.kernels.packed import Packed
+from snnlab.kernels.reference import lstm
+from snnlab.surrogate import SURROGATES, Surrogate
 
-__all__ = ["backend", "expon", "leaky", "lif", "lstm", "project"]
+__all__ = ["Drive", "Lif", "Packed", "backend", "current", "expon", "leaky", "lif", "lstm", "project"]
 
 BACKENDS = ("auto", "numba", "reference")
 
 
-def backend() -> str:
+class Lif(NamedTuple):
+    """What LIF neurons did. Inside `jit`, what nobody reads is not computed.
+
+    Attributes:
+        spikes: 0.0 or 1.0.
+        v: voltages after the reset.
+        counts: spikes of every neuron over the sequence.
+        packed: the spikes as the next kernel reads them best, if it does.
+    """
+
+    spikes: Float[Array, "time batch n"]
+    v: Float[Array, "time batch n"]
+    counts: Float[Array, "batch n"]
+    packed: Packed | None = None
+
+
+def backend(wanted: str | None = None) -> str:
     """The backend in use: "numba" or "reference".
 
+    Args:
+        wanted: "auto", "numba" or "reference"; default: the environment variable `SNNLAB_KERNELS`, or "auto".
+
     Raises:
-        ArgumentError: if `SNNLAB_KERNELS` is none of "auto", "numba", "reference".
+        ArgumentError: if it is none of these.
 
     Example:
         >>> backend() in ("numba", "reference")
         True
     """
-    wanted = check.choice("SNNLAB_KERNELS", os.environ.get("SNNLAB_KERNELS", "auto"), BACKENDS)
+    if wanted is None:
+        wanted = check.choice("SNNLAB_KERNELS", os.environ.get("SNNLAB_KERNELS", "auto"), BACKENDS)
+    check.choice("backend", wanted, BACKENDS)
     on_cpu = jax.default_backend() == "cpu"
     return "numba" if wanted != "reference" and on_cpu and _numba_works() else "reference"
 
@@ -45,29 +70,107 @@ def _numba_works() -> bool:
         from snnlab.kernels import cpu
 
         with jax.ensure_compile_time_eval():  # it may be asked for in the middle of a trace
-            zero, one = jnp.zeros((1, 1), jnp.int32), jnp.ones((1, 1), jnp.float32)
-            return cpu.project(zero, zero, one, 1).item() == 1.0
+            one = jnp.ones((1, 1, 1))
+            return cpu.leaky(Drive(x=one), None, dt=1.0).item() == 1.0
     except Exception as error:  # numba and the FFI fail in many ways, none of which may stop a training
         warnings.warn(f"numba kernels do not work here ({error!r}); the slower reference runs", stacklevel=3)
         return False
 
 
-def project(
-    x: Events | Float[Array, "time batch pre"], kernel: Float[Array, "pre post"]
-) -> Float[Array, "time batch post"]:
-    """Weighted sum of the input at every step, `I[t] = x[t] W`; for `Events` the dense input is never formed.
+def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array) -> bool:
+    """The numba kernels are in use, and every number is a float32."""
+    single = all(jnp.result_type(x) == jnp.float32 for x in (*drive.numbers(), *parameters))
+    return backend(wanted) == "numba" and single
+
+
+def lif(
+    drive: Drive | Float[Array, "time batch n"],
+    params: LifParams,
+    *,
+    dt: float,
+    surrogate: Surrogate,
+    reset: str = "subtract",
+    detach_reset: bool = False,
+    backend: str | None = None,
+) -> Lif:
+    """LIF neurons with refractory time over the sequence, from rest; the equations are those of `dynamics.lif_step`.
 
     Args:
-        x: spikes, as `Events` or dense.
-        kernel: weights.
+        drive: the current, or what becomes it.
+        params: see `dynamics.LifParams`.
+        dt: time step [ms].
+        surrogate: one of `snnlab.surrogate`, or your own (which the reference runs).
+        reset: "subtract" or "value".
+        detach_reset: let no gradient through the reset.
+        backend: see `backend`.
+
+    Example:
+        >>> from snnlab.surrogate import inv_square
+        >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
+        >>> lif(jnp.full((20, 1, 1), 1.5), p, dt=1.0, surrogate=inv_square).counts.item()  # every 10 ln 3 = 11 ms
+        1.0
+    """
+    drive = Drive.of(drive)
+    known = list(SURROGATES.values())
+    if surrogate in known and _has_kernel(backend, drive, *params):
+        from snnlab.kernels import cpu
+
+        options = cpu.Options(surrogate=known.index(surrogate), value_reset=reset == "value", detach_reset=detach_reset)
+        packed, counts, v = cpu.lif(drive, params, options, dt=dt)
+        return Lif(packed.dense(), v, counts, packed)
+    options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
+    spikes, v = reference.lif(reference.current(drive, dt=dt), params, **options)
+    return Lif(spikes, v, spikes.sum(0))
+
+
+def leaky(
+    drive: Drive | Float[Array, "time batch n"], tau_mem: Float[Array, "..."], *, dt: float, backend: str | None = None
+) -> Float[Array, "time batch n"]:
+    """Leaky integrators over the sequence, from 0; the equation is that of `dynamics.leaky_step`.
+
+    Example:
+        >>> leaky(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0).shape
+        (2, 1, 1)
+    """
+    drive = Drive.of(drive)
+    if _has_kernel(backend, drive, tau_mem):
+        from snnlab.kernels import cpu
+
+        return cpu.leaky(drive, tau_mem, dt=dt)
+    return reference.leaky(reference.current(drive, dt=dt), tau_mem, dt=dt)
+
+
+def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Array, "time batch n"]:
+    """The current itself, at every step.
+
+    Example:
+        >>> current(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5)), tau_syn=jnp.float32(10.0)), dt=1.0).shape
+        (3, 2, 5)
+    """
+    if _has_kernel(backend, drive):
+        from snnlab.kernels import cpu
+
+        return cpu.leaky(drive, None, dt=dt)
+    return reference.current(drive, dt=dt)
+
+
+def expon(
+    x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: float, backend: str | None = None
+) -> Float[Array, "time batch n"]:
+    """Exponential synapses over the sequence, from 0; the equation is that of `dynamics.expon_step`.
+
+    Example:
+        >>> expon(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0).shape
+        (2, 1, 1)
+    """
+    return current(Drive(x=jnp.asarray(x), tau_syn=tau_syn), dt=dt, backend=backend)
+
+
+def project(x: Input, kernel: Float[Array, "pre post"], *, backend: str | None = None) -> Float[Array, "time batch n"]:
+    """Weighted sum of the input at every step, `I[t] = x[t] W`; for spikes the dense input is never formed.
 
     Example:
         >>> project(jnp.ones((3, 2, 4)), jnp.ones((4, 5))).shape
         (3, 2, 5)
     """
-    if not isinstance(x, Events) or kernel.dtype != jnp.float32 or backend() == "reference":
-        return reference.project(x, kernel)
-    from snnlab.kernels import cpu
-
-    units = jnp.arange(x.num_units, dtype=jnp.int32)[None] if x.units is None else x.units
-    return cpu.project(x.times, units, kernel, x.num_steps)
+    return current(Drive(x=x, kernel=kernel), dt=1.0, backend=backend)

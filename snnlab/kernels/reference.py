@@ -8,24 +8,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlab import dynamics
-from snnlab.encode import Events
+from snnlab.kernels.drive import Drive
 
 
-def project(
-    x: Events | Float[Array, "time batch pre"], kernel: Float[Array, "pre post"]
-) -> Float[Array, "time batch post"]:
-    """Weighted sum of the input at every step: `I[t] = x[t] W`.
-
-    Args:
-        x: spikes, as `Events` or dense.
-        kernel: weights.
+def current(drive: Drive, *, dt: float) -> Float[Array, "time batch n"]:
+    """What reaches the neurons: `synapse(x[t - delay] W + bias)`.
 
     Example:
-        >>> project(jnp.ones((3, 2, 4)), jnp.ones((4, 5))).shape
+        >>> current(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5))), dt=1.0).shape
         (3, 2, 5)
     """
-    dense = x.dense() if isinstance(x, Events) else x
-    return dense @ kernel
+    arriving = drive.arriving()
+    if drive.bias is not None:
+        arriving = arriving + drive.bias
+    return arriving if drive.tau_syn is None else expon(arriving, drive.tau_syn, dt=dt)
 
 
 def expon(x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: float) -> Float[Array, "time batch n"]:

@@ -1,0 +1,61 @@
+"""What reaches a layer of neurons, not yet computed: so that a kernel can add it spike by spike."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlab.encode import Events
+from snnlab.kernels.packed import Packed
+
+Input = Events | Packed | Float[Array, "time batch pre"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drive:
+    """Weighted spikes behind a synapse:
+
+        I[t] = synapse(x[t - delay] W + bias)
+
+    Attributes:
+        x: spikes in any form, or real numbers.
+        kernel: weights; None passes `x` on.
+        bias: a constant for every neuron, or None.
+        delay: steps that a spike travels.
+        tau_syn: time constant of an exponential synapse [ms], or None for no synapse.
+    """
+
+    x: Input
+    kernel: Float[Array, "pre post"] | None = None
+    bias: Float[Array, " post"] | None = None
+    delay: int = 0
+    tau_syn: Float[Array, "..."] | None = None
+
+    @classmethod
+    def of(cls, x) -> "Drive":
+        """A drive as it is; an array as a current that is there already."""
+        return x if isinstance(x, cls) else cls(x=jnp.asarray(x))
+
+    def numbers(self) -> list[Array]:
+        """Its arrays of real numbers."""
+        real = (self.x if isinstance(self.x, jnp.ndarray) else None, self.kernel, self.bias, self.tau_syn)
+        return [x for x in real if x is not None]
+
+    @property
+    def num_steps(self) -> int:
+        """Length of the sequence."""
+        return len(self.x) if isinstance(self.x, jnp.ndarray) else self.x.num_steps
+
+    @property
+    def features(self) -> int:
+        """Number of neurons that are reached."""
+        if self.kernel is not None:
+            return self.kernel.shape[1]
+        return self.x.shape[2] if isinstance(self.x, jnp.ndarray) else self.x.num_units
+
+    def arriving(self) -> Float[Array, "time batch post"]:
+        """`x[t - delay] W`, dense."""
+        dense = self.x if isinstance(self.x, jnp.ndarray) else self.x.dense()
+        if self.kernel is not None:
+            dense = dense @ self.kernel
+        return jnp.pad(dense, ((self.delay, 0), (0, 0), (0, 0)))[: len(dense)] if self.delay else dense

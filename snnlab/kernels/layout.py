@@ -1,0 +1,34 @@
+"""How a kernel on the CPU finds what it is given: order of the arguments, of the options, of the parameters.
+
+Neurons come in *tiles* of 16. Arrays over time are `(batch, time, neuron)` here, padded to whole tiles: a sample
+lies in one piece. Weights are `(tile, unit, 16)`; packed spikes `(batch, tile, time)`, 16 neurons a word of uint16.
+"""
+
+LANES = 16
+
+# Arguments of every kernel.
+OPTIONS, PARAMS, WEIGHTS, TIMES, UNITS, BITS, CURRENT = range(7)
+# Further ones of a backward kernel.
+D_OUT, D_COUNTS, D_STATE = 7, 8, 9
+
+# Entries of OPTIONS (int32); flags are 0 or 1.
+(
+    BLOCKS,  # independent parts of the batch
+    STEPS,  # length of the sequence
+    SOURCE,  # what drives the neurons, one of the three below
+    DELAY,  # steps that a spike travels
+    SURROGATE,  # index in `snnlab.surrogate.SURROGATES`
+    VALUE_RESET,
+    DETACH_RESET,
+    STATES,  # forward: also write the voltages; backward: they have a gradient
+    SPIKES,  # backward: single spikes have a gradient, not their counts only
+    LEARNS,  # backward: gradients of the parameters are wanted
+    INPUTS,  # backward: the gradient of the current is wanted
+    NUM_OPTIONS,
+) = range(12)
+FROM_EVENTS, FROM_BITS, FROM_CURRENT = range(3)
+
+# Rows of PARAMS (float32), a value per neuron: the learned ones first, in the order of their gradients.
+# GAIN is (1 - decay) r; HOLD and SLOPE have no gradient.
+BIAS, DECAY_SYN, DECAY_MEM, GAIN, V_REST, V_TH, V_RESET, LEARNED = 0, 1, 2, 3, 4, 5, 6, 7
+HOLD, SLOPE, NUM_PARAMS = 7, 8, 9

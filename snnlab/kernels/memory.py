@@ -1,0 +1,89 @@
+"""Memory by its address, in numba code: what a call from C hands over are addresses, and numba has no words for them.
+
+`get_x(address, index)` and `set_x(address, index, value)`, the index in elements. Nothing is checked here: a kernel
+checks a number that came from outside before it uses it as an index.
+"""
+
+from llvmlite import ir
+from numba import float32, int32, int64, types, uint16, void
+from numba.extending import intrinsic
+
+WORD = ir.IntType(64)
+
+
+def accessors(value: types.Type, element: ir.Type, whole: ir.Type | None = None, align: int | None = None):
+    """Getter and setter of a numba type that lies in memory as `whole`; the index counts its `element`s."""
+
+    def place(builder, address, index):
+        first = builder.gep(builder.inttoptr(address, element.as_pointer()), [index])
+        return builder.bitcast(first, (whole or element).as_pointer())
+
+    def get(_typing, _address, _index):
+        def generate(_context, builder, _signature, arguments):
+            return builder.load(place(builder, *arguments), align=align)
+
+        return value(int64, int64), generate
+
+    def put(_typing, _address, _index, _value):
+        def generate(context, builder, _signature, arguments):
+            builder.store(arguments[2], place(builder, *arguments[:2]), align=align)
+            return context.get_dummy_value()
+
+        return void(int64, int64, value), generate
+
+    return intrinsic(get), intrinsic(put)
+
+
+get_word, set_word = accessors(int64, WORD)
+get_int, set_int = accessors(int32, ir.IntType(32))
+get_half, set_half = accessors(uint16, ir.IntType(16))
+get_float, set_float = accessors(float32, ir.FloatType())
+
+
+@intrinsic
+def address_of(_typing, array):
+    """Where the data of an array begin. numba frees an array after its last use by name: take the address anew, inside
+    the loop that uses it."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, WORD)
+
+    return int64(array), generate
+
+
+@intrinsic
+def atomic_add(_typing, _address, _number):
+    """Add to a word that several threads change; the value before."""
+
+    def generate(_context, builder, _signature, arguments):
+        return builder.atomic_rmw("add", builder.inttoptr(arguments[0], WORD.as_pointer()), arguments[1], "seq_cst")
+
+    return int64(int64, int64), generate
+
+
+@intrinsic
+def call(_typing, _function, _argument):
+    """Call the C function at an address with one word."""
+
+    def generate(_context, builder, _signature, arguments):
+        kind = ir.FunctionType(WORD, [WORD]).as_pointer()
+        return builder.call(builder.inttoptr(arguments[0], kind), [arguments[1]])
+
+    return int64(int64, int64), generate
+
+
+@intrinsic(prefer_literal=True)
+def named_word(_typing, name):
+    """The word behind a symbol of the process: read when it runs, so that a cached program may change processes."""
+
+    def generate(_context, builder, signature, _arguments):
+        symbol = signature.args[0].literal_value
+        cell = builder.module.globals.get(symbol) or ir.GlobalVariable(builder.module, WORD, symbol)
+        return builder.load(cell)
+
+    return int64(name), generate
+
+
+malloc = types.ExternalFunction("malloc", int64(int64))
+free = types.ExternalFunction("free", void(int64))

@@ -1,0 +1,91 @@
+"""Spike trains inside kernels: one sample's spikes in the order of their arrival, whatever form they came in.
+
+The units that arrive at step `t` are `units[starts[t] : starts[t + 1]]`. Everything here is checked: a spike out of
+range, in time or in unit, is dropped.
+"""
+
+import numpy as np
+from numba import njit
+
+from snnlab.kernels import layout as at
+from snnlab.kernels.ffi import ARGUMENTS, data, size
+from snnlab.kernels.memory import get_half, get_int
+from snnlab.kernels.simd import trailing_zeros
+
+
+@njit
+def sort_events(times, units, count, delay, num_units, starts):
+    """Counting sort of `count` events; fills `starts`, returns the units. Two of one unit at one step both count."""
+    num_steps = len(starts) - 1
+    when, who = np.empty(count, np.int32), np.empty(count, np.int32)
+    total = 0
+    for e in range(count):  # which events exist, without a branch: half of all pixels are dark
+        t, u = get_int(times, e), get_int(units, e)
+        when[total], who[total] = t + delay, u
+        total += (t >= 0) & (t < num_steps - delay) & (u >= 0) & (u < num_units)
+    for t in range(num_steps + 1):
+        starts[t] = 0
+    for e in range(total):
+        starts[when[e]] += 1
+    first = 0
+    for t in range(num_steps):
+        arriving = starts[t]
+        starts[t] = first
+        first += arriving
+    found = np.empty(total, np.int32)
+    for e in range(total):
+        t = when[e]
+        found[starts[t]] = who[e]
+        starts[t] += 1
+    for t in range(num_steps, 0, -1):  # each start has moved to the place of the next
+        starts[t] = starts[t - 1]
+    starts[0] = 0
+    return found
+
+
+@njit
+def sort_bits(bits, tiles, delay, starts):
+    """The same from packed spikes `(tile, time)`, 16 units a word."""
+    num_steps = len(starts) - 1
+    total = 0
+    for t in range(num_steps):
+        starts[t] = total
+        for tile in range(tiles if t >= delay else 0):
+            word = np.int64(get_half(bits, tile * num_steps + t - delay))
+            while word:
+                total += 1
+                word &= word - 1
+    starts[num_steps] = total
+    found = np.empty(total, np.int32)
+    k = 0
+    for t in range(delay, num_steps):
+        for tile in range(tiles):
+            word = np.int64(get_half(bits, tile * num_steps + t - delay))
+            while word:
+                found[k] = tile * at.LANES + trailing_zeros(word)
+                k += 1
+                word &= word - 1
+    return found
+
+
+@njit
+def option(frame, k):
+    """Entry `k` of the options of a call."""
+    return get_int(data(frame, ARGUMENTS, at.OPTIONS), k)
+
+
+@njit
+def arrivals(frame, b, starts):
+    """Spikes of sample `b` of a call; none where a current drives the neurons."""
+    source, delay = option(frame, at.SOURCE), option(frame, at.DELAY)
+    if source == at.FROM_EVENTS:
+        count, rows = size(frame, ARGUMENTS, at.TIMES, 1), size(frame, ARGUMENTS, at.UNITS, 0)
+        times = data(frame, ARGUMENTS, at.TIMES) + 4 * b * count
+        units = data(frame, ARGUMENTS, at.UNITS) + 4 * min(b, rows - 1) * count
+        return sort_events(times, units, count, delay, size(frame, ARGUMENTS, at.WEIGHTS, 1), starts)
+    if source == at.FROM_BITS:
+        tiles = size(frame, ARGUMENTS, at.BITS, 1)
+        return sort_bits(data(frame, ARGUMENTS, at.BITS) + 2 * b * tiles * (len(starts) - 1), tiles, delay, starts)
+    for t in range(len(starts)):
+        starts[t] = 0
+    return np.empty(0, np.int32)

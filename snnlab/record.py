@@ -1,0 +1,48 @@
+"""What a layer and a network did over the sequence."""
+
+from typing import NamedTuple
+
+from jaxtyping import Array, Float
+
+from snnlab.kernels import Packed
+
+
+class Trace(NamedTuple):
+    """What one layer did over the sequence.
+
+    Attributes:
+        state: membrane voltage after the reset; for an LSTM its output, for a readout its trace.
+        spikes: 0.0 or 1.0, or None for a layer that does not spike.
+        current: input current, where the layer had one.
+        counts: spikes of every neuron over the sequence, or None.
+        packed: the spikes as a kernel of the next layer reads them best, or None.
+    """
+
+    state: Float[Array, "time batch n"]
+    spikes: Float[Array, "time batch n"] | None = None
+    current: Float[Array, "time batch n"] | None = None
+    counts: Float[Array, "batch n"] | None = None
+    packed: Packed | None = None
+
+    @property
+    def output(self) -> Float[Array, "time batch n"]:
+        """What the layer sends on: the spikes if there are any, otherwise the state."""
+        return self.state if self.spikes is None else self.spikes
+
+
+class Record(NamedTuple):
+    """What a network did over the sequence: its readout traces, and the `Trace` of every layer by name."""
+
+    readout: Float[Array, "time batch cls"]
+    layers: dict[str, Trace]
+
+    @property
+    def spikes(self) -> dict[str, Float[Array, "time batch n"]]:
+        """The spike trains of the spiking layers, by name."""
+        return {name: trace.spikes for name, trace in self.layers.items() if trace.spikes is not None}
+
+    @property
+    def counts(self) -> dict[str, Float[Array, "batch n"]]:
+        """How often each neuron of the spiking layers fired, by name; much cheaper than summing `spikes`."""
+        spiking = {name: trace for name, trace in self.layers.items() if trace.spikes is not None}
+        return {name: trace.spikes.sum(0) if trace.counts is None else trace.counts for name, trace in spiking.items()}
