@@ -75,9 +75,8 @@ class Leaky(nnx.Module):
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         drive = Drive.of(current)
-        return Trace(
-            state=kernels.leaky(drive, self.tau_mem[...], dt=self.dt), current=kernels.current(drive, dt=self.dt)
-        )
+        trace, peak = kernels.leaky(drive, self.tau_mem[...], dt=self.dt)
+        return Trace(state=trace, current=kernels.current(drive, dt=self.dt), peak=peak)
 
 
 class LifRef(nnx.Module):
@@ -228,10 +227,12 @@ class Projection(nnx.Module):
         self.synapse = synapse
         self.neuron = neuron
 
-    def __call__(self, x: Events | Packed | Float[Array, "time batch pre"]) -> Trace:
+    def __call__(
+        self, x: Events | Packed | Float[Array, "time batch pre"], *, onward: Float[Array, "post after"] | None = None
+    ) -> Trace:
         _check_width(x, self.in_features)
         bias = None if self.bias is None else self.bias[...]
-        drive = Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay)
+        drive = Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay, onward=onward)
         fused = isinstance(self.neuron, Leaky | LifRef)
         if isinstance(self.synapse, Expon) and fused and self.synapse.dt == self.neuron.dt:
             return self.neuron(replace(drive, tau_syn=self.synapse.tau_syn[...]))
@@ -267,13 +268,17 @@ class Stack(nnx.Module):
 
     def __call__(self, x: Events | Float[Array, "time batch pre"]) -> Record:
         traces = {}
-        for name in self.names:
-            layer = self.layers[name]
+        layers = [self.layers[name] for name in self.names]
+        for name, layer, after in zip(self.names, layers, [*layers[1:], None], strict=True):
             if isinstance(x, Packed) and not isinstance(layer, Projection):
                 x = x.dense()  # for a layer that knows arrays only
-            out = layer(x)
+            both = isinstance(layer, Projection) and isinstance(after, Projection)
+            out = layer(x, onward=after.kernel[...]) if both else layer(x)
             traces[name] = trace = out if isinstance(out, Trace) else Trace(state=out)
-            x = trace.output if trace.packed is None else trace.packed
+            x = trace.output
+            if trace.packed is not None:  # its short way for the gradient leads to the next layer, and nowhere else
+                x = trace.packed
+                traces[name] = trace._replace(packed=replace(x, current=None))
         return Record(readout=trace.output, layers=traces)
 
 

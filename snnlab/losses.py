@@ -18,12 +18,12 @@ from snnlab.variables import Live, setting
 Counts = Float[Array, "batch n"]
 
 READOUTS = {
-    "max": lambda trace: trace.max(axis=0),
-    "mean": lambda trace: trace.mean(axis=0),
-    "sum": lambda trace: trace.sum(axis=0),
-    "last": lambda trace: trace[-1],
+    "max": lambda record: record.peak,
+    "mean": lambda record: record.readout.mean(axis=0),
+    "sum": lambda record: record.readout.sum(axis=0),
+    "last": lambda record: record.readout[-1],
 }
-"""Ways to turn readout traces `(time, batch, class)` into scores `(batch, class)`."""
+"""Ways to turn a `Record` into scores `(batch, class)`."""
 
 
 def cross_entropy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
@@ -150,7 +150,7 @@ class Classification(nnx.Module):
 
     def scores(self, record: Record) -> Float[Array, "batch cls"]:
         """What the prediction is the argmax of."""
-        return READOUTS[self.readout](record.readout)
+        return READOUTS[self.readout](record)
 
     def __call__(self, record: Record, labels: Int[Array, " batch"]) -> Mapping[str, Float[Array, ""]]:
         terms = {"cross_entropy": cross_entropy(self.scores(record), labels)}

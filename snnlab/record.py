@@ -16,6 +16,7 @@ class Trace(NamedTuple):
         current: input current, where the layer had one.
         counts: spikes of every neuron over the sequence, or None.
         packed: the spikes as a kernel of the next layer reads them best, or None.
+        peak: maximum of `state` over time, where a kernel has it at less cost, or None.
     """
 
     state: Float[Array, "time batch n"]
@@ -23,6 +24,7 @@ class Trace(NamedTuple):
     current: Float[Array, "time batch n"] | None = None
     counts: Float[Array, "batch n"] | None = None
     packed: Packed | None = None
+    peak: Float[Array, "batch n"] | None = None
 
     @property
     def output(self) -> Float[Array, "time batch n"]:
@@ -35,6 +37,12 @@ class Record(NamedTuple):
 
     readout: Float[Array, "time batch cls"]
     layers: dict[str, Trace]
+
+    @property
+    def peak(self) -> Float[Array, "batch cls"]:
+        """Maximum of the readout over time; its gradient is shared evenly where it is reached more than once."""
+        last = next(reversed(self.layers.values()), None)
+        return self.readout.max(0) if last is None or last.peak is None else last.peak
 
     @property
     def spikes(self) -> dict[str, Float[Array, "time batch n"]]:

@@ -71,7 +71,7 @@ class Stepper:
         loss = system["loss"]
         terms = loss(record, y)
         terms = dict(terms) if hasattr(terms, "items") else {"objective": terms}
-        scores = loss.scores(record) if hasattr(loss, "scores") else record.readout.max(axis=0)
+        scores = loss.scores(record) if hasattr(loss, "scores") else record.peak
         metrics = {"loss": sum(terms.values()), **terms, "accuracy": accuracy(scores, y)}
         if record.counts:
             metrics["spikes_per_sample"] = sum(c.sum() for c in record.counts.values()) / len(y)

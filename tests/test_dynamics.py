@@ -104,7 +104,7 @@ def test_double_exponential_response_converges_in_first_order():
 
 
 def test_leaky_is_a_geometric_sum():
-    trace = kernels.leaky(jnp.ones((40, 1, 1)), jnp.float32(5.0), dt=1.0)[:, 0, 0]
+    trace = kernels.leaky(jnp.ones((40, 1, 1)), jnp.float32(5.0), dt=1.0)[0][:, 0, 0]
     a = np.exp(-0.2)
     np.testing.assert_allclose(trace, (1 - a ** np.arange(1, 41)) / (1 - a), rtol=1e-5)
 

@@ -176,15 +176,17 @@ def test_leaky_and_current_are_the_reference(seed, shape, pattern, synapse, dela
 
     def run(backend, drive, tau):
         options = {"dt": 1.0, "backend": backend}
-        return {"v": kernels.leaky(drive, tau, **options), "i": kernels.current(drive, **options)}
+        v, peak = kernels.leaky(drive, tau, **options)
+        return {"v": v, "peak": peak, "i": kernels.current(drive, **options)}
 
     close(*(outputs_and_gradient(run, backend, drive, tau, seed) for backend in ("numba", "reference")))
 
 
-@pytest.mark.parametrize("delay", [0, 1, 4])
+@pytest.mark.parametrize(("delay", "onward", "read_too"), [(0, 0, 0), (1, 1, 0), (4, 1, 1), (1, 0, 1)])
 @pytest.mark.parametrize("post", [1, 16, 37])
-def test_packed_spikes_feed_the_next_layer(post, delay):
-    """From layer to layer at one bit a spike: as with dense spikes in between, also the gradient in both layers."""
+def test_packed_spikes_feed_the_next_layer(post, delay, onward, read_too):
+    """From layer to layer at one bit a spike: as with dense spikes in between, also the gradient in both layers,
+    whether the first knows the weights of the second or not, whether somebody else reads its spikes or not."""
     rng = np.random.default_rng(post)
     first = make_drive(rng, make_input(rng, "streams"), 33)
     params = make_params(rng, 33, tau_ref=0.0)
@@ -193,12 +195,13 @@ def test_packed_spikes_feed_the_next_layer(post, delay):
 
     def objective(arrays, backend):
         one, two, params = arrays
-        layer = kernels.lif(dataclasses.replace(first, **one), params, backend=backend, **options)
+        toward = two["kernel"] if onward else None
+        layer = kernels.lif(dataclasses.replace(first, **one, onward=toward), params, backend=backend, **options)
         spikes = layer.spikes if layer.packed is None else layer.packed
-        trace = kernels.leaky(
-            dataclasses.replace(second, **(two | {"x": spikes})), jnp.float32(5.0), dt=1.0, backend=backend
-        )
-        return (trace.max(0) ** 2).sum() + (layer.counts**2).sum()
+        drive = dataclasses.replace(second, **(two | {"x": spikes}))
+        _, peak = kernels.leaky(drive, jnp.float32(5.0), dt=1.0, backend=backend)
+        read = (layer.spikes.mean(0) ** 3).sum() if read_too else 0.0
+        return (peak**2).sum() + (layer.counts**2).sum() + read
 
     arrays = (learned(first), learned(second), params)
     del arrays[1]["x"]

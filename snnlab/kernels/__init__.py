@@ -71,7 +71,7 @@ def _numba_works() -> bool:
 
         with jax.ensure_compile_time_eval():  # it may be asked for in the middle of a trace
             one = jnp.ones((1, 1, 1))
-            return cpu.leaky(Drive(x=one), None, dt=1.0).item() == 1.0
+            return cpu.leaky(Drive(x=one), None, dt=1.0)[0].item() == 1.0
     except Exception as error:  # numba and the FFI fail in many ways, none of which may stop a training
         warnings.warn(f"numba kernels do not work here ({error!r}); the slower reference runs", stacklevel=3)
         return False
@@ -125,19 +125,25 @@ def lif(
 
 def leaky(
     drive: Drive | Float[Array, "time batch n"], tau_mem: Float[Array, "..."], *, dt: float, backend: str | None = None
-) -> Float[Array, "time batch n"]:
+) -> tuple[Float[Array, "time batch n"], Float[Array, "batch n"]]:
     """Leaky integrators over the sequence, from 0; the equation is that of `dynamics.leaky_step`.
 
+    Returns:
+        The traces, and their maximum over time, whose gradient ties share evenly. Inside `jit` only what is read is
+        computed, and the maximum alone needs no array over time.
+
     Example:
-        >>> leaky(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0).shape
-        (2, 1, 1)
+        >>> trace, peak = leaky(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0)
+        >>> trace.shape, peak.item() == trace[1].item()
+        ((2, 1, 1), True)
     """
     drive = Drive.of(drive)
     if _has_kernel(backend, drive, tau_mem):
         from snnlab.kernels import cpu
 
         return cpu.leaky(drive, tau_mem, dt=dt)
-    return reference.leaky(reference.current(drive, dt=dt), tau_mem, dt=dt)
+    trace = reference.leaky(reference.current(drive, dt=dt), tau_mem, dt=dt)
+    return trace, trace.max(0)
 
 
 def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Array, "time batch n"]:
@@ -150,7 +156,7 @@ def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Arr
     if _has_kernel(backend, drive):
         from snnlab.kernels import cpu
 
-        return cpu.leaky(drive, None, dt=dt)
+        return cpu.leaky(drive, None, dt=dt)[0]
     return reference.current(drive, dt=dt)
 
 

@@ -25,6 +25,9 @@ _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 2, 16, 64
 _BLOCK_BYTES = 1 << 26  # for the gradients of the weights, which every block sums apart
 
 
+_NARROW = 32  # outputs: up to here the kernel multiplies by their weights itself; beyond, a matrix product is quicker
+
+
 class Options(NamedTuple):
     """What is fixed when a program is traced; see `layout` for the meaning."""
 
@@ -33,6 +36,7 @@ class Options(NamedTuple):
     surrogate: int = 0
     value_reset: bool = False
     detach_reset: bool = False
+    factored: bool = False  # the gradient of packed spikes goes back as that of the current they make
 
 
 class Source(NamedTuple):
@@ -41,7 +45,7 @@ class Source(NamedTuple):
     times: Int[Array, "batch events"]
     units: Int[Array, "rows events"]
     bits: UInt16[Array, "batch tile time"]
-    carrier: Float[Array, "batch time pre"]
+    carrier: Float[Array, "batch time pre"]  # of the gradient of the bits: as spikes, or as the current they make
     current: Float[Array, "batch time post"]
 
 
@@ -78,7 +82,7 @@ class Call(NamedTuple):
         """The first argument of a kernel."""
         out = np.zeros(at.NUM_OPTIONS, np.int32)
         out[at.BLOCKS], out[at.STEPS] = self.blocks, self.steps
-        out[at.SOURCE : at.DETACH_RESET + 1] = options
+        out[at.SOURCE : at.DETACH_RESET + 1] = options[:-1]
         for name, flag in flags.items():
             out[getattr(at, name.upper())] = flag
         return out
@@ -86,6 +90,10 @@ class Call(NamedTuple):
     def over_time(self) -> jax.ShapeDtypeStruct:
         """An array with a value for every neuron and step."""
         return jax.ShapeDtypeStruct((self.batch, self.steps, self.tiles * at.LANES), jnp.float32)
+
+    def per_sample(self) -> jax.ShapeDtypeStruct:
+        """An array with a value for every neuron and sample."""
+        return jax.ShapeDtypeStruct((self.batch, self.tiles * at.LANES), jnp.float32)
 
 
 _NOTHING = jax.ShapeDtypeStruct((0, 0, 0), jnp.float32)
@@ -101,19 +109,21 @@ def _arguments(options: np.ndarray, params, weights, source: Source) -> tuple:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _lif(options: Options, steps: int, params, weights, source: Source):
-    """Carrier and bits of the spikes, their counts, and the voltages; what nobody reads is not computed."""
+def _lif(options: Options, steps: int, params, weights, onward, source: Source):
+    """Spikes as carrier, as the current they make onward, as bits, their counts, and the voltages.
+
+    What nobody reads is not computed. `onward` has no gradient here: it has one where the next layer uses it.
+    """
     call = Call.of(steps, weights, source)
-    width = call.tiles * at.LANES
     bits = jax.ShapeDtypeStruct((call.batch, call.tiles, steps), jnp.uint16)
-    counts = jax.ShapeDtypeStruct((call.batch, width), jnp.float32)
 
     def run(states: bool):
-        results = (bits, counts, call.over_time() if states else _NOTHING)
+        results = (bits, call.per_sample(), call.over_time() if states else _NOTHING)
         return _ffi("snnlab_lif", results, *_arguments(call.options(options, states=states), params, weights, source))
 
-    fired, counted, _ = run(states=False)
-    return unpack(fired), fired, counted, run(states=True)[2]
+    fired, counts, _ = run(states=False)
+    carrier = unpack(fired)
+    return carrier, pad(carrier @ onward.T, 2), fired, counts, run(states=True)[2]
 
 
 def _value(tree):
@@ -121,9 +131,9 @@ def _value(tree):
     return jax.tree.map(lambda leaf: leaf.value, tree, is_leaf=lambda leaf: hasattr(leaf, "perturbed"))
 
 
-def _lif_forward(options, steps, params, weights, source):
+def _lif_forward(options, steps, params, weights, onward, source):
     learns = params.perturbed
-    arguments = _value((params, weights, source))
+    arguments = _value((params, weights, onward, source))
     return _lif(options, steps, *arguments), (*arguments, _Static(learns))
 
 
@@ -132,25 +142,41 @@ class _Static(int):
     """A number that is known while tracing, among residuals."""
 
 
-def _or_nothing(cotangent) -> tuple[Array, bool]:
-    if isinstance(cotangent, SymbolicZero):
-        return jnp.zeros((0, 0, 0)), False
-    return cotangent, True
+def _is_zero(cotangent) -> bool:
+    return isinstance(cotangent, SymbolicZero)
+
+
+def _filled(cotangent) -> Array:
+    """A gradient that is zero as an array of zeros."""
+    return jnp.zeros(cotangent.shape, cotangent.dtype) if _is_zero(cotangent) else cotangent
 
 
 def _lif_backward(options, steps, saved, cotangents):
-    params, weights, source, learns = saved
-    call = Call.of(steps, weights, source)
-    d_spikes, spikes = _or_nothing(cotangents[0])
-    d_counts = cotangents[2]
-    if isinstance(d_counts, SymbolicZero):
-        d_counts = jnp.zeros(d_counts.shape)
-    d_states, states = _or_nothing(cotangents[3])
-    flags = {"learns": bool(learns), "spikes": spikes, "states": states}
-    return _gradient("snnlab_lif_gradient", call, options, flags, params, weights, source, d_spikes, d_counts, d_states)
+    params, weights, onward, source, learns = saved
+    d_carrier, d_current, _, d_counts, d_states = cotangents
+    none = jnp.zeros((0, 0, 0))
+    factored = not _is_zero(d_current)
+    if factored and not _is_zero(d_carrier):  # read as single spikes too: one form for both
+        d_carrier, factored = d_carrier + d_current[..., : len(onward)] @ onward, False
+    flags = {"learns": bool(learns), "states": not _is_zero(d_states)}
+    flags["spikes"] = factored or not _is_zero(d_carrier)
+    d_spikes = d_current if factored else d_carrier if flags["spikes"] else none
+    gradients = _gradient(
+        "snnlab_lif_gradient",
+        Call.of(steps, weights, source),
+        options,
+        flags,
+        (params, weights, source),
+        d_spikes,
+        _filled(d_counts),
+        d_states if flags["states"] else none,
+        onward if factored else onward[:0],
+    )
+    return *gradients[:2], None, gradients[2]
 
 
-def _gradient(target: str, call: Call, options, flags, params, weights, source: Source, *cotangents):
+def _gradient(target: str, call: Call, options, flags, primals, *cotangents):
+    params, weights, source = primals
     inputs = options.source != at.FROM_EVENTS
     sums = [weights.shape, (at.LEARNED, params.shape[1])]
     of_blocks = [jax.ShapeDtypeStruct((call.blocks, *shape), jnp.float32) for shape in sums]
@@ -160,11 +186,10 @@ def _gradient(target: str, call: Call, options, flags, params, weights, source: 
     d_weights, d_params, d_input, *_ = _ffi(target, results, *arguments, *cotangents)
     d_params = jnp.pad(d_params, ((0, at.NUM_PARAMS - at.LEARNED), (0, 0)))
     d_carrier, d_current = jnp.zeros_like(source.carrier), jnp.zeros_like(source.current)
-    if options.source == at.FROM_BITS:
-        d_late = jnp.pad(d_input, ((0, 0), (0, options.delay), (0, 0)))[
-            :, options.delay :
-        ]  # what left at t arrived later
-        d_carrier = d_late @ weights.swapaxes(1, 2).reshape(-1, call.units)
+    if options.source == at.FROM_BITS:  # what left at t arrived later
+        d_carrier = jnp.pad(d_input, ((0, 0), (0, options.delay), (0, 0)))[:, options.delay :]
+        if not options.factored:
+            d_carrier = d_carrier @ weights.swapaxes(1, 2).reshape(-1, call.units)
     elif options.source == at.FROM_CURRENT:
         d_current = d_input
     return d_params, d_weights, Source(None, None, None, d_carrier, d_current)
@@ -174,10 +199,16 @@ _lif.defvjp(_lif_forward, _lif_backward, symbolic_zeros=True)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _filter(options: Options, steps: int, params, weights, source: Source) -> Float[Array, "batch time post"]:
-    """Exponential synapse and leaky neuron; a decay of 0 leaves one of them out."""
+def _filter(options: Options, steps: int, params, weights, source: Source):
+    """Exponential synapse and leaky neuron (a decay of 0 leaves one out): the trace, and its maximum over time."""
     call = Call.of(steps, weights, source)
-    return _ffi("snnlab_filter", call.over_time(), *_arguments(call.options(options), params, weights, source))
+
+    def run(states: bool):
+        results = (call.over_time() if states else _NOTHING, call.per_sample())
+        arguments = _arguments(call.options(options, states=states), params, weights, source)
+        return _ffi("snnlab_filter", results, *arguments)
+
+    return run(states=True)[0], run(states=False)[1]
 
 
 def _filter_forward(options, steps, params, weights, source):
@@ -185,14 +216,13 @@ def _filter_forward(options, steps, params, weights, source):
     return _filter(options, steps, *arguments), (*arguments, _Static(params.perturbed))
 
 
-def _filter_backward(options, steps, saved, cotangent):
-    params, weights, source, learns = saved
-    call = Call.of(steps, weights, source)
-    if isinstance(cotangent, SymbolicZero):
-        cotangent = jnp.zeros(cotangent.shape)
-    return _gradient(
-        "snnlab_filter_gradient", call, options, {"learns": bool(learns)}, params, weights, source, cotangent
-    )
+def _filter_backward(options, steps, saved, cotangents):
+    *primals, learns = saved
+    d_trace, d_peak = cotangents
+    flags = {"learns": bool(learns), "states": not _is_zero(d_trace), "peaks": not _is_zero(d_peak)}
+    d_trace = d_trace if flags["states"] else jnp.zeros((0, 0, 0))
+    call = Call.of(steps, primals[1], primals[2])
+    return _gradient("snnlab_filter_gradient", call, options, flags, primals, d_trace, _filled(d_peak))
 
 
 _filter.defvjp(_filter_forward, _filter_backward, symbolic_zeros=True)
@@ -220,21 +250,27 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
         at.HOLD: params.tau_ref / dt + 1e-3,  # as in `dynamics.lif_step`
         at.SLOPE: params.slope,
     }
-    weights, source, kind = _feed(drive)
-    options = options._replace(source=kind, delay=drive.delay)
-    carrier, bits, counts, states = _lif(options, drive.num_steps, _rows(drive, rows, dt), weights, source)
+    weights, source, options = _feed(drive, options)
+    narrow = drive.onward is not None and drive.onward.shape[1] <= _NARROW
+    through = pad(jax.lax.stop_gradient(drive.onward).T if narrow else jnp.zeros((0, drive.features)), 1)
+    rows = _rows(drive, rows, dt)
+    carrier, current, bits, counts, states = _lif(options, drive.num_steps, rows, weights, through, source)
     features = drive.features
-    packed = Packed(bits=bits, carrier=carrier, num_units=features)
+    packed = Packed(bits=bits, carrier=carrier, current=current if narrow else None, num_units=features)
     return packed, counts[:, :features], from_tiles(states, features)
 
 
-def leaky(drive: Drive, tau_mem: Float[Array, "..."] | None, *, dt: float) -> Float[Array, "time batch post"]:
+def leaky(drive: Drive, tau_mem: Float[Array, "..."] | None, *, dt: float):
     """Leaky integrators over the sequence, behind an exponential synapse if the drive has one; without `tau_mem` the
-    current of the drive itself."""
+    current of the drive itself.
+
+    Returns:
+        The traces `(time, batch, n)`, and their maximum over time `(batch, n)`.
+    """
     rows = {} if tau_mem is None else {at.DECAY_MEM: decay(tau_mem, dt)}
-    weights, source, kind = _feed(drive)
-    out = _filter(Options(kind, drive.delay), drive.num_steps, _rows(drive, rows, dt), weights, source)
-    return from_tiles(out, drive.features)
+    weights, source, options = _feed(drive, Options())
+    trace, peak = _filter(options, drive.num_steps, _rows(drive, rows, dt), weights, source)
+    return from_tiles(trace, drive.features), peak[:, : drive.features]
 
 
 def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "params padded"]:
@@ -252,16 +288,18 @@ def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "para
     return jnp.stack(values)
 
 
-def _feed(drive: Drive) -> tuple[Float[Array, "tile unit lane"], Source, int]:
-    """Weights in tiles, and the source that goes with them."""
-    x = drive.x
+def _feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"], Source, Options]:
+    """Weights in tiles, the source that goes with them, and the options that tell what it is."""
+    x, options = drive.x, options._replace(delay=drive.delay)
     if isinstance(x, Events):
         units = jnp.arange(x.num_units, dtype=jnp.int32)[None] if x.units is None else x.int32("units")
-        return _tiles(drive.kernel), _source(times=x.int32("times"), units=units), at.FROM_EVENTS
+        return _tiles(drive.kernel), _source(times=x.int32("times"), units=units), options
     if isinstance(x, Packed):
-        return _tiles(pad(drive.kernel, 0)), _source(bits=x.bits, carrier=x.carrier), at.FROM_BITS
+        factored = x.current is not None
+        source = _source(bits=x.bits, carrier=x.current if factored else x.carrier)
+        return _tiles(pad(drive.kernel, 0)), source, options._replace(source=at.FROM_BITS, factored=factored)
     none = jnp.zeros((-(-drive.features // at.LANES), 0, at.LANES))
-    return none, _source(current=to_tiles(drive.arriving())), at.FROM_CURRENT
+    return none, _source(current=to_tiles(drive.arriving())), options._replace(source=at.FROM_CURRENT)
 
 
 def _tiles(kernel: Float[Array, "pre post"]) -> Float[Array, "tile pre lane"]:

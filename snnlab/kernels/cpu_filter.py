@@ -22,14 +22,17 @@ from snnlab.kernels.ffi import (
     size,
 )
 from snnlab.kernels.memory import address_of, named_word
-from snnlab.kernels.simd import accumulate, fill, load, store
-from snnlab.kernels.sums import SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
+from snnlab.kernels.simd import accumulate, fill, load, select, store
+from snnlab.kernels.sums import D_CURRENT, SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
 from snnlab.kernels.trains import arrivals, option
 
 
 @njit
-def _run(frame, b, tile, starts, units, out, stride, trace):
-    """One sample and tile, forward: `v` goes to `out`, a vector every `stride`, and with `trace` `g` goes there."""
+def _run(frame, b, tile, starts, units, trace_v, stride, trace_g):
+    """One sample and tile, forward; returns the maximum of `v` over time.
+
+    Where they are not 0, `v` goes to `trace_v`, a vector every `stride`, and `g` to `trace_g`.
+    """
     params, weights = data(frame, ARGUMENTS, at.PARAMS), data(frame, ARGUMENTS, at.WEIGHTS)
     tiles, num_units = size(frame, ARGUMENTS, at.WEIGHTS, 0), size(frame, ARGUMENTS, at.WEIGHTS, 1)
     num_steps, width, lane = len(starts) - 1, tiles * at.LANES, tile * at.LANES
@@ -37,6 +40,7 @@ def _run(frame, b, tile, starts, units, out, stride, trace):
     a = load(params, at.DECAY_MEM * width + lane)
     current = data(frame, ARGUMENTS, at.CURRENT) if option(frame, at.SOURCE) == at.FROM_CURRENT else 0
     v = g = fill(float32(0.0))
+    peak = fill(float32(-np.inf))
     for t in range(num_steps):
         x = bias
         if current:
@@ -45,37 +49,58 @@ def _run(frame, b, tile, starts, units, out, stride, trace):
             x = x + load(weights, (tile * num_units + units[e]) * at.LANES)
         g = g * a_syn + x
         v = v * a + g
-        store(out, t * stride, v)
-        if trace:
-            store(trace, t * at.LANES, g)
+        peak = select(peak >= v, peak, v)
+        if trace_v:
+            store(trace_v, t * stride, v)
+        if trace_g:
+            store(trace_g, t * at.LANES, g)
+    return peak
 
 
 @njit
 def _forward(frame, block):
     num_steps, blocks = option(frame, at.STEPS), option(frame, at.BLOCKS)
-    batch, width = size(frame, RESULTS, 0, 0), size(frame, RESULTS, 0, 2)
+    batch, width = size(frame, RESULTS, 1, 0), size(frame, RESULTS, 1, 1)
+    states = data(frame, RESULTS, 0) if option(frame, at.STATES) == 1 else 0
     starts = np.empty(num_steps + 1, np.int32)
     for b in range(block * batch // blocks, (block + 1) * batch // blocks):
         units = arrivals(frame, b, starts)
-        for tile in range(width // at.LANES):
-            out = data(frame, RESULTS, 0) + 4 * (b * num_steps * width + tile * at.LANES)
-            _run(frame, b, tile, starts, units, out, width, 0)
+        for lane in range(0, width, at.LANES):
+            out = states + 4 * (b * num_steps * width + lane) if states else 0
+            peak = _run(frame, b, lane // at.LANES, starts, units, out, width, 0)
+            store(data(frame, RESULTS, 1), b * width + lane, peak)
 
 
 @njit
-def _walk_back(frame, block, b, tile, starts, units, trace_v, trace_g):
-    """One sample and tile, backward; with the traces of `_run` also for the decays."""
-    params, d_out = data(frame, ARGUMENTS, at.PARAMS), data(frame, ARGUMENTS, at.D_OUT)
+def _share(frame, b, width, lane, trace_v, peak, num_steps):
+    """The gradient of the maximum over time, shared out evenly among the steps where it is reached."""
+    zero, one = fill(float32(0.0)), fill(float32(1.0))
+    ties = zero
+    for t in range(num_steps):
+        ties = ties + select(load(trace_v, t * at.LANES) >= peak, one, zero)
+    return load(data(frame, ARGUMENTS, at.D_PEAK), b * width + lane) / ties
+
+
+@njit
+def _walk_back(frame, block, b, tile, starts, units, trace_v, trace_g, peak):
+    """One sample and tile, backward; from the traces of `_run`, where the peak or the decays need them."""
+    params, d_trace = data(frame, ARGUMENTS, at.PARAMS), data(frame, ARGUMENTS, at.D_TRACE)
     tiles, num_units = size(frame, ARGUMENTS, at.WEIGHTS, 0), size(frame, ARGUMENTS, at.WEIGHTS, 1)
     num_steps, width, lane = len(starts) - 1, tiles * at.LANES, tile * at.LANES
     a_syn, a = load(params, at.DECAY_SYN * width + lane), load(params, at.DECAY_MEM * width + lane)
-    learns = option(frame, at.LEARNS) == 1
-    d_input = data(frame, RESULTS, 2) if option(frame, at.INPUTS) == 1 else 0
+    learns, states = option(frame, at.LEARNS) == 1, option(frame, at.STATES) == 1
+    peaks = option(frame, at.PEAKS) == 1
+    d_input = data(frame, RESULTS, D_CURRENT) if option(frame, at.INPUTS) == 1 else 0
     d_weights = data(frame, RESULTS, SUMS_WEIGHTS) + 4 * (block * tiles + tile) * num_units * at.LANES
-    dv = dg = d_bias = d_a_syn = d_a = fill(float32(0.0))
+    dv = dg = d_bias = d_a_syn = d_a = zero = fill(float32(0.0))
+    share = _share(frame, b, width, lane, trace_v, peak, num_steps) if peaks else zero
     for t in range(num_steps - 1, -1, -1):
         row = (b * num_steps + t) * width + lane
-        dv = dv * a + load(d_out, row)
+        dv = dv * a
+        if states:
+            dv = dv + load(d_trace, row)
+        if peaks:
+            dv = dv + select(load(trace_v, t * at.LANES) >= peak, share, zero)
         dg = dg * a_syn + dv
         d_bias = d_bias + dg
         if learns and t > 0:
@@ -94,8 +119,8 @@ def _walk_back(frame, block, b, tile, starts, units, trace_v, trace_g):
 @njit
 def _backward(frame, block):
     num_steps, blocks = option(frame, at.STEPS), option(frame, at.BLOCKS)
-    batch = size(frame, ARGUMENTS, at.D_OUT, 0)
-    tiles = size(frame, ARGUMENTS, at.WEIGHTS, 0)
+    batch, tiles = size(frame, ARGUMENTS, at.D_PEAK, 0), size(frame, ARGUMENTS, at.WEIGHTS, 0)
+    again = option(frame, at.LEARNS) == 1 or option(frame, at.PEAKS) == 1
     clear_sums(frame, block)
     starts, traces = np.empty(num_steps + 1, np.int32), np.empty(2 * num_steps * at.LANES, np.float32)
     for b in range(block * batch // blocks, (block + 1) * batch // blocks):
@@ -103,9 +128,10 @@ def _backward(frame, block):
         trace_v = address_of(traces)
         trace_g = trace_v + 4 * num_steps * at.LANES
         for tile in range(tiles):
-            if option(frame, at.LEARNS) == 1:
-                _run(frame, b, tile, starts, units, trace_v, at.LANES, trace_g)
-            _walk_back(frame, block, b, tile, starts, units, trace_v, trace_g)
+            peak = fill(float32(0.0))
+            if again:
+                peak = _run(frame, b, tile, starts, units, trace_v, at.LANES, trace_g)
+            _walk_back(frame, block, b, tile, starts, units, trace_v, trace_g, peak)
 
 
 @register("snnlab_filter")

@@ -21,7 +21,7 @@ from snnlab.kernels.ffi import (
     register,
     size,
 )
-from snnlab.kernels.memory import address_of, get_half, named_word, set_half
+from snnlab.kernels.memory import address_of, get_float, get_half, named_word, set_half
 from snnlab.kernels.simd import absolute, accumulate, exp, fill, load, pack, select, store, unpack
 from snnlab.kernels.sums import SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
 from snnlab.kernels.trains import arrivals, option
@@ -127,8 +127,10 @@ def _walk_back(frame, block, b, tile, starts, units, trace, held):
     value_reset, detach = option(frame, at.VALUE_RESET) == 1, option(frame, at.DETACH_RESET) == 1
     holds = pack(load(params, at.HOLD * width + lane) >= fill(float32(1.0))) != 0
     learns, kind = option(frame, at.LEARNS) == 1, option(frame, at.SURROGATE)
-    d_spikes = data(frame, ARGUMENTS, at.D_OUT) if option(frame, at.SPIKES) == 1 else 0
-    d_states = data(frame, ARGUMENTS, at.D_STATE) if option(frame, at.STATES) == 1 else 0
+    d_spikes = data(frame, ARGUMENTS, at.D_SPIKES) if option(frame, at.SPIKES) == 1 else 0
+    onward, post = data(frame, ARGUMENTS, at.ONWARD) + 4 * lane, size(frame, ARGUMENTS, at.ONWARD, 0)
+    stride = size(frame, ARGUMENTS, at.D_SPIKES, 2)
+    d_states = data(frame, ARGUMENTS, at.D_STATES) if option(frame, at.STATES) == 1 else 0
     d_input = data(frame, RESULTS, 2) if option(frame, at.INPUTS) == 1 else 0
     d_weights = data(frame, RESULTS, SUMS_WEIGHTS) + 4 * (block * tiles + tile) * num_units * at.LANES
     zero, one = fill(float32(0.0)), fill(float32(1.0))
@@ -142,7 +144,12 @@ def _walk_back(frame, block, b, tile, starts, units, trace, held):
         if d_states:
             dv = dv + load(d_states, row)
         if d_spikes:
-            ds = ds + load(d_spikes, row)
+            if post:
+                for c in range(post):
+                    d_current = get_float(d_spikes, (b * num_steps + t) * stride + c)
+                    ds = ds + fill(d_current) * load(onward, c * width)
+            else:
+                ds = ds + load(d_spikes, row)
         # The reset: what is left of v, and what a spike takes from it.
         kept = select(s, zero, one) if value_reset else one
         taken = zero if detach else (v_reset - u if value_reset else v_reset - v_th)

@@ -23,6 +23,8 @@ class Drive:
         bias: a constant for every neuron, or None.
         delay: steps that a spike travels.
         tau_syn: time constant of an exponential synapse [ms], or None for no synapse.
+        onward: weights through which the neurons' own spikes go on, if all of them do; a kernel may then take the
+            gradient the shorter way.
     """
 
     x: Input
@@ -30,6 +32,7 @@ class Drive:
     bias: Float[Array, " post"] | None = None
     delay: int = 0
     tau_syn: Float[Array, "..."] | None = None
+    onward: Float[Array, "post after"] | None = None
 
     @classmethod
     def of(cls, x) -> "Drive":

@@ -9,7 +9,11 @@ LANES = 16
 # Arguments of every kernel.
 OPTIONS, PARAMS, WEIGHTS, TIMES, UNITS, BITS, CURRENT = range(7)
 # Further ones of a backward kernel.
-D_OUT, D_COUNTS, D_STATE = 7, 8, 9
+# D_SPIKES is the gradient of every spike or, with ONWARD, that of the current that spikes make through the weights
+# ONWARD `(post, neuron)` of the layer after: for a narrow layer that is much less to write and to read.
+D_SPIKES, D_COUNTS, D_STATES, ONWARD = 7, 8, 9, 10
+# Of the filters.
+D_TRACE, D_PEAK = 7, 8
 
 # Entries of OPTIONS (int32); flags are 0 or 1.
 (
@@ -20,12 +24,13 @@ D_OUT, D_COUNTS, D_STATE = 7, 8, 9
     SURROGATE,  # index in `snnlab.surrogate.SURROGATES`
     VALUE_RESET,
     DETACH_RESET,
-    STATES,  # forward: also write the voltages; backward: they have a gradient
+    STATES,  # forward: also write voltages or traces; backward: they have a gradient
     SPIKES,  # backward: single spikes have a gradient, not their counts only
+    PEAKS,  # backward: the maximum over time has a gradient
     LEARNS,  # backward: gradients of the parameters are wanted
     INPUTS,  # backward: the gradient of the current is wanted
     NUM_OPTIONS,
-) = range(12)
+) = range(13)
 FROM_EVENTS, FROM_BITS, FROM_CURRENT = range(3)
 
 # Rows of PARAMS (float32), a value per neuron: the learned ones first, in the order of their gradients.
