@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 
 from platformdirs import user_cache_dir
 
@@ -40,3 +40,19 @@ def cache_folder() -> Path:
         True
     """
     return Path(os.environ.get("SNNLAB_CACHE") or user_cache_dir("snnlab")).absolute()
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be made in `folder`, which is made itself if it is not there.
+
+    Example:
+        >>> import tempfile
+        >>> writable(Path(tempfile.mkdtemp()) / "new")
+        True
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True

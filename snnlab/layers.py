@@ -230,9 +230,7 @@ class Projection(nnx.Module):
     def __call__(
         self, x: Events | Packed | Float[Array, "time batch pre"], *, onward: Float[Array, "post after"] | None = None
     ) -> Trace:
-        _check_width(x, self.in_features)
-        bias = None if self.bias is None else self.bias[...]
-        drive = Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay, onward=onward)
+        drive = self.drive(x, onward)
         fused = isinstance(self.neuron, Leaky | LifRef)
         if isinstance(self.synapse, Expon) and fused and self.synapse.dt == self.neuron.dt:
             return self.neuron(replace(drive, tau_syn=self.synapse.tau_syn[...]))
@@ -240,6 +238,12 @@ class Projection(nnx.Module):
             return self.neuron(drive)
         arriving = kernels.current(drive, dt=1.0)  # for a part of the user's own
         return self.neuron(arriving if self.synapse is None else self.synapse(arriving))
+
+    def drive(self, x: Events | Packed | Float[Array, "time batch pre"], onward=None) -> Drive:
+        """What reaches the synapse, for an input of the right width."""
+        _check_width(x, self.in_features)
+        bias = None if self.bias is None else self.bias[...]
+        return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay, onward=onward)
 
 
 class Stack(nnx.Module):

@@ -25,6 +25,7 @@ from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.history import History
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
+from snnlab.programs import keep_programs
 from snnlab.record import Record
 from snnlab.step import MAX_CHUNK, State, Stepper, run_model
 
@@ -125,6 +126,7 @@ class Trainer:
         first = slice(self.config.batch_size)
         self.metric_names = self._stepper.metric_names(data.x_train[first], data.y_train[first])
         self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
+        keep_programs()
         self._chunk = jax.jit(self._stepper.chunk)
         self._test = jax.jit(self._stepper.test)
         self._on_device: tuple | None = None

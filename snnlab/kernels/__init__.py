@@ -16,13 +16,14 @@ from jaxtyping import Array, Float
 
 from snnlab import check
 from snnlab.dynamics import LifParams
+from snnlab.errors import ArgumentError
 from snnlab.kernels import reference
 from snnlab.kernels.drive import Drive, Input
 from snnlab.kernels.packed import Packed
 from snnlab.kernels.reference import lstm
 from snnlab.surrogate import SURROGATES, Surrogate
 
-__all__ = ["Drive", "Lif", "Packed", "backend", "current", "expon", "leaky", "lif", "lstm", "project"]
+__all__ = ["Drive", "Lif", "Packed", "backend", "current", "expon", "leaky", "lif", "lstm", "project", "recurrent_lif"]
 
 BACKENDS = ("auto", "numba", "reference")
 
@@ -120,6 +121,52 @@ def lif(
         return Lif(packed.dense(), v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
     spikes, v = reference.lif(reference.current(drive, dt=dt), params, **options)
+    return Lif(spikes, v, spikes.sum(0))
+
+
+def recurrent_lif(
+    drive: Drive | Float[Array, "time batch n"],
+    w_rec: Float[Array, "n n"],
+    params: LifParams,
+    *,
+    dt: float,
+    surrogate: Surrogate,
+    reset: str = "subtract",
+    detach_reset: bool = False,
+    backend: str | None = None,
+) -> Lif:
+    """LIF neurons that also send their spikes to each other, one step later and through the synapse of the drive:
+
+        arriving[t] = x[t - delay] W + bias + s[t - 1] W_rec
+
+    Args:
+        drive, params, dt, surrogate, reset, detach_reset, backend: as for `lif`.
+        w_rec: weights from neuron (row) to neuron (column).
+
+    Raises:
+        ArgumentError: if `w_rec` has another shape.
+
+    Example:
+        >>> from snnlab.surrogate import inv_square
+        >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
+        >>> x = jnp.zeros((3, 1, 2)).at[0, 0, 0].set(15.0)  # neuron 0 fires at once, and makes neuron 1 fire
+        >>> w = jnp.array([[0.0, 15.0], [0.0, 0.0]])
+        >>> recurrent_lif(x, w, p, dt=1.0, surrogate=inv_square).spikes[:, 0].tolist()
+        [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+
+    Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
+    """
+    drive, known = Drive.of(drive), list(SURROGATES.values())
+    if w_rec.shape != (drive.features, drive.features):
+        raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
+    if surrogate in known and _has_kernel(backend, drive, w_rec, *params):
+        from snnlab.kernels import cpu, cpu_recurrent_call
+
+        options = cpu.Options(surrogate=known.index(surrogate), value_reset=reset == "value", detach_reset=detach_reset)
+        packed, counts, v = cpu_recurrent_call.recurrent_lif(drive, w_rec, params, options, dt=dt)
+        return Lif(packed.dense(), v, counts, packed)
+    options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
+    spikes, v = reference.recurrent_lif(drive, w_rec, params, **options)
     return Lif(spikes, v, spikes.sum(0))
 
 

@@ -18,13 +18,14 @@ from snnlab.kernels.ffi import (
     frame_of,
     next_block,
     open_job,
+    option,
     register,
     size,
 )
 from snnlab.kernels.memory import address_of, named_word
 from snnlab.kernels.simd import accumulate, fill, load, select, store
 from snnlab.kernels.sums import D_CURRENT, SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
-from snnlab.kernels.trains import arrivals, option
+from snnlab.kernels.trains import arrivals
 
 
 @njit
@@ -62,12 +63,12 @@ def _forward(frame, block):
     num_steps, blocks = option(frame, at.STEPS), option(frame, at.BLOCKS)
     batch, width = size(frame, RESULTS, 1, 0), size(frame, RESULTS, 1, 1)
     states = data(frame, RESULTS, 0) if option(frame, at.STATES) == 1 else 0
-    starts = np.empty(num_steps + 1, np.int32)
+    starts, nowhere = np.empty(num_steps + 1, np.int32), np.int64(0)  # no literal: see `ffi`
     for b in range(block * batch // blocks, (block + 1) * batch // blocks):
         units = arrivals(frame, b, starts)
         for lane in range(0, width, at.LANES):
             out = states + 4 * (b * num_steps * width + lane) if states else 0
-            peak = _run(frame, b, lane // at.LANES, starts, units, out, width, 0)
+            peak = _run(frame, b, lane // at.LANES, starts, units, out, width, nowhere)
             store(data(frame, RESULTS, 1), b * width + lane, peak)
 
 
@@ -130,7 +131,7 @@ def _backward(frame, block):
         for tile in range(tiles):
             peak = fill(float32(0.0))
             if again:
-                peak = _run(frame, b, tile, starts, units, trace_v, at.LANES, trace_g)
+                peak = _run(frame, b, tile, starts, units, trace_v, np.int64(at.LANES), trace_g)
             _walk_back(frame, block, b, tile, starts, units, trace_v, trace_g, peak)
 
 

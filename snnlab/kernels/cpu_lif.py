@@ -18,13 +18,14 @@ from snnlab.kernels.ffi import (
     frame_of,
     next_block,
     open_job,
+    option,
     register,
     size,
 )
 from snnlab.kernels.memory import address_of, get_float, get_half, named_word, set_half
 from snnlab.kernels.simd import absolute, accumulate, exp, fill, load, pack, select, store, unpack
 from snnlab.kernels.sums import SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
-from snnlab.kernels.trains import arrivals, option
+from snnlab.kernels.trains import arrivals
 
 _NEVER = 1e9  # steps since the last spike of a neuron that has not fired yet
 
@@ -103,11 +104,11 @@ def _run(frame, b, tile, starts, units, trace, held):
 def _forward(frame, block):
     num_steps, blocks = option(frame, at.STEPS), option(frame, at.BLOCKS)
     batch, tiles = size(frame, RESULTS, 0, 0), size(frame, RESULTS, 0, 1)
-    starts = np.empty(num_steps + 1, np.int32)
+    starts, nowhere = np.empty(num_steps + 1, np.int32), np.int64(0)  # no literal: see `ffi`
     for b in range(block * batch // blocks, (block + 1) * batch // blocks):
         units = arrivals(frame, b, starts)
         for tile in range(tiles):
-            _run(frame, b, tile, starts, units, 0, 0)
+            _run(frame, b, tile, starts, units, nowhere, nowhere)
 
 
 @njit

@@ -23,18 +23,21 @@ import ctypes
 import functools
 import hashlib
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import jax
 import llvmlite.binding as llvm
 import numpy as np
-from numba import cfunc, config, njit
+from llvmlite import ir
+from numba import cfunc, config, int64, njit
+from numba.extending import intrinsic
 
-from snnlab.files import cache_folder
+from snnlab.files import cache_folder, writable
 from snnlab.kernels.memory import (
+    WORD,
     address_of,
     atomic_add,
     call,
+    follow,
     free,
     get_int,
     get_word,
@@ -56,21 +59,39 @@ _MARK, _FRAME, _NEXT, _DONE, _USERS, _BLOCKS, _WORDS = 0, 1, 2, 3, 4, 5, 6
 _JOB = 0x736E6E6C6162
 
 
-@njit
-def _buffer(frame, kind, k):
-    return get_word(get_word(frame, kind), k)
+# Intrinsics, because numba would compile a function anew for every constant argument.
 
 
-@njit
-def data(frame, kind, k):
-    """Where the data of argument or result `k` begin."""
-    return get_word(_buffer(frame, kind, k), _DATA)
+@intrinsic
+def data(_typing, _frame, _kind, _k):
+    """Where the data begin of argument or result `k` (`kind` is ARGUMENTS or RESULTS)."""
+
+    def generate(_context, builder, _signature, arguments):
+        return follow(builder, *arguments, _DATA)
+
+    return int64(int64, int64, int64), generate
 
 
-@njit
-def size(frame, kind, k, axis):
+@intrinsic
+def size(_typing, _frame, _kind, _k, _axis):
     """Length of an axis of argument or result `k`."""
-    return get_word(get_word(_buffer(frame, kind, k), _DIMENSIONS), axis)
+
+    def generate(_context, builder, _signature, arguments):
+        return follow(builder, *arguments[:3], _DIMENSIONS, arguments[3])
+
+    return int64(int64, int64, int64, int64), generate
+
+
+@intrinsic
+def option(_typing, _frame, _k):
+    """Entry `k` of the first argument, a vector of int32."""
+
+    def generate(_context, builder, _signature, arguments):
+        options = follow(builder, arguments[0], ARGUMENTS, 0, _DATA)
+        entry = builder.gep(builder.inttoptr(options, ir.IntType(32).as_pointer()), [arguments[1]])
+        return builder.sext(builder.load(entry), WORD)
+
+    return int64(int64, int64), generate
 
 
 @njit
@@ -118,7 +139,7 @@ def open_job(pointer, function):
         return pointer
     if _is_query(pointer):
         return 0
-    blocks = get_int(data(pointer, ARGUMENTS, 0), 0)
+    blocks = option(pointer, 0)
     job = malloc(8 * _WORDS)
     set_word(job, _MARK, _JOB)
     set_word(job, _FRAME, pointer)
@@ -175,12 +196,7 @@ def _code_folder() -> str | None:
     """
     source = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     folder = cache_folder() / "kernels" / hashlib.sha256(source).hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
-    except OSError:
-        return None
-    return str(folder)
+    return str(folder) if writable(folder) else None
 
 
 def _compile(kernel):

@@ -40,6 +40,14 @@ get_half, set_half = accessors(uint16, ir.IntType(16))
 get_float, set_float = accessors(float32, ir.FloatType())
 
 
+def follow(builder, place, *offsets):
+    """Code that goes from an address to the address that lies behind it, word by word."""
+    for offset in offsets:
+        index = WORD(offset) if isinstance(offset, int) else offset
+        place = builder.load(builder.gep(builder.inttoptr(place, WORD.as_pointer()), [index]))
+    return place
+
+
 @intrinsic
 def address_of(_typing, array):
     """Where the data of an array begin. numba frees an array after its last use by name: take the address anew, inside

@@ -78,6 +78,36 @@ def lif(
     return jax.lax.scan(step, dynamics.lif_init(current.shape[1:], params), current)[1]
 
 
+def recurrent_lif(
+    drive: Drive, w_rec: Float[Array, "n n"], params: dynamics.LifParams, *, dt: float, **options
+) -> tuple[Float[Array, "time batch n"], Float[Array, "time batch n"]]:
+    """`dynamics.expon_step` and `dynamics.lif_step` over the sequence, from rest; spikes `s` arrive one step later:
+
+        arriving[t] = x[t - delay] W + bias + s[t - 1] W_rec
+
+    Args:
+        drive: what reaches the neurons from outside; its synapse is that of the recurrent spikes too.
+        w_rec: weights from neuron (row) to neuron (column).
+        params: see `dynamics.LifParams`.
+        dt: time step [ms].
+        **options: `spike, reset, detach_reset` of `dynamics.lif_step`.
+
+    Returns:
+        Spikes, and the voltages after the reset.
+    """
+    outside = drive.arriving() if drive.bias is None else drive.arriving() + drive.bias
+
+    def step(carry, x_t):
+        state, g, s = carry
+        arriving = x_t + s @ w_rec
+        g = arriving if drive.tau_syn is None else dynamics.expon_step(g, arriving, drive.tau_syn, dt=dt)
+        state, s = dynamics.lif_step(state, g, params, dt=dt, **options)
+        return (state, g, s), (s, state.v)
+
+    zeros = jnp.zeros_like(outside[0])
+    return jax.lax.scan(step, (dynamics.lif_init(zeros.shape, params), zeros, zeros), outside)[1]
+
+
 def lstm(
     x: Float[Array, "time batch pre"],
     w_x: Float[Array, "pre gates"],

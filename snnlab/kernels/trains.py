@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from snnlab.kernels import layout as at
-from snnlab.kernels.ffi import ARGUMENTS, data, size
+from snnlab.kernels.ffi import ARGUMENTS, data, option, size
 from snnlab.kernels.memory import get_half, get_int
 from snnlab.kernels.simd import trailing_zeros
 
@@ -66,12 +66,6 @@ def sort_bits(bits, tiles, delay, starts):
                 k += 1
                 word &= word - 1
     return found
-
-
-@njit
-def option(frame, k):
-    """Entry `k` of the options of a call."""
-    return get_int(data(frame, ARGUMENTS, at.OPTIONS), k)
 
 
 @njit

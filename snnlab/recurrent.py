@@ -1,0 +1,83 @@
+"""A layer of spiking neurons that also talk to each other: `Recurrent`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from snnlab import kernels
+from snnlab.encode import Events
+from snnlab.errors import ArgumentError
+from snnlab.kernels import Drive, Packed
+from snnlab.layers import Expon, LifRef, Projection
+from snnlab.record import Trace
+
+_scaled_normal = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+
+
+class Recurrent(Projection):
+    """Spikes in, LIF neurons out, which hear each other one step later and through the same synapse:
+
+        I[t] = synapse(x[t - delay] W + b + s[t - 1] W_rec)
+
+    The neurons are those of `dynamics.lif_step`. A recurrent spike travels one step, whatever `delay` is.
+
+    Args:
+        in_features: units of the layer before.
+        neuron: the neurons, such as `LifRef(100)`.
+        synapse: such as `Expon(100)`, with the time step of the neurons; None makes every spike a current of one step.
+        delay: steps that a spike from outside travels, >= 0.
+        use_bias: add a learned constant at every step.
+        kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
+        recurrent_init: `(key, (n, n)) -> weights` from neuron (row) to neuron (column); default normal, deviation
+            `1 / sqrt(n)`.
+        rngs: random streams; `params` draws the weights.
+
+    Raises:
+        ArgumentError: if the sizes or time steps do not fit together, or the parts are of another kind.
+
+    Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
+
+    Example:
+        >>> hidden = Recurrent(784, LifRef(100), synapse=Expon(100), rngs=nnx.Rngs(0))
+        >>> hidden(jax.numpy.zeros((7, 2, 784))).spikes.shape
+        (7, 2, 100)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        neuron: LifRef,
+        *,
+        synapse: Expon | None = None,
+        delay: int = 0,
+        use_bias: bool = False,
+        kernel_init: Callable = jax.nn.initializers.he_normal(),  # noqa: B008 (a pure function)
+        recurrent_init: Callable = _scaled_normal,
+        rngs: nnx.Rngs,
+    ):
+        if not isinstance(neuron, LifRef):
+            raise ArgumentError(f"neuron: must be LifRef, got {type(neuron).__name__}")
+        if not isinstance(synapse, Expon | None):
+            raise ArgumentError(f"synapse: must be Expon or None, got {type(synapse).__name__}")
+        if synapse is not None and synapse.dt != neuron.dt:
+            raise ArgumentError(f"synapse: has dt = {synapse.dt} ms, the neuron has {neuron.dt} ms")
+        options = {"synapse": synapse, "delay": delay, "use_bias": use_bias, "kernel_init": kernel_init}
+        super().__init__(in_features, neuron, **options, rngs=rngs)
+        self.recurrent_kernel = nnx.Param(recurrent_init(rngs.params(), (self.features, self.features)))
+
+    def __call__(
+        self, x: Events | Packed | Float[Array, "time batch pre"], *, onward: Float[Array, "post after"] | None = None
+    ) -> Trace:
+        neuron, w_rec = self.neuron, self.recurrent_kernel[...]
+        tau_syn = None if self.synapse is None else self.synapse.tau_syn[...]
+        drive = replace(self.drive(x, onward), tau_syn=tau_syn)
+        options = {"dt": neuron.dt, "reset": neuron.reset, "detach_reset": neuron.detach_reset}
+        out = kernels.recurrent_lif(drive, w_rec, neuron.params, surrogate=neuron.surrogate, **options)
+        # The synapse is linear: what came from outside and what came from the neurons themselves add up.
+        spikes = out.spikes if out.packed is None else replace(out.packed, current=None)
+        inside = Drive(x=spikes, kernel=w_rec, delay=1, tau_syn=tau_syn)
+        current = kernels.current(drive, dt=neuron.dt) + kernels.current(inside, dt=neuron.dt)
+        return Trace(out.v, out.spikes, current, out.counts, out.packed)
