@@ -7,66 +7,16 @@ Everything here runs inside `jit`.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlab import check
 from snnlab.errors import ArgumentError
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, kw_only=True)
-class Events:
-    """Spikes of a batch in sparse form: event `e` of sample `b` is unit `units[b, e]` firing at step `times[b, e]`.
-
-    An event whose time lies outside `0 .. num_steps - 1`, or whose unit lies outside
-    `0 .. num_units - 1`, does not exist: that is how silent units and padding are written.
-
-    Attributes:
-        times: step of each event.
-        units: unit of each event; None says that event `e` belongs to unit `e` (each fires at most once).
-        num_steps: length of the sequence, in steps.
-        num_units: number of units.
-
-    Example:
-        >>> e = Events(times=jnp.array([[0, 2, 9]]), num_steps=3, num_units=3)
-        >>> e.dense()[:, 0].tolist()
-        [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
-    """
-
-    times: Int[Array, "batch events"]
-    units: Int[Array, "batch events"] | None = None
-    num_steps: int = field(metadata={"static": True})
-    num_units: int = field(metadata={"static": True})
-
-    def int32(self, name: str) -> Int[Array, "batch events"]:
-        """`times` or `units` as 32-bit integers; a larger number stays out of range instead of wrapping around.
-
-        Raises:
-            ArgumentError: if they are not integers.
-        """
-        values = getattr(self, name)
-        if not jnp.issubdtype(values.dtype, jnp.integer):
-            raise ArgumentError(f"{name}: must be integers, got {values.dtype}")
-        limit = jnp.iinfo(jnp.int32)
-        if jnp.iinfo(values.dtype).max > limit.max:
-            values = values.clip(-1, limit.max)
-        return values.astype(jnp.int32)
-
-    def dense(self) -> Float[Array, "time batch unit"]:
-        """Number of spikes of every unit at every step."""
-        if self.units is None:
-            steps = jnp.arange(self.num_steps, dtype=self.times.dtype)
-            return (self.times == steps[:, None, None]).astype(jnp.float32)
-        # An index below zero would count from the end; send it out of range, where mode="drop" leaves it.
-        times = jnp.where(self.times < 0, self.num_steps, self.times)
-        units = jnp.where(self.units < 0, self.num_units, self.units)
-        batch = jnp.arange(len(times))[:, None]
-        return jnp.zeros((self.num_steps, len(times), self.num_units)).at[times, batch, units].add(1.0, mode="drop")
+from snnlab.events import Events
 
 
 def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:

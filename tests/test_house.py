@@ -16,6 +16,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 STOREYS = [
     {"errors"},
     {"check", "files"},
+    {"events"},
     {"surrogate", "encode", "controls", "history", "config", "data", "naming", "programs"},
     {"dynamics"},
     {"kernels"},

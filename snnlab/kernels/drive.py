@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlab.encode import Events
+from snnlab.events import Events
 from snnlab.kernels.packed import Packed
 
 Input = Events | Packed | Float[Array, "time batch pre"]

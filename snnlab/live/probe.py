@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Bool, Float, Shaped
 
 from snnlab.data import Dataset
-from snnlab.encode import Events
+from snnlab.events import Events
 from snnlab.step import run_model
 
 

@@ -1,0 +1,109 @@
+"""Spikes in sparse form: what was fired, and when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from snnlab import check
+from snnlab.errors import ArgumentError
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """Spikes of a batch in sparse form: event `e` of sample `b` is unit `units[b, e]` firing at step `times[b, e]`.
+
+    An event whose time lies outside `0 .. num_steps - 1`, or whose unit lies outside
+    `0 .. num_units - 1`, does not exist: that is how silent units and padding are written.
+
+    Attributes:
+        times: step of each event.
+        units: unit of each event; None says that event `e` belongs to unit `e` (each fires at most once).
+        num_steps: length of the sequence, in steps.
+        num_units: number of units.
+
+    Example:
+        >>> e = Events(times=jnp.array([[0, 2, 9]]), num_steps=3, num_units=3)
+        >>> e.dense()[:, 0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+
+    times: Int[Array, "batch events"]
+    units: Int[Array, "batch events"] | None = None
+    num_steps: int = field(metadata={"static": True})
+    num_units: int = field(metadata={"static": True})
+
+    @classmethod
+    def from_lists(cls, samples: Sequence, *, num_steps: int, num_units: int) -> "Events":
+        """From a pair `(times, units)` for every sample, of any length and in any order.
+
+        Args:
+            samples: the pairs; times in steps, whole numbers in `0 .. num_steps - 1`, units in `0 .. num_units - 1`.
+            num_steps: length of the sequence, in steps.
+            num_units: number of units.
+
+        Raises:
+            ArgumentError: naming the sample, for numbers out of range or not whole, or lists of different lengths.
+
+        Example:
+            >>> e = Events.from_lists([([0, 2, 2], [1, 0, 1]), ([], [])], num_steps=3, num_units=2)
+            >>> e.times.shape, e.dense().sum((0, 2)).tolist()
+            ((2, 3), [3.0, 0.0])
+        """
+        check.count("num_steps", num_steps)
+        check.count("num_units", num_units)
+        pairs = [_pair(k, pair, num_steps, num_units) for k, pair in enumerate(samples)]
+        if not pairs:
+            raise ArgumentError("samples: there are none")
+        longest = max(1, *(len(times) for times, _ in pairs))
+        padded = np.full((2, len(pairs), longest), num_steps, np.int32)  # at that step nothing exists any more
+        for k, (times, units) in enumerate(pairs):
+            padded[0, k, : len(times)], padded[1, k, : len(units)] = times, units
+        return cls(times=jnp.asarray(padded[0]), units=jnp.asarray(padded[1]), num_steps=num_steps, num_units=num_units)
+
+    def int32(self, name: str) -> Int[Array, "batch events"]:
+        """`times` or `units` as 32-bit integers; a larger number stays out of range instead of wrapping around.
+
+        Raises:
+            ArgumentError: if they are not integers.
+        """
+        values = getattr(self, name)
+        if not jnp.issubdtype(values.dtype, jnp.integer):
+            raise ArgumentError(f"{name}: must be integers, got {values.dtype}")
+        limit = jnp.iinfo(jnp.int32)
+        if jnp.iinfo(values.dtype).max > limit.max:
+            values = values.clip(-1, limit.max)
+        return values.astype(jnp.int32)
+
+    def dense(self) -> Float[Array, "time batch unit"]:
+        """Number of spikes of every unit at every step."""
+        if self.units is None:
+            steps = jnp.arange(self.num_steps, dtype=self.times.dtype)
+            return (self.times == steps[:, None, None]).astype(jnp.float32)
+        # An index below zero would count from the end; send it out of range, where mode="drop" leaves it.
+        times = jnp.where(self.times < 0, self.num_steps, self.times)
+        units = jnp.where(self.units < 0, self.num_units, self.units)
+        batch = jnp.arange(len(times))[:, None]
+        return jnp.zeros((self.num_steps, len(times), self.num_units)).at[times, batch, units].add(1.0, mode="drop")
+
+
+def _pair(k: int, pair, num_steps: int, num_units: int) -> tuple[np.ndarray, np.ndarray]:
+    """One sample's times and units, checked."""
+    try:
+        times, units = (np.asarray(values) for values in pair)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"samples[{k}]: must be a pair (times, units) of lists of whole numbers") from None
+    for name, values, end in (("times", times, num_steps), ("units", units, num_units)):
+        if values.ndim != 1 or (values.size and not np.issubdtype(values.dtype, np.integer)):
+            raise ArgumentError(
+                f"samples[{k}]: {name} must be a list of whole numbers, got {values.dtype}{values.shape}"
+            )
+        if values.size and not (values.min() >= 0 and values.max() < end):
+            raise ArgumentError(f"samples[{k}]: {name} must be in 0..{end - 1}, got {values.min()}..{values.max()}")
+    if len(times) != len(units):
+        raise ArgumentError(f"samples[{k}]: has {len(times)} times and {len(units)} units")
+    return times, units
