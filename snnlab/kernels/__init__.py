@@ -20,7 +20,6 @@ from snnlab.errors import ArgumentError
 from snnlab.kernels import reference
 from snnlab.kernels.drive import Drive, Input
 from snnlab.kernels.packed import Packed
-from snnlab.kernels.reference import lstm
 from snnlab.surrogate import SURROGATES, Surrogate
 
 __all__ = ["Drive", "Lif", "Packed", "backend", "current", "expon", "leaky", "lif", "lstm", "project", "recurrent_lif"]
@@ -227,3 +226,24 @@ def project(x: Input, kernel: Float[Array, "pre post"], *, backend: str | None =
         (3, 2, 5)
     """
     return current(Drive(x=x, kernel=kernel), dt=1.0, backend=backend)
+
+
+def lstm(
+    x: Float[Array, "time batch pre"],
+    w_x: Float[Array, "pre gates"],
+    w_h: Float[Array, "n gates"],
+    bias: Float[Array, " gates"],
+    *,
+    backend: str | None = None,
+) -> Float[Array, "time batch n"]:
+    """LSTM over the sequence, from 0; the equations are those of `dynamics.lstm_step`.
+
+    Example:
+        >>> lstm(jnp.ones((7, 2, 5)), jnp.zeros((5, 12)), jnp.zeros((3, 12)), jnp.ones(12)).shape
+        (7, 2, 3)
+    """
+    if _has_kernel(backend, Drive.of(x), w_x, w_h, bias):
+        from snnlab.kernels import cpu_lstm_call
+
+        return cpu_lstm_call.lstm(x, w_x, w_h, bias)
+    return reference.lstm(x, w_x, w_h, bias)

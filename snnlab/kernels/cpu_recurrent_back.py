@@ -81,7 +81,7 @@ def _way(frame, block, b, sample):
     )
 
 
-@njit
+@njit(forceinline=True)
 def _sent_back(transposed, place, neurons, d_arriving):
     """`d_arriving W_rec^T` for 16 neurons; four sums at once, because each waits for its last addition."""
     zero = fill(float32(0.0))
@@ -98,7 +98,7 @@ def _sent_back(transposed, place, neurons, d_arriving):
     return (a + b) + (c + d)
 
 
-@njit
+@njit(forceinline=True)
 def _d_spikes(sample, way, t, tile, d_arriving):
     """The gradient of the spikes of 16 neurons: from the results, and from what they sent to each other."""
     lane = tile * at.LANES
@@ -114,7 +114,7 @@ def _d_spikes(sample, way, t, tile, d_arriving):
     return ds
 
 
-@njit
+@njit(forceinline=True)
 def _step_back(sample, way, t, tile, ds, dg, state, trace, words):
     """Neurons and synapse, one step back, as in `cpu_lif`: from the gradients of spikes and current to that of what
     arrived."""

@@ -1,0 +1,130 @@
+"""LSTM over whole sequences with a gradient of its own, for the kernel in `cpu_lstm`: products of weights and rows.
+
+A row is `r[t] = [1, x[t], h[t-1]]`, the weights are `W = [bias; W_x; W_h]`, so that a[t] = r[t] W. The way back needs
+i, f, g, o, c of every step: 20 bytes a step and unit, units rounded up to 16; and h, 4 bytes.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Array, Float
+
+from snnlab.errors import ArgumentError
+from snnlab.kernels import reference
+from snnlab.kernels.layout import LANES
+
+_MAX_BLOCKS, _MIN_ROOM = 16, 8  # every block has its own dW, which takes memory, and time if it has few samples
+_MAX_BYTES = 2**21  # of weights: more do not stay in the cache, and XLA's products are quicker
+
+
+def up(count: int, multiple: int) -> int:
+    """Rounded up to a multiple."""
+    return (count + multiple - 1) // multiple * multiple
+
+
+def stride_of(count: int) -> int:
+    """Width of a matrix: an odd number of tiles; with a power of two its rows would crowd in a corner of the cache."""
+    tiles = (count + LANES - 1) // LANES
+    return (tiles | 1) * LANES
+
+
+def _call(x, n: int, back: bool, words: int, out, more, *arguments) -> list[Array]:
+    """Run the kernel; `out` and `more`: shapes of its results, `words`: memory to work in for one sample."""
+    from snnlab.kernels import cpu_lstm  # noqa: F401 (numba takes a while, and may not be there: only where it runs)
+
+    batch = x.shape[1]
+    room = max(_MIN_ROOM, up(-(-batch // _MAX_BLOCKS), 4))
+    blocks = -(-batch // room)
+    shapes = ((blocks, *out) if back else out, more, (blocks, up(room * words, LANES)))
+    results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    # vmap runs one call after the other: a batch of batches is rare, and a call is quick.
+    call = jax.ffi.ffi_call("snnlab_lstm", results, vmap_method="sequential")
+    return call(np.array([blocks, room, n, back], np.int32), x, *arguments)
+
+
+def _tiled(w: Float[Array, "row column"]) -> Float[Array, "tile row 16"]:
+    return jnp.pad(w, ((0, 0), (0, -w.shape[1] % LANES))).reshape(len(w), -1, LANES).swapaxes(0, 1)
+
+
+def _run(x, w_x, w_h, bias, save: bool) -> list[Array]:
+    """h, and what the way back needs, if it is to be saved."""
+    (steps, batch, pre), n = x.shape, len(w_h)
+    width = up(n, LANES)
+    words = stride_of(3 * n + width) + 2 * width + 1 + pre
+    weights = _tiled(jnp.concatenate([bias[None], w_x, w_h]))
+    saved = (batch if save else 0, steps, 5 * width)
+    return _call(x, n, False, words, (steps, batch, n), saved, weights)
+
+
+@jax.custom_vjp
+def _lstm(x, w_x, w_h, bias):
+    return _run(x, w_x, w_h, bias, save=False)[0]
+
+
+def _lstm_forward(x, w_x, w_h, bias):
+    h, saved, _ = _run(x.value, w_x.value, w_h.value, bias.value, save=True)
+    return h, (x.value, w_x.value if x.perturbed else None, w_h.value, h, saved)
+
+
+def _lstm_backward(residuals, d_h):
+    x, w_x, w_h, h, saved = residuals
+    d_h = jnp.zeros_like(h) if isinstance(d_h, SymbolicZero) else d_h
+    pre, n = x.shape[2], len(w_h)
+    depth, width = 1 + pre + n, up(n, LANES)
+    weights = _tiled(w_h.T) if w_x is None else jnp.concatenate([_tiled(w_h.T), _tiled(w_x.T)])
+    out = (up(depth, 4), stride_of(4 * n))
+    words = stride_of(3 * n + width) + width + len(weights) * LANES + out[0]
+    dw, dx, _ = _call(x, n, True, words, out, (0,) if w_x is None else x.shape, weights, h, saved, d_h)
+    # A sum over the blocks, as a product: XLA would fuse a sum into each of its three readers, in an order of its own.
+    dw = (jnp.ones(len(dw), dw.dtype) @ dw.reshape(len(dw), out[0] * out[1])).reshape(out)[:depth, : 4 * n]
+    return None if w_x is None else dx, dw[1 : 1 + pre], dw[1 + pre :], dw[0]
+
+
+_lstm.defvjp(_lstm_forward, _lstm_backward, symbolic_zeros=True)
+
+
+def lstm(
+    x: Float[Array, "time batch pre"],
+    w_x: Float[Array, "pre gates"],
+    w_h: Float[Array, "n gates"],
+    bias: Float[Array, " gates"],
+) -> Float[Array, "time batch n"]:
+    """Long short-term memory over the sequence, from `h = c = 0`, as `kernels.reference.lstm`.
+
+        i, f, g, o = split(x[t] W_x + h[t-1] W_h + bias, 4)
+        c[t] = sigmoid(f) c[t-1] + sigmoid(i) tanh(g)
+        h[t] = sigmoid(o) tanh(c[t])
+
+    In float32, and while the weights fit a cache (2 MB); else by the reference. First derivatives only, in reverse
+    mode: no `jax.jvp`, no Hessian.
+
+    Args:
+        x: input.
+        w_x: weights of the input, gates in the order i, f, g, o.
+        w_h: weights of the output of the step before.
+        bias: of the gates.
+
+    Returns:
+        h at every step.
+
+    Raises:
+        ArgumentError: if the shapes do not fit together.
+
+    Example:
+        >>> h = lstm(jnp.ones((7, 2, 5)), jnp.zeros((5, 12)), jnp.zeros((3, 12)), jnp.ones(12))
+        >>> h.shape, round(float(h[0, 0, 0]), 4)  # sigmoid(1) tanh(sigmoid(1) tanh(1))
+        ((7, 2, 3), 0.3696)
+
+    Source: Hochreiter & Schmidhuber (1997), DOI 10.1162/neco.1997.9.8.1735; backward: Greff et al. (2017), section
+    II-B, DOI 10.1109/TNNLS.2016.2582924.
+    """
+    n, gates = w_h.shape
+    if (*w_x.shape, *bias.shape, gates) != (x.shape[2], gates, gates, 4 * n):
+        raise ArgumentError(
+            f"w_x, w_h, bias: must be ({x.shape[2]}, 4 n), (n, 4 n) and (4 n,), "
+            f"got {w_x.shape}, {w_h.shape} and {bias.shape}"
+        )
+    single = all(argument.dtype == jnp.float32 for argument in (x, w_x, w_h, bias))
+    small = 4 * (1 + x.shape[2] + n) * gates <= _MAX_BYTES
+    return (_lstm if single and small else reference.lstm)(x, w_x, w_h, bias)
