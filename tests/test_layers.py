@@ -10,6 +10,7 @@ from snnlab.errors import ArgumentError
 from snnlab.events import Events
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Trace
+from snnlab.recurrent import Recurrent
 from snnlab.surrogate import SURROGATES, Surrogate
 from snnlab.variables import Fixed, Live
 
@@ -28,6 +29,7 @@ LAYERS = {
     "LifRef per neuron": lambda: LifRef(N, tau_mem=np.linspace(5, 20, N), v_th=np.linspace(0.1, 0.3, N)),
     "LSTM": lambda: LSTM(N, M, rngs=nnx.Rngs(0)),
     "Projection to LifRef": lambda: projection(LifRef(M, v_th=0.2), delay=2),
+    "Recurrent": lambda: Recurrent(N, LifRef(M, v_th=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
     "Projection to Leaky": lambda: projection(Leaky(M), use_bias=True),
     "Stack": lambda: Stack(a=projection(LifRef(M, v_th=0.2)), b=nnx.Linear(M, 2, rngs=nnx.Rngs(1))),
 }
