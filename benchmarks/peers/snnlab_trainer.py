@@ -1,0 +1,75 @@
+"""snnlab: what `Trainer` does, from uint8 images on, with encoding, shuffling and all of its metrics."""
+
+import time
+from collections.abc import Callable
+
+import snnlab
+from benchmarks.peers.workload import BATCH, L1, L2, LEARNING_RATE, Measured, initial_weights
+from snnlab import kernels
+from snnlab.losses import Classification
+from snnlab.train import Trainer
+
+ENDLESS = 100_000  # epochs
+
+
+def _trainer(folder: str, config) -> Trainer:
+    data = snnlab.data.load(folder)
+    network = snnlab.build(config, sample_shape=data.sample_shape, num_classes=data.num_classes)
+    regularizers = {}
+    if isinstance(config, snnlab.SnnConfig):
+        regularizers = {"l1": L1, "l2": L2}
+        for layer, weights in zip(network.stack.layers.values(), initial_weights(), strict=True):
+            layer.kernel[...] = weights
+    settings = {"batch_size": BATCH, "learning_rate": LEARNING_RATE, "schedule": "constant", "epochs": ENDLESS}
+    return Trainer(network, data, loss=Classification(**regularizers), **settings)
+
+
+def _measured(trainer: Trainer, seconds: float, steps: int) -> Measured:
+    last = {name: float(column[-1]) for name, column in trainer.history.steps().items()}
+    return Measured(seconds, steps, last["loss"], last.get("spikes_per_sample"))
+
+
+def _runner(folder: str, config, enough: Callable[[int, float, str], bool]) -> Callable[[int], Measured]:
+    """`run(n)` takes reports of the trainer until `enough`; those of the test set are taken, but not timed."""
+    trainer = _trainer(folder, config)
+    reports = iter(trainer)
+
+    def run(count: int) -> Measured:
+        seconds, first, phase = 0.0, len(trainer.history), "train"
+        while not enough(len(trainer.history) - first - count, seconds, phase):
+            started = time.perf_counter()
+            phase = next(reports).phase
+            if phase == "train":  # a report is made when all of its steps are computed
+                seconds += time.perf_counter() - started
+        return _measured(trainer, seconds, len(trainer.history) - first)
+
+    return run
+
+
+def _check_kernels(fused: bool) -> None:
+    """Kernels that do not work fall back to the reference, and its time would be taken for theirs."""
+    if fused != (kernels.backend() != "reference"):
+        wanted = "kernels" if fused else "the reference"
+        raise RuntimeError(f"SNNLAB_KERNELS: wanted {wanted}, but {kernels.backend()!r} runs")
+
+
+def _taken(more: int, seconds: float, phase: str) -> bool:
+    """At least as many steps as asked for, and for half a second: its chunks are shorter than the peers' calls."""
+    return more >= 0 and seconds >= 0.5
+
+
+def snn(folder: str, fused: bool) -> Callable[[int], Measured]:
+    """Steps of the spiking network, with kernels or without."""
+    _check_kernels(fused)
+    return _runner(folder, snnlab.SnnConfig(), _taken)
+
+
+def lstm(folder: str) -> Callable[[int], Measured]:
+    """Steps of the LSTM."""
+    return _runner(folder, snnlab.LstmConfig(), _taken)
+
+
+def epochs(folder: str) -> Callable[[int], Measured]:
+    """Whole epochs of the spiking network, however many steps are asked for."""
+    _check_kernels(fused=True)
+    return _runner(folder, snnlab.SnnConfig(), lambda more, seconds, phase: phase == "epoch")
