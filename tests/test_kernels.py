@@ -305,6 +305,22 @@ def test_what_nobody_reads_is_not_computed():
     assert temporary["numba"] < 1.0 and temporary["reference"] > 3 * temporary["numba"]
 
 
+@pytest.mark.parametrize("surrogate", SURROGATES.values(), ids=SURROGATES.keys())
+def test_not_a_number_is_not_lost(surrogate):
+    """A weight that is NaN must show in the gradient, or a run that diverges would go on unnoticed."""
+    rng = np.random.default_rng(0)
+    drive, params = make_drive(rng, make_input(rng, "random")), make_params(rng)
+    spoiled = dataclasses.replace(drive, kernel=drive.kernel.at[3, 2].set(jnp.nan))
+
+    def objective(kernel):
+        out = run_lif("numba", dataclasses.replace(spoiled, kernel=kernel), params, surrogate=surrogate)
+        return (out["counts"] ** 2).sum() + out["spikes"].mean()
+
+    gradient = jax.grad(objective)(spoiled.kernel)
+    assert jnp.isnan(gradient[:, 2]).any() and not jnp.isnan(gradient[:, 1]).any()
+    assert jnp.isnan(kernels.leaky(spoiled, jnp.float32(5.0), dt=1.0)[1][:, 2]).any()
+
+
 def test_double_precision_takes_the_reference():
     with jax.enable_x64(True):
         params = jax.tree.map(lambda a: a.astype(jnp.float64), make_params(np.random.default_rng(0)))

@@ -23,7 +23,7 @@ HERE = Path(__file__).parents[1]
 DATA = HERE.parents[1] / "shared" / "data" / "fashion-mnist"
 PACKAGES = ("snnlab", "jax", "jaxlib", "flax", "optax", "numpy", "numba", "torch", "brainpy")
 PACKAGES += ("spyx", "snntorch", "spikingjelly", "norse")
-EPOCH_STEPS = 40  # of 234, for the contenders that take steps of an epoch and scale them
+EPOCH_STEPS = 30  # of 234, for the contenders that take steps of an epoch and scale them
 EPOCH_ROUNDS = 3
 
 
@@ -32,7 +32,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = [f"{key}/{name}" for key, task in TASKS.items() for name in task.contenders]
-    parser.add_argument("--rounds", type=int, default=10, help="timed calls of each contender (default: 10)")
+    parser.add_argument("--rounds", type=int, default=8, help="timed calls of each contender (default: 8)")
     parser.add_argument(
         "--steps", type=int, default=6, help="steps in a call; three times as many of the LSTM (default: 6)"
     )

@@ -44,7 +44,7 @@ def _derivative(x, slope, kind):
         return fill(float32(4.0)) * q * (one - q)
     if kind == 3:  # triangular
         d = one - absolute(y)
-        return select(d >= fill(float32(0.0)), d, fill(float32(0.0)))
+        return select(fill(float32(0.0)) >= d, fill(float32(0.0)), d)  # NaN stays NaN
     return exp(fill(float32(-0.5)) * y * y)  # gaussian
 
 

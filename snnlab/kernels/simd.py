@@ -114,6 +114,12 @@ def _power_of_two(_context, _x):
     return vector(vector), generate
 
 
+@intrinsic
+def count_ones(_context, _bits):
+    """How many bits are set."""
+    return int64(int64), lambda _context, builder, _sig, arguments: builder.ctpop(arguments[0])
+
+
 @njit
 def clear(address, count):
     """Write `count` vectors of zeros."""
@@ -140,8 +146,8 @@ def exp(x):
 
     Source: Cody & Waite (1980), Software Manual for the Elementary Functions, chapter 6.
     """
-    x = select(x >= fill(float32(-87.0)), x, fill(float32(-87.0)))
-    x = select(x >= fill(float32(88.0)), fill(float32(88.0)), x)
+    low, high = fill(float32(-87.0)), fill(float32(88.0))
+    x = select(low >= x, low, select(x >= high, high, x))  # NaN stays NaN
     magic = fill(float32(12582912.0))  # 1.5 * 2^23: adding it rounds to whole numbers
     k = x * fill(float32(1.4426950408889634)) + magic - magic
     r = x - k * fill(float32(0.693359375)) + k * fill(float32(2.12194440e-4))

@@ -10,7 +10,7 @@ from numba import njit
 from snnlab.kernels import layout as at
 from snnlab.kernels.ffi import ARGUMENTS, data, option, size
 from snnlab.kernels.memory import get_half, get_int
-from snnlab.kernels.simd import trailing_zeros
+from snnlab.kernels.simd import count_ones, trailing_zeros
 
 
 @njit
@@ -48,23 +48,21 @@ def sort_bits(bits, tiles, delay, starts):
     """The same from packed spikes `(tile, time)`, 16 units a word."""
     num_steps = len(starts) - 1
     total = 0
-    for t in range(num_steps):
-        starts[t] = total
-        for tile in range(tiles if t >= delay else 0):
-            word = np.int64(get_half(bits, tile * num_steps + t - delay))
-            while word:
-                total += 1
-                word &= word - 1
-    starts[num_steps] = total
+    for k in range(tiles * num_steps):
+        total += count_ones(np.int64(get_half(bits, k)))
     found = np.empty(total, np.int32)
+    for t in range(min(delay, num_steps)):
+        starts[t] = 0
     k = 0
     for t in range(delay, num_steps):
+        starts[t] = k
         for tile in range(tiles):
             word = np.int64(get_half(bits, tile * num_steps + t - delay))
             while word:
                 found[k] = tile * at.LANES + trailing_zeros(word)
                 k += 1
                 word &= word - 1
+    starts[num_steps] = k
     return found
 
 
