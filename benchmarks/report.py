@@ -21,19 +21,20 @@ OTHERS = {
 
 METHOD = """\
 Every contender runs in a process of its own, and only one computes at a time: they take turns, round by round, in an
-order that moves on by one each round. A call is a fixed number of steps, and the clock stops when all of them are
-computed. The first step (with compilation) and one more call are not counted. Before a call the machine is given a few
-seconds to fall quiet; calls during which other processes took more than 5 % of it do not count (`calls`: those that
-count, of all), unless that leaves a contender fewer than three, which is said under the table. `ratio` is to the median
-of snnlab. `loss` is that of the first and the last step, `spikes` are those of the hidden layer per sample at the end:
-both tell that it truly trains; the peers see the same four batches again and again, so their loss falls further.
-`start` is the time from starting the process to the first step: imports, data, compilation.
+order that moves on by one each round. A call is a fixed number of steps (of snnlab as many as fit in half a second, if
+those are more), and the clock stops when all of them are computed. The first step (with compilation) and one more call
+are not counted. Before a call the machine is given a few seconds to fall quiet; calls during which other processes took
+more than 5 % of it do not count (`calls`: those that count, of all), unless that leaves a contender fewer than three,
+which is said under the table. `ratio` is to the median of snnlab. `loss` is that of the first and the last step,
+`spikes` are those of the hidden layer per sample at the end: both tell that it truly trains; they are no comparison,
+since the peers see the same four batches again and again, and snnlab takes more steps. `start` is the time from
+starting the process to the first step: imports, data, compilation.
 
 The spiking networks are equal up to what the notes say: sizes, time constants, threshold, loss, optimizer and initial
 weights. Every peer is written layer by layer, so that the input projection is one matrix product over all time steps;
-only BrainPy's `BPTT` runs its tutorial's network as it is. Their input is zero in 99.6 % of all places, and
-is multiplied all the same: the row with an `EmbeddingBag` shows what PyTorch gains by leaving that out.
-What the host of a virtual machine does besides is not seen here: compare rows of one run, not of two."""
+only BrainPy's `BPTT` runs its tutorial's network as it is. Their input is zero in 99.6 % of all places, and is
+multiplied all the same: the row with an `EmbeddingBag` shows what PyTorch gains by leaving that out. What the host of a
+virtual machine does besides is not seen here: compare rows of one run, not of two."""
 
 
 def peers(result: dict) -> str:
