@@ -14,6 +14,8 @@ from pathlib import Path
 
 import nbformat
 
+from snnlab.files import cache_folder
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -71,6 +73,7 @@ def jupyterlab(folder: Path) -> Iterator[str]:
     options += ["--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True"]
     places = {
         "HOME": str(folder),
+        "SNNLAB_CACHE": str(cache_folder()),  # compiled kernels are not part of the test
         "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"),
         "IPYTHONDIR": str(folder / ".ipython"),
     }
