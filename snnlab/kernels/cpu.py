@@ -240,6 +240,12 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
     Returns:
         The spikes as `Packed`, their counts `(batch, n)`, and the voltages after the reset `(time, batch, n)`.
     """
+    weights, source, options = _feed(drive, options)
+    results = _lif(options, drive.num_steps, _lif_rows(drive, params, dt), weights, _onward(drive), source)
+    return _unpadded(drive, *results)
+
+
+def _lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params padded"]:
     a = decay(params.tau_mem, dt)
     rows = {
         at.DECAY_MEM: a,
@@ -250,13 +256,19 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
         at.HOLD: params.tau_ref / dt + 1e-3,  # as in `dynamics.lif_step`
         at.SLOPE: params.slope,
     }
-    weights, source, options = _feed(drive, options)
+    return _rows(drive, rows, dt)
+
+
+def _onward(drive: Drive) -> Float[Array, "post padded"]:
+    """Weights of the layer after if they are known and narrow, else none."""
     narrow = drive.onward is not None and drive.onward.shape[1] <= _NARROW
-    through = pad(jax.lax.stop_gradient(drive.onward).T if narrow else jnp.zeros((0, drive.features)), 1)
-    rows = _rows(drive, rows, dt)
-    carrier, current, bits, counts, states = _lif(options, drive.num_steps, rows, weights, through, source)
-    features = drive.features
-    packed = Packed(bits=bits, carrier=carrier, current=current if narrow else None, num_units=features)
+    return pad(jax.lax.stop_gradient(drive.onward).T if narrow else jnp.zeros((0, drive.features)), 1)
+
+
+def _unpadded(drive: Drive, carrier, current, bits, counts, states):
+    """What `lif` returns, from what its kernel does."""
+    current, features = current if current.shape[2] else None, drive.features
+    packed = Packed(bits=bits, carrier=carrier, current=current, num_units=features)
     return packed, counts[:, :features], from_tiles(states, features)
 
 

@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlab.dynamics import LifParams, decay
+from snnlab.dynamics import LifParams
 from snnlab.events import Events
 from snnlab.kernels import cpu, cpu_recurrent, cpu_recurrent_back  # noqa: F401 (register the targets)
-from snnlab.kernels import layout as at
 from snnlab.kernels.drive import Drive
-from snnlab.kernels.packed import Packed, from_tiles, pad, unpack
+from snnlab.kernels.packed import Packed, pad, unpack
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
@@ -65,19 +64,6 @@ def _backward(options, steps, features, saved, cotangents):
 _recurrent.defvjp(_forward, _backward, symbolic_zeros=True)
 
 
-def _rows(params: LifParams, dt: float) -> dict[int, Array]:
-    a = decay(params.tau_mem, dt)
-    return {
-        at.DECAY_MEM: a,
-        at.GAIN: (1.0 - a) * params.r,
-        at.V_REST: params.v_rest,
-        at.V_TH: params.v_th,
-        at.V_RESET: params.v_reset,
-        at.HOLD: params.tau_ref / dt + 1e-3,  # as in `dynamics.lif_step`
-        at.SLOPE: params.slope,
-    }
-
-
 def recurrent_lif(
     drive: Drive, w_rec: Float[Array, "n n"], params: LifParams, options: cpu.Options, *, dt: float
 ) -> tuple[Packed, Float[Array, "batch n"], Float[Array, "time batch n"]]:
@@ -93,14 +79,9 @@ def recurrent_lif(
     Returns:
         The spikes as `Packed`, their counts, and the voltages after the reset.
     """
-    features = drive.features
     weights, source, options = cpu._feed(drive, options)
     if isinstance(drive.x, Events):  # the rows of the neurons are behind those of the units: no event may reach them
         source = source._replace(units=jnp.where(source.units < drive.x.num_units, source.units, -1))
     weights = jnp.concatenate([weights, cpu._tiles(pad(w_rec, 0))], axis=1)
-    narrow = drive.onward is not None and drive.onward.shape[1] <= cpu._NARROW
-    through = pad(jax.lax.stop_gradient(drive.onward).T if narrow else jnp.zeros((0, features)), 1)
-    arguments = cpu._rows(drive, _rows(params, dt), dt), weights, through, source
-    carrier, current, bits, counts, states = _recurrent(options, drive.num_steps, features, *arguments)
-    packed = Packed(bits=bits, carrier=carrier, current=current if narrow else None, num_units=features)
-    return packed, counts[:, :features], from_tiles(states, features)
+    arguments = cpu._lif_rows(drive, params, dt), weights, cpu._onward(drive), source
+    return cpu._unpadded(drive, *_recurrent(options, drive.num_steps, drive.features, *arguments))
