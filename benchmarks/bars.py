@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT = 800, 170, 130  # pixels; bars begin at LEFT and end before WIDTH - RIGHT, where their numbers fit
+WIDTH, LEFT, RIGHT = 800, 190, 130  # pixels; bars begin at LEFT and end before WIDTH - RIGHT, where their numbers fit
 ROW, BAR, HEAD, FOOT = 26, 16, 34, 40
 TEXT, GRID, OURS, PEER = "#6e7781", "#8c959f", "#d9730d", "#5b8db8"  # each has contrast to white and to black
 
