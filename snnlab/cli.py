@@ -8,7 +8,6 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -16,7 +15,7 @@ import tyro
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, SnnlabError
-from snnlab.files import atomic_path
+from snnlab.files import atomic_path, try_writing
 
 
 def _default(metavar: str, shown) -> Any:
@@ -205,8 +204,7 @@ def _check_folders(*folders: Path | None) -> None:
     """Find out before the training, not after it, that its result cannot be written."""
     for folder in filter(None, folders):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            TemporaryFile(dir=folder).close()
+            try_writing(folder)
         except OSError as error:
             raise ArgumentError(f"{folder}: cannot write there ({error.strerror})") from None
 

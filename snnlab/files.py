@@ -42,6 +42,16 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SNNLAB_CACHE") or user_cache_dir("snnlab")).absolute()
 
 
+def try_writing(folder: Path) -> None:
+    """Make a folder if it is not there, and see that files can be made in it.
+
+    Raises:
+        OSError: if they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    TemporaryFile(dir=folder).close()
+
+
 def writable(folder: Path) -> bool:
     """Whether files can be made in `folder`, which is made itself if it is not there.
 
@@ -51,8 +61,7 @@ def writable(folder: Path) -> bool:
         True
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
+        try_writing(folder)
     except OSError:
         return False
     return True
