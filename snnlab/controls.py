@@ -71,17 +71,22 @@ class Mailbox:
         Raises:
             ArgumentError: if there is no such knob, or the value is out of range.
         """
+        name, number = self.check(name, value)
         with self._lock:
-            knob = self._knobs[self._find(name)]
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
-                number = math.nan
-            if not math.isfinite(number) or number < knob.low:
-                raise ArgumentError(f"{knob.name}: must be a finite number >= {knob.low:g} {knob.unit}, got {value!r}")
-            self._posted[knob.name] = number
-            self._knobs[knob.name] = replace(knob, value=number)
-            return knob.name
+            self._posted[name] = number
+            self._knobs[name] = replace(self._knobs[name], value=number)
+        return name
+
+    def check(self, name: str, value: float) -> tuple[str, float]:
+        """The knob's full name and the value as a number; raises as `post` does."""
+        knob = self._knobs[self._find(name)]
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number) or number < knob.low:
+            raise ArgumentError(f"{knob.name}: must be a finite number >= {knob.low:g} {knob.unit}, got {value!r}")
+        return knob.name, number
 
     def drain(self) -> dict[str, float]:
         """Take what was posted since the last call."""

@@ -10,6 +10,9 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from snnlab.config import TrainConfig
+from snnlab.data import Dataset
+from snnlab.errors import ArgumentError
 from snnlab.knobs import keep_in_range
 from snnlab.losses import accuracy
 from snnlab.record import Record
@@ -29,6 +32,7 @@ class State(NamedTuple):
     rest: nnx.State
     opt_state: optax.OptState
     step: Int[Array, ""]
+    key: PRNGKeyArray
 
 
 def run_model(model: nnx.Module, x: Shaped[Array, "batch *sample"], key: PRNGKeyArray) -> Record:
@@ -38,6 +42,34 @@ def run_model(model: nnx.Module, x: Shaped[Array, "batch *sample"], key: PRNGKey
     return out if isinstance(out, Record) else Record(readout=out, layers={})
 
 
+def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
+    """Trace the model without computing it, so that what does not fit is said before anything runs.
+
+    Raises:
+        ArgumentError: if its readout is not `(time, batch, class)`, or has fewer classes than the data.
+    """
+    x = jax.ShapeDtypeStruct((batch_size, *data.sample_shape), data.x_train.dtype)
+    graphdef, state = nnx.split(model)
+    record = jax.eval_shape(lambda s, x: run_model(nnx.merge(graphdef, s), x, jax.random.key(0)), state, x)
+    shape = record.readout.shape
+    if len(shape) != 3 or shape[1] != batch_size:
+        raise ArgumentError(f"model: its readout must be (time, batch, class), got {shape} for a batch of {batch_size}")
+    if shape[2] < data.num_classes:
+        raise ArgumentError(f"model: has {shape[2]} outputs, the data has {data.num_classes} classes")
+    return record
+
+
+def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:
+    """Adam with a live learning rate, and the schedule on top of it.
+
+    Source: Kingma & Ba (2015), arXiv:1412.6980; cosine decay: Loshchilov & Hutter (2017), arXiv:1608.03983.
+    """
+    adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(config.learning_rate))
+    if config.schedule == "constant":
+        return adam
+    return optax.chain(adam, optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, total_steps)))
+
+
 class Stepper:
     """Model, loss and optimizer as functions of a `State`.
 
@@ -45,16 +77,22 @@ class Stepper:
         model: see `snnlab.train.Trainer`.
         loss: see `snnlab.train.Trainer`.
         optimizer: any Optax transformation.
-        key: random key, folded with the step for encoders that draw at random.
+        key: random key of the first state, folded with the step for encoders that draw at random.
     """
 
     def __init__(self, model: nnx.Module, loss: Callable, optimizer: optax.GradientTransformation, key: PRNGKeyArray):
         # A dict of NNX takes both modules and plain functions; only modules have a state.
         self.system = nnx.Dict(model=model, loss=loss)
         self.optimizer = optimizer
-        self.key = key
-        self.graphdef, params, live, rest = nnx.split(self.system, nnx.Param, Live, ...)
-        self.start = State(params, live, rest, optimizer.init(params), jnp.int32(0))
+        self.graphdef = nnx.graphdef(self.system)
+        self.start = self.first_state(model, key)
+
+    def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
+        """The state before the first step, with the values of a model of the same structure."""
+        system = nnx.Dict(model=model, loss=self.system["loss"])
+        values = nnx.split(system, nnx.Param, Live, ...)[1:]
+        params, live, rest = jax.tree.map(lambda leaf: leaf, values)  # of new Variables: `write_back` changes the old
+        return State(params, live, rest, self.optimizer.init(params), jnp.int32(0), key)
 
     def merge(self, state: State) -> nnx.Dict:
         """Model and loss with the values of a state, as modules of their own."""
@@ -82,7 +120,7 @@ class Stepper:
 
         def objective(params):
             system = self.merge(state._replace(params=params))
-            metrics = self.forward(system, x, y, jax.random.fold_in(self.key, state.step))
+            metrics = self.forward(system, x, y, jax.random.fold_in(state.key, state.step))
             rest = nnx.split(system, nnx.Param, Live, ...)[3]  # running statistics, random counters
             return metrics["loss"], (metrics, rest)
 
@@ -90,11 +128,11 @@ class Stepper:
         metrics["grad_norm"] = optax.tree.norm(grads)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = keep_in_range(optax.apply_updates(state.params, updates))
-        return State(params, state.live, rest, opt_state, state.step + 1), metrics
+        return State(params, state.live, rest, opt_state, state.step + 1, state.key), metrics
 
     def metric_names(self, x, y) -> list[str]:
         """Names of what a step measures on such a batch: "loss", its terms, and the other metrics."""
-        measured = jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.key), x, y)
+        measured = jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.start.key), x, y)
         return [*measured, "grad_norm"]
 
     def chunk(
@@ -116,4 +154,4 @@ class Stepper:
 
     def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
         """The metrics of batch `number` of the test set."""
-        return self.forward(self.merge(state), x, y, jax.random.fold_in(self.key, ~number))
+        return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))

@@ -8,8 +8,8 @@ chunk. All hyperparameters are traced: moving one compiles nothing anew.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jaxtyping import PRNGKeyArray
 
+from snnlab import check
 from snnlab.config import TrainConfig
 from snnlab.controls import Mailbox
 from snnlab.data import Dataset
@@ -26,8 +28,7 @@ from snnlab.history import History
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
 from snnlab.programs import keep_programs
-from snnlab.record import Record
-from snnlab.step import MAX_CHUNK, State, Stepper, run_model
+from snnlab.step import MAX_CHUNK, State, Stepper, check_fit, default_optimizer
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
 WEAK = {"l1": 1e-4, "l2": 1e-4}  # regularizers that are seen and can be turned up, but hardly felt
@@ -54,17 +55,6 @@ class Report:
     metrics: dict[str, Any]
     samples_per_second: float
     eta: float
-
-
-def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:
-    """Adam with a live learning rate, and the schedule on top of it.
-
-    Source: Kingma & Ba (2015), arXiv:1412.6980; cosine decay: Loshchilov & Hutter (2017), arXiv:1608.03983.
-    """
-    adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(config.learning_rate))
-    if config.schedule == "constant":
-        return adam
-    return optax.chain(adam, optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, total_steps)))
 
 
 class Trainer:
@@ -116,22 +106,23 @@ class Trainer:
         self.steps_per_epoch = samples // self.config.batch_size  # the rest takes its turn in the next shuffle
         self.total_steps = self.config.epochs * self.steps_per_epoch
         optimizer = optimizer or default_optimizer(self.config, self.total_steps)
-        record = _check_fit(model, data, self.config.batch_size)
+        record = check_fit(model, data, self.config.batch_size)
         spiking = any(trace.spikes is not None for trace in record.layers.values())
         loss = loss or Classification(**(WEAK if spiking else {}))
-        # One seed, three streams: weights (drawn before, by `models.build`), codes here, order of the data below.
-        key = jax.random.fold_in(jax.random.key(self.config.seed), 1)
-        self._stepper = Stepper(model, loss, optimizer, key)
-        self.state: State = self._stepper.start
+        self.stepper = Stepper(model, loss, optimizer, _code_key(self.config.seed))
+        self.start: State = self.stepper.start
+        self.state: State = self.start
         first = slice(self.config.batch_size)
-        self.metric_names = self._stepper.metric_names(data.x_train[first], data.y_train[first])
+        self.metric_names = self.stepper.metric_names(data.x_train[first], data.y_train[first])
         self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
         keep_programs()
-        self._chunk = jax.jit(self._stepper.chunk)
-        self._test = jax.jit(self._stepper.test)
+        self._chunk = jax.jit(self.stepper.chunk)
+        self._test = jax.jit(self.stepper.test)
         self._on_device: tuple | None = None
         self._steps_in_chunk = 1
         self._epoch_started = 0.0  # value of `seconds` when the epoch began
+        self.until: int | None = None  # a step that no chunk runs across
+        self._planned: list[tuple[int, str, float]] = []
 
     @property
     def done(self) -> bool:
@@ -145,16 +136,56 @@ class Trainer:
 
     def snapshot(self) -> nnx.Module:
         """A copy of the model as it is now; from any thread, at any time."""
-        return self._stepper.merge(self.state)["model"]
+        return self.stepper.merge(self.state)["model"]
 
     def set(self, name: str, value: float) -> str:
         """Move a knob; it acts on the next chunk. See `Mailbox.post`."""
         return self.mailbox.post(name, value)
 
-    def fit(self) -> History:
-        """Train to the end."""
-        for _ in self:
-            pass
+    def plan(self, moves: Iterable[tuple[int, str, float]]) -> None:
+        """Knobs to move later: `(step, name, value)` acts on step `step`, counted from 0, and no earlier.
+
+        Raises:
+            ArgumentError: if there is no such knob, its value is out of range, or the step is taken already.
+        """
+        planned = []
+        for step, name, value in moves:
+            if check.count("step", step, 0) < len(self.history):
+                raise ArgumentError(f"step: {step} is taken already, the run is at {len(self.history)}")
+            planned.append((step, *self.mailbox.check(name, value)))
+        self._planned = sorted([*self._planned, *planned], key=lambda move: move[0])
+
+    def reset(self, model: nnx.Module | None = None, *, seed: int | None = None) -> None:
+        """Back to step 0, with an empty history; nothing is compiled anew. Knobs that were moved stay there.
+
+        Args:
+            model: of the same structure; its values are the start. Default: the start of the run before.
+            seed: of the order of the data and of codes drawn at random. Default: that of the run before.
+
+        Raises:
+            ArgumentError: if the model has another structure.
+        """
+        seed = self.config.seed if seed is None else seed
+        self.config = replace(self.config, seed=seed)
+        moved = {move["knob"] for move in self.history.interventions}
+        if model is not None:
+            self.start = self.stepper.first_state(model, _code_key(seed))
+            if jax.tree.map(jnp.shape, self.start) != jax.tree.map(jnp.shape, self.state):
+                raise ArgumentError("model: has another structure; make a new Trainer")
+        self.state = self.start = self.start._replace(key=_code_key(seed))
+        self.history = History()
+        self.seconds = self._epoch_started = 0.0
+        self._planned = []
+        for name in moved:
+            self.set(name, self.mailbox.knobs[name].value)
+
+    def fit(self, until: int | None = None) -> History:
+        """Train to the end, or until so many steps are taken."""
+        self.until = until
+        steps = iter(self)
+        while not self.done and (until is None or len(self.history) < until):
+            next(steps)
+        steps.close()
         return self.history
 
     def __iter__(self) -> Iterator[Report]:
@@ -164,7 +195,7 @@ class Trainer:
             while not self.done:
                 yield from self._epoch(len(self.history.epochs) + 1)
         finally:
-            self._stepper.write_back(self.state)
+            self.stepper.write_back(self.state)
 
     def _prepare(self) -> None:
         """Put the training data on the device and compile; once."""
@@ -181,10 +212,18 @@ class Trainer:
         batches = self._shuffle(epoch)
         position = len(self.history) - (epoch - 1) * self.steps_per_epoch
         while position < self.steps_per_epoch:
-            chunk = batches[position : position + self._steps_in_chunk]
+            chunk = batches[position : position + self._length_of_chunk()]
             yield self._train(epoch, chunk)
             position += len(chunk)
         yield from self._evaluate(epoch)
+
+    def _length_of_chunk(self) -> int:
+        """Post the moves that are due; then as many steps as the clock likes, but not across the next one."""
+        taken = len(self.history)
+        while self._planned and self._planned[0][0] <= taken:
+            self.set(*self._planned.pop(0)[1:])
+        stops = [step for step, *_ in self._planned[:1]] + [self.until or 0]
+        return min([self._steps_in_chunk, *(step - taken for step in stops if step > taken)])
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         """The batches as indices. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
@@ -273,14 +312,6 @@ class Trainer:
         )
 
 
-def _check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
-    """Trace the model without computing it, so that what does not fit is said before anything runs."""
-    x = jax.ShapeDtypeStruct((batch_size, *data.sample_shape), data.x_train.dtype)
-    graphdef, state = nnx.split(model)
-    record = jax.eval_shape(lambda s, x: run_model(nnx.merge(graphdef, s), x, jax.random.key(0)), state, x)
-    shape = record.readout.shape
-    if len(shape) != 3 or shape[1] != batch_size:
-        raise ArgumentError(f"model: its readout must be (time, batch, class), got {shape} for a batch of {batch_size}")
-    if shape[2] < data.num_classes:
-        raise ArgumentError(f"model: has {shape[2]} outputs, the data has {data.num_classes} classes")
-    return record
+def _code_key(seed: int) -> PRNGKeyArray:
+    """One seed, three streams: weights (by `models.build`), codes (this one), order of the data (`_shuffle`)."""
+    return jax.random.fold_in(jax.random.key(seed), 1)

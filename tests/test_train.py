@@ -263,3 +263,63 @@ def test_interrupt_keeps_what_was_learned(small):
 def test_what_does_not_fit_is_said_before_anything_runs(small, build, message):
     with pytest.raises(ArgumentError, match=message):
         build(small)
+
+
+def test_planned_moves_act_at_their_steps_however_the_run_is_cut(small):
+    """What was moved by hand at some steps, planned for the same steps, gives the same bits."""
+    by_hand, planned = make(small), make(small)
+    moves = [
+        (3, "hidden.v_th", 0.7),
+        (3, "learning_rate", 3e-3),
+        (10, "hidden.tau_mem", 20.0),
+        (11, "hidden.v_th", 0.9),
+    ]
+    for step, name, value in moves:
+        by_hand.fit(until=step)
+        by_hand.set(name, value)
+    by_hand.fit()
+    planned.plan((step, name.replace("hidden.v_th", "v_th"), value) for step, name, value in moves[::-1])
+    planned._steps_in_chunk = 32
+    planned.fit()
+    assert [(row["step"], row["new"]) for row in planned.history.interventions if row["knob"] == "hidden.v_th"] == [
+        (3, 0.7),
+        (11, 0.9),
+    ]
+    assert len(by_hand.history.interventions) == len(planned.history.interventions) == 4
+    assert same(by_hand, planned) and not same(planned, make(small))
+
+
+def test_a_plan_is_checked_when_it_is_made(small):
+    trainer = make(small)
+    with pytest.raises(ArgumentError, match="the knob 'speed' is unknown"):
+        trainer.plan([(0, "speed", 1.0)])
+    with pytest.raises(ArgumentError, match=r"hidden.v_th: must be a finite number"):
+        trainer.plan([(0, "v_th", float("nan"))])
+    trainer.fit(until=5)
+    assert len(trainer.history) == 5
+    with pytest.raises(ArgumentError, match="step: 4 is taken already, the run is at 5"):
+        trainer.plan([(4, "v_th", 1.0)])
+
+
+def test_reset_begins_again_without_compiling(small):
+    """The same start gives the same bits; moved knobs stay where they are; another seed, another run."""
+    trainer, fresh = make(small), make(small)
+    fresh.plan([(0, "hidden.v_th", 0.8)])
+    fresh.fit(until=9)
+    trainer.fit(until=4)
+    trainer.set("v_th", 0.8)
+    trainer.fit(until=6)
+    trainer.reset()
+    assert len(trainer.history) == 0 and not same(trainer, fresh)
+    trainer.fit(until=9)
+    assert same(trainer, fresh) and trainer.history.interventions[0]["step"] == 0
+
+    seeded = models.build(SNN, sample_shape=(8, 8), num_classes=10, seed=7)
+    trainer.reset(seeded, seed=7)
+    trainer.fit(until=9)
+    other = Trainer(seeded, small, epochs=2, batch_size=32, seed=7)
+    other.plan([(0, "hidden.v_th", 0.8)])
+    other.fit(until=9)
+    assert same(trainer, other) and trainer.compilations == 1
+    with pytest.raises(ArgumentError, match="model: has another structure"):
+        trainer.reset(models.build(SnnConfig(hidden=31, num_steps=40), sample_shape=(8, 8), num_classes=10))
