@@ -15,6 +15,10 @@ import numpy as np
 from snnlab.errors import FileFormatError, SnnlabError
 from snnlab.files import atomic_path
 
+# Columns of the table that a notebook shows.
+SHOWN = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train accuracy", "test_loss": "test loss"}
+SHOWN |= {"test_acc": "test accuracy", "spikes_per_sample": "spikes per sample", "seconds": "seconds"}
+
 
 class History:
     """The record of one run.
@@ -84,6 +88,15 @@ class History:
         """Everything as plain lists, numbers and strings."""
         steps = {name: values.tolist() for name, values in self.steps().items()}
         return {"steps": steps, "epochs": self.epochs, "interventions": self.interventions}
+
+    def _repr_html_(self) -> str:
+        """In a notebook: a table with the result of every epoch. All steps: `to_frame`."""
+        head = "".join(f"<th>{title}</th>" for title in SHOWN.values())
+        rows = []
+        for row in self.epochs:
+            cells = ("" if row.get(name) is None else f"{row[name]:.4g}" for name in SHOWN)
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
     def to_frame(self):
         """The steps as a pandas `DataFrame`, one row a step.

@@ -9,7 +9,7 @@ chunk. All hyperparameters are traced: moving one compiles nothing anew.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -28,33 +28,11 @@ from snnlab.history import History
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
 from snnlab.programs import keep_programs
+from snnlab.report import Report
 from snnlab.step import MAX_CHUNK, State, Stepper, check_fit, default_optimizer
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
 WEAK = {"l1": 1e-4, "l2": 1e-4}  # regularizers that are seen and can be turned up, but hardly felt
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What happened since the last report.
-
-    Attributes:
-        phase: "train" for a chunk of steps, "test" for a batch of the test set, "epoch" at the end of an epoch.
-        epoch: current epoch, from 1.
-        step: optimizer steps taken so far, of `total_steps`.
-        metrics: "train": means over the chunk of "loss", "accuracy", each term of the loss, "grad_norm" and
-            "spikes_per_sample"; "test": the same of the batch; "epoch": the result, as in `History.epochs`.
-        samples_per_second: how fast this was.
-        eta: estimate of the seconds of computing left.
-    """
-
-    phase: str
-    epoch: int
-    step: int
-    total_steps: int
-    metrics: dict[str, Any]
-    samples_per_second: float
-    eta: float
 
 
 class Trainer:
@@ -73,6 +51,12 @@ class Trainer:
 
     Raises:
         ArgumentError: if model, data and settings do not fit together.
+
+    Attributes:
+        history: everything that happened.
+        state: parameters, live values, optimizer and random key as they are now.
+        start: the state that the run began with.
+        until: a step that no chunk runs across, or None.
 
     Example:
         >>> from snnlab import data, models
@@ -105,6 +89,7 @@ class Trainer:
             raise ArgumentError(f"batch_size: {self.config.batch_size} is more than the {samples} training samples")
         self.steps_per_epoch = samples // self.config.batch_size  # the rest takes its turn in the next shuffle
         self.total_steps = self.config.epochs * self.steps_per_epoch
+        self.own_optimizer = optimizer is not None
         optimizer = optimizer or default_optimizer(self.config, self.total_steps)
         record = check_fit(model, data, self.config.batch_size)
         spiking = any(trace.spikes is not None for trace in record.layers.values())
@@ -121,7 +106,7 @@ class Trainer:
         self._on_device: tuple | None = None
         self._steps_in_chunk = 1
         self._epoch_started = 0.0  # value of `seconds` when the epoch began
-        self.until: int | None = None  # a step that no chunk runs across
+        self.until: int | None = None
         self._planned: list[tuple[int, str, float]] = []
 
     @property

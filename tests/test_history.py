@@ -1,6 +1,7 @@
 """The history keeps what it was given, in any order of reading and writing, and survives a round trip."""
 
 import threading
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -96,3 +97,11 @@ def test_readers_see_whole_chunks():
         history.add_steps({"a": np.full(10, k), "b": np.full(10, -k)})
     reader.join()
     assert torn == []
+
+
+def test_a_notebook_shows_the_epochs_as_a_table():
+    history = History()
+    history.add_epoch({"epoch": 1, "test_acc": 0.98765, "spikes_per_sample": None})
+    rows = ElementTree.fromstring(history._repr_html_()).find("tbody").findall("tr")
+    shown = [cell.text for cell in rows[0]]
+    assert len(rows) == 1 and shown[0] == "1" and shown[4] == "0.9877" and shown[5] is None

@@ -17,7 +17,7 @@ STOREYS = [
     {"errors"},
     {"check", "files"},
     {"events"},
-    {"surrogate", "encode", "controls", "history", "config", "data", "naming", "programs"},
+    {"surrogate", "encode", "controls", "history", "config", "data", "naming", "programs", "report"},
     {"dynamics"},
     {"kernels"},
     {"variables", "record"},
@@ -26,6 +26,7 @@ STOREYS = [
     {"models"},
     {"step"},
     {"train", "export"},
+    {"script"},
     {"live"},
     {"cli"},
 ]

@@ -12,6 +12,9 @@ FILES = {
 }
 
 
+SAMPLES = 60_000, 10_000  # for training and for testing, in each of the sets below
+
+
 class Source(NamedTuple):
     """One published set; `files` has the size in bytes and the SHA-256 sum of each of `FILES`, in their order."""
 

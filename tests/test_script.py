@@ -1,0 +1,57 @@
+"""A run written as Python: executed by a fresh interpreter it ends with the same bits."""
+
+import dataclasses
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from snnlab import losses, models
+from snnlab.config import LstmConfig, SnnConfig
+from snnlab.script import script
+from snnlab.train import Trainer
+
+
+def replay(text: str, folder) -> dict[str, np.ndarray]:
+    """The weights that a script ends with."""
+    path = folder / "replay.py"
+    save = "snnlab.save(net, 'net.safetensors')"
+    path.write_text(f"{text}\n{save}\n", encoding="utf-8")
+    subprocess.run([sys.executable, path.name], cwd=folder, check=True, timeout=120)
+    from safetensors.numpy import load_file
+
+    return load_file(folder / "net.safetensors")
+
+
+@pytest.mark.parametrize("config", [SnnConfig(hidden=20, num_steps=30, slope=8.0), LstmConfig(hidden=12)])
+def test_a_replayed_run_has_the_same_bits(digits, config, tmp_path):
+    """Moves of knobs, a run that goes on after a pause, a new seed, values that are no round numbers: all the same."""
+    build = {"sample_shape": (8, 8), "num_classes": 10}
+    net = models.build(config, **build, seed=3)
+    part = digits.subset(train=500, test=100)
+    trainer = Trainer(net, part, loss=losses.Classification(l1=1e-4, l2=3e-5), epochs=2, batch_size=32, seed=3)
+    trainer.fit(until=5)
+    knob = "l1" if "l1" in trainer.mailbox.knobs else "learning_rate"
+    trainer.set(knob, 0.1 / 3)
+    trainer.reset(models.build(config, **build, seed=4), seed=4)
+    trainer.fit(until=7)
+    trainer.set("learning_rate", 0.02 / 3)
+    trainer.fit(until=19)  # in the second epoch
+    weights = replay(script(trainer), tmp_path)
+    kernels = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(trainer.state.params)]
+    assert len(kernels) == {SnnConfig: 2, LstmConfig: 5}[type(config)]
+    replayed = {array.tobytes() for array in weights.values()}
+    assert all(kernel in replayed for kernel in kernels)
+
+
+def test_what_cannot_be_written_down_is_left_open(digits):
+    """Arrays, a model, a loss of one's own, weights from elsewhere."""
+    own = dataclasses.replace(digits, name="mine")
+    net = models.build(SnnConfig(hidden=8, num_steps=20), sample_shape=(8, 8), num_classes=10)
+    net.stack.layers["hidden"].kernel.set_value(2 * net.stack.layers["hidden"].kernel[...])
+    text = script(Trainer(net, own, loss=lambda record, labels: losses.cross_entropy(record.peak, labels)))
+    for line in ("data = ...  # your data set 'mine'", "net = ...  # your model", "loss = ...  # your loss"):
+        assert line in text
+    compile(text, "script", "exec")
