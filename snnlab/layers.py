@@ -228,7 +228,10 @@ class Projection(nnx.Module):
         self.neuron = neuron
 
     def __call__(
-        self, x: Events | Packed | Float[Array, "time batch pre"], *, onward: Float[Array, "post after"] | None = None
+        self,
+        x: Events | Packed | Drive | Float[Array, "time batch pre"],
+        *,
+        onward: Float[Array, "post after"] | None = None,
     ) -> Trace:
         drive = self.drive(x, onward)
         fused = isinstance(self.neuron, Leaky | LifRef)
@@ -239,8 +242,10 @@ class Projection(nnx.Module):
         arriving = kernels.current(drive, dt=1.0)  # for a part of the user's own
         return self.neuron(arriving if self.synapse is None else self.synapse(arriving))
 
-    def drive(self, x: Events | Packed | Float[Array, "time batch pre"], onward=None) -> Drive:
-        """What reaches the synapse, for an input of the right width."""
+    def drive(self, x: Events | Packed | Drive | Float[Array, "time batch pre"], onward=None) -> Drive:
+        """What reaches the synapse, for an input of the right width; a `Drive` is that already."""
+        if isinstance(x, Drive):
+            return x
         _check_width(x, self.in_features)
         bias = None if self.bias is None else self.bias[...]
         return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay, onward=onward)

@@ -1,182 +1,182 @@
-"""What one sees and touches: status, curves, raster, sliders, buttons. Built once, then written by one thread only.
+"""What one sees and touches: transport, status, diagnosis, curves, knobs, raster, health. Written by one thread only.
 
-ipywidgets are not safe with two writers, so observers (which the kernel may run on any thread) only post to
-the mailbox, call the session or set a plain field; `refresh`, called by the pump, is the one that writes.
+ipywidgets are not safe with two writers, so observers (which the kernel may run on any thread) only post to the
+mailbox, call the run or set a plain field; `Screen`, on the pump thread, is the one that writes.
 """
 
 import html
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as w
-import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from snnlab.controls import Knob, Mailbox
+from snnlab.controls import Knob
 from snnlab.errors import SnnlabError
-from snnlab.live import panels
-from snnlab.live.panels import BLUE, ORANGE, TERM_COLOURS
-from snnlab.live.widgets import Figure, Pulse, RasterCanvas
+from snnlab.live.canvases import HealthCanvas, RasterCanvas
+from snnlab.live.curves import Curves
+from snnlab.live.knob_rows import KnobRow, make_groups
+from snnlab.live.pulse import Pulse
+from snnlab.live.scenes import SORTS
 
-GREY = "#808080"  # read on white and on black
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-
-
-def make_figure(terms: list[str], spiking: bool) -> go.Figure:
-    """The empty curves: loss, accuracy, terms of the loss, and spikes per sample (or the gradient norm).
-
-    Every trace is named after the curve of `panels.curves` that it shows.
-    """
-    last = "spikes_per_sample" if spiking else "grad_norm"
-    titles = ("loss", "accuracy", "terms of the loss", last.replace("_", " "))
-    figure = make_subplots(rows=1, cols=4, subplot_titles=titles, horizontal_spacing=0.05)
-    points = {"size": 9, "symbol": "diamond", "color": ORANGE, "line": {"width": 1, "color": GREY}}
-
-    def add(column: int, curve: str, legend: str, **style: Any) -> None:
-        empty = np.empty(0, np.float32)
-        figure.add_trace(go.Scatter(x=empty, y=empty, name=legend, meta=curve, **style), row=1, col=column)
-
-    for column, (train, test) in enumerate((("loss", "test_loss"), ("accuracy", "test_acc")), start=1):
-        add(column, train, "train", mode="lines", line={"color": BLUE, "width": 1.5}, showlegend=column == 1)
-        add(
-            column,
-            test,
-            "test",
-            mode="lines+markers",
-            marker=points,
-            line={"color": ORANGE, "dash": "dash"},
-            showlegend=column == 1,
-        )
-    for k, name in enumerate(terms):
-        line = {"color": TERM_COLOURS[k % len(TERM_COLOURS)], "dash": DASHES[k % len(DASHES)], "width": 1.5}
-        add(3, name, name, mode="lines", line=line)
-    add(4, last, last.replace("_", " "), mode="lines", line={"color": BLUE, "width": 1.5}, showlegend=False)
-    figure.update_xaxes(title={"text": "step", "standoff": 4}, gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    figure.update_yaxes(type="log", exponentformat="power", row=1, col=3)
-    figure.update_layout(
-        template="none",
-        autosize=True,
-        height=280,
-        margin={"l": 40, "r": 10, "t": 30, "b": 60},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY, "size": 11},
-        legend={"orientation": "h", "y": -0.28},
-        uirevision="kept",  # a zoom of the user's stays
-    )
-    figure.update_annotations(font_size=12)
-    return figure
+PANELS = ("curves", "raster", "health")
+WARNING = "<span style='color:#D55E00'>&#9888;</span> "  # a sign, not only a colour
 
 
-def make_slider(knob: Knob) -> w.FloatSlider | w.FloatLogSlider:
-    """A slider for a knob; logarithmic for time constants and the learning rate.
-
-    Its grid goes through the value, otherwise the browser would show the nearest point of the grid instead.
-    """
-    name = knob.name.replace("_", " ").replace(".", " \u00b7 ") + (f" [{knob.unit}]" if knob.unit else "")
-    common = {"description": name, "value": knob.value, "readout_format": ".3g"}
-    common |= {"layout": w.Layout(width="340px"), "style": {"description_width": "165px"}}
-    if knob.log:
-        low, value, high = (float(np.log10(x)) for x in (knob.low, knob.value, max(knob.high, knob.value)))
-        return w.FloatLogSlider(**common, min=_grid_start(low, value, 0.01), max=high, step=0.01)
-    high = max(knob.high, knob.value)
-    step = (high - knob.low) / 400
-    return w.FloatSlider(**common, min=_grid_start(knob.low, knob.value, step), max=high, step=step)
-
-
-def _grid_start(low: float, value: float, step: float) -> float:
-    return max(low, value - step * np.floor((value - low) / step + 1e-6))
+def _button(label: str, icon: str, tip: str, **options: Any) -> w.Button:
+    width = options.pop("width", "84px")
+    return w.Button(description=label, icon=icon, tooltip=tip, layout=w.Layout(width=width), **options)
 
 
 class Dashboard:
-    """The widgets, their wiring, and `refresh`.
+    """The widgets and their wiring.
 
     Args:
-        mailbox: where sliders post.
-        actions: what the buttons "run", "stop" and "export" call.
+        knobs: that get sliders.
+        post: `(name, value)`: what a slider does.
+        actions: what the buttons do: "run", "step", "chunk", "stop", "reset", "new_seed", "repair", "restart" and
+            "export".
+        wake: called after every action, so that its effect shows at once.
         terms: names of the terms of the loss.
         spiking: the network has spikes to count.
+        layers: names of what the raster can show.
         samples: number of test samples to choose the probe from.
-        wake: called after every action, so that its effect shows at once.
+        structure: name and value of what can be changed at a restart.
+        folder: where Export writes.
+        hz: pictures a second.
+        show: which of `PANELS`.
     """
 
     def __init__(
         self,
-        mailbox: Mailbox,
+        knobs: Mapping[str, Knob],
+        post: Callable[[str, float], Any],
         actions: Mapping[str, Callable[[], None]],
+        wake: Callable[[], None],
         *,
         terms: list[str],
         spiking: bool,
+        layers: list[str],
         samples: int,
-        wake: Callable[[], None],
+        structure: Mapping[str, int],
+        folder: str,
+        hz: float,
+        show: tuple[str, ...],
     ):
-        self._mailbox = mailbox
         self._wake = wake
         self.message = ""
         self.pulse = Pulse()
-        self.figure = Figure(make_figure(terms, spiking))
-        self.figure._config = self.figure._config | {"responsive": True}  # as wide as the page, also when that changes
-        self.canvas = RasterCanvas()
-        self.sliders = {name: make_slider(knob) for name, knob in mailbox.knobs.items()}
-        self.buttons = {
-            "run": w.Button(description="Start", icon="play", button_style="primary"),
-            "stop": w.Button(description="Stop", icon="stop", disabled=True),
-            "export": w.Button(description="Export", icon="download", tooltip="write the weights as safetensors"),
+        self.figure = Curves(terms, spiking) if "curves" in show else None
+        self.raster = RasterCanvas() if "raster" in show else None
+        self.health = HealthCanvas() if "health" in show else None
+        self.rows = {
+            name: KnobRow(knob, lambda name, value: self._act(lambda: post(name, value)))
+            for name, knob in knobs.items()
         }
-        self.sample = w.BoundedIntText(description="test sample", max=samples - 1, layout=w.Layout(width="180px"))
-        self.progress = w.FloatProgress(max=1.0, layout=w.Layout(width="300px"))
-        self.status = w.HTML("<b>idle</b>")
-        for name, slider in self.sliders.items():
-            slider.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
+        self._make_buttons()
+        self._make_fields(layers, samples, structure, folder, hz)
         for name, button in self.buttons.items():
             button.on_click(lambda _button, name=name: self._act(actions[name]))
-        self.sample.observe(lambda _change: wake(), "value")
-        top = w.HBox([*self.buttons.values(), self.sample, self.progress])
-        knobs = w.Box(list(self.sliders.values()), layout=w.Layout(flex_flow="row wrap"))
-        self.root = w.VBox([top, self.status, self.figure, knobs, self.canvas, self.pulse])
+        for field in (self.hz, self.sample, self.layer, self.sort, self.smooth, self.log):
+            field.observe(lambda _change: wake(), "value")
+        if self.raster:
+            self.raster.on_select(wake)
+        self.root = w.VBox(self._layout(bool(structure)))
+        self.root.add_class("snnlab")
+        answer_from_any_shell(self.root)
 
-    def refresh(
-        self,
-        *,
-        run_label: str,
-        stoppable: bool,
-        status: str,
-        progress: float,
-        curves: dict[str, panels.Curve],
+    def _make_buttons(self) -> None:
+        self.buttons = {
+            "run": _button("Start", "play", "start, pause, resume", button_style="primary", width="96px"),
+            "step": _button("Step", "step-forward", "one optimizer step, then hold"),
+            "chunk": _button("Chunk", "forward", "about a tenth of a second of steps, then hold"),
+            "stop": _button("Stop", "stop", "end; Start goes on from there", disabled=True),
+            "reset": _button("Reset", "fast-backward", "the same weights as at the start; knobs stay"),
+            "new_seed": _button("New seed", "random", "new weights, another order; knobs stay", width="104px"),
+            "repair": _button("", "wrench", "do what the diagnosis proposes", width="max-content"),
+            "restart": _button("Apply", "refresh", "begin again with these settings; knobs stay", width="96px"),
+            "export": _button("Export", "download", "write the weights as safetensors"),
+        }
+        self.buttons["repair"].layout.visibility = "hidden"  # its place is kept, so that nothing jumps
+
+    def _make_fields(
+        self, layers: list[str], samples: int, structure: Mapping[str, int], folder: str, hz: float
     ) -> None:
-        """Show a state: buttons, status line, progress and curves."""
-        self.buttons["run"].description = run_label
-        self.buttons["run"].icon = "pause" if run_label == "Pause" else "play"
-        self.buttons["run"].disabled = run_label == "Done"
-        self.buttons["stop"].disabled = not stoppable
-        self.status.value = status + (f" &nbsp; {self.message}" if self.message else "")
-        self.progress.value = progress
-        with self.figure.batch_update():  # one message for all traces: cost is per redraw
-            for trace in self.figure.data:
-                if trace.meta in curves:
-                    trace.x, trace.y = curves[trace.meta]
+        narrow = {"style": {"description_width": "initial"}}
+        self.status, self.diagnosis = w.HTML("<b>idle</b>"), w.HTML("")
+        self.status.add_class("snnlab-status")
+        self.progress = w.FloatProgress(max=1.0, layout=w.Layout(width="auto", height="14px"))
+        self.hz = w.FloatSlider(
+            hz, min=0.5, max=10.0, step=0.5, description="pictures/s", **narrow, layout=w.Layout(width="230px")
+        )
+        self.sample = w.BoundedIntText(
+            description="test sample", max=samples - 1, **narrow, layout=w.Layout(width="160px")
+        )
+        wide = w.Layout(width="190px")
+        self.layer = w.Dropdown(options=["all", *layers], description="layer", **narrow, layout=wide)
+        self.sort = w.Dropdown(options=list(SORTS), description="sorted by", **narrow, layout=wide)
+        self.smooth = w.ToggleButton(description="smooth", icon="magic", tooltip="moving means", layout=_small())
+        self.log = w.ToggleButton(description="log loss", icon="line-chart", tooltip="logarithmic", layout=_small())
+        self.structure = {
+            name: w.BoundedIntText(value, min=1, max=10**6, description=name, **narrow, layout=w.Layout(width="170px"))
+            for name, value in structure.items()
+        }
+        self.folder = w.Text(folder, description="folder", continuous_update=False, **narrow)
+        self.table = w.HTML("")
 
-    def follow(self, names: set[str]) -> None:
-        """Move the sliders of knobs that were set by a program."""
-        knobs = self._mailbox.knobs
-        for name in names:
-            slider, value = self.sliders[name], knobs[name].value
-            ends = np.log10(value) if isinstance(slider, w.FloatLogSlider) and value > 0 else value
-            slider.min, slider.max = min(slider.min, float(ends)), max(slider.max, float(ends))
-            slider.value = value
+    def _layout(self, restartable: bool) -> list[w.Widget]:
+        buttons = self.buttons
+        transport = [buttons[name] for name in ("run", "step", "chunk", "stop", "reset", "new_seed")]
+        wrap = w.Layout(flex_flow="row wrap", align_items="center")
+        repair = w.HBox([self.diagnosis, buttons["repair"]])
+        repair.add_class("snnlab-diagnosis")
+        rows: list[w.Widget] = [w.HBox(transport, layout=wrap), self.progress, self.status, repair]
+        if self.figure:
+            rows += [w.HBox([self.log, self.smooth, self.hz], layout=wrap), self.figure]
+        rows.append(make_groups(self.rows))
+        if self.raster:
+            rows += [w.HBox([self.sample, self.layer, self.sort], layout=wrap), self.raster]
+        if self.health:
+            rows.append(self.health)
+        restart = [w.HTML("<i>applies at restart:</i>"), *self.structure.values(), buttons["restart"]]
+        rows += [w.HBox(restart, layout=wrap)] if restartable else []
+        rows += [w.HBox([self.folder, buttons["export"]], layout=wrap), self.table, self.pulse]
+        return rows
 
-    def _moved(self, name: str, value: float) -> None:
-        # A browser that shows a slider sends its value back, rounded; that is no move.
-        if not math.isclose(value, self._mailbox.knobs[name].value, rel_tol=1e-6, abs_tol=1e-12):
-            self._act(lambda: self._mailbox.post(name, value))
+    def say(self, text: str, *, warning: bool = False) -> None:
+        """Show a message beside the status until the next action."""
+        self.message = (WARNING if warning else "") + html.escape(text)
 
     def _act(self, action: Callable[[], Any]) -> None:
         try:
             self.message = ""
             action()
         except (SnnlabError, OSError) as error:
-            self.message = f"<span style='color:#D55E00'>&#9888; {html.escape(str(error))}</span>"
+            self.say(str(error), warning=True)
         self._wake()
+
+    def close(self) -> None:
+        """Free the widgets; they vanish from pages that show them."""
+        for widget in _all(self.root):
+            for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
+                if isinstance(part, w.Widget):
+                    part.close()
+
+
+def _small() -> w.Layout:
+    return w.Layout(width="92px", height="26px")
+
+
+def _all(widget: w.Widget) -> list[w.Widget]:
+    """A widget and everything inside it."""
+    return [widget, *(inner for child in getattr(widget, "children", ()) for inner in _all(child))]
+
+
+def answer_from_any_shell(root: w.Widget) -> None:
+    """Let controls work while another cell runs.
+
+    ipykernel 7.4 sends a widget's event to the shell that last spoke on its channel; a button never spoke, so its
+    clicks would wait for the main shell. Older kernels do not have the attribute.
+    """
+    for widget in _all(root):
+        if hasattr(widget.comm, "_reply_subshell_for"):
+            widget.comm._reply_subshell_for = lambda _data, default: default

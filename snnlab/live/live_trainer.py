@@ -2,12 +2,11 @@
 
 main thread    builds and displays the dashboard once and returns: the kernel stays idle, controls work
 train thread   `Session`: the engine; touches no widget
-pump thread    at most `hz` times a second, and only if the last frame was drawn: history -> dashboard
+watch thread   `Watcher`: looks at the network; touches no widget
+pump thread    `Screen`: at most `hz` times a second, and only if the last frame was drawn: all of it -> dashboard
 """
 
-import html
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,33 +15,23 @@ from pathlib import Path
 import optax
 from flax import nnx
 
+from snnlab import check
 from snnlab.data import Dataset
+from snnlab.diagnosis import Diagnosis
 from snnlab.errors import StateError
 from snnlab.export import save
 from snnlab.history import History
-from snnlab.live import panels, session
-from snnlab.live.dashboard import Dashboard
-from snnlab.live.probe import Prober
+from snnlab.live import frontend, restart, session
+from snnlab.live.dashboard import PANELS
+from snnlab.live.display import Display
 from snnlab.live.session import Session
+from snnlab.live.still import still
+from snnlab.report import Report
+from snnlab.script import script
 from snnlab.train import Trainer
 
-
-def headless() -> bool:
-    """Nobody can answer: no Jupyter kernel, or one whose client says so (nbconvert, nbval, papermill).
-
-    Such clients execute cells with `allow_stdin` off. Voila does too, but there somebody watches.
-    `SNNLAB_HEADLESS=1` or `0` decides where this is wrong.
-    """
-    said = os.environ.get("SNNLAB_HEADLESS")
-    if said is not None:
-        return said != "0"
-    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
-        return False
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    kernel = getattr(shell, "kernel", None)
-    if kernel is None:
-        return True
-    return not kernel.get_parent("shell").get("content", {}).get("allow_stdin", False)
+# By cell: the execution of it that made some LiveTrainers, and these.
+_made_in: "dict[str, tuple[str, weakref.WeakSet[LiveTrainer]]]" = {}
 
 
 class LiveTrainer:
@@ -51,17 +40,26 @@ class LiveTrainer:
     As the last expression of a cell it displays itself; press Start. Or call `fit()`, which displays it, starts
     and returns at once in a notebook, and trains to the end before it returns in a script or a headless notebook.
 
+    Running the cell that made it again ends it and makes a new one. Deleting the variable does not: the dashboard keeps
+    it, until `close()`. Two of them train side by side. Another cell that runs, or an interrupt of the kernel, does not
+    stop it; a restart of the kernel does, and the page says so.
+
     Args:
         model: see `snnlab.train.Trainer`.
         data: see `snnlab.data.Dataset`.
         loss: see `snnlab.train.Trainer`.
         optimizer: see `snnlab.train.Trainer`.
-        hz: pictures a second, if the browser keeps up.
+        hz: pictures a second, 0.5 to 10, if the browser keeps up.
         folder: where the Export button writes.
+        show: which of "curves", "raster" and "health"; without them the dashboard costs less.
         **settings: fields of `snnlab.config.TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
 
     Raises:
         ArgumentError: if model, data and settings do not fit together.
+
+    Attributes:
+        trainer: the engine.
+        runs: what earlier runs recorded: pairs of their `History` and steps per epoch.
 
     Example:
         >>> from snnlab import data, models
@@ -82,18 +80,19 @@ class LiveTrainer:
         optimizer: optax.GradientTransformation | None = None,
         hz: float = 4.0,
         folder: str | os.PathLike = "exports",
+        show: tuple[str, ...] = PANELS,
         **settings,
     ):
-        self.trainer = Trainer(model, data, loss=loss, optimizer=optimizer, **settings)
-        self.hz = hz
+        self.hz = check.number("hz", hz, 0.5, 10.0)
+        self.show = tuple(check.choice("show", panel, PANELS) for panel in show)
         self.folder = Path(folder)
-        self._awake = threading.Event()
-        self._session = Session(self.trainer, on_change=self._awake.set)
-        self._prober = Prober(model, data)
-        self._set_by_program: set[str] = set()
-        self._shown: tuple | None = None
-        self._probed: tuple | None = None
-        self._dashboard: Dashboard | None = None
+        self._made_of = {"loss": loss, "optimizer": optimizer}
+        self.trainer = Trainer(model, data, **self._made_of, **settings)
+        self.runs: list[tuple[History, int]] = []
+        self.shown_together = threading.RLock()
+        self._session = Session(self.trainer, on_change=self._wake)
+        self._display: Display | None = None
+        self._replace_of_same_cell()
 
     # ---- the programmatic twins of the controls ----
 
@@ -101,6 +100,16 @@ class LiveTrainer:
     def state(self) -> str:
         """idle, compiling, training, paused, stopped, done or error."""
         return self._session.state
+
+    @property
+    def report(self) -> Report | None:
+        """What the engine said last."""
+        return self._session.report
+
+    @property
+    def error(self) -> str | None:
+        """Traceback of what ended the run, or None."""
+        return self._session.error
 
     @property
     def history(self) -> History:
@@ -112,9 +121,18 @@ class LiveTrainer:
         """A copy of the model as it is now."""
         return self.trainer.snapshot()
 
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What is wrong with the network, as the dashboard found at its last checkup; None if it is well."""
+        return self._display.watcher.finding if self._display else None
+
     def start(self) -> None:
         """Start, or go on after a stop; returns at once."""
         self._session.start()
+
+    def step(self, steps: int | None = 1) -> None:
+        """Take some optimizer steps and hold; None takes one chunk of them, about a tenth of a second."""
+        self._session.step(steps)
 
     def pause(self) -> None:
         """Hold before the next chunk."""
@@ -135,12 +153,43 @@ class LiveTrainer:
     def set(self, **values: float) -> None:
         """Move knobs: `lab.set(v_th=0.6)`; for a dotted name `lab.set(**{"hidden.v_th": 0.6})`."""
         for name, value in values.items():
-            self._set_by_program.add(self.trainer.set(name, value))
-        self._awake.set()
+            self.trainer.set(name, value)
+        self._wake()
+
+    def reset(self, *, seed: int | None = None, **structure: int) -> None:
+        """Begin again at step 0, and keep the run so far as a ghost behind the curves. Knobs stay where they are.
+
+        Args:
+            seed: of new weights and a new order of the data; default: the weights that the run began with.
+            **structure: `hidden, num_steps, batch_size, epochs`: what can only change at a restart.
+
+        Raises:
+            ArgumentError: for a structure that the model does not have, or a value out of range.
+        """
+        begin = restart.prepare(self.trainer, seed, structure, self._made_of)
+        with self.shown_together:
+            self._session.end()
+            if len(self.history):
+                self.runs.append((self.history, self.trainer.steps_per_epoch))
+            trainer, self.trainer = self.trainer, begin()
+            self._session = Session(self.trainer, on_change=self._wake)
+            if self.trainer is not trainer and self._display:
+                self._display.watch_anew()
+        self._wake()
+
+    def repair(self) -> None:
+        """Do what the diagnosis proposes, if it proposes something."""
+        finding = self.diagnosis
+        if finding is None:
+            return
+        if finding.knob is not None:
+            self.set(**{finding.knob: finding.value})
+        if finding.new_seed:
+            self.reset(seed=self.trainer.config.seed + 1)
 
     def fit(self) -> History:
-        """Display and start; where nobody can watch, train to the end first."""
-        if not headless():
+        """Display and start; where nobody can watch, train to the end first, and leave a picture."""
+        if not frontend.headless():
             from IPython.display import display
 
             display(self)
@@ -153,13 +202,21 @@ class LiveTrainer:
             self.stop()
             self.wait()
             raise
+        if frontend.in_notebook():
+            from IPython.display import display
+
+            display(self)
         return self.history
+
+    def script(self) -> str:
+        """Python that replays this run, its moves at the same steps; on one machine it ends with the same bits."""
+        return script(self.trainer)
 
     def export(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> Path:
         """Write the weights as they are now to a safetensors file; see `snnlab.export.save`.
 
         Args:
-            path: of the file; default `folder/net-step-N.safetensors`.
+            path: of the file; default a new file `folder/net-step-N.safetensors`.
             overwrite: replace a file that exists.
 
         Raises:
@@ -168,101 +225,57 @@ class LiveTrainer:
         if path is not None and self._session.alive and self.state != session.PAUSED:
             now = f"epoch {len(self.history.epochs) + 1} of {self.trainer.config.epochs}"
             raise StateError(f"export: still training, {now}; wait, or pause() or stop() first")
-        step = len(self.history)
-        path = path or self.folder / f"net-step-{step}.safetensors"
+        path = path or _free_path(self.folder / f"net-step-{len(self.history)}.safetensors")
         return save(self.model, path, class_names=self.trainer.data.class_names, overwrite=overwrite)
+
+    def close(self) -> None:
+        """Stop, end the threads and free the widgets. What was learned stays in `model` and `history`."""
+        self._session.end()
+        if self._display is not None:
+            self._display.close()
+            self._display = None
 
     # ---- what is shown ----
 
     def _repr_mimebundle_(self, **options):
-        return self.dashboard.root._repr_mimebundle_(**options)
+        if frontend.headless():
+            return still(self)
+        return self.display.board.root._repr_mimebundle_(**options)
 
     @property
-    def dashboard(self) -> Dashboard:
-        """The widgets; made, and their pump started, when they are first asked for."""
-        if self._dashboard is None:
-            trainer = self.trainer
-            self._dashboard = Dashboard(
-                trainer.mailbox,
-                {"run": self._run_pressed, "stop": self.stop, "export": self._export_pressed},
-                terms=panels.term_names(trainer.metric_names),
-                spiking="spikes_per_sample" in trainer.metric_names,
-                samples=len(trainer.data.x_test),
-                wake=self._awake.set,
-            )
-            pump = threading.Thread(target=_pump, args=(weakref.ref(self), self._awake), name="snnlab-pump")
-            pump.daemon = True
-            pump.start()
-        return self._dashboard
+    def display(self) -> Display:
+        """The widgets and what feeds them; made when they are first asked for."""
+        if self._display is None:
+            self._display = Display(self)
+        return self._display
 
-    def _run_pressed(self) -> None:
-        if not self._session.alive:
-            self.start()
-        elif self._session.paused:
-            self.resume()
-        else:
-            self.pause()
-
-    def _export_pressed(self) -> None:
-        self._dashboard.message = f"exported {html.escape(str(self.export(overwrite=True)))}"
-
-    def _show(self) -> None:
-        """One frame, if anything changed since the last; runs on the pump thread alone."""
-        board = self._dashboard
-        followed, self._set_by_program = self._set_by_program, set()
-        board.follow(followed)
-        index = board.sample.value
-        live = self._session
-        now = (live.state, live.paused, live.report, len(self.history), board.message, index)
-        if now == self._shown:
-            return
-        self._shown = now
-        trainer, report = self.trainer, self._session.report
-        board.refresh(
-            run_label=self._run_label(),
-            stoppable=self._session.alive,
-            status=self._status(),
-            progress=(report.step / report.total_steps) if report else 0.0,
-            curves=panels.curves(self.history, trainer.steps_per_epoch),
-        )
-        if (len(self.history), index) != self._probed:
-            self._probed = (len(self.history), index)
-            probe = self._prober(trainer.snapshot(), index)
-            encoder = getattr(trainer.model, "encoder", None)
-            board.canvas.frame = panels.canvas_frame(probe, trainer.data.class_names, getattr(encoder, "dt", None))
-        board.pulse.beat()
-
-    def _run_label(self) -> str:
+    @property
+    def run_label(self) -> str:
+        """What the first button does now."""
         if self._session.alive:
             return "Resume" if self._session.paused else "Pause"
         return "Done" if self.trainer.done else "Start"
 
-    def _status(self) -> str:
-        if self._session.error:
-            return f"<b>error</b><pre style='max-height:14em;overflow:auto'>{html.escape(self._session.error)}</pre>"
-        parts = [f"<b>{self.state}</b>"]
-        report = self._session.report
-        if report is not None:
-            parts.append(f"epoch {report.epoch} of {self.trainer.config.epochs}")
-            parts.append(f"step {report.step} of {report.total_steps}")
-            parts.append(f"{report.samples_per_second:,.0f} samples/s")
-            parts.append(f"compilations {self.trainer.compilations}")
-            if self._session.alive:
-                parts.append(f"{panels.clock(report.eta)} left")
-        for row in self.history.epochs[-1:]:
-            parts.append(f"test accuracy {row['test_acc']:.1%}")
-        return " &middot; ".join(parts)
+    def _wake(self) -> None:
+        if self._display is not None:
+            self._display.wake()
+
+    def _replace_of_same_cell(self) -> None:
+        """A cell that is run again replaces what it made before; two made by one run of a cell stay both."""
+        running = frontend.running_cell()
+        if running is None:
+            return
+        cell, execution = running
+        made_by, earlier = _made_in.get(cell, (execution, weakref.WeakSet()))
+        if made_by != execution:
+            for lab in list(earlier):
+                lab.close()
+            earlier = weakref.WeakSet()
+        earlier.add(self)
+        _made_in[cell] = execution, earlier
 
 
-def _pump(reference: weakref.ref, awake: threading.Event) -> None:
-    """Call `_show` `hz` times a second, or at once after an action, until the LiveTrainer is gone."""
-    while (lab := reference()) is not None:
-        if lab._dashboard.pulse.ready:
-            try:
-                lab._show()
-            except Exception as error:
-                lab._dashboard.status.value = f"<b>display error</b> {html.escape(repr(error))}"
-        period = 1.0 / lab.hz
-        del lab  # nothing shall hold it while the pump sleeps
-        awake.wait(period)
-        awake.clear()
+def _free_path(path: Path) -> Path:
+    """The path, or where that file exists, one with a number."""
+    names = [path, *(path.with_stem(f"{path.stem}-{k}") for k in range(2, 1000))]
+    return next(name for name in names if not name.exists())

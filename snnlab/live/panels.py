@@ -1,14 +1,15 @@
-"""From history to pictures, as pure functions: what every trace of the curves and the canvas should show.
+"""From history to pictures, as pure functions: what every trace of the curves should show, and what the texts say.
 
 Nothing here knows a widget, so all of it is tested headless.
 """
 
-from typing import Any
+import html
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from snnlab.history import History
-from snnlab.live.probe import Probe
 
 MAX_POINTS = 500
 
@@ -36,11 +37,26 @@ def thin(values: np.ndarray, points: int = MAX_POINTS) -> Curve:
     return edges[1:].astype(np.float32), (sums / np.diff(edges)).astype(np.float32)
 
 
-def term_names(metrics: dict[str, Any]) -> list[str]:
+def smooth(curve: Curve) -> Curve:
+    """Mean over a window of a twenty-fifth of the curve, centred; at the ends over the part of it that is there.
+
+    Example:
+        >>> smooth((np.arange(3.0), np.array([0.0, 3.0, 0.0])))[1].tolist()
+        [1.5, 1.0, 1.5]
+    """
+    x, y = curve
+    reach = max(1, len(y) // 50)
+    sums = np.concatenate([[0.0], np.cumsum(y, dtype=np.float64)])
+    first = np.maximum(np.arange(len(y)) - reach, 0)
+    end = np.minimum(np.arange(len(y)) + reach + 1, len(y))
+    return x, ((sums[end] - sums[first]) / (end - first)).astype(np.float32)
+
+
+def term_names(metrics: Sequence[str]) -> list[str]:
     """The metrics that are terms of the loss.
 
     Example:
-        >>> term_names({"loss": 1, "accuracy": 1, "cross_entropy": 1, "l1": 1})
+        >>> term_names(["loss", "accuracy", "cross_entropy", "l1"])
         ['cross_entropy', 'l1']
     """
     return [name for name in metrics if name not in NOT_TERMS]
@@ -54,6 +70,44 @@ def curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
     for name in ("test_loss", "test_acc"):
         found[name] = ends, np.array([row[name] for row in epochs], np.float32)
     return found
+
+
+def joined(curves_of_runs: Sequence[dict[str, Curve]], name: str) -> Curve:
+    """One curve of several runs as one line, interrupted by NaN between them."""
+    gap = np.full(1, np.nan, np.float32)
+    found = [curves[name] for curves in curves_of_runs if name in curves]
+    parts = [part for x, y in found for part in ((x, y), (gap, gap))]
+    if not parts:
+        return np.empty(0, np.float32), np.empty(0, np.float32)
+    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+class Mark(NamedTuple):
+    """An intervention in the curves: where, and what it says."""
+
+    step: int
+    label: str
+
+
+def marks(interventions: Sequence[dict[str, Any]], total_steps: int) -> list[Mark]:
+    """One mark for every move; a knob that is dragged makes one, at its end, with the value it came to.
+
+    Args:
+        interventions: see `History.interventions`.
+        total_steps: of the run; moves of one knob closer than a fiftieth of it are one drag.
+
+    Example:
+        >>> drag = [{"step": s, "knob": "hidden.v_th", "old": 1.0, "new": v} for s, v in ((10, 0.9), (11, 0.75))]
+        >>> marks(drag, total_steps=300)
+        [Mark(step=11, label='v_th 0.75')]
+    """
+    found: list[tuple[int, str, float]] = []
+    for row in interventions:
+        step, knob = row["step"], row["knob"]
+        if found and found[-1][1] == knob and step - found[-1][0] <= max(1, total_steps // 50):
+            found.pop()
+        found.append((step, knob, row["new"]))
+    return [Mark(step, f"{knob.rpartition('.')[2]} {value:.3g}") for step, knob, value in found]
 
 
 def clock(seconds: float) -> str:
@@ -71,35 +125,8 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def canvas_frame(probe: Probe, class_names: tuple[str, ...], dt: float | None) -> dict[str, Any]:
-    """What the canvas draws: the image, one raster a spiking layer (bits, row = time), the readout traces.
-
-    Args:
-        probe: what the network did.
-        class_names: of the data.
-        dt: time step [ms] of the axis; None counts steps.
-    """
-    sample = np.atleast_2d(probe.sample)
-    low, high = float(sample.min()), float(sample.max())
-    grey = ((sample - low) * (255.0 / max(high - low, 1e-9))).astype(np.uint8)
-    truth, guess = class_names[probe.label], class_names[probe.prediction]
-    counts = {name: int(raster.sum()) for name, raster in probe.rasters.items()}
-    spikes = ", ".join(f"{name} {count} spikes" for name, count in counts.items())
-    return {
-        "image": {"rows": sample.shape[0], "columns": sample.shape[1], "bytes": grey.tobytes()},
-        "rasters": [
-            {
-                "name": f"{name}: {counts[name]} spikes",
-                "units": raster.shape[1],
-                "bits": np.packbits(raster).tobytes(),
-            }
-            for name, raster in probe.rasters.items()
-        ],
-        "readout": np.ascontiguousarray(probe.readout, np.float32).tobytes(),
-        "steps": len(probe.readout),
-        "dt": dt or 0.0,
-        "classes": list(class_names),
-        "label": probe.label,
-        "prediction": probe.prediction,
-        "summary": f"true class {truth}, predicted {guess}" + (f"; {spikes}" if spikes else ""),
-    }
+def error_text(traceback: str) -> str:
+    """The last line of a traceback, and all of it to open below."""
+    last = traceback.strip().splitlines()[-1]
+    whole = f"<details><summary>traceback</summary><pre>{html.escape(traceback)}</pre></details>"
+    return f"<b>error</b> &middot; {html.escape(last)}{whole}"

@@ -1,6 +1,6 @@
-"""One sample through the network as it is now: what the raster shows."""
+"""One sample through the network as it is now, and one of its neurons: what the raster shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import numpy as np
@@ -8,8 +8,12 @@ from flax import nnx
 from jaxtyping import Bool, Float, Shaped
 
 from snnlab.data import Dataset
+from snnlab.errors import ArgumentError
 from snnlab.events import Events
+from snnlab.layers import LSTM
 from snnlab.step import run_model
+
+CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +23,8 @@ class Probe:
     Attributes:
         sample: the sample itself.
         rasters: spikes of the input (where it is spikes) and of every spiking layer, by name.
+        states: voltage after the reset, or output, of every layer, by name and in order; the last one is the readout.
+            Empty for a model that does not tell its layers.
         readout: the readout traces.
         label: index of the true class.
         prediction: index of the class with the highest trace.
@@ -26,6 +32,7 @@ class Probe:
 
     sample: Shaped[np.ndarray, "..."]
     rasters: dict[str, Bool[np.ndarray, "time n"]]
+    states: dict[str, Float[np.ndarray, "time n"]] = field(default_factory=dict)
     readout: Float[np.ndarray, "time cls"]
     label: int
     prediction: int
@@ -49,32 +56,104 @@ class Prober:
 
     def __init__(self, model: nnx.Module, data: Dataset):
         self._data = data
+        self._names: tuple[str, ...] = ()
         graphdef = nnx.graphdef(model)
 
         @jax.jit
         def run(state, x):
             model = nnx.merge(graphdef, state)
             record = run_model(model, x, jax.random.key(0))
+            self._names = tuple(record.layers)  # in order; known when it is traced, a jitted dict comes back sorted
             rasters = {name: spikes[:, 0] > 0 for name, spikes in record.spikes.items()}
+            states = {name: trace.state[:, 0] for name, trace in record.layers.items()}
             encoder = getattr(model, "encoder", None)
             code = encoder(x, key=jax.random.key(0)) if encoder is not None and rasters else None
             if code is not None:
                 dense = code.dense() if isinstance(code, Events) else code
                 rasters = {"input": dense[:, 0] > 0, **rasters}
-            return rasters, record.readout[:, 0]
+            return rasters, states, record.readout[:, 0]
 
         self._run = run
 
     def __call__(self, model: nnx.Module, index: int) -> Probe:
         """Run test sample `index`."""
         sample = self._data.x_test[index]
-        rasters, readout = self._run(nnx.state(model), sample[None])
+        rasters, states, readout = self._run(nnx.state(model), sample[None])
         readout = np.asarray(readout)
-        names = ["input", *(name for name in rasters if name != "input")] if "input" in rasters else list(rasters)
         return Probe(
             sample=sample,
-            rasters={name: np.asarray(rasters[name]) for name in names},
+            rasters={name: np.asarray(rasters[name]) for name in ("input", *self._names) if name in rasters},
+            states={name: np.asarray(states[name]) for name in self._names},
             readout=readout,
             label=int(self._data.y_test[index]),
             prediction=int(readout.max(0).argmax()),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neuron:
+    """One unit of a layer: what it is made of.
+
+    Attributes:
+        layer: name of its layer.
+        unit: its index there.
+        constants: `(name, value, unit)` of those of `CONSTANTS` that it has.
+        weights: of its inputs `(n,)`; of an LSTM's unit one row for each of the gates i, f, g, o; None where there are
+            none.
+        first: its inputs are those of the network.
+    """
+
+    layer: str
+    unit: int
+    constants: tuple[tuple[str, float, str], ...] = ()
+    weights: Float[np.ndarray, "..."] | None = None
+    first: bool = False
+
+    def constant(self, name: str) -> float | None:
+        """Its value, or None if it has no such constant."""
+        return next((value for known, value, _ in self.constants if known == name), None)
+
+
+def neuron(model: nnx.Module, layer: str, unit: int) -> Neuron:
+    """Constants and incoming weights of one unit; just its name where the model does not tell its layers.
+
+    Args:
+        model: such as a `Network` or a `Stack`.
+        layer: name of the layer.
+        unit: index in the layer.
+
+    Raises:
+        ArgumentError: if the layer has no such unit.
+
+    Example:
+        >>> from snnlab import models
+        >>> net = models.build(models.SnnConfig(hidden=20), sample_shape=(8, 8), num_classes=10)
+        >>> one = neuron(net, "hidden", 17)
+        >>> one.constants, one.weights.shape
+        ((('tau_mem', 10.0, 'ms'), ('tau_syn', 10.0, 'ms'), ('tau_ref', 0.0, 'ms'), ('v_th', 1.0, '')), (64,))
+    """
+    stack = getattr(model, "stack", model)
+    names, layers = getattr(stack, "names", ()), getattr(stack, "layers", {})
+    if layer not in names:
+        return Neuron(layer=layer, unit=unit)
+    module = layers[layer]
+    features = getattr(module, "features", None) or getattr(module, "out_features", None)
+    if features is not None and not 0 <= unit < features:
+        raise ArgumentError(f"unit: {layer} has the units 0..{features - 1}, got {unit}")
+    constants, weights = _constants(module, unit), _weights(module, unit)
+    return Neuron(layer=layer, unit=unit, constants=constants, weights=weights, first=layer == names[0])
+
+
+def _constants(module, unit: int) -> tuple[tuple[str, float, str], ...]:
+    parts = (module, getattr(module, "neuron", None), getattr(module, "synapse", None))
+    found = {name: getattr(part, name) for part in parts for name in CONSTANTS if hasattr(part, name)}
+    values = {name: np.asarray(found[name][...]) for name in CONSTANTS if name in found}
+    units = {name: found[name].get_metadata().get("unit", "") for name in values}
+    return tuple((name, float(v[unit] if v.ndim else v), units[name]) for name, v in values.items())
+
+
+def _weights(module, unit: int) -> np.ndarray | None:
+    if isinstance(module, LSTM):  # the gates lie side by side, `features` columns each
+        return np.asarray(module.w_x[...])[:, unit :: module.features].T
+    kernel = getattr(module, "kernel", None)
+    return None if kernel is None else np.asarray(kernel[...])[:, unit]

@@ -1,4 +1,4 @@
-"""A run in a thread of its own: start, pause, resume, stop. Touches no widget.
+"""A run in a thread of its own: start, step, pause, resume, stop. Touches no widget.
 
 The main thread stays free, so that the notebook's kernel can hand over what the user does.
 """
@@ -10,7 +10,8 @@ import weakref
 from collections.abc import Callable
 
 from snnlab.errors import StateError
-from snnlab.train import Report, Trainer
+from snnlab.report import Report
+from snnlab.train import Trainer
 
 IDLE, COMPILING, TRAINING, PAUSED, STOPPED, DONE, ERROR = (
     "idle",
@@ -53,6 +54,7 @@ class Session:
         self._lock = threading.Lock()
         self._go = threading.Event()
         self._stop = threading.Event()
+        self._hold_after_chunk = False
         self._thread: threading.Thread | None = None
         _sessions.add(self)
 
@@ -72,6 +74,24 @@ class Session:
         Raises:
             StateError: if it runs already, or all epochs are trained.
         """
+        self._begin(hold=False)
+
+    def step(self, steps: int | None = 1) -> None:
+        """Take some optimizer steps and hold; None takes one chunk of them.
+
+        Raises:
+            StateError: if it is training, or all epochs are trained.
+        """
+        if self.alive and not self.paused:
+            raise StateError("step: the run is going on; pause() it first")
+        self.trainer.until = None if steps is None else len(self.trainer.history) + steps
+        if self.alive:
+            self._hold_after_chunk = True
+            self._go.set()
+        else:
+            self._begin(hold=True)
+
+    def _begin(self, *, hold: bool) -> None:
         with self._lock:
             if self.alive:
                 raise StateError(f"start: the run is {self.state} already; use resume() after a pause")
@@ -82,6 +102,7 @@ class Session:
             if self._thread is not None:
                 self._thread.join()  # it has said its last state, and is about to end
             self.error = self._exception = None
+            self._hold_after_chunk = hold
             self._stop.clear()
             self._go.set()
             self._set_state(COMPILING)
@@ -95,12 +116,19 @@ class Session:
 
     def resume(self) -> None:
         """Go on after a pause."""
+        self._hold_after_chunk = False
         self._go.set()
 
     def stop(self) -> None:
         """End after the current chunk; what was learned is kept, and `start` goes on from there."""
         self._stop.set()
         self._go.set()
+
+    def end(self) -> None:
+        """Stop, and wait until the thread is gone; an error that it ended with is not raised."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the thread ends; False if it has not ended after `timeout` [s].
@@ -120,6 +148,7 @@ class Session:
         try:
             for report in self.trainer:
                 self.report = report
+                self._hold_if_wanted(report)
                 if not self._may_go_on():
                     break
             self._set_state(DONE if self.trainer.done else STOPPED)
@@ -127,6 +156,13 @@ class Session:
             self._exception = exception
             self.error = traceback.format_exc()
             self._set_state(ERROR)
+
+    def _hold_if_wanted(self, report: Report) -> None:
+        """After the steps that `step` asked for; they may be several chunks."""
+        if self._hold_after_chunk and report.phase == "train" and report.step >= (self.trainer.until or 0):
+            self._hold_after_chunk = False
+            self.trainer.until = None
+            self._go.clear()
 
     def _may_go_on(self) -> bool:
         if not self._go.is_set():

@@ -1,35 +1,82 @@
 """A JupyterLab and a browser for the tests of the dashboard."""
 
 import os
+import subprocess
+import sys
 
 import lab_driver
 import pytest
 
-
-@pytest.fixture
-def lab_folder(tmp_path):
-    """Served by JupyterLab; a picture of the page is left there."""
-    return tmp_path
+IPYKERNELS = ("6.31.0", "7.3.0")  # beside the one that is installed; each hands events to the kernel in its own way
 
 
-@pytest.fixture
-def address(lab_folder):
-    """Of a running JupyterLab."""
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """The folder that JupyterLab serves."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Path of the browser."""
     if lab_driver.CHROMIUM is None:
         message = "no chromium: apt-get install chromium (or another Chromium on the PATH)"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    with lab_driver.jupyterlab(lab_folder) as address:
+    return lab_driver.CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def ipykernels(tmp_path_factory):
+    """Other versions of ipykernel, each in a folder of its own."""
+    folder = tmp_path_factory.mktemp("ipykernels")
+    found = {}
+    for version in IPYKERNELS:
+        found[f"ipykernel-{version}"] = str(folder / version)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / version]
+        done = subprocess.run([*pip, f"ipykernel=={version}"], capture_output=True, text=True)
+        if done.returncode:
+            message = f"cannot install ipykernel {version}: {done.stderr[-200:]}"
+            pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="session")
+def server(served, chromium):
+    """Address of a JupyterLab that all tests share."""
+    with lab_driver.jupyter(served) as address:
         yield address
 
 
 @pytest.fixture
-def page(address, lab_folder):
-    """A fresh page in a real Chromium."""
+def address(server):
+    """Of a running JupyterLab, without kernels."""
+    yield server
+    lab_driver.end_kernels(server)
+
+
+@pytest.fixture
+def lab_folder(served, request):
+    """A folder of its own for every test, served by JupyterLab; a picture of the page is left there."""
+    folder = served / request.node.name.replace("[", "-").replace("]", "")
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def browser(chromium):
+    """A real Chromium."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=lab_driver.CHROMIUM, args=lab_driver.FLAGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 1400})
-        yield page
-        page.screenshot(path=lab_folder / "page.png", full_page=True)
+        browser = playwright.chromium.launch(executable_path=chromium, args=lab_driver.FLAGS)
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser, lab_folder):
+    """A fresh page."""
+    page = browser.new_page(viewport={"width": 1200, "height": 2600})
+    yield page
+    if not page.is_closed():
+        page.screenshot(path=lab_folder / "page.png", full_page=True)

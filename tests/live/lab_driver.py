@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,22 +23,28 @@ FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 FLAGS += ["--disable-component-update", "--disable-sync"]
 FLAGS += ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
 TOKEN = "test"
+ROOT = Path(__file__).parents[2]
 
 # Runs in the kernel: writes what a variable `lab` does to a file, without using the kernel's messages.
 SPY = """
 import json, threading, time
 from pathlib import Path
 def _spy():
-    part = Path("state.part")
-    while True:
+    part = Path("state.part").absolute()
+    while _spies[-1] is threading.current_thread():
         trainer, newest = lab.trainer, lab.trainer.history.interventions[-1:]
         state = {"state": lab.state, "step": len(lab.history), "compilations": trainer.compilations,
                  "moves": trainer.history.interventions, "newest": newest, "time": time.time()}
-        live = {name: knob.value for name, knob in trainer.mailbox.knobs.items()}
-        part.write_text(json.dumps(state | {"knobs": live}))
-        part.replace("state.json")
+        state["knobs"] = {name: knob.value for name, knob in trainer.mailbox.knobs.items()}
+        if lab._display is not None:
+            state |= {"frames": lab._display.board.pulse.ping, "lag": lab._display.board.pulse.lag}
+        state["rss_mb"] = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+        part.write_text(json.dumps(state))
+        part.replace(part.with_name("state.json"))
         time.sleep(0.02)
-threading.Thread(target=_spy, daemon=True).start()
+_spies = globals().get("_spies", [])
+_spies.append(threading.Thread(target=_spy, daemon=True))
+_spies[-1].start()
 """
 
 
@@ -60,93 +68,183 @@ def quickest(prepare, act, condition, times: int = 3) -> float:
     return min(found)
 
 
+SERVERS = {
+    "lab": ["jupyterlab", "--LabApp.expose_app_in_browser=True"],
+    "notebook": ["notebook", "--JupyterNotebookApp.expose_app_in_browser=True"],
+}
+
+
 @contextmanager
-def jupyterlab(folder: Path) -> Iterator[str]:
-    """A server on a free port that serves `folder`; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def jupyter(folder: Path, server: str = "lab", kernels: dict[str, str] | None = None) -> Iterator[str]:
+    """JupyterLab or Notebook 7 on a free port, serving `folder`; yields its address.
+
+    Args:
+        folder: what it serves.
+        server: one of `SERVERS`.
+        kernels: more kernels to offer: name and the folder with the ipykernel that each uses.
+    """
+    port = free_port()
     settings = folder / ".settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
+    settings.mkdir(parents=True, exist_ok=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    options = [f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}"]
-    options += ["--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True"]
+    settings = folder / ".settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')  # cells out of sight exist too
+    for name, path in (kernels or {}).items():
+        spec = folder / ".jupyter-data" / "kernels" / name
+        spec.mkdir(parents=True)
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        env = {"PYTHONPATH": os.pathsep.join([path, str(ROOT)])}
+        (spec / "kernel.json").write_text(json.dumps({"argv": argv, "env": env, "display_name": name}))
+    module, *options = SERVERS[server]
+    options += [f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}"]
+    command = [sys.executable, "-m", module, *options, "--no-browser", "--allow-root"]
+    with running(command, folder, f"http://127.0.0.1:{port}/api/status?token={TOKEN}"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def voila(notebook: Path) -> Iterator[str]:
+    """Voila on a free port, which runs a notebook for everybody who comes; yields its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "voila", str(notebook), "--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1"]
+    with running(command, notebook.parent, f"http://127.0.0.1:{port}/static/"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running(command: list[str], folder: Path, url: str) -> Iterator[None]:
+    """A server, from when it answers at `url` to the end of the block; its home is `folder`."""
     places = {
         "HOME": str(folder),
         "SNNLAB_CACHE": str(cache_folder()),  # compiled kernels are not part of the test
         "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"),
+        "JUPYTER_PATH": str(folder / ".jupyter-data"),
         "IPYTHONDIR": str(folder / ".ipython"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
-    root = Path(__file__).parents[2]
-    environment = os.environ | places | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | places
     environment.pop("SNNLAB_HEADLESS", None)
     with (folder / ".server.log").open("w") as log:
-        command = [sys.executable, "-m", "jupyterlab", *options]
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        address = f"http://127.0.0.1:{port}"
+        server = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
         try:
-            wait_until(lambda: answers(f"{address}/api/status?token={TOKEN}"), 60, "JupyterLab answers")
-            yield address
+            wait_until(lambda: answers(url), 60, f"{command[2]} answers")
+            yield
         finally:
             server.terminate()
-            server.wait(20)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:  # a kernel that does not end keeps it waiting
+                server.kill()
+
+
+def end_kernels(address: str) -> None:
+    """Shut down every kernel of a server; one that goes on training would disturb the next test."""
+    with urllib.request.urlopen(f"{address}/api/kernels?token={TOKEN}", timeout=10) as answer:
+        kernels = json.load(answer)
+    for kernel in kernels:
+        url = f"{address}/api/kernels/{kernel['id']}?token={TOKEN}"
+        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=20)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def answers(url: str) -> bool:
-    """Something says 200 there."""
+    """A server speaks there."""
     try:
         return urllib.request.urlopen(url, timeout=5).status == 200
+    except urllib.error.HTTPError as error:
+        return error.code in (403, 404)  # it speaks
     except OSError:
         return False
 
 
-class Notebook:
-    """A notebook in a browser page, and the state of the `lab` in its kernel."""
+def write_notebook(path: Path, cells: list[str], kernel: str = "python3") -> None:
+    """A notebook of code cells."""
+    spec = {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=spec)
+    nbformat.write(notebook, path)
 
-    def __init__(self, page, address: str, folder: Path, cells: list[str]):
-        self.page = page
+
+class Page:
+    """A browser page with a dashboard, and the state of the `lab` in its kernel, which it writes into `folder`."""
+
+    def __init__(self, page, address: str, folder: Path):
+        self.page, self.address, self.folder = page, address, folder
         self.errors: list[str] = []
         self.outside: list[str] = []
-        self._state = folder / "state.json"
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=spec)
-        nbformat.write(notebook, folder / "live.ipynb")
-        page.set_default_timeout(30_000)
-        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        page.route("**/*", lambda route: self._filter(route, address))
-        page.goto(f"{address}/lab/tree/live.ipynb?token={TOKEN}&reset")
-        self.wait_idle()
+        page.set_default_timeout(60_000)
+        self.listen(page)
 
-    def _filter(self, route, address: str) -> None:
-        url = route.request.url
-        if url.startswith((address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.outside.append(url)
-            route.abort()
+    def listen(self, page) -> None:
+        """Note errors of a page, and let nothing out."""
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.route(lambda url: not url.startswith((self.address, "data:", "blob:")), self._refuse)
+
+    def _refuse(self, route) -> None:
+        self.outside.append(route.request.url)
+        route.abort()
+
+    def button(self, label: str):
+        """A button of the dashboard by its label."""
+        return self.page.locator("button.widget-button", has_text=re.compile(rf"^\s*{label}$"))
+
+    def slider(self, knob: str):
+        """The handle of the slider of a knob."""
+        return self.page.locator(f".snnlab-{knob.replace('.', '-')} .noUi-handle")
+
+    def complete(self) -> bool:
+        """Curves are drawn, and the raster is."""
+        return self.page.evaluate(
+            """() => Math.max(0, ...[...document.querySelectorAll('.snnlab .scatterlayer .js-line')]
+                 .map(p => p.getTotalLength())) > 100
+               && [...document.querySelectorAll('.snnlab canvas')].some(c => /predicted/.test(c.ariaLabel))"""
+        )
+
+    def kernel(self) -> dict:
+        """What the kernel last wrote about `lab`."""
+        path = self.folder / "state.json"
+        return json.loads(path.read_text()) if path.exists() else {"state": None, "step": 0, "moves": [], "newest": []}
+
+    def wait_for(self, state: str, step: int = 0, timeout: float = 60.0) -> float:
+        """Until the run is in a state and at a step; the seconds that it took."""
+        return wait_until(lambda: self.kernel()["state"] == state and self.kernel()["step"] >= step, timeout, state)
+
+
+class Notebook(Page):
+    """A notebook in JupyterLab or Notebook 7."""
+
+    def __init__(self, page, address: str, folder: Path, cells: list[str], kernel: str = "python3", at: str = "lab"):
+        super().__init__(page, address, folder)
+        write_notebook(folder / "live.ipynb", cells, kernel)
+        tree = {"lab": "lab/tree", "notebook": "notebooks"}[at]
+        self.url = f"{address}/{tree}/{folder.name}/live.ipynb?token={TOKEN}"
+        page.goto(f"{self.url}&reset")
+        self.wait_idle()
 
     def wait_idle(self) -> None:
         """Until the kernel has nothing to do."""
         kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
         self.page.wait_for_function(f"{kernel}?.connectionStatus === 'connected' && {kernel}.status === 'idle'")
 
+    def command(self, name: str, **arguments) -> None:
+        """Execute a command of the application; does not wait."""
+        self.page.evaluate(f"void window.jupyterapp.commands.execute('{name}', {json.dumps(arguments)})")
+
     def run_all(self) -> None:
         """Run every cell; does not wait."""
-        self.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.command("notebook:run-all-cells")
+
+    def run_cell(self, number: int) -> None:
+        """Run one cell; does not wait."""
+        self.page.evaluate(f"window.jupyterapp.shell.currentWidget.content.activeCellIndex = {number}")
+        self.command("notebook:run-cell")
 
     def save(self) -> None:
         """Save the notebook."""
         self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
-
-    def button(self, label: str):
-        """A button of the dashboard by its label."""
-        return self.page.locator("button.widget-button", has_text=label)
-
-    def slider(self, knob: str):
-        """The handle of a slider by the description of its knob."""
-        row = self.page.locator(".widget-slider", has=self.page.get_by_text(knob, exact=True))
-        return row.locator(".noUi-handle")
-
-    def kernel(self) -> dict:
-        """What the kernel last wrote about `lab`."""
-        return json.loads(self._state.read_text()) if self._state.exists() else {"state": None, "step": 0, "moves": []}

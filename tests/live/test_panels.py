@@ -1,15 +1,12 @@
-"""Pictures as pure functions of what happened, and the dashboard's Python half, without a browser."""
+"""Pictures as pure functions of what happened."""
 
 import numpy as np
 import pytest
 
-from snnlab import models
-from snnlab.config import LstmConfig, SnnConfig
-from snnlab.controls import Knob
 from snnlab.history import History
-from snnlab.live import LiveTrainer, panels
-from snnlab.live.dashboard import make_figure, make_slider
-from snnlab.live.probe import Prober
+from snnlab.live import panels
+from snnlab.live.curves import make_figure, mark_shapes
+from snnlab.live.panels import Mark
 
 
 @pytest.mark.parametrize("count", [1, 7, 500, 501, 12_345])
@@ -19,6 +16,18 @@ def test_thinning_keeps_the_mean_and_the_end(count):
     assert len(x) == len(y) == min(count, 500) and x.dtype == y.dtype == np.float32
     assert x[-1] == count and (np.diff(x) > 0).all()
     np.testing.assert_allclose((y * np.diff(x, prepend=0)).sum() / count, values.mean(), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 49, 500])
+def test_smoothing_keeps_straight_lines_and_calms_noise(count):
+    x = np.arange(count, dtype=np.float32)
+    middle = slice(count // 50 + 1, count - count // 50 - 1)  # the ends see one side only
+    np.testing.assert_allclose(panels.smooth((x, 3 * x))[1][middle], 3 * x[middle], atol=1e-3)
+    noise = np.random.default_rng(0).normal(size=count).astype(np.float32)
+    calm = panels.smooth((x, noise))[1]
+    assert len(calm) == count and np.isfinite(calm).all()
+    if count == 500:  # mean of 21 values
+        assert 0.5 / 21**0.5 < calm[middle].std() / noise.std() < 1.5 / 21**0.5
 
 
 def test_curves_place_tests_at_the_ends_of_epochs():
@@ -31,75 +40,50 @@ def test_curves_place_tests_at_the_ends_of_epochs():
     assert curves["test_acc"][0].tolist() == [3.0, 6.0] and curves["test_acc"][1].tolist() == [0.5, 1.0]
 
 
+def test_earlier_runs_are_one_line_with_gaps():
+    ones = {"loss": (np.arange(2.0), np.ones(2))}
+    x, y = panels.joined([ones, {}, ones], "loss")
+    assert x.tolist()[:2] == [0.0, 1.0] and np.isnan(x[[2, 5]]).all() and y[3:5].tolist() == [1.0, 1.0]
+    assert [len(part) for part in panels.joined([], "loss")] == [0, 0]
+
+
+def test_a_drag_is_one_mark_and_two_knobs_are_two():
+    rows = [("hidden.v_th", 10, 0.9), ("hidden.v_th", 12, 0.8), ("l1", 13, 0.01), ("hidden.v_th", 14, 0.7)]
+    rows += [("hidden.v_th", 200, 0.5)]
+    moves = [{"step": step, "knob": knob, "old": 1.0, "new": new} for knob, step, new in rows]
+    found = panels.marks(moves, total_steps=500)
+    assert found == [Mark(12, "v_th 0.8"), Mark(13, "l1 0.01"), Mark(14, "v_th 0.7"), Mark(200, "v_th 0.5")]
+
+
+def test_a_mark_is_a_line_in_every_plot_and_words_in_the_first():
+    shapes = mark_shapes([Mark(k, f"m{k}") for k in range(20)], panels=3)
+    assert len(shapes) == 60 and {shape["yref"] for shape in shapes} == {"y domain", "y2 domain", "y3 domain"}
+    assert all(shape["x0"] == shape["x1"] for shape in shapes)
+    labels = [shape["label"]["text"] for shape in shapes if "label" in shape]
+    assert labels == [f"m{k}" for k in range(8, 20)]  # of many, the newest
+
+
 def test_every_curve_has_its_trace():
     figure = make_figure(["cross_entropy", "l1", "l2"], spiking=True)
-    shown = [trace.meta for trace in figure.data]
-    assert shown == ["loss", "test_loss", "accuracy", "test_acc", "cross_entropy", "l1", "l2", "spikes_per_sample"]
+    shown = [trace.meta for trace in figure.data if not trace.meta.startswith("ghost:")]
+    assert shown == [
+        *("loss", "test_loss", "accuracy", "test_acc", "cross_entropy", "l1", "l2", "spikes_per_sample", "grad_norm")
+    ]
     styles = {
         (trace.line.color, trace.line.dash) for trace in figure.data if trace.meta in ("cross_entropy", "l1", "l2")
     }
     assert len({dash for _, dash in styles}) == 3  # told apart without colour
+    plain = make_figure(["cross_entropy"], spiking=False)
+    assert [t.meta for t in plain.data if ":" not in t.meta] == [
+        "loss",
+        "test_loss",
+        "accuracy",
+        "test_acc",
+        "grad_norm",
+    ]
+    assert plain.layout.height < figure.layout.height
 
 
-def test_canvas_frame_holds_the_probe(digits):
-    net = models.build(SnnConfig(), sample_shape=(8, 8), num_classes=10)
-    net.stack.layers["hidden"].kernel.set_value(4 * net.stack.layers["hidden"].kernel[...])
-    probe = Prober(net, digits)(net, 5)
-    record = net(digits.x_test[5:6])
-    np.testing.assert_array_equal(probe.rasters["hidden"], record.spikes["hidden"][:, 0])
-    assert list(probe.rasters) == ["input", "hidden"] and probe.rasters["hidden"].any()
-    frame = panels.canvas_frame(probe, digits.class_names, 1.0)
-    for raster, drawn in zip(probe.rasters.values(), frame["rasters"], strict=True):
-        bits = np.unpackbits(np.frombuffer(drawn["bits"], np.uint8))[: raster.size].reshape(raster.shape)
-        np.testing.assert_array_equal(bits, raster)
-    np.testing.assert_array_equal(np.frombuffer(frame["readout"], np.float32).reshape(100, 10), record.readout[:, 0])
-    assert frame["label"] == digits.y_test[5] and frame["prediction"] == int(record.readout.max(0)[0].argmax())
-    assert f"true class {digits.y_test[5]}" in frame["summary"] and "hidden" in frame["summary"]
-
-
-def test_probe_is_compiled_once(digits):
-    net = models.build(LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
-    prober = Prober(net, digits)
-    assert [prober(net, k).label for k in range(3)] == digits.y_test[:3].tolist()
-    assert prober._run._cache_size() == 1 and prober(net, 0).rasters == {}
-
-
-@pytest.mark.parametrize("value", [0.0001, 0.3, 1.0, 5.0, 77.0])
-@pytest.mark.parametrize("log", [False, True])
-def test_sliders_start_exactly_at_their_value(value, log):
-    """The browser snaps to a grid from `min` in steps of `step`: the value must lie on it, inside the range."""
-    knob = Knob(name="a.b_c", value=value, low=0.0001 if log else 0.0, high=1.0, unit="ms", log=log)
-    slider = make_slider(knob)
-    position = np.log10(value) if log else value
-    steps = (position - slider.min) / slider.step
-    assert abs(steps - round(steps)) < 1e-6 and slider.value == value
-    assert slider.description == "a · b c [ms]"
-
-
-def test_a_frame_is_sent_only_when_something_changed(digits):
-    net = models.build(SnnConfig(hidden=8, num_steps=20), sample_shape=(8, 8), num_classes=10)
-    lab = LiveTrainer(net, digits.subset(train=128, test=32), epochs=1, batch_size=64, hz=1e-3)
-    board = lab.dashboard
-    lab.fit()
-    lab._show()
-    sent = board.pulse.ping
-    lab._show()
-    assert board.pulse.ping == sent and "done" in board.status.value and board.progress.value == 1.0
-    assert [len(trace.x) for trace in board.figure.data][:2] == [2, 1]
-    lab.set(v_th=0.7)
-    lab._show()
-    assert board.sliders["hidden.v_th"].value == 0.7
-    board.sliders["hidden.v_th"].value = 0.9
-    assert lab.trainer.mailbox.knobs["hidden.v_th"].value == 0.9
-
-
-def test_the_export_button_writes_into_its_folder(digits, tmp_path):
-    net = models.build(SnnConfig(hidden=8, num_steps=20), sample_shape=(8, 8), num_classes=10)
-    lab = LiveTrainer(net, digits, epochs=1, folder=tmp_path / "exports")
-    lab.dashboard.buttons["export"].click()
-    assert [path.name for path in (tmp_path / "exports").iterdir()] == ["net-step-0.safetensors"]
-    assert "net-step-0.safetensors" in lab.dashboard.message
-    (tmp_path / "file").write_text("")
-    lab.folder = tmp_path / "file"
-    lab.dashboard.buttons["export"].click()
-    assert "&#9888;" in lab.dashboard.message
+def test_an_error_is_shown_with_its_traceback_and_without_markup():
+    text = panels.error_text("Traceback\n  line <b>\nValueError: 1 < 2 & so\n")
+    assert "ValueError: 1 &lt; 2 &amp; so" in text.split("<details>")[0] and "line &lt;b&gt;" in text

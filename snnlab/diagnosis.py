@@ -1,0 +1,289 @@
+"""What ails a network, in a sentence, with a move that helps.
+
+    diagnosis = diagnose(checkup(trainer.state), trainer.history, trainer.mailbox.knobs)
+
+The rules, in the order in which one ailment causes the next; the first that applies is the diagnosis:
+
+learning rate too high
+    The loss rose by its first value and more though no knob was moved, and has not come down since.
+    Proposed: a tenth of the learning rate, at most 0.01, and new weights, for the old ones were thrown far out.
+exploding
+    A layer gets a gradient many times that of the layer it feeds, or its gradient grows many-fold on its way back
+    through the time steps. Proposed: new weights.
+saturated
+    The current drives neurons to many times their threshold, or they fire at more than half of all steps.
+    Proposed: the threshold at which a few fire; new weights where no threshold within reach would do.
+silent
+    Half of the neurons or more never fire, and hardly a voltage comes near its threshold. Such a network often wakes up
+    by itself, so this is said only after a while in which the spikes did not become quickly more; at once of a first
+    layer that is far from its threshold. Proposed: the threshold at which a few fire; new weights where nothing drives
+    the neurons at all.
+dead readout
+    The readout scores all samples alike though what it reads is not silent. Proposed: a higher learning rate if it is
+    tiny, new weights if all scores are stuck at the start; without any gradient the reason lies elsewhere (a delay).
+vanishing
+    A layer that fires gets a gradient far below that of the layer it feeds.
+    Proposed: a surrogate as wide, measured by the threshold, as that of the reference network.
+
+A proposed value lies in the range of its knob. Where there is no such knob, because the parameter is fixed or learned,
+the text says what to do all the same. The constants were measured on the reference networks, healthy and spoiled ones:
+digits and Fashion-MNIST, 20 to 300 units, every few steps from the first to the last epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snnlab.controls import Knob
+from snnlab.history import History
+
+if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
+    from snnlab.health import Health, LayerHealth
+
+Knobs = Mapping[str, Knob]
+
+LEARNING_RATE = "learning_rate"
+
+PATIENCE = 25  # steps: the reference network, silent at first, fires in 10 to 20
+WINDOW = 10  # steps: the loss of one batch says little
+RISE = 1.0  # of the first loss: healthy runs rise by 0.7 of it at most, a rate of 0.3 by 1.7 and more
+RECOVERED = 0.5  # of the first loss: below that it has learned, whatever happened before
+CALM_RATE = 0.01  # Adam's usual range ends here
+EXPLODED = 300.0  # times: healthy spiking layers stay below 2, LSTMs of 8 to 28 steps below 50
+OVERDRIVEN = 10.0  # thresholds: a healthy layer is driven to 1.5 to 6, one with weights 20 times too large to 13
+OUT_OF_REACH = 5.0  # slider lengths: from there on another threshold is no cure
+DEAD, NEAR = 0.5, 0.02  # of the neurons, of the pairs (neuron, sample): healthy layers that sparse have 0.06 near
+ALL_DEAD = 0.9  # of the neurons, where it is not known how near they come
+FAR = 0.4  # of the way from rest to threshold: reference networks start at 0.55 or more
+WAKING = 2.0  # times the spikes of the `WINDOW` before: it wakes up by itself
+ALIKE = 0.01  # nats between the scores: healthy readouts are at 0.1 and more after `PATIENCE` steps
+SLOW_RATE = 1e-4  # Adam then moves a weight by 0.01 in 100 steps
+VANISHED = 0.03  # of the gradient of the next layer: healthy layers get 0.08 and more
+WIDTH = 10.0  # `slope (v_th - v_rest)` of the reference network, in which a silent neuron still learns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What ails a network.
+
+    Attributes:
+        name: of the rule, such as "silent".
+        text: a sentence or two with the numbers.
+        knob: the knob to move, as `Mailbox.post` takes it, or None.
+        value: where to, in the range of the knob.
+        new_seed: draw new weights, after the knob is moved if there is one.
+    """
+
+    name: str
+    text: str
+    knob: str | None = None
+    value: float | None = None
+    new_seed: bool = False
+
+
+def diagnose(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """The ailment that causes the others, or None for a network that is well.
+
+    Args:
+        health: see `snnlab.health.Checkup`.
+        history: of the run so far.
+        knobs: see `Mailbox.knobs`.
+
+    Example:
+        >>> from snnlab.health import Health
+        >>> health = Health(step=31, samples=256, loss=9.1, accuracy=0.1, layers=(), readout_spread=3.0, finite=True)
+        >>> history = History()
+        >>> history.add_steps({"loss": np.array([2.3] + 30 * [9.1])})
+        >>> rate = Knob(name="learning_rate", value=1.0, low=1e-6, high=0.1)
+        >>> found = diagnose(health, history, {"learning_rate": rate})
+        >>> found.text
+        'the loss rose from 2.3 to 9.1 by itself, and is 9.1 now; lower the learning rate to 0.01 and draw new weights'
+        >>> found.name, found.knob, found.value, found.new_seed
+        ('learning rate too high', 'learning_rate', 0.01, True)
+    """
+    return next((found for rule in RULES if (found := rule(health, history, knobs))), None)
+
+
+def _learning_rate(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """The loss went up by itself, far, and stayed up.
+
+    A knob that is moved may change the loss as it likes: the rule looks only at what came after. A higher learning
+    rate is no such excuse; it changes nothing but what this rule is about.
+    """
+    losses = history.steps().get("loss", np.empty(0))
+    since = losses[_last_excuse(history) :]
+    if not len(since):
+        return None
+    padded = np.concatenate([np.full(WINDOW - 1, since[0]), since])
+    smooth = np.convolve(padded, np.full(WINDOW, 1.0 / WINDOW), "valid")
+    lowest = np.minimum.accumulate(smooth)
+    worst, scale = int((smooth - lowest).argmax()), max(abs(losses[0]), 1.0)
+    if smooth[worst] - lowest[worst] < RISE * scale or smooth[-1] < RECOVERED * scale:
+        return None
+    rate = knobs.get(LEARNING_RATE)
+    move = _move(knobs, LEARNING_RATE, min(rate.value / 10.0, CALM_RATE)) if rate else {}
+    text = (
+        f"the loss rose from {lowest[worst]:.3g} to {smooth[worst]:.3g} by itself, and is {smooth[-1]:.3g} now; "
+        f"lower the learning rate to {move.get('value', 'a tenth')} and draw new weights"
+    )
+    return Diagnosis(name="learning rate too high", text=text, new_seed=True, **move)
+
+
+def _exploding(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """The gradient grows many-fold from a layer to the one before it, or through the time steps of one layer.
+
+    Source: Pascanu, Mikolov & Bengio (2013), arXiv:1211.5063.
+    """
+    cure = "draw new weights, smaller ones if these were scaled up, or clip the gradient (optax.clip_by_global_norm)"
+    if not health.finite:
+        return Diagnosis(name="exploding", text=f"the loss or its gradient is not finite; {cure}", new_seed=True)
+    for layer, after in zip(health.layers, health.layers[1:], strict=False):
+        g, error = layer.gradient_over_time, after.gradient_over_time
+        if g is None or error is None or not error.any():
+            continue
+        across = g.max() / error.max()
+        entered = np.flatnonzero(error >= 0.1 * error.max())[-1]  # the last step at which much of an error comes in
+        # A spiking neuron passes on a gradient only when near its threshold: its steps cannot be compared.
+        back = g[: entered + 1].max() / max(g[entered], 1e-30) if layer.rates is None else 0.0
+        if max(across, back) > EXPLODED:
+            where = f"{across:.1e} times that of {after.name}" if across > back else f"{back:.1e}-fold over its steps"
+            text = f"the gradient explodes on its way back through {layer.name}, {where}; {cure}"
+            return Diagnosis(name="exploding", text=text, new_seed=True)
+    return None
+
+
+def _saturated(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """The current drives those neurons that it drives most to many times their threshold."""
+    for layer in health.layers:
+        if layer.rates is None or (_driven(layer) < OVERDRIVEN and layer.saturated < len(layer.rates) / 2):
+            continue
+        text = (
+            f"{layer.name} layer saturated: {layer.rates.mean():.3g} of {layer.max_rate:.3g} Hz, {layer.saturated} of "
+            f"{len(layer.rates)} neurons fire at more than half of all steps"
+        )
+        knob = knobs.get(f"{layer.name}.v_th")
+        if layer.peak_voltage is None or (knob and layer.peak_voltage > OUT_OF_REACH * knob.high):
+            return Diagnosis(name="saturated", text=f"{text}; draw new weights, smaller ones", new_seed=True)
+        words, move = _to_peak(layer, knobs)
+        text = f"{text}, driven to {_driven(layer):.2g} times their threshold; raise {words}, or lower the weights"
+        return Diagnosis(name="saturated", text=text, **move)
+    return None
+
+
+def _silent(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """Neither spikes nor voltages near the threshold, and not about to come."""
+    layer = next(filter(_is_silent, health.layers), None)
+    if layer is None:
+        return None
+    # Only its own weights can wake the first layer, as its input stays what it is.
+    hopeless = layer is health.layers[0] and layer.peak_voltage is not None and _driven(layer) < FAR
+    if not hopeless and (_steps_since_move(history) < PATIENCE or _is_waking(history)):
+        return None
+    text = f"{layer.name} layer silent: {layer.dead} of {len(layer.rates)} neurons never fired on "
+    text = f"{text}{health.samples} samples"
+    if layer.peak_voltage is None:
+        return Diagnosis(name="silent", text=f"{text}; lower their threshold, or raise the input weights")
+    knob = knobs.get(f"{layer.name}.v_th")
+    if layer.peak_voltage <= (knob.low if knob else layer.v_rest):
+        text = f"{text}, and no current drives them towards their threshold; draw new weights"
+        return Diagnosis(name="silent", text=text, new_seed=True)
+    words, move = _to_peak(layer, knobs)
+    return Diagnosis(name="silent", text=f"{text}; lower {words}, or raise the input weights", **move)
+
+
+def _dead_readout(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """The readout says the same of every sample, whatever it reads."""
+    if not health.layers or health.readout_spread >= ALIKE:
+        return None
+    *before, readout = health.layers
+    if any(layer.rates is not None and not layer.rates.any() for layer in before):
+        return None  # a readout that hears nothing is not to blame
+    text = f"its scores differ by {health.readout_spread:.1g} between samples"
+    if readout.gradient == 0.0:
+        g = readout.gradient_over_time
+        if g is not None and not g[1:].any():
+            text = f"{text}, every class is at its best before anything arrives; draw new weights"
+            return Diagnosis(name="dead readout", text=text, new_seed=True)
+        text = f"{text}, and no gradient reaches its weights; do spikes arrive before the sequence ends (delay)?"
+        return Diagnosis(name="dead readout", text=text)
+    if _steps_since_move(history) < PATIENCE or any(map(_is_silent, before)):
+        return None
+    rate = knobs.get(LEARNING_RATE)
+    if rate and rate.value < SLOW_RATE:
+        text = f"{text}; raise the learning rate from {rate.value:.2g} to {10.0 * SLOW_RATE:.2g}"
+        return Diagnosis(name="dead readout", text=text, **_move(knobs, LEARNING_RATE, 10.0 * SLOW_RATE))
+    return Diagnosis(name="dead readout", text=f"{text}; draw new weights", new_seed=True)
+
+
+def _vanishing(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """A layer that fires learns nothing, because its surrogate lets next to no gradient through.
+
+    Source: Zenke & Vogels (2021), DOI 10.1162/neco_a_01367.
+    """
+    if _steps_since_move(history) < PATIENCE:
+        return None
+    for layer, after in zip(health.layers, health.layers[1:], strict=False):
+        if layer.gradient >= VANISHED * after.gradient or (layer.rates is not None and not layer.rates.any()):
+            continue  # of a silent layer it would be no wonder
+        if layer.gradient == 0.0 and (layer.gradient_over_time is None or layer.gradient_over_time.any()):
+            continue  # it has no parameters, or no input
+        share = layer.gradient / after.gradient
+        text = f"the gradient vanishes on its way back to {layer.name}: {share:.2g} of that of {after.name}"
+        wide = None if layer.slope is None else WIDTH / (layer.v_th - layer.v_rest)
+        if wide is None or wide >= layer.slope:
+            return Diagnosis(name="vanishing", text=f"{text}; raise the weights of {after.name}, or leave a layer out")
+        text = f"{text}; lower {layer.name}.slope from {layer.slope:.2g} to about {wide:.2g}"
+        return Diagnosis(name="vanishing", text=text, **_move(knobs, f"{layer.name}.slope", wide))
+    return None
+
+
+RULES = (_learning_rate, _exploding, _saturated, _silent, _dead_readout, _vanishing)
+"""From cause to effect; each takes what `diagnose` takes. The top of this file says what they are about."""
+
+
+def _driven(layer: "LayerHealth") -> float:
+    """How far the current drives those neurons that it drives most, in thresholds; 0 where that is not known."""
+    if layer.peak_voltage is None:
+        return 0.0
+    return (layer.peak_voltage - layer.v_rest) / (layer.v_th - layer.v_rest)
+
+
+def _is_silent(layer: "LayerHealth") -> bool:
+    if layer.rates is None:
+        return False
+    dead = layer.dead / len(layer.rates)
+    return dead >= ALL_DEAD if layer.in_window is None else dead >= DEAD and layer.in_window < NEAR
+
+
+def _is_waking(history: History) -> bool:
+    """The spikes become quickly more."""
+    spikes = history.steps().get("spikes_per_sample", np.empty(0))
+    return bool(spikes[-WINDOW:].sum() > WAKING * spikes[-2 * WINDOW : -WINDOW].sum())
+
+
+def _steps_since_move(history: History) -> int:
+    """Steps since the start, or since a knob was moved."""
+    return len(history) - max((move["step"] for move in history.interventions), default=0)
+
+
+def _last_excuse(history: History) -> int:
+    """The step of the last move that the loss may have risen for."""
+    excuses = (m for m in history.interventions if m["knob"] != LEARNING_RATE or m["new"] < m["old"])
+    return max((move["step"] for move in excuses), default=0)
+
+
+def _to_peak(layer: "LayerHealth", knobs: Knobs) -> tuple[str, dict[str, str | float]]:
+    """In words and as a move: the threshold at which a few neurons fire."""
+    move = _move(knobs, f"{layer.name}.v_th", layer.peak_voltage)
+    value = move.get("value", layer.peak_voltage)
+    return f"{layer.name}.v_th from {layer.v_th:.2g} to about {value:.2g}", move
+
+
+def _move(knobs: Knobs, name: str, value: float) -> dict[str, str | float]:
+    """A knob and where to move it, rounded as one would say it; nothing where there is no such knob."""
+    knob = knobs.get(name)
+    if knob is None:
+        return {}
+    return {"knob": name, "value": float(np.clip(float(f"{value:.2g}"), knob.low, knob.high))}

@@ -1,0 +1,59 @@
+"""The two hand-drawn views: a sample on its way through the network, and the health of the layers.
+
+What they draw comes from `snnlab.live.scenes`. A front end loads one file a widget, so each gets the shared helpers
+with its own code. Whoever writes the traits must be one thread; what the browser says goes into a plain field.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+
+
+def _code(name: str) -> str:
+    return "\n".join((HERE / part).read_text(encoding="utf-8") for part in ("draw.js", name))
+
+
+class RasterCanvas(anywidget.AnyWidget):
+    """Draws `scenes.raster_scene` and `scenes.raster_frame`; a click or the Enter key selects a neuron.
+
+    Attributes:
+        selected: `(layer, unit)` or None.
+    """
+
+    _esm = _code("raster.js")
+    scene = traitlets.Dict().tag(sync=True)
+    frame = traitlets.Dict().tag(sync=True)
+
+    def __init__(self):
+        super().__init__()
+        self.selected: tuple[str, int] | None = None
+        self._callback: Callable[[], None] = lambda: None
+        self.on_msg(self._receive)
+
+    def on_select(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called, in any thread, whenever the user has selected something else."""
+        self._callback = callback
+
+    def _receive(self, _widget, content, _buffers) -> None:
+        if "select" not in content:
+            return
+        chosen = content["select"]
+        if chosen is not None:
+            layer, unit = chosen.get("layer"), chosen.get("unit")
+            if not isinstance(unit, int) or not 0 <= unit < self.scene.get("units", {}).get(layer, 0):
+                return
+            chosen = (layer, unit)
+        if chosen != self.selected:
+            self.selected = chosen
+            self._callback()
+
+
+class HealthCanvas(anywidget.AnyWidget):
+    """Draws `scenes.health_frame`."""
+
+    _esm = _code("health.js")
+    frame = traitlets.Dict().tag(sync=True)

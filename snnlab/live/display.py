@@ -1,0 +1,85 @@
+"""The dashboard of a LiveTrainer, wired to it, and the two threads that feed it."""
+
+from pathlib import Path
+
+from snnlab.live import panels, restart
+from snnlab.live.dashboard import Dashboard
+from snnlab.live.screen import Screen
+from snnlab.live.watcher import Watcher
+
+
+class Display:
+    """Makes the widgets of a `LiveTrainer` and begins to feed them.
+
+    Args:
+        lab: the LiveTrainer.
+
+    Attributes:
+        board: the widgets.
+        screen: what writes them.
+        watcher: what looks at the network; another one after a restart with another structure.
+    """
+
+    def __init__(self, lab):
+        self._lab = lab
+        names = lab.trainer.metric_names
+        self.board = Dashboard(
+            lab.trainer.mailbox.knobs,
+            lambda name, value: lab.trainer.set(name, value),  # of the trainer that there is then
+            self._actions(),
+            self.wake,
+            terms=panels.term_names(names),
+            spiking="spikes_per_sample" in names,
+            layers=restart.hidden_layers(lab.trainer.model),
+            samples=len(lab.trainer.data.x_test),
+            structure=restart.structure(lab.trainer),
+            folder=str(lab.folder),
+            hz=lab.hz,
+            show=lab.show,
+        )
+        self.watcher = self._make_watcher()
+        self.screen = Screen(lab, self)
+        self.screen.open()
+
+    def wake(self) -> None:
+        """Have a picture now."""
+        self.screen.awake.set()
+
+    def watch_anew(self) -> None:
+        """Look at another trainer."""
+        self.watcher.close()
+        self.watcher = self._make_watcher()
+
+    def close(self) -> None:
+        """End the threads and free the widgets."""
+        self.watcher.close()
+        self.screen.close()
+        self.board.close()
+
+    def _make_watcher(self) -> Watcher:
+        board = self.board
+        shown = {"probing": board.raster is not None, "checking": board.health is not None}
+        watcher = Watcher(self._lab.trainer, lambda: board.sample.value, lambda: board.hz.value, self.wake, **shown)
+        watcher.open()
+        return watcher
+
+    def _actions(self) -> dict:
+        lab = self._lab
+        return {
+            "run": self._run,
+            "step": lab.step,
+            "chunk": lambda: lab.step(None),
+            "stop": lab.stop,
+            "reset": lab.reset,
+            "new_seed": lambda: lab.reset(seed=lab.trainer.config.seed + 1),
+            "repair": lab.repair,
+            "restart": lambda: lab.reset(**{name: field.value for name, field in self.board.structure.items()}),
+            "export": self._export,
+        }
+
+    def _run(self) -> None:
+        {"Start": self._lab.start, "Pause": self._lab.pause, "Resume": self._lab.resume}[self._lab.run_label]()
+
+    def _export(self) -> None:
+        self._lab.folder = Path(self.board.folder.value)
+        self.board.say(f"exported {self._lab.export()}")

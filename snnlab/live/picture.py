@@ -1,0 +1,287 @@
+"""A finished run as one standalone SVG: what the dashboard showed, for pages on which no widget is alive.
+
+No script, no font, no id, nothing fetched. The picture brings its own card and so is legible on every page; where
+styles are allowed, the card is dark for readers who like it dark.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from snnlab.history import History
+from snnlab.live import panels, svg
+from snnlab.live.panels import BLUE, ORANGE, TERM_COLOURS, Mark
+from snnlab.live.probe import Probe
+from snnlab.live.svg import Scale
+
+WIDTH, EDGE, HEAD = 960, 24, 74  # pixels: the card, its margin, and where the plots begin
+AXIS, PLOT, BELOW, IMAGE = 44, 140, 40, 112  # pixels: numbers of a y axis, height of a plot, room under it, the sample
+ROW, ROWS = 14, 3  # height of a line of small text, and lines of labels for the moves of knobs
+CELLS = (400, 140)  # steps and units of a raster; of a larger one neighbours share a cell
+CLASSES = 10  # readout traces
+DASHES = ("", "7 4", "1 4", "9 4 1 4", "14 4", "14 4 1 4")
+TERMS = "terms of the loss"
+
+
+class _Line(NamedTuple):
+    """A curve and how it looks; its label stands at its end."""
+
+    name: str
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    colour: str
+    dash: str = ""
+    width: float = 1.6
+    points: bool = False
+
+
+def picture(
+    history: History,
+    *,
+    steps_per_epoch: int,
+    title: str,
+    probe: Probe | None = None,
+    class_names: Sequence[str] = (),
+    dt: float | None = None,
+    max_points: int = 300,
+) -> str:
+    """A run as a standalone SVG image: its curves, the moves of its knobs, and what it makes of one sample.
+
+    Args:
+        history: of the run.
+        steps_per_epoch: places the tests, which are done at the ends of the epochs.
+        title: heading of the picture.
+        probe: the sample to show below the curves. Of a raster of more than 400 steps or 140 units, neighbours share
+            a cell; of a readout, the ten highest classes are drawn, and the true one.
+        class_names: of the data; a class without a name is shown by its index.
+        dt: time step [ms] of the probe's axis; None counts steps.
+        max_points: points of a curve; a longer one is thinned to means.
+
+    Returns:
+        The text of the image, of type `image/svg+xml`; the same for the same arguments.
+
+    Example:
+        >>> history = History()
+        >>> history.add_steps({"loss": np.array([2.3, 1.2, 0.7]), "accuracy": np.array([0.1, 0.5, 0.8])})
+        >>> text = picture(history, steps_per_epoch=3, title="three steps")
+        >>> text[:4], "loss: train from 2.3 to 0.7" in text, "script" in text
+        ('<svg', True, False)
+    """
+    with np.errstate(all="ignore"):  # what is not finite is not drawn
+        plots = _plots(history, steps_per_epoch, max_points)
+        moves = panels.marks(history.interventions, len(history))
+        marks = [move._replace(label=svg.cut(move.label)) for move in moves]
+        body, bottom = _draw_plots(plots, marks)
+        words = [_summary(history, marks), *(_in_words(*plot) for plot in plots.items())]
+        words += [f"at step {move.step:,}: {move.label}" for move in moves[-20:]]
+        if probe:
+            verdict = _verdict(probe, class_names)
+            words += [*(_spikes(*raster) for raster in probe.rasters.items()), *verdict]
+            drawn, bottom = _draw_probe(probe, _traces(probe, class_names, dt or 1.0), verdict, dt, bottom)
+            body += drawn
+    head = [svg.text(EDGE, 34, svg.cut(title, 80), size=18, weight=600), svg.text(EDGE, 55, words[0], size=12)]
+    return svg.card(head + body, WIDTH, bottom, title=title, words="; ".join(words))
+
+
+# ---- what is shown ----
+
+
+def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, list[_Line]]:
+    curves = panels.curves(history, steps_per_epoch)
+    curves |= {name: (np.arange(1, len(y) + 1), y) for name, y in history.steps().items() if name != "epoch"}
+    curves = {name: _thin(*curve, points) for name, curve in curves.items() if len(curve[0])}
+
+    def line(name: str, curve: str, *look: Any, **more: Any) -> list[_Line]:
+        if curve not in curves:
+            return []
+        label = name if name == curve else f"{name} {svg.number(curves[curve][1][-1])}"
+        return [_Line(name, svg.cut(label), *curves[curve], *look, **more)]
+
+    test = {"colour": ORANGE, "dash": "7 4", "points": True}
+    terms = [name for name in panels.term_names(list(curves)) if name not in ("test_loss", "test_acc")]
+    last = "spikes_per_sample" if "spikes_per_sample" in curves else "grad_norm"
+    plots = {
+        "loss": line("train", "loss", BLUE) + line("test", "test_loss", **test),
+        "accuracy": line("train", "accuracy", BLUE) + line("test", "test_acc", **test),
+        TERMS: [found for k, name in enumerate(terms) for found in line(name, name, *_look(k))],
+        "gradient norm" if last == "grad_norm" else "spikes per sample": line("train", last, BLUE),
+    }
+    return {title: lines for title, lines in plots.items() if lines}
+
+
+def _thin(x: np.ndarray, y: np.ndarray, points: int) -> panels.Curve:
+    last, means = panels.thin(np.where(np.isfinite(y), y, np.nan), points)
+    return x[last.astype(int) - 1], np.where(np.isfinite(means), means, np.nan)
+
+
+def _look(k: int) -> tuple[str, str]:
+    """Colour and dash of curve `k`: no two of 36 look alike."""
+    return TERM_COLOURS[k % 6], DASHES[(k + k // 6) % 6]
+
+
+def _traces(probe: Probe, class_names: Sequence[str], dt: float) -> list[_Line]:
+    """The readout of the highest classes; the winner comes last and so on top."""
+    readout = np.asarray(probe.readout, np.float64)
+    peaks = np.where(np.isfinite(readout), readout, -np.inf).max(axis=0)
+    shown = {*np.argsort(-peaks, kind="stable")[:CLASSES].tolist(), probe.label, probe.prediction}
+    time = (np.arange(len(readout)) + 0.5) * dt
+    lines = []
+    for k in sorted(shown, key=lambda k: (k == probe.prediction, k)):
+        name = _class_name(k, class_names)
+        look = (_look(k)[0], "", 3.2) if k == probe.prediction else (*_look(k), 1.2)
+        label = f"{svg.cut(name, 14)} (true)" if k == probe.label != probe.prediction else svg.cut(name)
+        lines.append(_Line(name, label, *_thin(time, readout[:, k], CELLS[1]), *look))
+    return lines
+
+
+def _class_name(k: int, class_names: Sequence[str]) -> str:
+    return str(class_names[k] if k < len(class_names) else k)
+
+
+def _verdict(probe: Probe, class_names: Sequence[str]) -> list[str]:
+    truth, guess = (_class_name(k, class_names) for k in (probe.label, probe.prediction))
+    return [f"true class: {truth}", f"predicted: {guess}", "✓ right" if probe.label == probe.prediction else "✗ wrong"]
+
+
+def _summary(history: History, marks: list[Mark]) -> str:
+    if not len(history):
+        return "not trained yet"
+    counts = {"step": len(history), "epoch": len(history.epochs), "knob move": len(marks)}
+    parts = [f"{count:,} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
+    for row in history.epochs[-1:]:
+        parts += [f"test accuracy {row['test_acc']:.1%}", f"test loss {svg.number(row['test_loss'])}"]
+    return ", ".join(parts)
+
+
+def _in_words(title: str, lines: list[_Line]) -> str:
+    said = [f"{line.name} from {svg.number(line.y[0])} to {svg.number(line.y[-1])}" for line in lines]
+    return f"{title}: {', '.join(said)}"
+
+
+def _spikes(name: str, raster: np.ndarray) -> str:
+    return f"{name}: {int(raster.sum()):,} spikes of {raster.shape[1]:,} units"
+
+
+# ---- how it is drawn; every plot in its own coordinates, from (0, 0) at its upper left corner ----
+
+
+def _draw_plots(plots: dict[str, list[_Line]], marks: list[Mark]) -> tuple[list[str], int]:
+    """Two plots a row; the labels of the marks stand above the first row and are meant for both."""
+    each = (WIDTH - 3 * EDGE) / 2
+    right = max([_room(lines) for lines in plots.values()] + [10 + svg.width(mark.label) for mark in marks], default=0)
+    ends = [line.x[-1] for lines in plots.values() for line in lines] + [mark.step for mark in marks]
+    x = Scale(0.0, float(max([1, *ends])), each - AXIS - right, least=1.0)
+    flags = _flags(marks, x)
+    body, top = [], HEAD
+    for k, (title, lines) in enumerate(plots.items()):
+        rows = max([row + 1 for row, _, _ in flags], default=0) if k < 2 else 0
+        if k % 2 == 0:
+            top += 22 + ROW * rows + (PLOT + BELOW) * (k > 0)
+        y = Scale.around(np.concatenate([line.y for line in lines]), PLOT, log=title == TERMS)
+        poles = "".join(f"M{svg.px(at)} {-ROW * (row + 1) + 2 if rows else 0}V{PLOT}" for row, at, _ in flags)
+        said = [svg.text(at + 4, -ROW * row - 4, words) for row, at, words in flags if 0 <= row < rows]
+        parts = [_title(title, ROW * rows), *svg.axes(x, y, "step"), svg.path(poles, opacity=0.7), *said]
+        body.append(svg.group(EDGE + AXIS + k % 2 * (each + EDGE), top, parts + _draw_lines(lines, x, y)))
+    return body, top + (PLOT + BELOW) * bool(plots)
+
+
+def _room(lines: list[_Line]) -> float:
+    """For the labels at the ends of the lines."""
+    return 36 + max(svg.width(line.label) for line in lines)
+
+
+def _title(words: str, above: float = 0) -> str:
+    return svg.text(-AXIS, -12 - above, words, size=13, weight=600)
+
+
+def _flags(marks: list[Mark], x: Scale) -> list[tuple[int, float, str]]:
+    """Row (-1: no room), place and text of each label; the left ones fly higher, so no pole runs through a text."""
+    flags: list[tuple[int, float, str]] = []
+    for mark in reversed(marks):
+        at = float(x(mark.step))
+        end = at + svg.width(mark.label) + 10
+        row = max((other + 1 for other, begin, _ in flags if begin < end), default=0)
+        flags.append((row if row < ROWS else -1, at, mark.label))
+    return flags
+
+
+def _draw_lines(lines: list[_Line], x: Scale, y: Scale) -> list[str]:
+    parts, ends = [], []
+    for line in lines:
+        at, value = x(line.x), y(line.y)
+        parts.append(svg.path(svg.polyline(at, value), line.name, **_style(line)))
+        there = np.flatnonzero(np.isfinite(value))
+        if line.points or len(there) == 1:
+            few = there[::-1][:: 1 + len(there) // 30]
+            parts.append(_diamonds(at[few], value[few], line))
+        ends.append(float(value[there[-1]]) if len(there) else y.size)
+    for end, k in zip(_apart(np.sort(ends), y.size - 4), np.argsort(ends, kind="stable"), strict=True):
+        parts.append(svg.path(f"M{svg.px(x.size + 8)} {svg.px(end)}h22", **_style(lines[k])))
+        if lines[k].points:
+            parts.append(_diamonds([x.size + 19], [end], lines[k]))
+        parts.append(svg.text(x.size + 35, end + 4, lines[k].label, weight=700 if lines[k].width > 3 else 0))
+    return parts
+
+
+def _style(line: _Line) -> dict[str, Any]:
+    style = {"stroke": line.colour, "stroke_width": line.width, "stroke_linejoin": "round"}
+    return style | ({"stroke_dasharray": line.dash} if line.dash else {"stroke_linecap": "round"})
+
+
+def _diamonds(x: Sequence[float], y: Sequence[float], line: _Line) -> str:
+    d = "".join(f"M{svg.px(a - 4.5)} {svg.px(b)}l4.5-4.5 4.5 4.5-4.5 4.5z" for a, b in zip(x, y, strict=True))
+    return svg.path(d, fill=line.colour)
+
+
+def _apart(places: np.ndarray, room: float) -> np.ndarray:
+    """Sorted places of labels, moved as little as it takes to read them all."""
+    gaps = min(13.0, room / max(len(places) - 1, 1)) * np.arange(len(places))
+    down = np.maximum.accumulate(places - gaps)
+    return np.minimum(down, room - gaps[-1]) + gaps
+
+
+def _draw_probe(
+    probe: Probe, traces: list[_Line], verdict: list[str], dt: float | None, top: int
+) -> tuple[list[str], int]:
+    """The sample on the left; on the right its rasters and the readout over one axis of time."""
+    left = EDGE + IMAGE + 44 + AXIS
+    x = Scale(0.0, len(probe.readout) * (dt or 1.0), WIDTH - EDGE - _room(traces) - left, least=0.0 if dt else 1.0)
+    image, height = _image(probe.sample)
+    lines = [svg.text(0, height + 20 + 17 * k, svg.cut(said, 23), size=12) for k, said in enumerate(verdict)]
+    body = [svg.text(EDGE, top + 10, "one test sample", size=13, weight=600), svg.group(EDGE, top + 22, image + lines)]
+    for name, raster in probe.rasters.items():
+        units = raster.shape[1]
+        height = int(np.clip(1.6 * units, min(14 * units, 120), CELLS[1]))
+        y = Scale(0.0, float(units), height, up=True, least=1.0)
+        parts = [_title(_spikes(svg.cut(name), raster)), *svg.axes(x, y, count=4), _draw_raster(name, raster, x, y)]
+        body.append(svg.group(left, top + 22, parts))
+        top += height + BELOW
+    y = Scale.around(np.concatenate([line.y for line in traces]), PLOT)
+    axes = svg.axes(x, y, "ms" if dt else "step")
+    body.append(svg.group(left, top + 22, [_title("readout"), *axes, *_draw_lines(traces, x, y)]))
+    return body, top + 22 + PLOT + BELOW
+
+
+def _draw_raster(name: str, raster: np.ndarray, x: Scale, y: Scale) -> str:
+    size = [x.size / raster.shape[0], y.size / raster.shape[1]]
+    for axis, most in enumerate(CELLS):
+        every = -(-raster.shape[axis] // most)
+        size[axis] *= every
+        raster = np.logical_or.reduceat(raster, np.arange(0, raster.shape[axis], every), axis=axis)
+    place = f"translate({svg.px(size[0] / 2)} {y.size}) scale({size[0]:.5g} {-size[1]:.5g})"
+    return svg.path(svg.cells(raster), name, transform=place, stroke_width=f"{min(0.9, 2.4 / size[0]):.2g}")
+
+
+def _image(sample: np.ndarray) -> tuple[list[str], int]:
+    """The sample in 16 greys, one path each; and its height."""
+    sample = np.nan_to_num(np.atleast_2d(np.asarray(sample, np.float64)))
+    sample = sample.reshape(len(sample), -1)
+    sample = sample[:: 1 + (len(sample) - 1) // 56, :: 1 + (sample.shape[1] - 1) // 56]
+    grey = np.round((sample - sample.min()) * (15 / max(np.ptp(sample), 1e-9))).astype(int).T
+    size = IMAGE // max(grey.shape)
+    frame = f'<rect width="{size * len(grey)}" height="{size * grey.shape[1]}" fill="#000" stroke="#808080"/>'
+    style = {"transform": f"translate({size / 2:g} 0) scale({size})", "shape_rendering": "crispEdges"}
+    levels = [svg.path(svg.cells(grey == k), stroke=f"#{3 * f'{k:x}'}", **style) for k in np.unique(grey[grey > 0])]
+    return [frame, *levels], size * grey.shape[1]

@@ -1,0 +1,46 @@
+"""The pulse: how the pump knows whether a browser keeps up, and that a page was opened again."""
+
+import time
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+
+
+class Pulse(anywidget.AnyWidget):
+    """Back-pressure: `beat` with every frame, `ready` again once a browser has drawn it.
+
+    Without an answer (a hidden tab, a closed one, a busy kernel) it is ready again after `timeout` [s].
+    """
+
+    _esm = HERE / "pulse.js"
+    _css = HERE / "dashboard.css"
+    ping = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, timeout: float = 3.0):
+        super().__init__()
+        self.pong = 0
+        self.hellos = 0  # times that a page was opened or loaded again
+        self.lag = 0.0  # seconds from sending the last frame to having drawn it
+        self._timeout = timeout
+        self._sent = 0.0
+        self.on_msg(self._receive)
+
+    @property
+    def ready(self) -> bool:
+        """The last frame was drawn, or is given up."""
+        return self.pong >= self.ping or time.monotonic() - self._sent > self._timeout
+
+    def beat(self) -> None:
+        """Say that a frame was sent."""
+        self._sent = time.monotonic()
+        self.ping += 1
+
+    def _receive(self, _widget, content, _buffers) -> None:
+        self.hellos += "hello" in content
+        pong = int(content.get("pong", 0))
+        if pong > self.pong:
+            self.pong = pong
+            self.lag = time.monotonic() - self._sent

@@ -1,0 +1,279 @@
+"""What the canvases draw, as pure functions: bits for spikes, one byte a pixel, float32 for traces.
+
+A *scene* changes only with the sample and the choice of layers, a *frame* with everything. Time is cut into `cell`
+steps so that no more than `MAX_COLUMNS` of them are sent. Nothing here knows a widget, so all of it is tested headless.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from snnlab import check
+from snnlab.health import Health, LayerHealth
+from snnlab.live.probe import Neuron, Probe
+
+MAX_COLUMNS = 400  # of time
+MAX_ROWS = 256  # units of a hidden layer
+MAX_CLASSES = 10  # readout traces
+SORTS = ("index", "first spike", "rate")
+BINS = 20  # of a histogram of rates
+ROUND = (1, 2, 3, 4, 5, 6, 8, 10)  # where an axis may end
+
+Frame = dict[str, Any]
+
+
+def raster_scene(probe: Probe, class_names: Sequence[str], dt: float | None, layer: str = "all") -> Frame:
+    """What stays while the network learns: the image, the spikes that go in, which rows there are.
+
+    Args:
+        probe: what the network did.
+        class_names: of the data.
+        dt: time step [ms] of the axis; None counts steps.
+        layer: the hidden layer to show, or "all".
+
+    Raises:
+        ArgumentError: if there is no such layer.
+    """
+    steps = len(probe.readout)
+    return {
+        "image": _image(_grey(probe.sample)),
+        "classes": list(class_names),
+        "label": probe.label,
+        "steps": steps,
+        "cell": _cell(steps),
+        "dt": dt or 0.0,
+        "input": _input(probe),
+        "layers": _hidden(probe, layer),
+        "readout": next(reversed(probe.states), None),
+        "units": {name: state.shape[1] for name, state in probe.states.items()},
+    }
+
+
+def raster_frame(
+    probe: Probe,
+    class_names: Sequence[str],
+    layer: str = "all",
+    sort: str = "index",
+    neuron: Frame | None = None,
+) -> Frame:
+    """What changes while the network learns: hidden layers, readout traces, prediction, the selected neuron.
+
+    Args:
+        probe: what the network did.
+        class_names: of the data.
+        layer: the hidden layer to show, or "all".
+        sort: order of its units from top to bottom, one of `SORTS`.
+        neuron: the selected neuron, see `neuron_frame`.
+
+    Raises:
+        ArgumentError: if there is no such layer or order.
+    """
+    check.choice("sort", sort, SORTS)
+    truth, guess = class_names[probe.label], class_names[probe.prediction]
+    spikes = ", ".join(f"{name} {raster.sum():,} spikes" for name, raster in probe.rasters.items())
+    summary = f"true class {truth}, predicted {guess}" + (f"; {spikes}" if spikes else "")
+    shown = _classes_shown(probe)
+    return {
+        "layers": {name: _layer(probe, name, sort) for name in _hidden(probe, layer)},
+        "readout": thin(probe.readout[:, shown], _cell(len(probe.readout))).tobytes(),
+        "shown": shown,
+        "prediction": probe.prediction,
+        "neuron": neuron,
+        "summary": summary + (f"; selected {neuron['title']}" if neuron else ""),
+    }
+
+
+def neuron_frame(probe: Probe, neuron: Neuron, class_names: Sequence[str], dt: float | None) -> Frame:
+    """One neuron: its voltage or output, its spikes, its constants in words, its weights as an image.
+
+    Args:
+        probe: what the network did.
+        neuron: see `snnlab.live.probe.neuron`.
+        class_names: of the data.
+        dt: time step [ms] of the axis; None counts steps.
+    """
+    name, unit = neuron.layer, neuron.unit
+    cell = _cell(len(probe.readout))
+    raster = probe.rasters.get(name)
+    kind = "neuron" if raster is not None else "unit"
+    title = f"{name} {kind} {unit}"
+    if name == next(reversed(probe.states), None) and unit < len(class_names):
+        title += f" (class {class_names[unit]})"
+    facts = [f"{what} {value:.4g} {measure}".rstrip() for what, value, measure in neuron.constants if value]
+    if raster is not None:
+        facts.append(_rate(raster[:, unit], dt))
+    return {
+        "layer": name,
+        "unit": unit,
+        "title": ": ".join([title, *([", ".join(facts)] if facts else [])]),
+        "trace": thin(probe.states[name][:, [unit]], cell).tobytes() if name in probe.states else None,
+        "threshold": neuron.constant("v_th"),
+        "spikes": None if raster is None else np.packbits(_cells(raster[:, [unit]], cell).any(1)).tobytes(),
+        "weights": None if neuron.weights is None else _weights(neuron, probe.sample),
+    }
+
+
+def thin(values: np.ndarray, cell: int) -> np.ndarray:
+    """One point every `cell` steps: minimum and maximum of every two cells in the order in which they come, float32.
+
+    Example:
+        >>> thin(np.array([[0.0], [3.0], [1.0], [2.0], [5.0], [4.0], [4.0], [4.0]]), cell=2)[:, 0].tolist()
+        [0.0, 3.0, 5.0, 4.0]
+    """
+    if cell == 1:
+        return np.ascontiguousarray(values, np.float32)
+    pairs = _cells(np.asarray(values, np.float32), 2 * cell)
+    low, high = pairs.min(1), pairs.max(1)
+    rises = pairs.argmin(1) <= pairs.argmax(1)
+    ends = np.stack([np.where(rises, low, high), np.where(rises, high, low)], axis=1)
+    return ends.reshape(-1, values.shape[1])
+
+
+def _cell(steps: int) -> int:
+    return -(-steps // MAX_COLUMNS)
+
+
+def _cells(values: np.ndarray, cell: int) -> np.ndarray:
+    """`(time, n)` as `(cells, steps, n)`; the last value fills the last cell up."""
+    missing = -len(values) % cell
+    return np.pad(values, ((0, missing), (0, 0)), mode="edge").reshape(-1, cell, values.shape[1])
+
+
+def _hidden(probe: Probe, layer: str) -> list[str]:
+    """The layers with a row of their own: all but the readout, which has one only if it spikes."""
+    names = [name for name in probe.states or probe.rasters if name != "input"]
+    if layer != "all":
+        check.choice("layer", layer, ("all", *names))
+        names = [layer]
+    readout = next(reversed(probe.states), None)
+    return [name for name in names if name != readout or name in probe.rasters]
+
+
+def _activity(probe: Probe, name: str) -> np.ndarray:
+    return probe.rasters[name] if name in probe.rasters else probe.states[name]
+
+
+def _input(probe: Probe) -> Frame | None:
+    raster = probe.rasters.get("input")
+    if raster is None:
+        return None
+    columns = _cells(raster, _cell(len(raster))).any(1)
+    title = f"input: {raster.sum():,} spikes, {raster.shape[1]:,} units"
+    return {"units": raster.shape[1], "title": title, "bits": np.packbits(columns).tobytes()}
+
+
+def _layer(probe: Probe, name: str, sort: str) -> Frame:
+    """Spikes as bits (row = time), or outputs as an image (row = unit), and the unit that each row shows."""
+    values = _activity(probe, name)
+    steps, units = values.shape
+    order = _order(values, sort)[np.linspace(0, units - 1, min(units, MAX_ROWS)).round().astype(int)]
+    cells = _cells(values[:, order], _cell(steps))
+    count = f"{units:,}" if len(order) == units else f"{len(order)} of {units:,}"
+    frame = {"order": order.astype(np.int32).tobytes()}
+    if values.dtype == bool:
+        by = "" if sort == "index" else f", sorted by {sort}"
+        title = f"{name}: {values.sum():,} spikes, {count} neurons{by}"
+        return frame | {"title": title, "bits": np.packbits(cells.any(1)).tobytes()}
+    by = {"index": "", "first spike": ", sorted by time of peak", "rate": ", sorted by mean size"}[sort]
+    image = _diverging(cells.mean(1).T)
+    range_ = f"\u2212{image['scale']:.2g} (blue) to {image['scale']:.2g} (orange)"
+    return frame | {"title": f"{name}: output of {count} units, {range_}{by}", "image": image}
+
+
+def _order(values: np.ndarray, sort: str) -> np.ndarray:
+    """The units from top to bottom. What does not spike is sorted by its size: when it peaks, and how large it is."""
+    size = np.abs(values.astype(np.float32))
+    if sort == "first spike":
+        return np.where(size.any(0), size.argmax(0), len(size)).argsort(kind="stable")
+    return (-size.mean(0)).argsort(kind="stable") if sort == "rate" else np.arange(size.shape[1])
+
+
+def _classes_shown(probe: Probe) -> list[int]:
+    """The classes with the highest traces, and the true one."""
+    peaks = probe.readout.max(0).astype(np.float64)
+    peaks[probe.label] = np.inf
+    return sorted((-peaks).argsort(kind="stable")[:MAX_CLASSES].tolist())
+
+
+def _rate(spikes: np.ndarray, dt: float | None) -> str:
+    count = int(spikes.sum())
+    words = "1 spike" if count == 1 else f"{count} spikes"
+    return words if dt is None else f"{words} ({1000.0 * count / (len(spikes) * dt):.3g} Hz)"
+
+
+def _image(pixels: np.ndarray) -> Frame:
+    return {"rows": pixels.shape[0], "columns": pixels.shape[1], "bytes": pixels.tobytes()}
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """Anything as rows and columns."""
+    return np.atleast_2d(values) if values.ndim < 3 else values.reshape(-1, values.shape[-1])
+
+
+def _grey(sample: np.ndarray) -> np.ndarray:
+    sample = _flat(np.asarray(sample, np.float32))
+    low, high = float(sample.min()), float(sample.max())
+    return ((sample - low) * (255.0 / max(high - low, 1e-9))).astype(np.uint8)
+
+
+def _diverging(values: np.ndarray) -> Frame:
+    """Byte 128 is zero, 1 and 255 are minus and plus `scale`."""
+    scale = float(np.abs(values).max())
+    pixels = np.round(values * (127.0 / max(scale, 1e-30))) + 128.0
+    return _image(pixels.astype(np.uint8)) | {"scale": scale}
+
+
+def _weights(neuron: Neuron, sample: np.ndarray) -> Frame:
+    """In the shape of the sample where every pixel has its weight, otherwise one row (of an LSTM, one a gate)."""
+    weights = neuron.weights
+    pixels = neuron.first and weights.ndim == 1 and weights.size == np.size(sample)
+    if pixels:
+        return _diverging(_flat(weights.reshape(np.shape(sample)))) | {"title": f"weights of {weights.size:,} pixels"}
+    gates = list("ifgo") if weights.ndim == 2 else []
+    image = _diverging(_flat(weights)) | {"labels": gates}
+    return image | {"title": f"weights of {image['columns']:,} inputs"}
+
+
+def health_frame(health: Health) -> Frame:
+    """How well the layers are: histograms of rates, share in the surrogate's window, gradients."""
+    layers = [_layer_health(layer) for layer in health.layers]
+    words = [f"{layer['name']}: {', '.join(layer['words'])}" for layer in layers]
+    when = f"step {health.step:,}, {health.samples:,} test samples"
+    return {"step": health.step, "layers": layers, "summary": "; ".join([when, *words])}
+
+
+def _layer_health(layer: LayerHealth) -> Frame:
+    rates = None if layer.rates is None else _histogram(layer)
+    words = [] if rates is None else [rates["words"]]
+    if layer.in_window is not None:
+        words.append(f"{layer.in_window:.0%} in the surrogate window")
+    known, trace = np.isfinite(layer.gradient), layer.gradient_over_time
+    gradient = f"{layer.gradient:.2g}" if known else "not finite"
+    return {
+        "name": layer.name,
+        "rates": rates,
+        "in_window": layer.in_window,
+        "gradient": float(layer.gradient) if known else None,  # JSON knows no NaN
+        "gradient_words": gradient,
+        "steps": 0 if trace is None else len(trace),
+        "over_time": None if trace is None else thin(np.asarray(trace)[:, None], _cell(len(trace))).tobytes(),
+        "words": [*words, f"gradient norm {gradient}"],
+    }
+
+
+def _histogram(layer: LayerHealth) -> Frame:
+    """The neurons that are neither dead nor saturated in `BINS` bins from 0 to `top` Hz, a round number."""
+    total = len(layer.rates)
+    healthy = np.sort(layer.rates)[layer.dead : total - layer.saturated]
+    high = float(healthy.max()) if healthy.size else 10.0
+    power = 10.0 ** np.floor(np.log10(high))
+    top = float(next(k for k in ROUND if k * power >= high * (1 - 1e-9)) * power)
+    counts = np.histogram(healthy, BINS, (0.0, top))[0]
+    return {
+        "counts": counts.tolist(),
+        "top": top,
+        "dead": layer.dead,
+        "saturated": layer.saturated,
+        "words": f"{layer.dead} dead, {healthy.size} healthy, {layer.saturated} saturated of {total}",
+    }

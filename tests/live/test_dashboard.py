@@ -1,0 +1,216 @@
+"""The dashboard's Python half, without a browser: what it sends, and what a click or a move does."""
+
+import threading
+
+import numpy as np
+import pytest
+from ipywidgets.widgets.widget import _instances
+from lab_driver import wait_until
+
+from snnlab import models
+from snnlab.config import LstmConfig, SnnConfig
+from snnlab.controls import Knob
+from snnlab.diagnosis import Diagnosis
+from snnlab.live import LiveTrainer
+from snnlab.live.knob_rows import KnobRow, make_slider
+
+
+@pytest.fixture
+def make(digits):
+    """Makes LiveTrainers whose pump waits for a call of `show`, and ends them."""
+    made = []
+
+    def one(config=SnnConfig(hidden=8, num_steps=20), **options) -> LiveTrainer:  # noqa: B008 (frozen)
+        net = models.build(config, sample_shape=(8, 8), num_classes=10)
+        part = digits.subset(train=128, test=32)
+        lab = LiveTrainer(net, part, **{"epochs": 1, "batch_size": 64} | options)
+        made.append(lab)
+        return lab
+
+    yield one
+    for lab in made:
+        lab.close()
+
+
+def shown(lab) -> None:
+    """Wait until the watcher has seen the newest step, and show it."""
+    board, watcher = lab.display.board, lab.display.watcher
+    if board.raster:
+        wait_until(lambda: watcher._looked_at and watcher._looked_at[:2] == (lab.history, len(lab.history)), 30)
+    wait_until(lambda: watcher.error or board.health is None or watcher.health is not None, 30)
+    assert watcher.error is None
+    board.pulse.pong = board.pulse.ping
+    lab.display.screen.show()
+
+
+@pytest.mark.parametrize("value", [0.0001, 0.3, 1.0, 5.0, 77.0])
+@pytest.mark.parametrize("log", [False, True])
+def test_sliders_start_exactly_at_their_value(value, log):
+    """The browser snaps to a grid from `min` in steps of `step`: the value must lie on it, inside the range."""
+    knob = Knob(name="a.b_c", value=value, low=0.0001 if log else 0.0, high=1.0, unit="ms", log=log)
+    slider = make_slider(knob)
+    position = np.log10(value) if log else value
+    steps = (position - slider.min) / slider.step
+    assert abs(steps - round(steps)) < 1e-6 and slider.value == value and slider.description == "b_c"
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_slider_box_and_program_agree(log):
+    """Whoever moves a knob, the other controls follow; a value that a browser rounded to its grid is no move."""
+    posted = []
+    knob = Knob(name="a.b", value=0.1, low=0.001, high=1.0, log=log)
+    row = KnobRow(knob, lambda name, value: posted.append((name, value)))
+    row.slider.value = 0.2
+    row.show()
+    assert posted == [("a.b", 0.2)] and row.box.value == 0.2
+    row.box.value = 0.3333
+    row.show()
+    assert posted[1:] == [("a.b", 0.3333)]
+    near = 10 ** (round(np.log10(0.3333) / 0.01) * 0.01) if log else 0.3333 + 0.4 * row.slider.step
+    row.slider.value = near  # what the browser makes of it
+    assert len(posted) == 2
+    row.follow(5.0)  # from a program, beyond the end of the slider
+    row.show()
+    assert row.slider.value == row.box.value == 5.0 and len(posted) == 2
+    back = row.root.children[-1]
+    back.click()
+    row.show()
+    assert posted[2:] == [("a.b", 0.1)] and row.box.value == 0.1
+    back.click()
+    assert len(posted) == 3
+
+
+def test_a_frame_is_sent_only_when_something_changed(make):
+    lab = make()
+    board = lab.display.board
+    lab.fit()
+    shown(lab)
+    sent = board.pulse.ping
+    shown(lab)
+    assert board.pulse.ping == sent and "done" in board.status.value and board.progress.value == 1.0
+    lengths = {trace.meta: len(trace.x if trace.x is not None else ()) for trace in board.figure.data}
+    assert lengths["loss"] == lengths["grad_norm"] == 2 and lengths["test_acc"] == 1 and lengths["ghost:loss"] == 0
+    assert "<td>1</td>" in board.table.value and board.raster.frame["summary"].startswith("true class")
+    assert "hidden" in board.health.frame["summary"]
+    lab.set(v_th=0.7)
+    lab.display.screen.show()
+    assert board.rows["hidden.v_th"].slider.value == pytest.approx(0.7)
+    board.rows["hidden.v_th"].slider.value = 0.9
+    assert lab.trainer.mailbox.knobs["hidden.v_th"].value == 0.9
+
+
+def test_all_panels_can_be_left_out(make):
+    lab = make(show=())
+    assert lab.display.board.figure is None and lab.display.board.raster is None and lab.display.board.health is None
+    lab.fit()
+    lab.display.screen.show()
+    watcher = lab.display.watcher
+    assert "done" in lab.display.board.status.value and watcher.look is None and watcher.health is None
+
+
+def test_the_lstm_has_a_dashboard_too(make):
+    lab = make(LstmConfig(hidden=8))
+    lab.fit()
+    shown(lab)
+    assert "display error" not in lab.display.board.status.value and lab.display.board.raster.frame["layers"]
+    assert set(lab.display.board.rows) == {"learning_rate"}
+    assert set(lab.display.board.structure) == {"hidden", "batch_size", "epochs"}
+
+
+def test_select_a_neuron(make):
+    lab = make()
+    raster = lab.display.board.raster
+    shown(lab)
+    assert raster.frame["neuron"] is None
+    raster._receive(raster, {"select": {"layer": "hidden", "unit": 5}}, [])
+    shown(lab)
+    assert "hidden neuron 5" in raster.frame["neuron"]["title"]
+    raster._receive(raster, {"select": {"layer": "hidden", "unit": 5000}}, [])
+    shown(lab)
+    assert "hidden neuron 5" in raster.frame["neuron"]["title"]
+    lab.reset(hidden=4)  # there is no neuron 5 any more
+    shown(lab)
+    assert raster.frame["neuron"] is None and "display error" not in lab.display.board.status.value
+
+
+def test_buttons_do_what_their_twins_do(make, tmp_path):
+    lab = make(epochs=100, folder=tmp_path / "exports")
+    board, buttons = lab.display.board, lab.display.board.buttons
+    buttons["step"].click()
+    wait_until(lambda: lab.state == "paused", 30, "one step")
+    assert len(lab.history) == 1
+    buttons["chunk"].click()
+    wait_until(lambda: lab.state == "paused" and len(lab.history) > 1, 30, "a chunk")
+    shown(lab)
+    assert buttons["run"].description == "Resume" and not buttons["step"].disabled
+    buttons["run"].click()
+    wait_until(lambda: len(lab.history) > 6, 30, "running")
+    buttons["step"].click()
+    assert "pause() it first" in board.message
+    buttons["stop"].click()
+    assert lab.wait(30) and lab.state == "stopped"
+    before = lab.history
+    buttons["new_seed"].click()
+    assert lab.trainer.config.seed == 1 and len(lab.history) == 0 and lab.runs == [(before, 2)]
+    board.structure["hidden"].value = 12
+    buttons["restart"].click()
+    assert lab.model.recipe.config.hidden == 12 and lab.trainer.config.seed == 1
+    buttons["export"].click()
+    buttons["export"].click()
+    names = sorted(path.name for path in (tmp_path / "exports").iterdir())
+    assert names == ["net-step-0-2.safetensors", "net-step-0.safetensors"] and names[0] in board.message
+    (tmp_path / "file").write_text("")
+    board.folder.value = str(tmp_path / "file")
+    buttons["export"].click()
+    assert "&#9888;" in board.message
+
+
+def test_the_diagnosis_has_a_button_that_does_it(make):
+    lab = make(show=())
+    repair = lab.display.board.buttons["repair"]
+    lab.display.screen.show()
+    assert repair.layout.visibility == "hidden"
+    repair.click()  # nothing to repair, nothing happens
+    lab.display.watcher.finding = Diagnosis(name="silent", text="97 < 100 fired", knob="hidden.v_th", value=0.4)
+    lab.display.screen.show()
+    assert "97 &lt; 100 fired" in lab.display.board.diagnosis.value
+    assert repair.layout.visibility == "visible" and repair.description == "set hidden.v_th to 0.4"
+    repair.click()
+    assert lab.trainer.mailbox.knobs["hidden.v_th"].value == 0.4
+    lab.display.watcher.finding = Diagnosis(name="dead readout", text="x", knob=None, value=None, new_seed=True)
+    lab.display.screen.show()
+    repair.click()
+    assert repair.description == "new seed" and lab.trainer.config.seed == 1
+
+
+def test_a_picture_that_fails_says_so_and_the_next_one_comes(make, monkeypatch):
+    lab = make(show=(), hz=10.0)
+    board = lab.display.board
+    monkeypatch.setattr(lab.display.screen, "show", lambda: 1 / 0)
+    wait_until(lambda: "display error" in board.status.value, 5, "the error")
+    monkeypatch.undo()
+    board.pulse.pong = board.pulse.ping
+    lab.set(v_th=0.5)
+    wait_until(lambda: "idle" in board.status.value or lab.display.screen._shown, 5, "the next picture")
+
+
+def test_closing_frees_every_widget(make):
+    before = set(_instances)
+    for _ in range(2):
+        lab = make()
+        _ = lab.display.board
+        assert len(set(_instances) - before) > 50
+        lab.close()
+        assert set(_instances) - before == set()
+    assert lab.history is not None and lab.model is not None
+
+
+def test_closing_ends_the_threads(make):
+    lab = make(epochs=1000)
+    _ = lab.display.board
+    lab.start()
+    wait_until(lambda: len(lab.history) > 1, 30, "training")
+    lab.close()
+    names = {"snnlab-train", "snnlab-pump", "snnlab-watch"}
+    wait_until(lambda: not {thread.name for thread in threading.enumerate()} & names, 10, "all threads have ended")
+    assert lab.state == "stopped"

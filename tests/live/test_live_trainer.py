@@ -1,0 +1,171 @@
+"""LiveTrainer's own part: beginning again, several of them, what a notebook does to it, what it leaves behind."""
+
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import jax
+import numpy as np
+import pytest
+from lab_driver import wait_until
+from safetensors.numpy import load_file
+
+from snnlab import models
+from snnlab.config import SnnConfig
+from snnlab.errors import ArgumentError
+from snnlab.live import LiveTrainer, frontend
+
+
+@pytest.fixture
+def make(digits):
+    made = []
+
+    def one(**options) -> LiveTrainer:
+        net = models.build(SnnConfig(hidden=16, num_steps=30), sample_shape=(8, 8), num_classes=10)
+        lab = LiveTrainer(net, digits, **{"epochs": 500, "batch_size": 64} | options)
+        made.append(lab)
+        return lab
+
+    yield one
+    for lab in made:
+        lab.close()
+
+
+def until_step(lab: LiveTrainer, step: int) -> None:
+    wait_until(lambda: len(lab.history) >= step or lab.error, 60, f"step {step}")
+    assert lab.error is None
+
+
+def weights(lab: LiveTrainer) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(lab.trainer.state.params)]
+
+
+def test_a_live_run_replays_from_its_script(make, tmp_path):
+    """Knobs moved at moments that nobody chose, in a run that was reset before: the script gives the same bits."""
+    lab = make()
+    lab.start()
+    until_step(lab, 5)
+    lab.set(v_th=0.8)
+    until_step(lab, len(lab.history) + 3)
+    lab.reset(seed=5)
+    lab.start()
+    for k in range(6):
+        until_step(lab, len(lab.history) + 2)
+        lab.set(v_th=0.9 - 0.07 * k, learning_rate=0.01 / (k + 1))
+    until_step(lab, len(lab.history) + 4)
+    lab.stop()
+    assert lab.wait(30) and len(lab.history.interventions) >= 10
+    text = lab.script() + f"\nsnnlab.save(net, {str(tmp_path / 'net.safetensors')!r})\n"
+    subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True, timeout=120)
+    replayed = load_file(tmp_path / "net.safetensors")
+    for own, name in zip(weights(lab), ("hidden.kernel", "readout.kernel"), strict=True):
+        np.testing.assert_array_equal(own, replayed[name])
+
+
+def test_reset_in_the_middle_keeps_the_run_as_a_ghost(make):
+    lab = make()
+    start = weights(lab)
+    lab.start()
+    until_step(lab, 3)
+    first = lab.history
+    lab.reset()
+    assert lab.state == "idle" and len(lab.history) == 0 and lab.runs == [(first, 22)]
+    assert all(map(np.array_equal, weights(lab), start))
+    assert lab.trainer.compilations == 1
+    lab.start()
+    until_step(lab, 3)
+    assert lab.trainer.compilations == 1
+
+
+def test_a_new_structure_keeps_the_knobs(make):
+    lab = make()
+    lab.step()
+    wait_until(lambda: lab.state == "paused", 30)
+    lab.set(v_th=0.7)
+    lab.step()
+    wait_until(lambda: lab.state == "paused" and len(lab.history) == 2, 30)
+    lab.reset(hidden=8, num_steps=20, batch_size=32, epochs=2)
+    assert (lab.trainer.config.batch_size, lab.trainer.config.epochs, lab.model.recipe.config.hidden) == (32, 2, 8)
+    lab.step()
+    wait_until(lambda: lab.state == "paused", 30)
+    move = lab.history.interventions[0]
+    assert (move["step"], move["knob"], move["new"]) == (0, "hidden.v_th", 0.7)
+
+
+def test_a_reset_that_cannot_be_leaves_the_run_alone(make):
+    lab = make()
+    lab.start()
+    wait_until(lambda: lab.state == "training", 30)
+    for wrong, match in (({"layers": 3}, "layers: cannot change"), ({"hidden": 0}, "hidden: must be an integer")):
+        with pytest.raises(ArgumentError, match=match):
+            lab.reset(**wrong)
+    with pytest.raises(ArgumentError, match="batch_size: 5000 is more than"):
+        lab.reset(batch_size=5000)
+    assert lab.state == "training" and lab.runs == []
+
+
+def test_a_model_of_ones_own_can_begin_again_but_not_grow(make, digits):
+    from flax import nnx
+
+    from snnlab.layers import LSTM, Stack
+
+    class Mine(nnx.Module):
+        def __init__(self, rngs):
+            self.stack = Stack(hidden=LSTM(8, 6, rngs=rngs), readout=nnx.Linear(6, 10, rngs=rngs))
+
+        def __call__(self, x):
+            return self.stack(x.swapaxes(0, 1) / 255.0)
+
+    lab = LiveTrainer(Mine(nnx.Rngs(0)), digits, epochs=50, batch_size=64)
+    start = weights(lab)
+    lab.step(3)
+    wait_until(lambda: lab.state == "paused", 30)
+    assert len(lab.history) == 3
+    lab.reset(seed=9)
+    assert all(map(np.array_equal, weights(lab), start)) and lab.trainer.config.seed == 9
+    with pytest.raises(ArgumentError, match="hidden: cannot change at a restart; there are batch_size, epochs"):
+        lab.reset(hidden=3)
+    lab.close()
+
+
+def test_two_train_side_by_side(make):
+    one, two = make(), make(seed=1)
+    one.start()
+    two.start()
+    until_step(one, 10)
+    until_step(two, 10)
+    one.stop()
+    assert one.wait(30) and two.state == "training"
+
+
+def test_running_a_cell_again_replaces_what_it_made(make, monkeypatch):
+    running = {"cell": ("a", "1")}
+    monkeypatch.setattr(frontend, "running_cell", lambda: running["cell"])
+    first, second = make(), make()  # two in one cell stay both
+    first.start()
+    until_step(first, 1)
+    running["cell"] = ("b", "2")
+    other = make()
+    assert all(lab.display.board for lab in (first, second, other))
+    assert first.state == "training"
+    running["cell"] = ("a", "3")
+    again = make()
+    assert (first.state, second.state, other.state, again.state) == ("stopped", "idle", "idle", "idle")
+    assert len(first.history) > 0 and second._display is None and other._display is not None
+
+
+def test_a_headless_notebook_keeps_a_picture(make, monkeypatch):
+    monkeypatch.setenv("SNNLAB_HEADLESS", "1")
+    lab = make(epochs=1)
+    lab.fit()
+    bundle = lab._repr_mimebundle_()
+    assert set(bundle) == {"image/svg+xml", "text/plain"} and "test accuracy" in bundle["text/plain"]
+    assert ElementTree.fromstring(bundle["image/svg+xml"]).tag.endswith("svg")
+    assert len(bundle["image/svg+xml"]) < 200_000 and lab._display is None
+
+
+def test_bad_settings_are_refused(make):
+    with pytest.raises(ArgumentError, match="hz: must be"):
+        make(hz=0)
+    with pytest.raises(ArgumentError, match="show: must be one of 'curves', 'raster', 'health', got 'all'"):
+        make(show=("all",))
