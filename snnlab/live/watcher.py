@@ -13,7 +13,7 @@ from snnlab.health import Checkup, Health
 from snnlab.live.probe import Probe, Prober
 from snnlab.train import Trainer
 
-CHECKUP_PERIOD = 1.0  # seconds between two checkups, at least
+CHECKUP_PERIOD = 1.0, 2.0  # seconds between two checkups, at least and at most
 CHECKUP_SHARE = 0.02  # of the time that checkups may take
 
 
@@ -108,5 +108,6 @@ class Watcher:
         self.finding = diagnose(self.health, trainer.history, trainer.mailbox.knobs)
         took = time.monotonic() - started if self._checked else 0.0  # the first one compiles
         self._checked = now
-        self._next_checkup = time.monotonic() + max(CHECKUP_PERIOD, took / CHECKUP_SHARE)
+        least, most = CHECKUP_PERIOD
+        self._next_checkup = time.monotonic() + min(max(least, took / CHECKUP_SHARE), most)
         return True
