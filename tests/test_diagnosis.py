@@ -138,7 +138,6 @@ def test_the_proposed_move_helps(snn_lab, case):
     lab.begin(config, **spoiled).until(100)
     lab.obey(found)
     treated = lab.accuracy_after(100)
-    print(case, untreated, treated, found.text)
     assert lab.diagnose() is None
     assert treated > untreated + (0.03 if name == "vanishing" else 0.25)
 
@@ -153,13 +152,14 @@ def test_an_lstm_that_learns_too_fast(lstm_lab):
 
 
 def test_a_readout_that_says_nothing(snn_lab):
-    """Without weights it has nothing to say, but learns it; with a tiny learning rate it does not."""
+    """Without weights it has nothing to say, but soon learns it; with a tiny learning rate it does not."""
+    busy = replace(SNN, v_th=0.4)
 
     def mute(net):
         net.stack.layers["readout"].kernel[...] *= 0.0
 
-    assert snn_lab.begin(SNN, spoil=mute).until(50) is None
-    lab = snn_lab.begin(replace(SNN, v_th=0.4), learning_rate=1e-6, spoil=mute)
+    assert snn_lab.begin(busy, spoil=mute).until(50) is None
+    lab = snn_lab.begin(busy, learning_rate=1e-6, spoil=mute)
     found = lab.until(100)
     assert (found.name, found.knob) == ("dead readout", "learning_rate")
     lab.obey(found)
@@ -200,7 +200,7 @@ def test_recurrent_weights_too_large(digits, factor):
 def test_an_lstm_with_weights_too_large(digits, factor):
     net = models.build(LstmConfig(), sample_shape=(8, 8), num_classes=10)
     net.stack.layers["hidden"].w_h[...] *= factor
-    found, health = first_look(net, digits)
+    found, _ = first_look(net, digits)
     assert found is None if factor == 1.0 else (found.name, found.new_seed) == ("exploding", True)
 
 
@@ -331,12 +331,13 @@ def test_without_a_knob_the_text_still_helps(layer, word):
 
 
 def test_a_gradient_that_grows_on_its_way_back():
-    """Across layers: 400 times that of the next. Through time, in a layer without spikes: from where the error enters."""
+    """Across layers: 400 times that of the next. Through the steps of a layer without spikes: from where the error
+    enters."""
     found = diagnose(health_of(hidden_layer(gradient_over_time=np.full(20, 400.0))), CALM, KNOBS)
     assert found.name == "exploding" and found.new_seed and "4.0e+02 times that of readout" in found.text
     lstm = {"rates": None, "peak_voltage": None, "in_window": None, "slope": None}
     growing = hidden_layer(**lstm, gradient_over_time=100.0 * E_10)
-    assert "exploding" == diagnose(health_of(growing), CALM, KNOBS).name
+    assert diagnose(health_of(growing), CALM, KNOBS).name == "exploding"
     early = LayerHealth(name="readout", gradient=1.0, gradient_over_time=np.eye(20)[2])  # nothing enters after step 2
     assert diagnose(health_of(growing, layers=(growing, early)), CALM, KNOBS) is None
     assert diagnose(health_of(hidden_layer(gradient_over_time=100.0 * E_10)), CALM, KNOBS) is None  # it spikes
