@@ -150,19 +150,22 @@ class Trainer:
         Raises:
             ArgumentError: if the model has another structure.
         """
-        seed = self.config.seed if seed is None else seed
-        self.config = replace(self.config, seed=seed)
-        moved = {move["knob"] for move in self.history.interventions}
-        if model is not None:
-            self.start = self.stepper.first_state(model, _code_key(seed))
-            if jax.tree.map(jnp.shape, self.start) != jax.tree.map(jnp.shape, self.state):
-                raise ArgumentError("model: has another structure; make a new Trainer")
-        self.state = self.start = self.start._replace(key=_code_key(seed))
+        config = self.config if seed is None else replace(self.config, seed=seed)
+        key, moved = _code_key(config.seed), self.moved_knobs()
+        start = self.start._replace(key=key) if model is None else self.stepper.first_state(model, key)
+        if jax.tree.map(jnp.shape, start) != jax.tree.map(jnp.shape, self.state):
+            raise ArgumentError("model: has another structure; make a new Trainer")
+        self.config, self.state, self.start = config, start, start
         self.history = History()
         self.seconds = self._epoch_started = 0.0
         self._planned = []
-        for name in moved:
-            self.set(name, self.mailbox.knobs[name].value)
+        for name, value in moved.items():
+            self.set(name, value)
+
+    def moved_knobs(self) -> dict[str, float]:
+        """The knobs that were moved in this run, and where they are now."""
+        knobs = self.mailbox.knobs
+        return {name: knobs[name].value for name in {move["knob"] for move in self.history.interventions}}
 
     def fit(self, until: int | None = None) -> History:
         """Train to the end, or until so many steps are taken."""

@@ -14,6 +14,7 @@ GREY = "#808080"  # read on white and on black
 PALE = "rgba(128,128,128,0.55)"
 GRID = "rgba(128,128,128,0.25)"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+GHOST = "ghost:"  # begins the `meta` of the traces of earlier runs
 COLUMNS = 3
 ROW_HEIGHT = 200
 MARKERS = 40  # tests that are marked one by one
@@ -47,7 +48,7 @@ def make_figure(terms: Sequence[str], spiking: bool) -> go.Figure:
     figure = make_subplots(rows=rows, cols=COLUMNS, subplot_titles=titles, **gaps)
     for k, panel in enumerate(panels):
         place = {"row": k // COLUMNS + 1, "col": k % COLUMNS + 1}
-        ghost = go.Scatter(name="earlier runs", meta=f"ghost:{panel.curves[0]}", line={"color": PALE, "width": 1})
+        ghost = go.Scatter(name="earlier runs", meta=GHOST + panel.curves[0], line={"color": PALE, "width": 1})
         figure.add_trace(ghost.update(mode="lines", showlegend=False, hoverinfo="skip"), **place)
         for name in panel.curves:
             figure.add_trace(_trace(name, panel), **place)
@@ -115,7 +116,7 @@ def mark_shapes(marks: Sequence[Mark], panels: int) -> list[dict[str, Any]]:
 
 
 class Curves(go.FigureWidget):
-    """The figure as a widget; `show` is called by one thread only.
+    """The figure as a widget; one thread only may write it.
 
     A page that is loaded again gets it as it is, not as it was constructed: plotly refreshes the two private traits
     below only when the figure itself is displayed, not inside a box.
@@ -124,42 +125,40 @@ class Curves(go.FigureWidget):
     def __init__(self, terms: Sequence[str], spiking: bool):
         super().__init__(make_figure(terms, spiking))
         self._config = self._config | {"responsive": True, "displaylogo": False}  # as wide as the page, also later
+        self._marks: list[Mark] = []
 
-    def show_runs(
-        self,
-        now: dict[str, Curve],
-        earlier: Sequence[dict[str, Curve]],
-        marks: Sequence[Mark],
-        *,
-        smoothed: bool,
-        log: bool,
-    ) -> None:
-        """Show a run, the earlier ones behind it, and its interventions.
+    def show_earlier(self, runs: Sequence[dict[str, Curve]]) -> None:
+        """Show earlier runs, pale, behind the one that is shown."""
+        with self.batch_update():
+            for trace in self._ghosts():
+                trace.x, trace.y = joined(runs, trace.meta.removeprefix(GHOST))
+
+    def show_run(self, now: dict[str, Curve], marks: list[Mark], *, smoothed: bool, log: bool) -> None:
+        """Show a run and its interventions.
 
         Args:
             now: the curves by name, see `panels.curves`.
-            earlier: those of earlier runs.
             marks: where knobs were moved.
             smoothed: show moving means instead of the steps of the training.
             log: the loss on a logarithmic axis.
         """
-        shapes = mark_shapes(marks, sum(trace.meta.startswith("ghost:") for trace in self.data))
         with self.batch_update():  # one message for all traces: cost is per redraw
             for trace in self.data:
+                if trace.meta.startswith(GHOST):
+                    continue
+                test = trace.meta.startswith("test_")
                 curve = now.get(trace.meta, (np.empty(0, np.float32),) * 2)
-                if trace.meta.startswith("ghost:"):
-                    curve = joined(earlier, trace.meta.removeprefix("ghost:"))
-                elif smoothed and not trace.meta.startswith("test_"):
-                    curve = smooth(curve)
-                if len(trace.x if trace.x is not None else ()) or len(curve[0]):
-                    trace.x, trace.y = curve
-                if trace.meta.startswith("test_"):
+                trace.x, trace.y = smooth(curve) if smoothed and not test else curve
+                if test:
                     trace.mode = "lines+markers" if len(curve[0]) <= MARKERS else "lines"
             self.layout.yaxis.type = "log" if log else "linear"
-            if len(shapes) != len(self.layout.shapes) or marks != self._marks:
-                self.layout.shapes, self._marks = shapes, list(marks)
+            if marks != self._marks:
+                self._marks = marks
+                self.layout.shapes = mark_shapes(marks, len(self._ghosts()))
 
-    _marks: Sequence[Mark] = ()
+    def _ghosts(self) -> list[go.Scatter]:
+        """One in every plot."""
+        return [trace for trace in self.data if trace.meta.startswith(GHOST)]
 
     def get_state(self, key=None, drop_defaults=False):
         if key is None and "_layout_obj" in vars(self):  # not yet there while it is being constructed

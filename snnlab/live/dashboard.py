@@ -76,11 +76,12 @@ class Dashboard:
         self._make_fields(layers, samples, structure, folder, hz)
         for name, button in self.buttons.items():
             button.on_click(lambda _button, name=name: self._act(actions[name]))
-        for field in (self.hz, self.sample, self.layer, self.sort, self.smooth, self.log):
+        self._fields = (self.hz, self.sample, self.layer, self.sort, self.smooth, self.log)
+        for field in self._fields:
             field.observe(lambda _change: wake(), "value")
         if self.raster:
             self.raster.on_select(wake)
-        self.root = w.VBox(self._layout(bool(structure)))
+        self.root = w.VBox(self._layout())
         self.root.add_class("snnlab")
         answer_from_any_shell(self.root)
 
@@ -123,7 +124,7 @@ class Dashboard:
         self.folder = w.Text(folder, description="folder", continuous_update=False, **narrow)
         self.table = w.HTML("")
 
-    def _layout(self, restartable: bool) -> list[w.Widget]:
+    def _layout(self) -> list[w.Widget]:
         buttons = self.buttons
         transport = [buttons[name] for name in ("run", "step", "chunk", "stop", "reset", "new_seed")]
         wrap = w.Layout(flex_flow="row wrap", align_items="center")
@@ -138,9 +139,8 @@ class Dashboard:
         if self.health:
             rows.append(self.health)
         restart = [w.HTML("<i>applies at restart:</i>"), *self.structure.values(), buttons["restart"]]
-        rows += [w.HBox(restart, layout=wrap)] if restartable else []
-        rows += [w.HBox([self.folder, buttons["export"]], layout=wrap), self.table, self.pulse]
-        return rows
+        export = [self.folder, buttons["export"]]
+        return [*rows, w.HBox(restart, layout=wrap), w.HBox(export, layout=wrap), self.table, self.pulse]
 
     def say(self, text: str, *, warning: bool = False) -> None:
         """Show a message beside the status until the next action."""
@@ -156,7 +156,7 @@ class Dashboard:
 
     def close(self) -> None:
         """Free the widgets; they vanish from pages that show them."""
-        for widget in _all(self.root):
+        for widget in [*_all(self.root), *self._fields]:  # a field whose panel is left out is in no box
             for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
                 if isinstance(part, w.Widget):
                     part.close()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from snnlab.live import panels, restart
 from snnlab.live.dashboard import Dashboard
+from snnlab.live.probe import hidden_layers
 from snnlab.live.screen import Screen
 from snnlab.live.watcher import Watcher
 
@@ -30,7 +31,7 @@ class Display:
             self.wake,
             terms=panels.term_names(names),
             spiking="spikes_per_sample" in names,
-            layers=restart.hidden_layers(lab.trainer.model),
+            layers=hidden_layers(lab.trainer.model),
             samples=len(lab.trainer.data.x_test),
             structure=restart.structure(lab.trainer),
             folder=str(lab.folder),

@@ -65,11 +65,14 @@ def term_names(metrics: Sequence[str]) -> list[str]:
 def curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
     """Every curve by name: train metrics over steps, and "test_loss", "test_acc" at the ends of the epochs."""
     found = {name: thin(values) for name, values in history.steps().items() if name != "epoch"}
+    return found | test_curves(history, steps_per_epoch)
+
+
+def test_curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
+    """ "test_loss" and "test_acc" at the ends of the epochs."""
     epochs = history.epochs
     ends = np.array([row["epoch"] * steps_per_epoch for row in epochs], np.float32)
-    for name in ("test_loss", "test_acc"):
-        found[name] = ends, np.array([row[name] for row in epochs], np.float32)
-    return found
+    return {name: (ends, np.array([row[name] for row in epochs], np.float32)) for name in ("test_loss", "test_acc")}
 
 
 def joined(curves_of_runs: Sequence[dict[str, Curve]], name: str) -> Curve:

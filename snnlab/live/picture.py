@@ -89,7 +89,7 @@ def picture(
 
 
 def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, list[_Line]]:
-    curves = panels.curves(history, steps_per_epoch)
+    curves = panels.test_curves(history, steps_per_epoch)
     curves |= {name: (np.arange(1, len(y) + 1), y) for name, y in history.steps().items() if name != "epoch"}
     curves = {name: _thin(*curve, points) for name, curve in curves.items() if len(curve[0])}
 

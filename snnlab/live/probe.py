@@ -38,6 +38,16 @@ class Probe:
     prediction: int
 
 
+def time_step(model: nnx.Module) -> float | None:
+    """Length of a step of the model's input [ms], or None if it does not tell."""
+    return getattr(getattr(model, "encoder", None), "dt", None)
+
+
+def hidden_layers(model: nnx.Module) -> list[str]:
+    """Names of the layers before the readout, where a model tells them."""
+    return list(getattr(getattr(model, "stack", None), "names", ()))[:-1]
+
+
 class Prober:
     """Runs a model on single test samples; compiled once for all samples and all weights.
 

@@ -51,16 +51,12 @@ def prepare(
     new = Trainer(fresh, trainer.data, **made_of, **settings)
 
     def begin() -> Trainer:
-        for name in {move["knob"] for move in trainer.history.interventions} & new.mailbox.knobs.keys():
-            new.set(name, trainer.mailbox.knobs[name].value)
+        for name, value in trainer.moved_knobs().items():
+            if name in new.mailbox.knobs:
+                new.set(name, value)
         return new
 
     return begin
-
-
-def hidden_layers(model: nnx.Module) -> list[str]:
-    """Names of the layers before the readout, where a model tells them."""
-    return list(getattr(getattr(model, "stack", None), "names", ()))[:-1]
 
 
 def _build(recipe, seed: int, changes: dict[str, int]) -> nnx.Module:

@@ -9,7 +9,7 @@ from snnlab.health import Health
 from snnlab.live import panels, scenes
 from snnlab.live.dashboard import WARNING
 from snnlab.live.knob_rows import KnobRow
-from snnlab.live.probe import neuron
+from snnlab.live.probe import neuron, time_step
 
 CURVES_PERIOD = 0.5  # seconds; redrawing them is what costs a browser most
 GHOSTS = 3  # earlier runs that are shown
@@ -33,6 +33,7 @@ class Screen:
         self._shown: tuple | None = None
         self._drawn: tuple | None = None
         self._curves_at = 0.0
+        self._ghosts = 0
         self._values: dict[str, float] = {}
         self._health: Health | None = None
         self._scene: tuple | None = None
@@ -59,7 +60,7 @@ class Screen:
                 except Exception as error:  # a picture that fails must not end all pictures
                     board.status.value = f"{WARNING}<b>display error</b> {html.escape(repr(error))}"
                     self._shown = None
-            self.awake.wait(1.0 / max(board.hz.value, 0.1))
+            self.awake.wait(1.0 / board.hz.value)
             self.awake.clear()
 
     def show(self) -> None:
@@ -86,9 +87,12 @@ class Screen:
         finding = lab.diagnosis
         blind = self._display.watcher.error
         words = diagnosis_text(finding) if blind is None else f"{WARNING}cannot look inside: {html.escape(repr(blind))}"
-        texts = (status_text(lab, board.message), words, lab.run_label, len(epochs))
+        texts = (status_text(lab, board.message), words, lab.run_label, (lab.history, len(epochs)))
         if texts == self._shown:
             return False
+        if self._shown is None or texts[3] != self._shown[3]:  # not with every picture: it grows
+            table = lab.history._repr_html_() if epochs else ""
+            board.table.value = f"<details><summary>results by epoch ({len(epochs)})</summary>{table}</details>"
         self._shown = texts
         run, report, proposal = board.buttons["run"], lab.report, proposed(finding)
         run.description = lab.run_label
@@ -102,8 +106,6 @@ class Screen:
         repair = board.buttons["repair"]
         repair.layout.visibility = "visible" if proposal else "hidden"
         repair.description = proposal
-        table = lab.history._repr_html_() if epochs else ""
-        board.table.value = f"<details><summary>results by epoch ({len(epochs)})</summary>{table}</details>"
         return True
 
     def _show_curves(self) -> bool:
@@ -114,10 +116,12 @@ class Screen:
         if board.figure is None or now == self._drawn or not (hurried or time.monotonic() > self._curves_at):
             return False
         self._drawn, self._curves_at = now, time.monotonic() + CURVES_PERIOD
-        earlier = [panels.curves(history, per_epoch) for history, per_epoch in lab.runs[-GHOSTS:]]
+        if len(lab.runs) != self._ghosts:
+            self._ghosts = len(lab.runs)
+            board.figure.show_earlier([panels.curves(*run) for run in lab.runs[-GHOSTS:]])
         marks = panels.marks(lab.history.interventions, lab.trainer.total_steps)
         curves = panels.curves(lab.history, lab.trainer.steps_per_epoch)
-        board.figure.show_runs(curves, earlier, marks, smoothed=board.smooth.value, log=board.log.value)
+        board.figure.show_run(curves, marks, smoothed=board.smooth.value, log=board.log.value)
         return True
 
     def _show_health(self) -> bool:
@@ -140,7 +144,7 @@ class Screen:
         if now == self._view:
             return False
         self._view = now
-        names, dt = trainer.data.class_names, getattr(getattr(trainer.model, "encoder", None), "dt", None)
+        names, dt = trainer.data.class_names, time_step(trainer.model)
         one = None if selected is None else scenes.neuron_frame(look.probe, neuron(look.model, *selected), names, dt)
         with board.raster.hold_sync():  # one message: a frame without its scene cannot be drawn
             if (trainer, look.index, layer) != self._scene:

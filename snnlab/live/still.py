@@ -3,7 +3,7 @@
 from typing import Any
 
 from snnlab.live.picture import picture
-from snnlab.live.probe import Prober
+from snnlab.live.probe import Prober, time_step
 
 
 def still(lab) -> dict[str, Any]:
@@ -18,6 +18,6 @@ def still(lab) -> dict[str, Any]:
         title=title,
         probe=Prober(trainer.model, trainer.data)(trainer.snapshot(), 0),
         class_names=trainer.data.class_names,
-        dt=getattr(getattr(trainer.model, "encoder", None), "dt", None),
+        dt=time_step(trainer.model),
     )
     return {"image/svg+xml": drawn, "text/plain": f"LiveTrainer: {title}"}

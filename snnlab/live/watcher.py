@@ -81,7 +81,7 @@ class Watcher:
                 looked, checked = self._take_a_look(), self._check_up()
                 if looked or checked:
                     self._on_change()
-                self._closed.wait(1.0 / max(self._hz(), 0.1))
+                self._closed.wait(1.0 / self._hz())
         except Exception as error:  # a model of the user's own can fail in any way; the training goes on
             self.error = error
             self._on_change()

@@ -7,7 +7,25 @@ import sys
 import lab_driver
 import pytest
 
+from snnlab import models
+from snnlab.live import LiveTrainer
+
 IPYKERNELS = ("6.31.0", "7.3.0")  # beside the one that is installed; each hands events to the kernel in its own way
+
+
+@pytest.fixture
+def make_lab():
+    """Makes LiveTrainers of 8x8 images, and closes them at the end."""
+    made = []
+
+    def make(data, config, **options) -> LiveTrainer:
+        net = models.build(config, sample_shape=(8, 8), num_classes=10)
+        made.append(LiveTrainer(net, data, **options))
+        return made[-1]
+
+    yield make
+    for lab in made:
+        lab.close()
 
 
 @pytest.fixture(scope="session")

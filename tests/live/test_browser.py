@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from lab_driver import SPY, Notebook, quickest, wait_until
+from lab_driver import SPY, Notebook, Page, jupyter, quickest, voila, wait_until, write_notebook
 
 MAKE = """
 from snnlab import data, models
@@ -252,8 +252,6 @@ def test_minutes_at_the_default_rate(page, address, lab_folder):
 @pytest.mark.parametrize("kernel", ["ipykernel-6.31.0", "ipykernel-7.3.0"])
 def test_on_other_ipykernels(page, chromium, ipykernels, tmp_path, kernel):
     """Kernels of other ages hand events over in other ways; the main things work on each."""
-    from lab_driver import jupyter
-
     folder = tmp_path / "nb"
     folder.mkdir()
     version = "import ipykernel; print('version', ipykernel.__version__)"
@@ -265,8 +263,6 @@ def test_on_other_ipykernels(page, chromium, ipykernels, tmp_path, kernel):
 
 
 def test_in_notebook_7(page, chromium, tmp_path):
-    from lab_driver import jupyter
-
     folder = tmp_path / "nb"
     folder.mkdir()
     with jupyter(tmp_path, "notebook") as address:
@@ -274,8 +270,6 @@ def test_in_notebook_7(page, chromium, tmp_path):
 
 
 def test_in_voila(page, chromium, tmp_path):
-    from lab_driver import Page, voila, write_notebook
-
     write_notebook(tmp_path / "live.ipynb", [MAKE + SPY, "lab"])
     with voila(tmp_path / "live.ipynb") as address:
         seen = Page(page, address, tmp_path)

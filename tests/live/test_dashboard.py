@@ -7,7 +7,6 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 from lab_driver import wait_until
 
-from snnlab import models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.controls import Knob
 from snnlab.diagnosis import Diagnosis
@@ -16,20 +15,14 @@ from snnlab.live.knob_rows import KnobRow, make_slider
 
 
 @pytest.fixture
-def make(digits):
-    """Makes LiveTrainers whose pump waits for a call of `show`, and ends them."""
-    made = []
+def make(make_lab, digits):
+    """Makes small LiveTrainers."""
+    part = digits.subset(train=128, test=32)
 
     def one(config=SnnConfig(hidden=8, num_steps=20), **options) -> LiveTrainer:  # noqa: B008 (frozen)
-        net = models.build(config, sample_shape=(8, 8), num_classes=10)
-        part = digits.subset(train=128, test=32)
-        lab = LiveTrainer(net, part, **{"epochs": 1, "batch_size": 64} | options)
-        made.append(lab)
-        return lab
+        return make_lab(part, config, **{"epochs": 1, "batch_size": 64} | options)
 
-    yield one
-    for lab in made:
-        lab.close()
+    return one
 
 
 def shown(lab) -> None:
@@ -202,6 +195,10 @@ def test_closing_frees_every_widget(make):
         assert len(set(_instances) - before) > 50
         lab.close()
         assert set(_instances) - before == set()
+    lab = make(show=())
+    _ = lab.display
+    lab.close()
+    assert set(_instances) - before == set()
     assert lab.history is not None and lab.model is not None
 
 

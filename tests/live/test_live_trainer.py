@@ -10,25 +10,20 @@ import pytest
 from lab_driver import wait_until
 from safetensors.numpy import load_file
 
-from snnlab import models
 from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError
 from snnlab.live import LiveTrainer, frontend
 
 
 @pytest.fixture
-def make(digits):
-    made = []
+def make(make_lab, digits):
+    """Makes LiveTrainers that train for long."""
 
     def one(**options) -> LiveTrainer:
-        net = models.build(SnnConfig(hidden=16, num_steps=30), sample_shape=(8, 8), num_classes=10)
-        lab = LiveTrainer(net, digits, **{"epochs": 500, "batch_size": 64} | options)
-        made.append(lab)
-        return lab
+        config = SnnConfig(hidden=16, num_steps=30)
+        return make_lab(digits, config, **{"epochs": 500, "batch_size": 64} | options)
 
-    yield one
-    for lab in made:
-        lab.close()
+    return one
 
 
 def until_step(lab: LiveTrainer, step: int) -> None:
