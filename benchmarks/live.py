@@ -48,11 +48,11 @@ def clock():
     \"\"\"CPU time of the kernel at the end of every epoch, and how many pictures were sent by then.\"\"\"
     marks = []
     while True:
-        count = len(lab.history.epochs)
+        state, count = lab.state, len(lab.history.epochs)  # in this order: no epoch comes after the end
         while len(marks) <= count:
             marks.append([time.process_time(), time.monotonic(), lab._display.board.pulse.ping if lab._display else 0])
-        here.write_text(json.dumps({{"pid": os.getpid(), "state": lab.state, "marks": marks}}))
-        if lab.state in ("done", "error"):
+        here.write_text(json.dumps({{"pid": os.getpid(), "marks": marks}}))
+        if state in ("done", "error"):
             return
         time.sleep(0.05)
 """
@@ -122,7 +122,7 @@ def notebook(data: str) -> Iterator[tuple[Notebook, Traffic]]:
 
 
 def measure(book: Notebook, traffic: Traffic, panels: tuple[str, ...] | None, epochs: int) -> dict:
-    """One run, watched in one way: a record for every epoch but the first two, which compile and settle."""
+    """One run, watched in one way: a record for every epoch, once it is compiled and what watches it is on show."""
     state = book.folder / "epochs.json"
     state.unlink(missing_ok=True)
     last = "0" if panels is None else "lab"
@@ -138,7 +138,9 @@ def measure(book: Notebook, traffic: Traffic, panels: tuple[str, ...] | None, ep
         except (OSError, ValueError):
             return []
 
-    wait_until(lambda: len(marks()) > 2, 180, "two epochs")
+    pictures = 0 if panels is None else 3
+    wait_until(lambda: len(found := marks()) > 2 and found[-1][2] >= pictures, 180, "two epochs, and pictures of them")
+    settled = len(marks()) - 1
     browsers, servers = processes("chromium"), processes("jupyterlab")
     before = (cpu_seconds(browsers), cpu_seconds(servers), traffic.messages, traffic.bytes, time.monotonic())
     while len(marks()) <= epochs:
@@ -146,7 +148,7 @@ def measure(book: Notebook, traffic: Traffic, panels: tuple[str, ...] | None, ep
     after = (cpu_seconds(browsers), cpu_seconds(servers), traffic.messages, traffic.bytes, time.monotonic())
     seconds = after[4] - before[4]
     rates = [(b - a) / seconds for a, b in zip(before[:4], after[:4], strict=True)]
-    found = marks()[2:]
+    found = marks()[settled:]
     pairs = list(pairwise(found))
     return {
         "kernel_cpu": [b[0] - a[0] for a, b in pairs],

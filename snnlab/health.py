@@ -121,7 +121,7 @@ class Checkup:
         (20, 0.6, 0.0, (100,))
     """
 
-    def __init__(self, stepper: Stepper, data: Dataset, samples: int = 256):
+    def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
         self._samples = jnp.asarray(data.x_test[:samples]), jnp.asarray(data.y_test[:samples])
         self._measure = jax.jit(functools.partial(_measure, stepper))
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
+import traitlets
 from plotly.subplots import make_subplots
 
 from snnlab.live.panels import BLUE, GREEN, ORANGE, TERM_COLOURS, VERMILION, Curve, Mark, joined, smooth
@@ -121,6 +122,12 @@ class Curves(go.FigureWidget):
     A page that is loaded again gets it as it is, not as it was constructed: plotly refreshes the two private traits
     below only when the figure itself is displayed, not inside a box.
     """
+
+    # After every update the page tells what it filled in by itself, 30 kB of it. Nobody here asks for that: what is not
+    # synchronized is neither read nor sent back as an echo.
+    _js2py_traceDeltas = traitlets.Dict(allow_none=True)
+    _last_trace_edit_id = traitlets.Int(0)
+    _last_layout_edit_id = traitlets.Int(0)
 
     def __init__(self, terms: Sequence[str], spiking: bool):
         super().__init__(make_figure(terms, spiking))

@@ -38,12 +38,13 @@ class Display:
             hz=lab.hz,
             show=lab.show,
         )
-        self.watcher = self._make_watcher()
         self.screen = Screen(lab, self)
+        self.watcher = self._make_watcher()
         self.screen.open()
 
     def wake(self) -> None:
-        """Have a picture now."""
+        """Look now, and have a picture now."""
+        self.watcher.awake.set()
         self.screen.awake.set()
 
     def watch_anew(self) -> None:
@@ -60,7 +61,8 @@ class Display:
     def _make_watcher(self) -> Watcher:
         board = self.board
         shown = {"probing": board.raster is not None, "checking": board.health is not None}
-        watcher = Watcher(self._lab.trainer, lambda: board.sample.value, lambda: board.hz.value, self.wake, **shown)
+        choices = (lambda: board.sample.value, lambda: board.hz.value)
+        watcher = Watcher(self._lab.trainer, *choices, lambda: self.screen.awake.set(), **shown)
         watcher.open()
         return watcher
 

@@ -49,7 +49,7 @@ class LiveTrainer:
         data: see `snnlab.data.Dataset`.
         loss: see `snnlab.train.Trainer`.
         optimizer: see `snnlab.train.Trainer`.
-        hz: pictures a second, 0.5 to 10, if the browser keeps up.
+        hz: pictures a second, 0.5 to 10, if the browser keeps up; whatever you do shows at once.
         folder: where the Export button writes.
         show: which of "curves", "raster" and "health"; without them the dashboard costs less.
         **settings: fields of `snnlab.config.TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
@@ -78,7 +78,7 @@ class LiveTrainer:
         *,
         loss: Callable | None = None,
         optimizer: optax.GradientTransformation | None = None,
-        hz: float = 4.0,
+        hz: float = 2.0,
         folder: str | os.PathLike = "exports",
         show: tuple[str, ...] = PANELS,
         **settings,

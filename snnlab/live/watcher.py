@@ -13,8 +13,8 @@ from snnlab.health import Checkup, Health
 from snnlab.live.probe import Probe, Prober
 from snnlab.train import Trainer
 
-CHECKUP_PERIOD = 1.0, 2.0  # seconds between two checkups, at least and at most
-CHECKUP_SHARE = 0.02  # of the time that checkups may take
+CHECKUP_PERIOD = 1.5, 4.0  # seconds between two checkups, at least and at most
+CHECKUP_SHARE = 0.01  # of the time that checkups may take
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,7 @@ class Watcher:
         checking: make checkups.
 
     Attributes:
+        awake: set it to have it look now.
         look: the newest `Look`, or None.
         health: the newest `Health`, or None.
         finding: what is wrong, or None.
@@ -64,7 +65,8 @@ class Watcher:
         self._next_checkup = 0.0
         self._checked: tuple | None = None
         self._looked_at: tuple | None = None
-        self._closed = threading.Event()
+        self.awake = threading.Event()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="snnlab-watch", daemon=True)
 
     def open(self) -> None:
@@ -73,15 +75,17 @@ class Watcher:
 
     def close(self) -> None:
         """End, after what it is looking at now."""
-        self._closed.set()
+        self._closed = True
+        self.awake.set()
 
     def _run(self) -> None:
         try:
-            while not self._closed.is_set():
+            while not self._closed:
                 looked, checked = self._take_a_look(), self._check_up()
                 if looked or checked:
                     self._on_change()
-                self._closed.wait(1.0 / self._hz())
+                self.awake.wait(1.0 / self._hz())
+                self.awake.clear()
         except Exception as error:  # a model of the user's own can fail in any way; the training goes on
             self.error = error
             self._on_change()

@@ -1,5 +1,6 @@
 """A real JupyterLab and a real Chromium, driven by playwright; what happens in the kernel is read from a file."""
 
+import contextlib
 import json
 import os
 import re
@@ -140,11 +141,17 @@ def running(command: list[str], folder: Path, url: str) -> Iterator[None]:
 
 def end_kernels(address: str) -> None:
     """Shut down every kernel of a server; one that goes on training would disturb the next test."""
-    with urllib.request.urlopen(f"{address}/api/kernels?token={TOKEN}", timeout=10) as answer:
-        kernels = json.load(answer)
-    for kernel in kernels:
-        url = f"{address}/api/kernels/{kernel['id']}?token={TOKEN}"
-        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=20)
+
+    def none_left() -> bool:
+        with urllib.request.urlopen(f"{address}/api/kernels?token={TOKEN}", timeout=10) as answer:
+            kernels = json.load(answer)
+        for kernel in kernels:
+            url = f"{address}/api/kernels/{kernel['id']}?token={TOKEN}"
+            with contextlib.suppress(urllib.error.HTTPError):  # one that is just being restarted is asked again
+                urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=20)
+        return not kernels
+
+    wait_until(none_left, 60, "no kernel is left")
 
 
 def free_port() -> int:

@@ -103,7 +103,8 @@ def test_300_moves_of_a_slider(page, address, lab_folder):
         lambda: kernel()["knobs"]["hidden.tau_mem"] == pytest.approx(one_up, 1e-4), 5, "the last value is posted"
     )
     wait_until(lambda: kernel()["newest"][0]["new"] == kernel()["knobs"]["hidden.tau_mem"], 2, "and in the step")
-    assert kernel()["compilations"] == 1 and len(kernel()["moves"]) > 20
+    assert kernel()["compilations"] == 1
+    assert len(kernel()["moves"]) >= 5  # while it was dragged, too; how often depends on how fast the browser is
 
     times = []
     for _ in range(5):
