@@ -11,7 +11,7 @@ import numpy as np
 
 from snnlab.history import History
 
-MAX_POINTS = 500
+MAX_POINTS = 300  # about one a pixel
 
 # Okabe & Ito (2008): told apart with any kind of colour vision. Train and test also differ by line and marker.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"

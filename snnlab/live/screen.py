@@ -11,7 +11,7 @@ from snnlab.live.dashboard import WARNING
 from snnlab.live.knob_rows import KnobRow
 from snnlab.live.probe import neuron, time_step
 
-CURVES_PERIOD = 0.5  # seconds; redrawing them is what costs a browser most
+CURVES_EVERY = 2  # pictures; redrawing the curves is what costs a browser most: an eighth of a second each time
 GHOSTS = 3  # earlier runs that are shown
 
 
@@ -115,7 +115,7 @@ class Screen:
         hurried = now[3:] != (self._drawn or now)[3:] or lab.state != "training"
         if board.figure is None or now == self._drawn or not (hurried or time.monotonic() > self._curves_at):
             return False
-        self._drawn, self._curves_at = now, time.monotonic() + CURVES_PERIOD
+        self._drawn, self._curves_at = now, time.monotonic() + (CURVES_EVERY - 0.5) / board.hz.value
         if len(lab.runs) != self._ghosts:
             self._ghosts = len(lab.runs)
             board.figure.show_earlier([panels.curves(*run) for run in lab.runs[-GHOSTS:]])
