@@ -20,7 +20,7 @@ from statistics import median
 
 from benchmarks.tables import show, write
 from tests.live import lab_driver
-from tests.live.lab_driver import Notebook, wait_until
+from tests.live.lab_driver import Notebook
 
 ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -139,12 +139,13 @@ def measure(book: Notebook, traffic: Traffic, panels: tuple[str, ...] | None, ep
             return []
 
     pictures = 0 if panels is None else 3
-    wait_until(lambda: len(found := marks()) > 2 and found[-1][2] >= pictures, 180, "two epochs, and pictures of them")
-    settled = len(marks()) - 1
+    while len(found := marks()) <= 2 or found[-1][2] < pictures:
+        book.page.wait_for_timeout(50)  # lets playwright count messages
+    settled = len(found) - 1
     browsers, servers = processes("chromium"), processes("jupyterlab")
     before = (cpu_seconds(browsers), cpu_seconds(servers), traffic.messages, traffic.bytes, time.monotonic())
     while len(marks()) <= epochs:
-        book.page.wait_for_timeout(50)  # lets playwright count messages
+        book.page.wait_for_timeout(50)
     after = (cpu_seconds(browsers), cpu_seconds(servers), traffic.messages, traffic.bytes, time.monotonic())
     seconds = after[4] - before[4]
     rates = [(b - a) / seconds for a, b in zip(before[:4], after[:4], strict=True)]
