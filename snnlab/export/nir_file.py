@@ -38,14 +38,14 @@ def read_graph(path: str | os.PathLike):
         whole = io.BytesIO(Path(path).read_bytes())  # checked and read are the same bytes
         with h5py.File(whole, "r") as file:
             _check_contents(file, h5py)
-        graph = nir.read(whole, type_check=False)
+            what = file["node/type"].asstr()[()]
+        if what != "NIRGraph":
+            raise FileFormatError(f"holds a single {what} node, not a graph")
+        return nir.read(whole, type_check=False)
     except SnnlabError as error:
         raise FileFormatError(f"{path}: {error}") from None
     except Exception as error:  # h5py and nir raise nearly everything on what they cannot read
         raise FileFormatError(f"{path}: cannot be read as NIR ({type(error).__name__}: {error})") from error
-    if not isinstance(graph, nir.NIRGraph):
-        raise FileFormatError(f"{path}: holds a single {type(graph).__name__} node, not a graph")
-    return graph
 
 
 def write_graph(graph, path: str | os.PathLike, *, overwrite: bool = False) -> Path:

@@ -11,7 +11,7 @@ from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.export.nir_constants import FOREVER, METHODS, NEVER, fade, tau_from_nir
 from snnlab.export.nir_file import need_nir, read_graph
 from snnlab.export.nir_graph import Step, in_order, kind
-from snnlab.export.nir_values import above, matrix, one, padding, values, whole
+from snnlab.export.nir_values import above, matrix, one, padding, single, values, whole
 from snnlab.integrate import IF
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
 from snnlab.operators import Conv, Delay, Pool, Scale
@@ -148,20 +148,23 @@ class _Builder:
         if self.weights is not None:
             name, kernel, bias = self.weights
             layer = nnx.Linear(*kernel.shape, use_bias=bias is not None, rngs=nnx.Rngs(0))
-            layer.kernel[...] = kernel
+            layer.kernel[...] = single(kernel)
             if bias is not None:
-                layer.bias[...] = bias
+                layer.bias[...] = single(bias)
             self.put(name, layer)
         self.steps = self.weights = None
 
     # ---- the nodes ----
 
     def end(self, step: Step) -> None:
-        """Input or Output: its shape must be what it is here."""
-        shape = tuple(whole("shape", step.node.input_type["input"], low=1))
-        if self.shape not in (None, shape):
+        """Input or Output: its shape must be what it is here; an output need not say, or may know one number only."""
+        said = step.node.input_type["input"]
+        if said is None and self.shape is not None:
+            return
+        shape = whole("shape", said, low=1)
+        if self.shape not in (None, shape) and math.prod(shape) > 1:
             raise ArgumentError(f"shape: is {shape}, but {self.shape} arrives here")
-        self.shape = shape
+        self.shape = self.shape or shape
 
     def matrix(self, step: Step) -> None:
         """Linear or Affine."""
@@ -251,8 +254,12 @@ class _Builder:
 
     def place(self, step: Step, neuron: nnx.Module, synapse: Expon | None, gain: np.ndarray | None = None) -> None:
         """Neurons behind the weights that wait for them; without any, a row of layers."""
-        if self.weights is None and step.loop is not None:
-            self.weights = step.name, np.eye(neuron.features), None
+        if step.loop is not None:
+            inner, constant = matrix(step.loop)
+            if inner.shape != (neuron.features, neuron.features):
+                wanted = (neuron.features,) * 2
+                raise ArgumentError(f"weight: of its recurrence must have shape {wanted}, got {inner.T.shape}")
+            self.weights = self.weights or (step.name, np.eye(neuron.features), None)
         if self.weights is None:
             self.flush()
             if gain is not None and (gain != 1.0).any():
@@ -264,18 +271,14 @@ class _Builder:
         (_, kernel, bias), self.weights = self.weights, None
         if gain is not None:
             kernel, bias = kernel * gain, None if bias is None else bias * gain
-        options = {"synapse": synapse, "delay": self.whole_delay(), "kernel_init": lambda key, shape: kernel}
+        options = {"synapse": synapse, "delay": self.whole_delay(), "kernel_init": lambda key, shape: single(kernel)}
         if step.loop is not None:
-            inner, constant = matrix(step.loop)
-            if inner.shape != (neuron.features, neuron.features):
-                wanted = (neuron.features,) * 2
-                raise ArgumentError(f"weight: of its recurrence must have shape {wanted}, got {inner.T.shape}")
             bias = constant if bias is None else bias + (0.0 if constant is None else constant)
-            options["recurrent_init"] = lambda key, shape: inner
+            options["recurrent_init"] = lambda key, shape: single(inner)
         make = Projection if step.loop is None else Recurrent
         layer = make(len(kernel), neuron, use_bias=bias is not None, rngs=nnx.Rngs(0), **options)
         if bias is not None:
-            layer.bias[...] = bias
+            layer.bias[...] = single(bias)
         self.put(step.name, layer)
 
     def whole_delay(self) -> int:

@@ -2,16 +2,23 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from snnlab import check
 from snnlab.errors import ArgumentError
 from snnlab.export.nir_graph import kind
 
+MAX_UNITS = 2**24
+"""Of a layer: a shape is quickly written into a file, and memory for it quickly asked for."""
+
 
 def values(node, name: str, shape: tuple[int, ...], low: float = -math.inf) -> np.ndarray:
     """A parameter, one number per unit."""
     array = check.numbers(name, getattr(node, name), low)
+    if math.prod(shape) > MAX_UNITS:
+        raise ArgumentError(f"{name}: {shape} arrives here, that is more than {MAX_UNITS} units")
     if array.size > 1 and array.shape != shape:
         raise ArgumentError(f"{name}: has shape {array.shape}, but {shape} arrives here")
     return np.broadcast_to(array.ravel(), (math.prod(shape),)).copy()
@@ -54,3 +61,8 @@ def above(threshold: np.ndarray) -> np.ndarray:
 def one(array: np.ndarray | None) -> np.ndarray | float | None:
     """A number, where all are the same: then it is one knob."""
     return array if array is None or (array != array.flat[0]).any() else array.flat[0].item()
+
+
+def single(array: np.ndarray) -> Float[Array, "..."]:
+    """As the layers hold it."""
+    return jnp.asarray(array, jnp.float32)

@@ -44,7 +44,7 @@ def to_nir(
         method: how the reader steps: "euler", as snnTorch, Norse and most do, or "exponential".
         reader_dt: its step [ms]; default the network's. snnTorch reads with 0.1, whatever the network's is.
         unit_gain: multiply the weights by the gain of the current, and write `r` and `w_in` such that every gain is 1:
-            for readers that know no other (snnTorch's CubaLIF).
+            for readers that know no other (snnTorch's CubaLIF), but not for one that takes r for 1 (Norse's LIF).
         readout: "li" writes a `Leaky` at the end as LI or CubaLI; "lif" as LIF or CubaLIF with a threshold of 1e30, for
             readers that know no integrator (snnTorch, Norse): the readout is its voltage.
 
@@ -69,8 +69,8 @@ def to_nir(
     dt = time_step(stack)
     if reader_dt is not None:
         reader_dt = check.number("reader_dt", reader_dt, 0.0, strict=True, unit="ms")
-    writer = _Writer(dt, reader_dt or dt, method, unit_gain)
     layers = [stack.layers[name] for name in stack.names]
+    writer = _Writer(dt, reader_dt or dt, method, unit_gain, _image(layers))
     for name, layer in zip(stack.names, layers, strict=True):
         try:
             writer.add(name, layer, integrator=layer is not layers[-1] or readout == "li")
@@ -112,11 +112,11 @@ def time_step(stack: Stack) -> float:
 class _Writer:
     """A row of NIR nodes."""
 
-    def __init__(self, dt: float, reader_dt: float, method: str, unit_gain: bool):
+    def __init__(self, dt: float, reader_dt: float, method: str, unit_gain: bool, image: tuple[int, ...]):
         self.nir = need_nir()
         self.dt, self.reader_dt, self.method, self.unit_gain = dt, reader_dt, method, unit_gain
         self.nodes: dict = {}
-        self.shape: tuple[int, ...] | None = None
+        self.image, self.shape = image, None
 
     def add(self, name: str, layer: nnx.Module, *, integrator: bool) -> None:
         """A layer more."""
@@ -148,13 +148,18 @@ class _Writer:
             self.put("flatten", self.nir.Flatten({"input": np.array(self.shape)}, 0, -1))
         self.shape = shape
 
+    def come_as_it_is(self, features: int) -> None:
+        """What a layer takes that works on every unit by itself, and so leaves an image an image."""
+        shape = self.shape or self.image
+        self.come(shape if math.prod(shape) == features else (features,))
+
     # ---- the layers ----
 
     def projection(self, name: str, layer: Projection, integrator: bool) -> None:
         self.come((layer.in_features,))
         if layer.delay:
             self.put(f"{name}_delay", self.nir.Delay(np.full(self.shape, layer.delay * self.reader_dt / 1000.0)))
-        node, gain = self.neuron(layer.neuron, layer.synapse, integrator)
+        node, gain = self.neuron(layer.neuron, layer.synapse, integrator, (layer.features,))
         bias = None if layer.bias is None else layer.bias[...]
         self.put(f"{name}_weights", self.matrix(layer.kernel[...], bias, gain))
         self.shape = (layer.features,)
@@ -167,10 +172,10 @@ class _Writer:
 
     def alone(self, name: str, layer: nnx.Module, integrator: bool) -> None:
         """Neurons or synapses without weights."""
-        self.come((layer.features,))
-        node, gain = self.neuron(layer, None, integrator)
+        self.come_as_it_is(layer.features)
+        node, gain = self.neuron(layer, None, integrator, self.shape)
         if (gain != 1.0).any():
-            self.put(f"{name}_gain", self.nir.Scale(gain))
+            self.put(f"{name}_gain", self.nir.Scale(gain.reshape(self.shape)))
         self.put(name, node)
 
     def linear(self, name: str, layer: nnx.Linear, integrator: bool) -> None:
@@ -180,12 +185,12 @@ class _Writer:
         self.shape = (layer.out_features,)
 
     def scale(self, name: str, layer: Scale, integrator: bool) -> None:
-        self.come((layer.features,))
-        self.put(name, self.nir.Scale(_finite("scale", layer.scale[...])))
+        self.come_as_it_is(layer.features)
+        self.put(name, self.nir.Scale(_finite("scale", layer.scale[...]).reshape(self.shape)))
 
     def delay(self, name: str, layer: Delay, integrator: bool) -> None:
-        self.come((layer.features,))
-        self.put(name, self.nir.Delay(np.asarray(layer.steps[...]) * self.reader_dt / 1000.0))
+        self.come_as_it_is(layer.features)
+        self.put(name, self.nir.Delay(np.reshape(layer.steps[...], self.shape) * self.reader_dt / 1000.0))
 
     def conv(self, name: str, layer: Conv, integrator: bool) -> None:
         self.come(layer.shape)
@@ -221,7 +226,7 @@ class _Writer:
             return self.nir.Linear(weight)
         return self.nir.Affine(weight, _finite("bias", bias) * gain)
 
-    def neuron(self, neuron: nnx.Module, synapse: Expon | None, integrator: bool):
+    def neuron(self, neuron: nnx.Module, synapse: Expon | None, integrator: bool, shape: tuple[int, ...]):
         """A node for neurons behind a synapse, and the gain that the weights before it must take in."""
         n, one = neuron.features, np.ones(neuron.features, np.float32)
         fields, gain, fires = self.membrane(neuron)
@@ -234,7 +239,7 @@ class _Writer:
             fields |= {"v_threshold": NEVER * one, "v_reset": 0 * one}
         name = {"tau_syn": "CubaLI", "tau": "LI"}.get(next((k for k in ("tau_syn", "tau") if k in fields), ""), "I")
         name += "F" if "v_threshold" in fields else ""
-        fields = {key: _finite(key, np.broadcast_to(value, n)) for key, value in fields.items()}
+        fields = {key: _finite(key, np.broadcast_to(value, n)).reshape(shape) for key, value in fields.items()}
         return getattr(self.nir, name)(**fields), np.asarray(np.broadcast_to(gain, n), np.float32)
 
     def membrane(self, neuron: nnx.Module) -> tuple[dict, np.ndarray | float, bool]:
@@ -268,6 +273,9 @@ class _Writer:
         return tau_to_nir(_full(tau, n), dt=self.dt, reader_dt=self.reader_dt, method=self.method)
 
 
+BY_ITSELF = (Expon, LifRef, Leaky, IF, Scale, Delay)
+"""Layers that work on every unit by itself."""
+
 WRITERS = {
     Projection: _Writer.projection,
     Recurrent: _Writer.projection,
@@ -281,6 +289,16 @@ WRITERS = {
     Conv: _Writer.conv,
     Pool: _Writer.pool,
 }
+
+
+def _image(layers: list[nnx.Module]) -> tuple[int, ...]:
+    """The shape of the image that the first layers are given; (0,) if none of them asks for one."""
+    for layer in layers:
+        if hasattr(layer, "shape"):
+            return layer.shape
+        if type(layer) not in BY_ITSELF:
+            break
+    return (0,)
 
 
 def _full(variable, n: int) -> np.ndarray:
