@@ -21,9 +21,12 @@ _HOMES = {
     "SnnConfig": "config",
     "Trainer": "train",
     "build": "models",
+    "from_nir": "export",
     "load": "export",
     "load_data": "data",
     "save": "export",
+    "save_nir": "export",
+    "to_nir": "export",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -15,7 +15,7 @@ import tyro
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, SnnlabError
-from snnlab.files import atomic_path, try_writing
+from snnlab.files import atomic_path, refuse_existing, try_writing
 
 
 def _default(metavar: str, shown) -> Any:
@@ -103,13 +103,57 @@ class Train:
 
         if self.out is not None:
             names = trainer.data.class_names
-            net = export.save(trainer.model, self.out / "net.safetensors", class_names=names, overwrite=True)
+            about = {"class_names": names, "training": trainer.summary}
+            net = export.save(trainer.model, self.out / "net.safetensors", **about, overwrite=True)
             history = trainer.history.save(self.out / "history.json")
             print(f"wrote {net} and {history}", file=sys.stderr)
         if self.json is not None:
             with atomic_path(self.json) as part:
                 part.write_text(json.dumps(_report(self, trainer, config), indent=2), encoding="utf-8")
             print(f"wrote {self.json}", file=sys.stderr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a trained network in another format: OUT ends in .nir or .safetensors.
+
+    A NIR file is read again, and a certificate printed: what its reader must assume, and how well its spikes agree.
+    """
+
+    net: Annotated[Path, tyro.conf.Positional]
+    """The network, as "snnlab train --out" and the dashboard write it."""
+    out: Annotated[Path, tyro.conf.Positional]
+    """The file to write."""
+    method: Literal["euler", "exponential"] = "euler"
+    """nir: how its reader steps; most do it by Euler."""
+    reader_dt: Annotated[float | None, _default("MS", "that of the network")] = None
+    """nir: the time step of its reader [ms]; 0.1 for snnTorch."""
+    unit_gain: bool = False
+    """nir: let the weights take in all gains, for readers that know none (snnTorch)."""
+    readout: Literal["li", "lif"] = "li"
+    """nir: lif writes the readout as neurons that never fire, for readers without integrators (snnTorch, Norse)."""
+    data: Annotated[str | None, _default("NAME", "random spikes")] = None
+    """nir: data set on whose first 256 test samples the spikes are compared."""
+    overwrite: bool = False
+    """Replace OUT if it exists."""
+
+    def run(self) -> int:
+        """Load, write, say what was written."""
+        from snnlab import data, export
+        from snnlab.check import choice
+
+        ending = choice("OUT: its ending", self.out.suffix, export.FORMATS)
+        refuse_existing(self.out, self.overwrite)
+        _check_folders(self.out.parent)
+        net, about = export.load(self.net), export.load_metadata(self.net)
+        if ending == ".nir":
+            names = ("method", "reader_dt", "unit_gain", "readout", "overwrite")
+            samples = None if self.data is None else data.load(self.data).x_test[:256]
+            print(export.save_nir(net, self.out, samples=samples, **{name: getattr(self, name) for name in names}))
+            return 0
+        about = {"class_names": tuple(about.get("class_names", ())), "training": about.get("training")}
+        print(f"wrote {export.save(net, self.out, **about, overwrite=self.overwrite)}")
+        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +255,7 @@ def _check_folders(*folders: Path | None) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Entry point; an error that snnlab foresaw is one line, without a traceback."""
-    subcommands = {"train": Train, "lab": Lab}
+    subcommands = {"train": Train, "export": Export, "lab": Lab}
     command = tyro.extras.subcommand_cli_from_dict(subcommands, prog="snnlab", description=__doc__, args=args)
     try:
         return command.run()

@@ -8,6 +8,8 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 
 from platformdirs import user_cache_dir
 
+from snnlab.errors import ArgumentError
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
@@ -30,6 +32,24 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
+    """The path, which nothing is at, not even a link that leads nowhere; unless it may be overwritten.
+
+    Raises:
+        ArgumentError: if the file exists and `overwrite` is off.
+
+    Example:
+        >>> refuse_existing("/", overwrite=False)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: path: / exists; choose another, or pass overwrite=True
+    """
+    path = Path(path)
+    if os.path.lexists(path) and not overwrite:
+        raise ArgumentError(f"path: {path} exists; choose another, or pass overwrite=True")
+    return path
 
 
 def cache_folder() -> Path:

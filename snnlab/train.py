@@ -119,6 +119,15 @@ class Trainer:
         """How many programs the training step was compiled to; it stays at 1."""
         return self._chunk._cache_size()
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """How the model came about, in a few plain values: what a file of its weights says."""
+        last = self.history.epochs[-1] if self.history.epochs else {}
+        results = {name: last.get(name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
+        counts = {"epochs": len(self.history.epochs), "steps": len(self.history)}
+        settings = {name: getattr(self.config, name) for name in ("seed", "batch_size", "learning_rate")}
+        return {"data": self.data.name, **counts, **settings, **results}
+
     def snapshot(self) -> nnx.Module:
         """A copy of the model as it is now; from any thread, at any time."""
         return self.stepper.merge(self.state)["model"]

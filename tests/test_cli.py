@@ -15,9 +15,11 @@ import urllib.request
 
 import pytest
 from lab_driver import answers, wait_until
+from safetensors.numpy import load_file
 
 import snnlab
 from snnlab.cli import main
+from snnlab.export import load_metadata
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
@@ -55,6 +57,9 @@ def test_train_writes_what_it_says(tmp_path, network, extra):
     assert [row["epoch"] for row in saved["epochs"]] == [1, 2] and keys <= set(saved["epochs"][0])
     net = snnlab.load(tmp_path / "out" / "net.safetensors")
     assert net.recipe.config.hidden == 16
+    training = load_metadata(tmp_path / "out" / "net.safetensors")["training"]
+    assert training["data"] == "digits" and training["seed"] == 3 and training["epochs"] == 2
+    assert training["test_acc"] == saved["epochs"][-1]["test_acc"]
     assert snnlab.History.load(tmp_path / "out" / "history.json").epochs == saved["epochs"]
 
 
@@ -100,6 +105,51 @@ def test_mistakes_are_one_line(capsys, arguments, message):
     assert message in errors[-1] and errors[-1].startswith("snnlab: ")
 
 
+@pytest.fixture
+def saved(tmp_path):
+    """A network as a file."""
+    net = snnlab.build(snnlab.SnnConfig(hidden=12, num_steps=30, v_th=0.3), sample_shape=(8, 8), num_classes=10)
+    training = {"data": "digits", "epochs": 0}
+    return snnlab.save(net, tmp_path / "net.safetensors", class_names=tuple("0123456789"), training=training)
+
+
+def test_export_to_nir_prints_the_certificate(saved, tmp_path, capsys):
+    out = tmp_path / "deep" / "net.nir"
+    options = ["--reader-dt", "0.1", "--unit-gain", "--readout", "lif", "--data", "digits"]
+    assert main(["export", str(saved), str(out), *options]) == 0
+    printed = capsys.readouterr().out
+    assert f"{out}: its reader must assume" in printed and "h = 0.0001 s, for 1 ms of the network" in printed
+    assert "class 256 of 256" in printed and "with NIR's own reset" in printed
+    theirs = snnlab.from_nir(out, dt=0.1, reset="subtract")
+    assert list(theirs.layers) == ["hidden", "readout"]
+    assert main(["export", str(saved), str(out)]) == 2
+    assert f"path: {out} exists; choose another" in capsys.readouterr().err
+    assert main(["export", str(saved), str(out), "--overwrite"]) == 0
+
+
+def test_export_to_safetensors_keeps_what_the_file_says(saved, tmp_path):
+    assert main(["export", str(saved), str(tmp_path / "copy.safetensors")]) == 0
+    assert load_metadata(tmp_path / "copy.safetensors") == load_metadata(saved)
+    copied, arrays = load_file(tmp_path / "copy.safetensors"), load_file(saved)
+    assert copied.keys() == arrays.keys() and all((copied[name] == arrays[name]).all() for name in arrays)
+
+
+@pytest.mark.parametrize(
+    ("net", "out", "message"),
+    [
+        ("net.safetensors", "net.onnx", "OUT: its ending: must be one of '.safetensors', '.nir', got '.onnx'"),
+        ("none.safetensors", "net.nir", "none.safetensors: cannot be read as safetensors"),
+        ("net.safetensors", "net.safetensors", "net.safetensors exists; choose another"),
+        ("net.safetensors", "/proc/nowhere/net.nir", "/proc/nowhere: cannot write there"),
+    ],
+)
+def test_export_mistakes_are_one_line(saved, tmp_path, monkeypatch, capsys, net, out, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", net, out]) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert len(errors) == 1 and message in errors[0] and [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
+
+
 def test_lab_serves_the_notebooks_on_loopback_with_a_token(tmp_path):
     environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "snnlab.cli", "lab", "--no-browser"]
@@ -119,7 +169,7 @@ def test_lab_serves_the_notebooks_on_loopback_with_a_token(tmp_path):
     assert {"01-lstm.ipynb", "02-spiking.ipynb"} <= served
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("lab", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("export", "--help"), ("lab", "--help")])
 def test_help_on_every_command(arguments):
     done = run(*arguments)
     assert done.returncode == 0 and "usage: snnlab" in done.stdout

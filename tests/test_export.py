@@ -1,5 +1,6 @@
 """A network leaves as safetensors and comes back as it was, also in another process; damaged files are refused."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -51,6 +52,46 @@ def test_weights_are_readable_without_snnlab(trained, tmp_path):
         assert arrays["hidden.v_th"] == np.float32(0.8) and arrays["hidden.tau_mem"] == 15.0
     else:
         np.testing.assert_array_equal(arrays["hidden.w_h"], hidden.w_h[...])
+
+
+def test_what_a_file_says_about_itself(trained, digits, tmp_path):
+    """Config, encoder, time step, classes and training, as JSON that needs no snnlab."""
+    training = {"data": "digits", "epochs": 2, "seed": 0, "test_acc": 0.5}
+    path = export.save(trained, tmp_path / "net.safetensors", class_names=digits.class_names, training=training)
+    about = export.load_metadata(path)
+    assert about["class_names"] == list(digits.class_names) and about["training"] == training
+    config, sample_shape, classes = trained.recipe
+    assert about["recipe"]["config"] == dataclasses.asdict(config)
+    assert (about["recipe"]["sample_shape"], about["recipe"]["num_classes"]) == (list(sample_shape), classes)
+    layers = {(part["name"], part["kind"]): part for part in about["layers"]}
+    if about["recipe"]["kind"] == "snn":
+        code = {"kind": "Latency", "num_steps": 30, "dt": 1.0, "tau": 20.0, "threshold": 0.2}
+        assert about["encoder"] == code
+        assert layers["hidden", "LifRef"] == {
+            "name": "hidden",
+            "kind": "LifRef",
+            "features": 20,
+            "dt": 1.0,
+            "reset": "subtract",
+            "detach_reset": False,
+        }
+        assert layers["readout", "Projection"]["delay"] == 2 and layers["readout", "Expon"]["dt"] == 1.0
+    else:
+        assert about["encoder"] == {"kind": "Rows"} and layers["hidden", "LSTM"]["features"] == 12
+    save_file({"x": np.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(FileFormatError, match=r"other.safetensors: is a safetensors file, but not one of snnlab"):
+        export.load_metadata(tmp_path / "other.safetensors")
+
+
+def test_what_a_trainer_says_about_itself(digits):
+    net = build(CONFIGS["lstm"], sample_shape=(8, 8), num_classes=10)
+    trainer = Trainer(net, digits.subset(train=128), epochs=1, batch_size=64, seed=5)
+    assert trainer.summary["epochs"] == 0 and trainer.summary["test_acc"] is None
+    trainer.fit()
+    last = trainer.history.epochs[0]
+    expected = {"data": "digits", "epochs": 1, "steps": 2, "seed": 5, "batch_size": 64, "learning_rate": 0.01}
+    results = {name: last[name] for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
+    assert trainer.summary == expected | results
 
 
 def test_an_existing_file_is_kept(trained, tmp_path):

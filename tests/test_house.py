@@ -22,7 +22,7 @@ STOREYS = [
     {"kernels"},
     {"variables", "record"},
     {"layers"},
-    {"losses", "knobs", "recurrent"},
+    {"losses", "knobs", "recurrent", "operators", "integrate"},
     {"models"},
     {"step"},
     {"train", "export", "health"},

@@ -9,7 +9,9 @@ The format holds arrays and strings only: reading one runs no code. Any tool tha
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,8 +19,10 @@ from flax import nnx
 
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig
-from snnlab.errors import ArgumentError, FileFormatError
-from snnlab.files import atomic_path
+from snnlab.errors import FileFormatError
+from snnlab.export.nir_write import parts
+from snnlab.files import atomic_path, refuse_existing
+from snnlab.layers import Stack
 from snnlab.models import Network, build
 from snnlab.naming import short_names
 
@@ -26,7 +30,12 @@ KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
 
 
 def save(
-    model: nnx.Module, path: str | os.PathLike, *, class_names: tuple[str, ...] = (), overwrite: bool = False
+    model: nnx.Module,
+    path: str | os.PathLike,
+    *,
+    class_names: tuple[str, ...] = (),
+    training: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write all values of a model.
 
@@ -34,6 +43,7 @@ def save(
         model: any NNX module; one made by `snnlab.models.build` can be built again by `load`.
         path: of the file; missing folders are made.
         class_names: kept in the metadata.
+        training: how it came about, such as `Trainer.summary`; kept in the metadata.
         overwrite: replace a file that exists.
 
     Returns:
@@ -51,16 +61,9 @@ def save(
     """
     from safetensors.numpy import save_file
 
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise ArgumentError(f"path: {path} exists; choose another, or pass overwrite=True")
-    metadata = {"format": "snnlab", "version": __version__, "class_names": json.dumps(list(class_names))}
-    recipe = getattr(model, "recipe", None)
-    if recipe is not None:
-        kind = next(kind for kind, config in KINDS.items() if isinstance(recipe.config, config))
-        described = {"kind": kind, "config": dataclasses.asdict(recipe.config)}
-        described |= {"sample_shape": list(recipe.sample_shape), "num_classes": recipe.num_classes}
-        metadata["recipe"] = json.dumps(described)
+    path = refuse_existing(path, overwrite)
+    metadata = {"class_names": list(class_names), **({"training": dict(training)} if training else {}), **_about(model)}
+    metadata = {"format": "snnlab", "version": __version__} | {key: json.dumps(x) for key, x in metadata.items()}
     state = nnx.state(model)
     values = dict(nnx.to_flat_state(state))
     arrays = {name: np.asarray(values[place].get_value()) for name, place in short_names(state).items()}
@@ -78,14 +81,7 @@ def load(path: str | os.PathLike) -> Network:
     Raises:
         FileFormatError: if the file is missing, damaged, or not such a file.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise FileFormatError(f"{path}: cannot be read as safetensors ({error})") from error
+    metadata, arrays = _read(path)
     if "recipe" not in metadata:
         raise FileFormatError(
             f"{path}: does not say how its network is built; only networks made by snnlab.models.build do. "
@@ -99,6 +95,68 @@ def load(path: str | os.PathLike) -> Network:
         raise FileFormatError(f"{path}: its description of the network is damaged ({error})") from error
     _fill(net, arrays, path)
     return net
+
+
+def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
+    """What a saved file says beside its arrays, read from JSON.
+
+    Args:
+        path: of a file that `save` wrote.
+
+    Returns:
+        "version", "class_names", and where they are known "recipe" (kind, config, sample shape, classes), "encoder",
+        "layers" (kind and settings of each, with its time step) and "training".
+
+    Raises:
+        FileFormatError: if the file is missing, damaged, or not such a file.
+
+    Example:
+        >>> import tempfile
+        >>> net = build(LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=2)
+        >>> path = save(net, Path(tempfile.mkdtemp()) / "net.safetensors", class_names=("cat", "dog"))
+        >>> load_metadata(path)["class_names"]
+        ['cat', 'dog']
+    """
+    metadata = _read(path)[0]
+    if metadata.get("format") != "snnlab":
+        raise FileFormatError(f"{path}: is a safetensors file, but not one of snnlab")
+    try:
+        return {key: x if key in ("format", "version") else json.loads(x) for key, x in metadata.items()}
+    except ValueError as error:
+        raise FileFormatError(f"{path}: its metadata are damaged ({error})") from error
+
+
+def _read(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+    except (SafetensorError, OSError) as error:
+        raise FileFormatError(f"{path}: cannot be read as safetensors ({error})") from error
+
+
+def _about(model: nnx.Module) -> dict[str, Any]:
+    """What is known of how a model is built: its recipe, its encoder, its layers."""
+    about: dict[str, Any] = {}
+    recipe = getattr(model, "recipe", None)
+    if recipe is not None:
+        kind = next(kind for kind, config in KINDS.items() if isinstance(recipe.config, config))
+        about["recipe"] = {"kind": kind, "config": dataclasses.asdict(recipe.config)}
+        about["recipe"] |= {"sample_shape": list(recipe.sample_shape), "num_classes": recipe.num_classes}
+    encoder = getattr(model, "encoder", None)
+    if dataclasses.is_dataclass(encoder):
+        about["encoder"] = {"kind": type(encoder).__name__, **_settings(encoder)}
+    stack = getattr(model, "stack", model)
+    if isinstance(stack, Stack):
+        named = parts(stack)
+        about["layers"] = [{"name": name, "kind": type(part).__name__, **_settings(part)} for name, part in named]
+    return about
+
+
+def _settings(part) -> dict[str, Any]:
+    """The attributes that are plain values; arrays have names of their own in the file."""
+    return {key: value for key, value in vars(part).items() if isinstance(value, bool | int | float | str)}
 
 
 def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) -> None:

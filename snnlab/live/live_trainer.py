@@ -19,7 +19,7 @@ from snnlab import check
 from snnlab.data import Dataset
 from snnlab.diagnosis import Diagnosis
 from snnlab.errors import StateError
-from snnlab.export import save
+from snnlab.export import FORMATS, save, save_nir
 from snnlab.history import History
 from snnlab.live import frontend, restart, session
 from snnlab.live.dashboard import PANELS
@@ -213,20 +213,27 @@ class LiveTrainer:
         return script(self.trainer)
 
     def export(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> Path:
-        """Write the weights as they are now to a safetensors file; see `snnlab.export.save`.
+        """Write the network as it is now: see `snnlab.export.save`, and for a path that ends in ".nir"
+        `snnlab.export.save_nir`, whose certificate is printed, with spikes compared on up to 256 test samples.
 
         Args:
             path: of the file; default a new file `folder/net-step-N.safetensors`.
             overwrite: replace a file that exists.
 
         Raises:
+            ArgumentError: if the path ends otherwise, or exists and `overwrite` is off.
             StateError: for a given path, while the run is still going (the Export button does not mind).
         """
         if path is not None and self._session.alive and self.state != session.PAUSED:
             now = f"epoch {len(self.history.epochs) + 1} of {self.trainer.config.epochs}"
             raise StateError(f"export: still training, {now}; wait, or pause() or stop() first")
-        path = path or _free_path(self.folder / f"net-step-{len(self.history)}.safetensors")
-        return save(self.model, path, class_names=self.trainer.data.class_names, overwrite=overwrite)
+        path = Path(path or _free_path(self.folder / f"net-step-{len(self.history)}.safetensors"))
+        data = self.trainer.data
+        if check.choice("path: its ending", path.suffix, FORMATS) == ".nir":
+            print(save_nir(self.model, path, samples=data.x_test[:256], overwrite=overwrite))
+            return path
+        training = self.trainer.summary
+        return save(self.model, path, class_names=data.class_names, training=training, overwrite=overwrite)
 
     def close(self) -> None:
         """Stop, end the threads and free the widgets. What was learned stays in `model` and `history`."""
@@ -278,4 +285,4 @@ class LiveTrainer:
 def _free_path(path: Path) -> Path:
     """The path, or where that file exists, one with a number."""
     names = [path, *(path.with_stem(f"{path.stem}-{k}") for k in range(2, 1000))]
-    return next(name for name in names if not name.exists())
+    return next(name for name in names if not os.path.lexists(name))

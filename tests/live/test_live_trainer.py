@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError
+from snnlab.export import load_metadata
 from snnlab.live import LiveTrainer, frontend
 
 
@@ -164,3 +165,23 @@ def test_bad_settings_are_refused(make):
         make(hz=0)
     with pytest.raises(ArgumentError, match="show: must be one of 'curves', 'raster', 'health', got 'all'"):
         make(show=("all",))
+
+
+def test_export_goes_by_the_ending(make, tmp_path, capsys, monkeypatch):
+    """Both formats, with what is known of the training; only into the folder that was named, and over nothing."""
+    monkeypatch.chdir(tmp_path)
+    lab = make(folder=tmp_path / "exports")
+    lab.step()
+    wait_until(lambda: lab.state == "paused", 30)
+    assert lab.export(tmp_path / "out" / "net.nir").name == "net.nir"
+    assert "net.nir: its reader must assume" in capsys.readouterr().out
+    about = load_metadata(lab.export())
+    assert about["training"]["data"] == "digits" and about["training"]["steps"] == 1
+    before = (tmp_path / "out" / "net.nir").read_bytes()
+    with pytest.raises(ArgumentError, match=r"net.nir exists; choose another, or pass overwrite=True"):
+        lab.export(tmp_path / "out" / "net.nir")
+    with pytest.raises(ArgumentError, match="path: its ending: must be one of"):
+        lab.export(tmp_path / "out" / "net.pkl")
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"out/net.nir", "exports/net-step-1.safetensors"}
+    assert (tmp_path / "out" / "net.nir").read_bytes() == before

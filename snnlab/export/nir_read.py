@@ -1,0 +1,306 @@
+"""From a NIR graph to a `Stack` of snnlab's layers, which runs, trains and is exported like any other."""
+
+import math
+import os
+
+import numpy as np
+from flax import nnx
+
+from snnlab import check
+from snnlab.errors import ArgumentError, FileFormatError
+from snnlab.export.nir_constants import FOREVER, METHODS, NEVER, fade, tau_from_nir
+from snnlab.export.nir_file import need_nir, read_graph
+from snnlab.export.nir_graph import Step, in_order, kind
+from snnlab.export.nir_values import above, matrix, one, padding, single, values, whole
+from snnlab.integrate import IF
+from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
+from snnlab.operators import Conv, Delay, Pool, Scale
+from snnlab.recurrent import Recurrent
+from snnlab.variables import Fixed
+
+NEURONS = {
+    "I": ("r",),
+    "IF": ("r", "v_threshold", "v_reset"),
+    "LI": ("tau", "r", "v_leak"),
+    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
+    "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak", "w_in"),
+    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "w_in", "v_threshold", "v_reset"),
+}
+"""What neurons there are in NIR, and their parameters: one number per neuron, or one for all."""
+
+
+def from_nir(
+    source,
+    *,
+    dt: float,
+    method: str = "euler",
+    reset: str = "value",
+    slope: float = 10.0,
+    surrogate: str = "inv_square",
+) -> Stack:
+    """A NIR graph as a network of snnlab's layers.
+
+    What NIR leaves open is said here: the time step, how the equations are stepped, what a spike does to the voltage.
+    With `h = dt`, and the input of a step held during the step, a LIF node becomes
+
+        method = "euler"          v <- v + (h / tau) (v_leak - v + r I)
+        method = "exponential"    v <- v_leak + (v - v_leak) e^(-h/tau) + (1 - e^(-h/tau)) r I
+        s = 1 if v > v_threshold (strictly: that is `v >= v_th`, with v_th the next larger float32)
+        v <- v_reset              reset = "value", NIR's own equation
+        v <- v - (v_th - v_reset) reset = "subtract"
+
+    LI is the same without spikes, I and IF without leak (`v <- v + h r I`), CubaLI and CubaLIF have a synapse before
+    it, which is stepped first, by the same method: `tau_syn I' = -I + w_in S`. All begin at rest, `v = v_leak`. Weights
+    that lead from a neuron to itself arrive one step later. Every gain (r, w_in) is applied: where a layer has no place
+    for it (the integrators), the weights before it take it in. A neuron whose threshold is 1e30 or more never
+    fires and is read as an integrator, whose output is its voltage.
+
+    Args:
+        source: path of a NIR file, or a `nir.NIRGraph`.
+        dt: time step [ms], > 0; NIR's time constants are in seconds.
+        method: "euler", as most readers of NIR do it (then every time constant must be > 1.58 dt), or "exponential".
+        reset: "value" or "subtract".
+        slope, surrogate: of the neurons' gradient, see `snnlab.layers.LifRef`; NIR knows none.
+
+    Returns:
+        The layers by the names of their nodes. Give it to `snnlab.models.Network` with an encoder to train it.
+
+    Raises:
+        ArgumentError: for an argument out of range, or naming the node of a graph that is damaged (missing nodes,
+            shapes that do not fit, values that are not finite, time constants that are not positive) or has no layer.
+        FileFormatError: the same for a file, or if it is no NIR file.
+        SnnlabError: if the extra `nir` is not installed.
+
+    Example:
+        >>> import nir, numpy as np, jax.numpy as jnp
+        >>> one = np.ones(1, np.float32)
+        >>> lif = nir.LIF(tau=0.01 * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
+        >>> net = from_nir(nir.NIRGraph.from_list(nir.Linear(2 * np.eye(1)), lif), dt=1.0)
+        >>> v = net(jnp.ones((8, 1, 1))).layers["lif"].state[:, 0, 0]  # 0.9 v + 0.1 * 2
+        >>> [round(float(x), 3) for x in v]
+        [0.2, 0.38, 0.542, 0.688, 0.819, 0.937, 0.0, 0.2]
+
+    Source: Pedersen et al. (2024), Neuromorphic intermediate representation, DOI 10.1038/s41467-024-52259-9.
+    """
+    dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+    check.choice("method", method, METHODS)
+    check.choice("reset", reset, ("subtract", "value"))
+    from_file = isinstance(source, str | os.PathLike)
+    graph = read_graph(source) if from_file else source
+    if not isinstance(graph, need_nir().NIRGraph):
+        raise ArgumentError(f"source: must be a path or a nir.NIRGraph, got {type(source).__name__}")
+    try:
+        builder = _Builder(dt, method, {"reset": reset, "slope": slope, "surrogate": surrogate, "dt": dt})
+        for step in in_order(graph):
+            builder.add(step)
+        return builder.finish()
+    except ArgumentError as error:
+        if from_file:
+            raise FileFormatError(f"{source}: {error}") from None
+        raise
+
+
+class _Builder:
+    """Layers, and what still waits for the neurons that it belongs to: a delay, then weights."""
+
+    def __init__(self, dt: float, method: str, spiking: dict):
+        self.dt, self.method, self.spiking = dt, method, spiking
+        self.layers: dict[str, nnx.Module] = {}
+        self.shape: tuple[int, ...] | None = None
+        self.steps: tuple[str, np.ndarray] | None = None
+        self.weights: tuple[str, np.ndarray, np.ndarray | None] | None = None
+
+    def add(self, step: Step) -> None:
+        """One node more."""
+        what = kind(step.node)
+        if what not in MAKERS:
+            raise ArgumentError(f"node {step.name!r}: there is no layer here for {what}")
+        try:
+            MAKERS[what](self, step)
+        except ArgumentError as error:
+            raise ArgumentError(f"node {step.name!r}: {error}") from None
+
+    def finish(self) -> Stack:
+        """What was built."""
+        self.flush()
+        if not self.layers:
+            raise ArgumentError("graph: there is nothing between its input and its output")
+        return Stack(**self.layers)
+
+    @property
+    def width(self) -> int:
+        """Number of units."""
+        return math.prod(self.shape)
+
+    def put(self, name: str, layer: nnx.Module) -> None:
+        """A layer more, by a name of its own."""
+        if name.startswith("__"):
+            raise ArgumentError("name: must not begin with two underscores")
+        while name in self.layers:
+            name += "_"
+        self.layers[name] = layer
+
+    def flush(self) -> None:
+        """What waits becomes layers of its own."""
+        if self.steps is not None:
+            name, steps = self.steps
+            self.put(name, Delay(steps))
+        if self.weights is not None:
+            name, kernel, bias = self.weights
+            layer = nnx.Linear(*kernel.shape, use_bias=bias is not None, rngs=nnx.Rngs(0))
+            layer.kernel[...] = single(kernel)
+            if bias is not None:
+                layer.bias[...] = single(bias)
+            self.put(name, layer)
+        self.steps = self.weights = None
+
+    # ---- the nodes ----
+
+    def end(self, step: Step) -> None:
+        """Input or Output: its shape must be what it is here; an output need not say, or may know one number only."""
+        said = step.node.input_type["input"]
+        if said is None and self.shape is not None:
+            return
+        shape = whole("shape", said, low=1)
+        if self.shape not in (None, shape) and math.prod(shape) > 1:
+            raise ArgumentError(f"shape: is {shape}, but {self.shape} arrives here")
+        self.shape = self.shape or shape
+
+    def matrix(self, step: Step) -> None:
+        """Linear or Affine."""
+        if self.weights is not None:
+            self.flush()
+        kernel, bias = matrix(step.node)
+        if self.shape != kernel.shape[:1]:
+            raise ArgumentError(f"weight: takes {kernel.shape[0]} units, but {self.shape} arrive here")
+        self.weights, self.shape = (step.name, kernel, bias), kernel.shape[1:]
+
+    def delay(self, step: Step) -> None:
+        """Delay, in whole steps."""
+        self.flush()
+        exact = values(step.node, "delay", self.shape, low=0.0) * 1000.0 / self.dt
+        if (np.abs(exact - exact.round()) > 1e-3).any():
+            raise ArgumentError(f"delay: must be whole steps of dt = {self.dt} ms, got {exact.max() * self.dt} ms")
+        self.steps = step.name, exact.round().astype(int)
+
+    def scale(self, step: Step) -> None:
+        """Scale."""
+        self.flush()
+        self.put(step.name, Scale(values(step.node, "scale", self.shape)))
+
+    def flatten(self, step: Step) -> None:
+        """Flatten: signals are flat all the time, in the same order."""
+        self.shape = (self.width,)
+
+    def conv(self, step: Step) -> None:
+        """Conv1d or Conv2d."""
+        self.flush()
+        node, dims = step.node, int(kind(step.node)[-2])
+        kernel = check.numbers("weight", node.weight)
+        options = {name: whole(name, getattr(node, name), dims, low=1) for name in ("stride", "dilation")}
+        reach = [d * (k - 1) for d, k in zip(options["dilation"], kernel.shape[2:], strict=False)]
+        pad = padding(node.padding, reach, options["stride"])
+        groups = whole("groups", node.groups, 1, low=1)[0]
+        layer = Conv(kernel, node.bias, shape=self.shape, padding=pad, groups=groups, **options)
+        self.put(step.name, layer)
+        self.shape = layer.out_shape
+
+    def pool(self, step: Step) -> None:
+        """SumPool2d or AvgPool2d."""
+        self.flush()
+        node = step.node
+        window, stride = (whole(name, getattr(node, name), 2, low=1) for name in ("kernel_size", "stride"))
+        name = "sum" if kind(node) == "SumPool2d" else "average"
+        pad = padding(node.padding, (0, 0), stride)
+        layer = Pool(name, shape=self.shape, window=window, stride=stride, padding=pad)
+        self.put(step.name, layer)
+        self.shape = layer.out_shape
+
+    def neuron(self, step: Step) -> None:
+        """Any neuron; its gain goes into its resistance, or, for an integrator, into the weights before it."""
+        what, node, n = kind(step.node), step.node, self.width
+        p = {name: values(node, name, self.shape) for name in NEURONS[what]}
+        synapse, gain, tau = None, p["r"], None
+        if what.startswith("Cuba"):
+            tau_syn = self.tau("tau_syn", p["tau_syn"])
+            synapse, gain = Expon(n, tau_syn=one(tau_syn), dt=self.dt), gain * p["w_in"] * fade(tau_syn, self.dt)
+        if what not in ("I", "IF"):
+            name = "tau_mem" if synapse else "tau"
+            tau = self.tau(name, p[name])
+        fires = "v_threshold" in p and (p["v_threshold"] < NEVER).any()
+        if fires:
+            spiking = {"v_reset": one(p["v_reset"]), "v_th": one(above(p["v_threshold"])), **self.spiking}
+            if tau is None:
+                self.place(step, IF(n, r=one(gain / 1000.0), **spiking), synapse)
+            else:
+                leak = {"tau_mem": one(tau), "v_rest": one(p["v_leak"])}
+                self.place(step, LifRef(n, r=one(gain), **leak, **spiking), synapse)
+            return
+        rest = p["v_leak"] if p.get("v_leak", np.zeros(1)).any() else None
+        gain = gain * (self.dt / 1000.0 if tau is None else fade(tau, self.dt))
+        tau = Fixed(FOREVER * self.dt) if tau is None else one(tau)
+        self.place(step, Leaky(n, tau_mem=tau, v_rest=one(rest), dt=self.dt), synapse, gain)
+
+    def tau(self, name: str, seconds: np.ndarray) -> np.ndarray:
+        """A time constant [ms], for exact decay; see `tau_from_nir`."""
+        check.numbers(name, seconds, 0.0, strict=True, unit="s")
+        least = self.dt / float(fade(1.0, 1.0)) if self.method == "euler" else self.dt
+        if (1000.0 * seconds < least * (1.0 - 1e-6)).any():
+            raise ArgumentError(
+                f"{name}: must be >= {least / 1000.0:.4g} s for dt = {self.dt} ms and method={self.method!r}, "
+                f"got {seconds.min():.4g} s; use a smaller dt"
+            )
+        return tau_from_nir(seconds, dt=self.dt, method=self.method)
+
+    def place(self, step: Step, neuron: nnx.Module, synapse: Expon | None, gain: np.ndarray | None = None) -> None:
+        """Neurons behind the weights that wait for them; without any, a row of layers."""
+        if step.loop is not None:
+            inner, constant = matrix(step.loop)
+            if inner.shape != (neuron.features, neuron.features):
+                wanted = (neuron.features,) * 2
+                raise ArgumentError(f"weight: of its recurrence must have shape {wanted}, got {inner.T.shape}")
+            self.weights = self.weights or (step.name, np.eye(neuron.features), None)
+        if self.weights is None:
+            self.flush()
+            if gain is not None and (gain != 1.0).any():
+                self.put(f"{step.name}_gain", Scale(gain))
+            if synapse is not None:
+                self.put(f"{step.name}_synapse", synapse)
+            self.put(step.name, neuron)
+            return
+        (_, kernel, bias), self.weights = self.weights, None
+        if gain is not None:
+            kernel, bias = kernel * gain, None if bias is None else bias * gain
+        options = {"synapse": synapse, "delay": self.whole_delay(), "kernel_init": lambda key, shape: single(kernel)}
+        if step.loop is not None:
+            bias = constant if bias is None else bias + (0.0 if constant is None else constant)
+            options["recurrent_init"] = lambda key, shape: single(inner)
+        make = Projection if step.loop is None else Recurrent
+        layer = make(len(kernel), neuron, use_bias=bias is not None, rngs=nnx.Rngs(0), **options)
+        if bias is not None:
+            layer.bias[...] = single(bias)
+        self.put(step.name, layer)
+
+    def whole_delay(self) -> int:
+        """The delay that waits, if it is the same for all; otherwise it becomes a layer."""
+        if self.steps is None or np.unique(self.steps[1]).size > 1:
+            self.flush()
+            return 0
+        steps, self.steps = self.steps[1], None
+        return int(steps[0])
+
+
+MAKERS = {
+    "Input": _Builder.end,
+    "Output": _Builder.end,
+    "Linear": _Builder.matrix,
+    "Affine": _Builder.matrix,
+    "Delay": _Builder.delay,
+    "Scale": _Builder.scale,
+    "Flatten": _Builder.flatten,
+    "Conv1d": _Builder.conv,
+    "Conv2d": _Builder.conv,
+    "SumPool2d": _Builder.pool,
+    "AvgPool2d": _Builder.pool,
+    **dict.fromkeys(NEURONS, _Builder.neuron),
+}

@@ -1,0 +1,311 @@
+"""From snnlab's layers to a NIR graph."""
+
+import math
+
+import numpy as np
+from flax import nnx
+
+from snnlab import check
+from snnlab.errors import ArgumentError
+from snnlab.export.nir_constants import METHODS, NEVER, fade, tau_to_nir
+from snnlab.export.nir_file import need_nir
+from snnlab.integrate import IF
+from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
+from snnlab.models import Network
+from snnlab.operators import Conv, Delay, Pool, Scale
+from snnlab.recurrent import Recurrent
+
+READOUTS = ("li", "lif")
+
+
+def to_nir(
+    model: nnx.Module,
+    *,
+    method: str = "euler",
+    reader_dt: float | None = None,
+    unit_gain: bool = False,
+    readout: str = "li",
+):
+    """A network as a NIR graph, with the constants by which a reader of the stated kind computes the same.
+
+    With `a = e^(-dt/tau)` of snnlab's exact step, and a reader with step `h = reader_dt`:
+
+        method = "euler"          tau = h / (1 - a):     v <- v + (h / tau) (v_leak - v + r I) decays by a
+        method = "exponential"    tau = tau h / dt:      v <- v_leak + (v - v_leak) e^(-h/tau) + (1 - e^(-h/tau)) r I
+        LifRef                    LIF, r = r; v_threshold the next float32 below v_th, as NIR fires at v > v_threshold
+        Leaky                     LI, r = 1 / (1 - a): gain 1
+        Expon >> LifRef, Leaky    CubaLIF, CubaLI, w_in = 1 / (1 - a_syn): a spike jumps by 1
+
+    A recurrent layer is a subgraph in which its neurons feed a Linear that feeds them. Images stay flat; a Flatten
+    goes before what needs them so.
+
+    Args:
+        model: a `Network` (its encoder is left out: the graph begins at the spikes), a `Stack`, or one layer.
+        method: how the reader steps: "euler", as snnTorch, Norse and most do, or "exponential".
+        reader_dt: its step [ms]; default the network's. snnTorch reads with 0.1, whatever the network's is.
+        unit_gain: multiply the weights by the gain of the current, and write `r` and `w_in` such that every gain is 1:
+            for readers that know no other (snnTorch's CubaLIF), but not for one that takes r for 1 (Norse's LIF).
+        readout: "li" writes a `Leaky` at the end as LI or CubaLI; "lif" as LIF or CubaLIF with a threshold of 1e30, for
+            readers that know no integrator (snnTorch, Norse): the readout is its voltage.
+
+    Returns:
+        A `nir.NIRGraph`. `save_nir` writes it, and measures what comes back.
+
+    Raises:
+        ArgumentError: for an argument out of range, or naming the layer and the reason, for what NIR cannot say: an
+            LSTM, a refractory time of a step or more, layers with different time steps, layers of your own.
+        SnnlabError: if the extra `nir` is not installed.
+
+    Example:
+        >>> graph = to_nir(Stack(hidden=LifRef(3, tau_mem=10.0), readout=Leaky(3)), method="exponential")
+        >>> graph.nodes["hidden"].tau.tolist()
+        [0.009999999776482582, 0.009999999776482582, 0.009999999776482582]
+
+    Source: Pedersen et al. (2024), Neuromorphic intermediate representation, DOI 10.1038/s41467-024-52259-9.
+    """
+    check.choice("method", method, METHODS)
+    check.choice("readout", readout, READOUTS)
+    stack = as_stack(model)
+    dt = time_step(stack)
+    if reader_dt is not None:
+        reader_dt = check.number("reader_dt", reader_dt, 0.0, strict=True, unit="ms")
+    layers = [stack.layers[name] for name in stack.names]
+    writer = _Writer(dt, reader_dt or dt, method, unit_gain, _image(layers))
+    for name, layer in zip(stack.names, layers, strict=True):
+        try:
+            writer.add(name, layer, integrator=layer is not layers[-1] or readout == "li")
+        except ArgumentError as error:
+            raise ArgumentError(f"layer {name!r}: {error}") from None
+    return writer.finish()
+
+
+def as_stack(model: nnx.Module) -> Stack:
+    """The layers of a model.
+
+    Raises:
+        ArgumentError: if it is neither a network nor a layer of snnlab.
+    """
+    stack = model.stack if isinstance(model, Network) else model
+    if isinstance(stack, Stack):
+        return stack
+    if type(stack) in WRITERS:
+        return Stack(layer=stack)
+    raise ArgumentError(f"model: must be a Network, a Stack or a layer of snnlab, got {type(model).__name__}")
+
+
+def parts(stack: Stack) -> list[tuple[str, nnx.Module]]:
+    """The layers, and the neurons and synapses inside them, with the names of the layers."""
+    whole = [(name, stack.layers[name]) for name in stack.names]
+    inner = [(name, getattr(layer, part, None)) for name, layer in whole for part in ("neuron", "synapse")]
+    return whole + [(name, part) for name, part in inner if part is not None]
+
+
+def time_step(stack: Stack) -> float:
+    """The time step [ms] of all layers; 1 where none has one."""
+    steps = {part.dt: name for name, part in parts(stack) if hasattr(part, "dt")}
+    if len(steps) > 1:
+        (a, one), (b, other) = list(steps.items())[:2]
+        raise ArgumentError(f"layer {other!r}: has dt = {b} ms, {one!r} has {a} ms; a NIR reader has one step")
+    return next(iter(steps), 1.0)
+
+
+class _Writer:
+    """A row of NIR nodes."""
+
+    def __init__(self, dt: float, reader_dt: float, method: str, unit_gain: bool, image: tuple[int, ...]):
+        self.nir = need_nir()
+        self.dt, self.reader_dt, self.method, self.unit_gain = dt, reader_dt, method, unit_gain
+        self.nodes: dict = {}
+        self.image, self.shape = image, None
+
+    def add(self, name: str, layer: nnx.Module, *, integrator: bool) -> None:
+        """A layer more."""
+        if type(layer) not in WRITERS:
+            raise ArgumentError(f"NIR has no node for {type(layer).__name__}")
+        WRITERS[type(layer)](self, name, layer, integrator)
+
+    def finish(self):
+        """The graph of what was written."""
+        row = list(self.nodes)
+        self.put("output", self.nir.Output(np.array(self.shape)))
+        return self.graph(self.nodes, zip(row, list(self.nodes)[1:], strict=True))
+
+    def graph(self, nodes: dict, edges):
+        return self.nir.NIRGraph(nodes, list(edges), type_check=False)
+
+    def put(self, name: str, node) -> None:
+        while name in self.nodes:
+            name += "_"
+        self.nodes[name] = node
+
+    def come(self, shape: tuple[int, ...]) -> None:
+        """What a layer takes: the input, if it is the first; flat, if it is not an image."""
+        if self.shape is None:
+            self.put("input", self.nir.Input(np.array(shape)))
+        elif self.shape != shape:
+            if math.prod(self.shape) != math.prod(shape) or len(shape) != 1:
+                raise ArgumentError(f"takes {shape}, the layer before gives {self.shape}")
+            self.put("flatten", self.nir.Flatten({"input": np.array(self.shape)}, 0, -1))
+        self.shape = shape
+
+    def come_as_it_is(self, features: int) -> None:
+        """What a layer takes that works on every unit by itself, and so leaves an image an image."""
+        shape = self.shape or self.image
+        self.come(shape if math.prod(shape) == features else (features,))
+
+    # ---- the layers ----
+
+    def projection(self, name: str, layer: Projection, integrator: bool) -> None:
+        self.come((layer.in_features,))
+        if layer.delay:
+            self.put(f"{name}_delay", self.nir.Delay(np.full(self.shape, layer.delay * self.reader_dt / 1000.0)))
+        node, gain = self.neuron(layer.neuron, layer.synapse, integrator, (layer.features,))
+        bias = None if layer.bias is None else layer.bias[...]
+        self.put(f"{name}_weights", self.matrix(layer.kernel[...], bias, gain))
+        self.shape = (layer.features,)
+        if isinstance(layer, Recurrent):
+            ends = {"input": self.nir.Input(np.array(self.shape)), "output": self.nir.Output(np.array(self.shape))}
+            nodes = ends | {"lif": node, "w_rec": self.matrix(layer.recurrent_kernel[...], None, gain)}
+            edges = [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")]
+            node = self.graph(nodes, edges)
+        self.put(name, node)
+
+    def alone(self, name: str, layer: nnx.Module, integrator: bool) -> None:
+        """Neurons or synapses without weights."""
+        self.come_as_it_is(layer.features)
+        node, gain = self.neuron(layer, None, integrator, self.shape)
+        if (gain != 1.0).any():
+            self.put(f"{name}_gain", self.nir.Scale(gain.reshape(self.shape)))
+        self.put(name, node)
+
+    def linear(self, name: str, layer: nnx.Linear, integrator: bool) -> None:
+        self.come((layer.in_features,))
+        bias = layer.bias[...] if layer.use_bias else None
+        self.put(name, self.matrix(layer.kernel[...], bias, np.float32(1.0)))
+        self.shape = (layer.out_features,)
+
+    def scale(self, name: str, layer: Scale, integrator: bool) -> None:
+        self.come_as_it_is(layer.features)
+        self.put(name, self.nir.Scale(_finite("scale", layer.scale[...]).reshape(self.shape)))
+
+    def delay(self, name: str, layer: Delay, integrator: bool) -> None:
+        self.come_as_it_is(layer.features)
+        self.put(name, self.nir.Delay(np.reshape(layer.steps[...], self.shape) * self.reader_dt / 1000.0))
+
+    def conv(self, name: str, layer: Conv, integrator: bool) -> None:
+        self.come(layer.shape)
+        dims, channels = len(layer.shape) - 1, layer.out_shape[0]
+        bias = np.zeros(channels, np.float32) if layer.bias is None else _finite("bias", layer.bias[...])
+        even = all(before == after for before, after in layer.padding)
+        padding = tuple(before for before, _ in layer.padding) if even else "same"
+        options = {"stride": layer.stride, "padding": padding, "dilation": layer.dilation}
+        size = layer.shape[1:]
+        if dims == 1:
+            size = size[0]
+            options = {key: value if isinstance(value, str) else value[0] for key, value in options.items()}
+        make = self.nir.Conv1d if dims == 1 else self.nir.Conv2d
+        weight = _finite("kernel", layer.kernel[...])
+        self.put(name, make(input_shape=size, weight=weight, groups=layer.groups, bias=bias, **options))
+        self.shape = layer.out_shape
+
+    def pool(self, name: str, layer: Pool, integrator: bool) -> None:
+        self.come(layer.shape)
+        if any(before != after for before, after in layer.padding):
+            raise ArgumentError(f"NIR pads evenly, this pads by {layer.padding}")
+        make = self.nir.SumPool2d if layer.kind == "sum" else self.nir.AvgPool2d
+        padding = np.array([before for before, _ in layer.padding])
+        self.put(name, make(np.array(layer.window), np.array(layer.stride), padding))
+        self.shape = layer.out_shape
+
+    # ---- their parts ----
+
+    def matrix(self, kernel, bias, gain: np.ndarray):
+        """Weights as NIR has them, (out, in), each row times the gain of its neuron."""
+        weight = (_finite("kernel", kernel) * gain).T
+        if bias is None:
+            return self.nir.Linear(weight)
+        return self.nir.Affine(weight, _finite("bias", bias) * gain)
+
+    def neuron(self, neuron: nnx.Module, synapse: Expon | None, integrator: bool, shape: tuple[int, ...]):
+        """A node for neurons behind a synapse, and the gain that the weights before it must take in."""
+        n, one = neuron.features, np.ones(neuron.features, np.float32)
+        fields, gain, fires = self.membrane(neuron)
+        if synapse is not None:
+            if type(synapse) is not Expon or "tau" not in fields:
+                raise ArgumentError(f"NIR has no {type(neuron).__name__} behind a {type(synapse).__name__}")
+            w_in = 1.0 / fade(_full(synapse.tau_syn, n), self.dt)
+            fields |= {"tau_mem": fields.pop("tau"), "tau_syn": self.tau(synapse.tau_syn, n), "w_in": w_in}
+        if not fires and not integrator and "v_leak" in fields:
+            fields |= {"v_threshold": NEVER * one, "v_reset": 0 * one}
+        name = {"tau_syn": "CubaLI", "tau": "LI"}.get(next((k for k in ("tau_syn", "tau") if k in fields), ""), "I")
+        name += "F" if "v_threshold" in fields else ""
+        fields = {key: _finite(key, np.broadcast_to(value, n)).reshape(shape) for key, value in fields.items()}
+        return getattr(self.nir, name)(**fields), np.asarray(np.broadcast_to(gain, n), np.float32)
+
+    def membrane(self, neuron: nnx.Module) -> tuple[dict, np.ndarray | float, bool]:
+        """Parameters of a node without synapse, the gain that the weights take in, and whether it fires."""
+        n, seconds = neuron.features, self.reader_dt / 1000.0
+        if isinstance(neuron, IF):
+            fields = {"r": _full(neuron.r, n) * self.dt / seconds}
+        elif isinstance(neuron, Expon | Leaky):
+            name = "tau_syn" if isinstance(neuron, Expon) else "tau_mem"
+            tau, rest = getattr(neuron, name), getattr(neuron, "v_rest", None)
+            lost = fade(_full(tau, n), self.dt)
+            if (lost < 2.0**-25).all() and rest is None:  # no leak, in single precision
+                return {"r": np.full(n, 1.0 / seconds)}, 1.0, False
+            v_leak = np.zeros(n) if rest is None else _full(rest, n)
+            return {"tau": self.tau(tau, n), "r": 1.0 / lost, "v_leak": v_leak}, 1.0, False
+        elif isinstance(neuron, LifRef):
+            if (_full(neuron.tau_ref, n) > self.dt * (1.0 - 1e-3)).any():
+                raise ArgumentError("tau_ref: NIR has no refractory time; train with tau_ref = 0 to export")
+            r, v_leak = _full(neuron.r, n), _full(neuron.v_rest, n)
+            fields = {"tau": self.tau(neuron.tau_mem, n), "r": r, "v_leak": v_leak}
+        else:
+            raise ArgumentError(f"NIR has no node for {type(neuron).__name__}")
+        gain = 1.0
+        if self.unit_gain and "tau" in fields:
+            lost = fade(_full(neuron.tau_mem, n), self.dt)
+            gain, fields["r"] = fields["r"] * lost, 1.0 / lost
+        below = np.nextafter(np.asarray(neuron.v_th[...]), np.float32(-np.inf))
+        return fields | {"v_threshold": below, "v_reset": _full(neuron.v_reset, n)}, gain, True
+
+    def tau(self, tau, n: int) -> np.ndarray:
+        return tau_to_nir(_full(tau, n), dt=self.dt, reader_dt=self.reader_dt, method=self.method)
+
+
+BY_ITSELF = (Expon, LifRef, Leaky, IF, Scale, Delay)
+"""Layers that work on every unit by itself."""
+
+WRITERS = {
+    Projection: _Writer.projection,
+    Recurrent: _Writer.projection,
+    Expon: _Writer.alone,
+    LifRef: _Writer.alone,
+    Leaky: _Writer.alone,
+    IF: _Writer.alone,
+    nnx.Linear: _Writer.linear,
+    Scale: _Writer.scale,
+    Delay: _Writer.delay,
+    Conv: _Writer.conv,
+    Pool: _Writer.pool,
+}
+
+
+def _image(layers: list[nnx.Module]) -> tuple[int, ...]:
+    """The shape of the image that the first layers are given; (0,) if none of them asks for one."""
+    for layer in layers:
+        if hasattr(layer, "shape"):
+            return layer.shape
+        if type(layer) not in BY_ITSELF:
+            break
+    return (0,)
+
+
+def _full(variable, n: int) -> np.ndarray:
+    """One number per neuron, in double precision."""
+    return np.broadcast_to(np.asarray(variable[...], np.float64), (n,))
+
+
+def _finite(name: str, values) -> np.ndarray:
+    """As single precision; what is not finite is no network."""
+    return check.numbers(name, values).astype(np.float32)

@@ -1,0 +1,77 @@
+"""Integrate-and-fire neurons without a leak: `IF`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from snnlab import check, kernels
+from snnlab.kernels import Drive
+from snnlab.record import Trace
+from snnlab.surrogate import Surrogate, get_surrogate
+from snnlab.variables import Fixed, plain, setting
+
+
+class IF(nnx.Module):
+    """Integrate-and-fire neurons, which forget nothing:
+
+        v <- v + r dt I
+        s  = H(v - v_th)
+        v <- v - (v_th - v_reset) s        reset = "subtract"
+        v <- v + (v_reset - v) s           reset = "value"
+
+    Args:
+        features: number of neurons.
+        v_th: threshold, above v_reset and 0, where they start.
+        v_reset: voltage after a spike.
+        r: voltage that a current of 1 adds in a millisecond [1/ms].
+        slope, surrogate, reset, detach_reset, dt: see `snnlab.layers.LifRef`.
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> IF(3)(jnp.full((7, 2, 3), 0.5)).spikes[:, 0, 0].tolist()
+        [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+
+    Source: Gerstner et al., Neuronal Dynamics (2014), section 1.3, DOI 10.1017/CBO9781107447615.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        v_th=1.0,
+        v_reset=0.0,
+        r=1.0,
+        slope=10.0,
+        surrogate: str | Surrogate = "inv_square",
+        reset: str = "subtract",
+        detach_reset: bool = False,
+        dt: float = 1.0,
+    ):
+        self.features = check.count("features", features)
+        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
+        floor = max(0.0, float(np.max(plain(v_reset))))
+        self.v_th = setting("v_th", v_th, features, low=floor + 0.01, high=floor + 4.0)
+        self.r = setting("r", r, features, unit="1/ms", default=Fixed)
+        self.slope = setting("slope", slope, features, low=0.1, high=100.0)
+        self.surrogate = get_surrogate(surrogate)
+        self.reset = check.choice("reset", reset, ("subtract", "value"))
+        self.detach_reset = bool(detach_reset)
+
+    def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
+        current = kernels.current(Drive.of(current), dt=self.dt)
+        v_th, v_reset, gain, slope = self.v_th[...], self.v_reset[...], self.r[...] * self.dt, self.slope[...]
+
+        def step(v, i_t):
+            v = v + gain * i_t
+            s = self.surrogate.spike(v - v_th, slope)
+            r = jax.lax.stop_gradient(s) if self.detach_reset else s
+            v = v - (v_th - v_reset) * r if self.reset == "subtract" else v + (v_reset - v) * r
+            return v, (s, v)
+
+        spikes, v = jax.lax.scan(step, jnp.zeros(current.shape[1:]), current)[1]
+        return Trace(v, spikes, current, spikes.sum(0))

@@ -1,0 +1,175 @@
+"""Layers without neurons: what stands between them in a graph. `Scale`, `Delay`, `Conv`, `Pool`.
+
+Like every layer they take and return `(time, batch, neuron)`. Images stay flat, in the order channel, row, column; a
+layer that needs their shape was told it. Flattening is then nothing at all.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from snnlab import check
+from snnlab.errors import ArgumentError
+from snnlab.events import Events
+from snnlab.variables import Fixed
+
+Input = Events | Float[Array, "time batch pre"]
+
+
+def _array(x: Input, features: int) -> Float[Array, "time batch pre"]:
+    x = x.dense() if isinstance(x, Events) else x
+    if x.shape[-1] != features:
+        raise ArgumentError(f"x: has {x.shape[-1]} units, this layer was built for {features}")
+    return x
+
+
+class Scale(nnx.Module):
+    """A learned gain for every unit, `y = scale x`.
+
+    Args:
+        scale: one number per unit.
+
+    Raises:
+        ArgumentError: for another shape, a value that is not finite, or an input of another width.
+
+    Example:
+        >>> Scale([1.0, 2.0])(jnp.ones((1, 1, 2))).tolist()
+        [[[1.0, 2.0]]]
+    """
+
+    def __init__(self, scale):
+        scale = check.numbers("scale", scale)
+        if scale.ndim != 1:
+            raise ArgumentError(f"scale: must be one number per unit, got shape {scale.shape}")
+        self.features = len(scale)
+        self.scale = nnx.Param(jnp.asarray(scale, jnp.float32))
+
+    def __call__(self, x: Input) -> Float[Array, "time batch pre"]:
+        return _array(x, self.features) * self.scale[...]
+
+
+class Delay(nnx.Module):
+    """Every unit arrives some steps later, `y[t] = x[t - steps]`, and 0 before that.
+
+    Args:
+        steps: of every unit, >= 0.
+
+    Raises:
+        ArgumentError: for a value out of range, or an input of another width.
+
+    Example:
+        >>> Delay([0, 2])(jnp.ones((3, 1, 2)))[:, 0].tolist()
+        [[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]]
+    """
+
+    def __init__(self, steps):
+        steps = np.asarray([check.count("steps", k, 0) for k in np.ravel(steps)], np.int32)
+        self.features = len(steps)
+        self.steps = Fixed(jnp.asarray(steps))
+
+    def __call__(self, x: Input) -> Float[Array, "time batch pre"]:
+        x = _array(x, self.features)
+        source = jnp.arange(len(x))[:, None, None] - self.steps[...]
+        return jnp.where(source >= 0, jnp.take_along_axis(x, source.clip(0), axis=0), 0.0)
+
+
+class Conv(nnx.Module):
+    """Convolution in one or two dimensions at every step (a cross-correlation, as in every deep learning library).
+
+    Args:
+        kernel: weights `(channels out, channels in / groups, *size)`.
+        bias: one number per channel, or None.
+        shape: of the input, `(channels, length)` or `(channels, rows, columns)`.
+        stride: of each dimension.
+        padding: (before, after) of each dimension, in zeros.
+        dilation: of each dimension.
+        groups: into which the channels are split.
+
+    Raises:
+        ArgumentError: if the shapes do not fit together.
+
+    Attributes:
+        out_shape: shape of the output.
+
+    Example:
+        >>> conv = Conv(np.ones((2, 1, 3, 3)), shape=(1, 5, 5), padding=((1, 1), (1, 1)))
+        >>> conv.out_shape, conv(jnp.ones((7, 2, 25))).shape
+        ((2, 5, 5), (7, 2, 50))
+    """
+
+    def __init__(self, kernel, bias=None, *, shape, stride=None, padding=None, dilation=None, groups: int = 1):
+        kernel, dims = check.numbers("kernel", kernel), len(shape) - 1
+        if dims not in (1, 2) or kernel.ndim != dims + 2 or kernel.shape[1] * groups != shape[0]:
+            raise ArgumentError(f"kernel: shape {kernel.shape} with groups={groups} does not fit the input {shape}")
+        if kernel.shape[0] % groups or (bias is not None and np.shape(bias) != kernel.shape[:1]):
+            raise ArgumentError(f"bias, groups: do not fit {kernel.shape[0]} channels")
+        self.shape, self.groups = tuple(shape), groups
+        self.stride = stride or (1,) * dims
+        self.padding = padding or ((0, 0),) * dims
+        self.dilation = dilation or (1,) * dims
+        self.kernel = nnx.Param(jnp.asarray(kernel, jnp.float32))
+        self.bias = None if bias is None else nnx.Param(jnp.asarray(check.numbers("bias", bias), jnp.float32))
+        reach = [d * (k - 1) + 1 for d, k in zip(self.dilation, kernel.shape[2:], strict=True)]
+        self.out_shape = (kernel.shape[0], *_window_shape(shape[1:], reach, self.stride, self.padding))
+
+    def __call__(self, x: Input) -> Float[Array, "time batch post"]:
+        x = _array(x, math.prod(self.shape))
+        steps, batch, _ = x.shape
+        options = {"rhs_dilation": self.dilation, "feature_group_count": self.groups}
+        images = x.reshape(steps * batch, *self.shape)
+        y = jax.lax.conv_general_dilated(images, self.kernel[...], self.stride, self.padding, **options)
+        if self.bias is not None:
+            y = y + self.bias[...].reshape(-1, *(1,) * (len(self.shape) - 1))
+        return y.reshape(steps, batch, -1)
+
+
+class Pool(nnx.Module):
+    """Sum or average over windows, channel by channel, at every step; zeros of the padding count in the average.
+
+    Args:
+        kind: "sum" or "average".
+        shape: of the input, `(channels, rows, columns)`.
+        window: rows and columns.
+        stride: of both dimensions.
+        padding: (before, after) of both dimensions, in zeros.
+
+    Raises:
+        ArgumentError: if the shapes do not fit together.
+
+    Attributes:
+        out_shape: shape of the output.
+
+    Example:
+        >>> pool = Pool("sum", shape=(1, 4, 4), window=(2, 2), stride=(2, 2))
+        >>> pool(jnp.ones((1, 1, 16))).tolist()
+        [[[4.0, 4.0, 4.0, 4.0]]]
+    """
+
+    def __init__(self, kind: str, *, shape, window, stride, padding=((0, 0), (0, 0))):
+        self.kind = check.choice("kind", kind, ("sum", "average"))
+        if len(shape) != 3:
+            raise ArgumentError(f"shape: must be (channels, rows, columns), got {shape}")
+        self.shape, self.window, self.stride, self.padding = tuple(shape), window, stride, padding
+        self.out_shape = (shape[0], *_window_shape(shape[1:], window, stride, padding))
+
+    def __call__(self, x: Input) -> Float[Array, "time batch post"]:
+        x = _array(x, math.prod(self.shape))
+        steps, batch, _ = x.shape
+        ones, no = (1, 1), ((0, 0), (0, 0))
+        images = x.reshape(steps * batch, *self.shape)
+        y = jax.lax.reduce_window(images, 0.0, jax.lax.add, ones + self.window, ones + self.stride, no + self.padding)
+        y = y / math.prod(self.window) if self.kind == "average" else y
+        return y.reshape(steps, batch, -1)
+
+
+def _window_shape(shape, window, stride, padding) -> tuple[int, ...]:
+    """How often a window fits, in each dimension."""
+    sizes = zip(shape, window, stride, padding, strict=True)
+    out = tuple((size + sum(pad) - reach) // step + 1 for size, reach, step, pad in sizes)
+    if min(out) < 1:
+        raise ArgumentError(f"shape: a window of {tuple(window)} does not fit into {tuple(shape)}")
+    return out

@@ -1,0 +1,159 @@
+"""NIR files: written whole and only where they were asked for; what is damaged or hostile is refused, by its name."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from needed import needed
+
+import snnlab
+from snnlab.errors import ArgumentError, FileFormatError
+from snnlab.export import nir_file
+from snnlab.layers import LifRef, Stack
+
+nir, h5py = needed("nir"), needed("h5py")
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A good file."""
+    return snnlab.save_nir(Stack(hidden=LifRef(3, reset="value")), tmp_path / "deep" / "net.nir").path
+
+
+def test_an_export_writes_one_file_and_replaces_none(tmp_path, file, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before, net = file.read_bytes(), Stack(hidden=LifRef(3, tau_mem=20.0))
+    for save in (snnlab.save_nir, snnlab.save):
+        with pytest.raises(ArgumentError, match=r"net.nir exists; choose another, or pass overwrite=True"):
+            save(net, file)
+    assert file.read_bytes() == before
+    snnlab.save_nir(net, file, overwrite=True)
+    written = [path for path in tmp_path.rglob("*") if not path.is_dir()]
+    assert written == [file] and file.read_bytes() != before
+
+
+def test_a_link_is_not_written_through(tmp_path, file):
+    """What a link points to, inside or outside of the folder, stays as it is, also if it is not there."""
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine")
+    (tmp_path / "out").mkdir()
+    for target in (precious, tmp_path / "nothing"):
+        link = tmp_path / "out" / f"{target.stem}.nir"
+        link.symlink_to(target)
+        with pytest.raises(ArgumentError, match="exists"):
+            snnlab.save_nir(Stack(hidden=LifRef(3)), link)
+        snnlab.save_nir(Stack(hidden=LifRef(3)), link, overwrite=True)
+        assert not link.is_symlink()
+    assert precious.read_text() == "mine" and not (tmp_path / "nothing").exists()
+
+
+def test_a_failed_write_leaves_the_old_file(file, monkeypatch):
+    before = file.read_bytes()
+    monkeypatch.setattr(nir, "write", lambda path, graph: path.write_bytes(b"half") and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        snnlab.save_nir(Stack(hidden=LifRef(3)), file, overwrite=True)
+    assert file.read_bytes() == before and len(list(file.parent.iterdir())) == 1
+
+
+class Bomb:
+    """Would make a folder, were it unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("exploded",)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"no HDF5 at all" * 99, pickle.dumps(Bomb())])
+def test_what_is_no_nir_file_is_refused(tmp_path, content, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "net.nir"
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match=r"net.nir: cannot be read as NIR"):
+        snnlab.from_nir(path, dt=1.0)
+    with pytest.raises(FileFormatError, match=r"none.nir: cannot be read as NIR"):
+        snnlab.from_nir("none.nir", dt=1.0)
+    assert [p.name for p in tmp_path.iterdir()] == ["net.nir"]
+
+
+def test_a_truncated_file_is_refused(file):
+    whole = file.read_bytes()
+    for size in range(0, len(whole), len(whole) // 40 + 1):
+        file.write_bytes(whole[:size])
+        with pytest.raises(FileFormatError, match=r"net.nir: "):
+            snnlab.from_nir(file, dt=1.0)
+
+
+def test_a_garbled_file_gives_a_network_or_an_error(file):
+    """Single bytes are turned over everywhere; nothing but a network or a FileFormatError comes of it."""
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        garbled = bytearray(whole)
+        for place in rng.integers(0, len(whole), 4):
+            garbled[place] ^= 255
+        file.write_bytes(garbled)
+        try:
+            snnlab.from_nir(file, dt=1.0)
+        except FileFormatError as error:
+            assert str(file) in str(error)
+
+
+def add_soft_link(f):
+    f["node/nodes/more"] = h5py.SoftLink("/node")
+
+
+def add_external_link(f):
+    f["node/nodes/more"] = h5py.ExternalLink("/etc/hostname", "/")
+
+
+def add_external_data(f):
+    f["node/nodes"].create_dataset("more", (4,), "u1", external=[("/etc/hostname", 0, 4)])
+
+
+def add_cycle(f):
+    f["node/nodes/more"] = f["node"]
+
+
+def add_huge_array(f):
+    f["node/nodes"].create_dataset("more", (2**40,), "f8", chunks=(2**10,))
+
+
+def add_references(f):
+    f["node/nodes"].create_dataset("more", data=f["node"].ref, dtype=h5py.ref_dtype)
+
+
+def add_unknown_node(f):
+    f["node/nodes/hidden/type"][()] = "os.system"
+
+
+def drop_edges(f):
+    del f["node/edges"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (add_soft_link, "'more' is a link to somewhere else"),
+        (add_external_link, "'more' is a link to somewhere else"),
+        (add_external_data, "'more' takes its data from other files"),
+        (add_cycle, "is larger than"),
+        (add_huge_array, "is larger than"),
+        (add_references, "neither numbers nor strings"),
+        (add_unknown_node, "cannot be read as NIR"),
+        (drop_edges, "cannot be read as NIR"),
+    ],
+)
+def test_hostile_files_are_refused(file, damage, message):
+    with h5py.File(file, "r+") as opened:
+        damage(opened)
+    with pytest.raises(FileFormatError, match=f"net.nir: .*{message}"):
+        snnlab.from_nir(file, dt=1.0)
+
+
+def test_a_single_node_and_a_graph_that_does_not_fit_name_the_file(tmp_path):
+    path = tmp_path / "net.nir"
+    nir.write(path, nir.Linear(np.eye(2)))
+    with pytest.raises(FileFormatError, match=r"net.nir: holds a single Linear node, not a graph"):
+        nir_file.read_graph(path)
+    nir.write(path, nir.NIRGraph.from_list(nir.Linear(np.eye(2)), nir.Threshold(np.ones(2))))
+    with pytest.raises(FileFormatError, match=r"net.nir: node 'threshold': there is no layer here for Threshold"):
+        snnlab.from_nir(path, dt=1.0)
