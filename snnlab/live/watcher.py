@@ -13,7 +13,7 @@ from snnlab.health import Checkup, Health
 from snnlab.live.probe import Probe, Prober
 from snnlab.train import Trainer
 
-CHECKUP_PERIOD = 1.5, 4.0  # seconds between two checkups, at least and at most
+CHECKUP_PERIOD = 2.5, 5.0  # seconds between two checkups, at least and at most
 CHECKUP_SHARE = 0.01  # of the time that checkups may take
 
 
