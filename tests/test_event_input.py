@@ -80,8 +80,9 @@ def test_event_by_event_and_dense_are_the_same(backend, monkeypatch):
         assert jnp.abs(other).max() > 0
 
 
-def test_the_dense_input_never_exists():
-    """No array in the compiled step, forward and back, has as many numbers as steps x batch x units."""
+def test_the_dense_input_never_exists(monkeypatch):
+    """With the event-driven kernels no array of a step, forward and back, is as large as time x batch x units."""
+    monkeypatch.setenv("SNNLAB_KERNELS", "numba")
     lists = random_lists(np.random.default_rng(2), [17] * 50)
     lists = dataclasses.replace(lists, sensor=(2, 30, 500))  # 30,000 units
     mine = Dataset(name="mine", x_train=lists, y_train=np.arange(50) % 3, x_test=lists, y_test=np.arange(50) % 3)
