@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,15 +28,16 @@ SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th")
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a reference network on real images, with a live progress line.
+    """Train a reference network on real images or events, with a live progress line.
 
     Ctrl-C ends it and keeps what was learned. Options that begin with "snn:" mean nothing to the lstm.
     """
 
     network: Annotated[Literal["snn", "lstm"], tyro.conf.arg(name="network"), tyro.conf.Positional] = "snn"
-    """Spiking network on latency-coded images, or LSTM on their rows."""
+    """Spiking network on latency-coded images or on events, or LSTM on rows of images."""
     data: str = "digits"
-    """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files."""
+    """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files; for the snn also events:
+    event_digits (synthetic), nmnist, shd, or a folder with train.npz and test.npz."""
     epochs: int = TrainConfig.epochs
     """Passes over the training set."""
     batch_size: int = TrainConfig.batch_size
@@ -47,8 +48,8 @@ class Train:
     """One seed, one run, bit for bit."""
     hidden: Annotated[int | None, _default("INT", SnnConfig.hidden)] = None
     """Neurons, or LSTM units, in the hidden layer."""
-    num_steps: Annotated[int | None, _default("INT", SnnConfig.num_steps)] = None
-    """snn: time steps of one image."""
+    num_steps: Annotated[int | None, _default("INT", f"{SnnConfig.num_steps}, for events until the last")] = None
+    """snn: time steps of one sample."""
     dt: Annotated[float | None, _default("MS", SnnConfig.dt)] = None
     """snn: length of a time step [ms]."""
     tau_mem: Annotated[float | None, _default("MS", SnnConfig.tau_mem)] = None
@@ -62,16 +63,24 @@ class Train:
     json: Annotated[Path | None, _default("FILE", "none")] = None
     """File for the report: config, versions, results of every epoch."""
 
-    def network_config(self) -> SnnConfig | LstmConfig:
-        """The config of the chosen network; what was not given keeps its default."""
+    def network_config(self, dataset=None) -> SnnConfig | LstmConfig:
+        """The config of the chosen network; what was not given keeps its default, or suits the events of the data."""
         names = ("hidden", *SNN_ONLY)
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        events = dataset is not None and dataset.has_events
         if self.network == "snn":
-            return SnnConfig(**given)
+            return replace(SnnConfig(**given), **(self._for_events(dataset) if events else {}))
+        if events:
+            raise ArgumentError(f"--data: {self.data} has events, which the lstm does not read; use snnlab train snn")
         for name in SNN_ONLY:
             if name in given:
                 raise ArgumentError(f"--{name.replace('_', '-')}: means nothing to the lstm; leave it out")
         return LstmConfig(**given)
+
+    def _for_events(self, dataset) -> dict[str, Any]:
+        dt = SnnConfig.dt if self.dt is None else self.dt
+        all_of_them = max(part.steps(dt) for part in (dataset.x_train, dataset.x_test))
+        return {"code": "events", "num_steps": self.num_steps or all_of_them}
 
     def train_config(self) -> TrainConfig:
         """How to train."""
@@ -82,10 +91,12 @@ class Train:
         from snnlab import data, models
         from snnlab.train import Trainer
 
-        config, settings = self.network_config(), self.train_config()
+        self.network_config()  # mistakes are said before anything is fetched
+        settings = self.train_config()
         _check_folders(self.out, self.json and self.json.parent)
         dataset = data.load(self.data)
         print(f"{dataset!r}", file=sys.stderr)
+        config = self.network_config(dataset)
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
         trainer = Trainer(net, dataset, **asdict(settings))
         interrupted = False

@@ -11,7 +11,7 @@ from snnlab import check
 
 @dataclass(frozen=True, kw_only=True)
 class SnnConfig:
-    """The spiking reference network: latency code -> LifRef(hidden) -> Leaky readout, each behind an Expon synapse.
+    """The spiking reference network: code -> LifRef(hidden) -> Leaky readout, each behind an Expon synapse.
 
     Raises:
         ArgumentError: for a value out of range.
@@ -22,6 +22,7 @@ class SnnConfig:
     """
 
     hidden: int = 100  # neurons
+    code: str = "latency"  # of images; "events" for samples that are events already
     num_steps: int = 100  # steps
     dt: float = 1.0  # ms: 100 steps then last ten membrane time constants; the tutorial's 0.1 only one
     tau_latency: float = 20.0  # ms, of the latency code
@@ -41,6 +42,7 @@ class SnnConfig:
 
     def __post_init__(self):
         check.count("hidden", self.hidden)
+        check.choice("code", self.code, ("latency", "events"))
         check.count("num_steps", self.num_steps)
         check.number("dt", self.dt, 0.0, strict=True, unit="ms")
         for name in ("tau_mem", "tau_syn", "tau_out"):

@@ -1,4 +1,4 @@
-"""From numbers to spikes: latency, population, rate and delta codes, and rows for an LSTM.
+"""From numbers to spikes: latency, population, rate and delta codes, bins for events, and rows for an LSTM.
 
 An encoder is a frozen dataclass, called on a batch `(batch, *sample_shape)`; it returns what a
 network reads: `Events` (sparse) or a dense array `(time, batch, unit)`. Images may stay `uint8`
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab import check
 from snnlab.errors import ArgumentError
@@ -34,7 +34,8 @@ def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:
         return x.astype(jnp.float32) / 255.0
     if jnp.issubdtype(x.dtype, jnp.floating):
         return x.astype(jnp.float32)
-    raise ArgumentError(f"x: must be uint8 (0..255) or floating point (0..1), got {x.dtype}")
+    hint = "; events need SnnConfig(code='events')" if x.dtype == jnp.int32 else ""
+    raise ArgumentError(f"x: must be uint8 (0..255) or floating point (0..1), got {x.dtype}{hint}")
 
 
 def _check_time(num_steps: int, dt: float) -> None:
@@ -226,6 +227,57 @@ class Delta:
             return level, jnp.concatenate([on, off], axis=-1).astype(jnp.float32)
 
         return jax.lax.scan(step, signal[0], signal)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binned:
+    """Events of a sensor, each a spike of its unit in the step of its time: event by event, never as frames.
+
+        step = floor(t / dt)
+
+    exactly, in whole microseconds. Two events of a unit in one step are two spikes. What comes at or after
+    `num_steps dt` is not seen; the engine warns where a data set has such events.
+
+    Args:
+        num_steps: length of the sequence, in steps.
+        dt: time step [ms], a whole number of microseconds.
+        units: of the sensor, as numbered in `snnlab.data.EventLists`.
+
+    Raises:
+        ArgumentError: for a value out of range, or samples that are no events.
+
+    Example:
+        >>> code = Binned(num_steps=10, dt=2.0, units=4)
+        >>> code(jnp.array([[[1999, 2000, -1], [3, 3, -1]]])).times.tolist()  # us; -1 pads
+        [[0, 1, -1]]
+    """
+
+    num_steps: int = 100  # steps
+    dt: float = 1.0  # ms
+    units: int
+
+    def __post_init__(self):
+        _check_time(self.num_steps, self.dt)
+        check.count("units", self.units)
+        if self._dt_us < 1 or abs(self.dt * 1000.0 - self._dt_us) > 1e-6:
+            raise ArgumentError(f"dt: must be a whole number of microseconds (0.001 ms) for events, got {self.dt} ms")
+
+    @property
+    def _dt_us(self) -> int:
+        return round(self.dt * 1000.0)
+
+    def num_units(self, sample_shape: tuple[int, ...]) -> int:
+        """One unit for each polarity of a pixel."""
+        return math.prod(sample_shape)
+
+    def __call__(self, x: Int[Array, "batch 2 events"], *, key: PRNGKeyArray | None = None) -> Events:
+        x = jnp.asarray(x)
+        if x.ndim != 3 or x.shape[1] != 2 or x.dtype != jnp.int32:
+            raise ArgumentError(
+                f"x: must be events, int32 (batch, 2, events) as snnlab.data.EventLists gives them, got {x.dtype}"
+                f"{x.shape}; images need SnnConfig(code='latency')"
+            )
+        return Events(times=x[:, 0] // self._dt_us, units=x[:, 1], num_steps=self.num_steps, num_units=self.units)
 
 
 @dataclass(frozen=True, kw_only=True)

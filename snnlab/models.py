@@ -8,13 +8,13 @@ from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab import check
 from snnlab.config import LstmConfig, SnnConfig
-from snnlab.encode import Latency, Rows
+from snnlab.encode import Binned, Latency, Rows
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
 
 
 class Network(nnx.Module):
-    """An encoder and a stack: images in, `Record` out.
+    """An encoder and a stack: images or events in, `Record` out.
 
     Args:
         encoder: such as `snnlab.encode.Latency()`; what it returns, the first layer reads.
@@ -38,11 +38,11 @@ class Network(nnx.Module):
 
 
 def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
-    """`[Expon] -> LifRef(hidden) -> [Expon] -> Leaky(num_classes)` on latency-coded images.
+    """`[Expon] -> LifRef(hidden) -> [Expon] -> Leaky(num_classes)` on latency-coded images, or on events.
 
     Args:
         config: see `SnnConfig`.
-        sample_shape: shape of one image.
+        sample_shape: shape of one image, or of the sensor that sends the events.
         num_classes: width of the readout.
         rngs: random streams for the weights.
 
@@ -52,9 +52,9 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
     """
     check.count("num_classes", num_classes)
-    encoder = Latency(
-        num_steps=config.num_steps, dt=config.dt, tau=config.tau_latency, threshold=config.threshold_latency
-    )
+    units, time = math.prod(sample_shape), {"num_steps": config.num_steps, "dt": config.dt}
+    latency = {"tau": config.tau_latency, "threshold": config.threshold_latency}
+    encoder = Binned(**time, units=units) if config.code == "events" else Latency(**time, **latency)
     names = (
         "tau_mem",
         "tau_ref",
@@ -69,7 +69,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     )
     lif = LifRef(config.hidden, **{name: getattr(config, name) for name in names})
     hidden = Projection(
-        math.prod(sample_shape),
+        units,
         lif,
         synapse=Expon(config.hidden, tau_syn=config.tau_syn, dt=config.dt),
         rngs=rngs,
@@ -114,7 +114,7 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
 
     Args:
         config: `SnnConfig` or `LstmConfig`.
-        sample_shape: shape of one image.
+        sample_shape: shape of one image, or of the sensor that sends the events.
         num_classes: width of the readout.
         seed: of the weights.
 

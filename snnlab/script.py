@@ -9,6 +9,7 @@ import numpy as np
 
 from snnlab import data
 from snnlab.data.sources import SAMPLES, SOURCES
+from snnlab.data.tonic_sets import SETS
 from snnlab.knobs import find_knobs
 from snnlab.losses import Classification
 from snnlab.models import build
@@ -49,8 +50,11 @@ def script(trainer: Trainer) -> str:
     settings = _changed(trainer.config)
     options = ["loss=loss", *(["optimizer=optimizer"] if trainer.own_optimizer else []), *settings]
     lines = ["import zlib", "", "import snnlab", "", _data(trainer.data)]
-    crc = zlib.crc32(np.ascontiguousarray(trainer.data.x_train))
-    lines.append(f'assert zlib.crc32(data.x_train) == {crc}, "these are not the data of the run"')
+    x, values = trainer.data.x_train, "data.x_train"
+    if trainer.data.has_events:
+        x, values = x.times, "data.x_train.times"
+    crc = zlib.crc32(np.ascontiguousarray(x))
+    lines.append(f'assert zlib.crc32({values}) == {crc}, "these are not the data of the run"')
     lines += [_model(trainer), _loss(trainer)]
     lines += ["optimizer = ...  # your Optax transformation"] if trainer.own_optimizer else []
     lines.append(f"trainer = snnlab.Trainer(net, data, {', '.join(options)})")
@@ -64,14 +68,19 @@ def script(trainer: Trainer) -> str:
 def _data(dataset: data.Dataset) -> str:
     if dataset.name not in data.names():
         return f"data = ...  # your data set {dataset.name!r}"
+    parts = dataset.x_train, dataset.x_test
     sizes = len(dataset.x_train), len(dataset.x_test)
     if dataset.name in SOURCES:
         whole = SAMPLES
+    elif dataset.name in SETS:
+        whole = SETS[dataset.name].samples
     else:
         known = data.load(dataset.name)
         whole = len(known.x_train), len(known.x_test)
-    part = "" if sizes == whole else f".subset(train={sizes[0]}, test={sizes[1]})"
-    return f"data = snnlab.load_data({dataset.name!r}){part}"
+    kept = [] if sizes == whole else [f"train={sizes[0]}", f"test={sizes[1]}"]
+    if dataset.has_events and any(part.dropped for part in parts):
+        kept.append(f"events={max(part.limit for part in parts)}")
+    return f"data = snnlab.load_data({dataset.name!r})" + (f".subset({', '.join(kept)})" if kept else "")
 
 
 def _model(trainer: Trainer) -> str:

@@ -1,6 +1,7 @@
 """One optimizer step, many in one call, and one batch of a test: pure functions of a `State`, to be jitted."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,12 +12,16 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab.config import TrainConfig
-from snnlab.data import Dataset
+from snnlab.data import Dataset, EventLists
+from snnlab.encode import Binned
 from snnlab.errors import ArgumentError
 from snnlab.knobs import keep_in_range
 from snnlab.losses import accuracy
 from snnlab.record import Record
 from snnlab.variables import Live
+
+# Event lists on the device; a batch is cut out of them within the compiled step, as one is out of an array of images.
+jax.tree_util.register_dataclass(EventLists, ["times", "units", "offsets"], ["sensor", "limit"])
 
 MAX_CHUNK = 32  # steps in one call at the most
 
@@ -46,9 +51,15 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
     """Trace the model without computing it, so that what does not fit is said before anything runs.
 
     Raises:
-        ArgumentError: if its readout is not `(time, batch, class)`, or has fewer classes than the data.
+        ArgumentError: if its readout is not `(time, batch, class)`, or has fewer classes than the data; if it reads
+            events of another sensor.
+
+    Warns:
+        UserWarning: if the data has events after the last time step.
     """
-    x = jax.ShapeDtypeStruct((batch_size, *data.sample_shape), data.x_train.dtype)
+    _check_events(model, data)
+    x = data.x_train[:1]
+    x = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
     graphdef, state = nnx.split(model)
     record = jax.eval_shape(lambda s, x: run_model(nnx.merge(graphdef, s), x, jax.random.key(0)), state, x)
     shape = record.readout.shape
@@ -57,6 +68,27 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
     if shape[2] < data.num_classes:
         raise ArgumentError(f"model: has {shape[2]} outputs, the data has {data.num_classes} classes")
     return record
+
+
+def _check_events(model: nnx.Module, data: Dataset) -> None:
+    """The network sees all events of the data; what it would not see, no error of shape would tell."""
+    code = getattr(model, "encoder", None)
+    if not isinstance(code, Binned) or not data.has_events:
+        return
+    if code.units != data.num_features:
+        raise ArgumentError(
+            f"model: reads events of {code.units} units, the sensor of the data has {data.sample_shape} = "
+            f"{data.num_features}; build it with sample_shape=data.sample_shape"
+        )
+    parts = data.x_train, data.x_test
+    late = sum(part.late(code.num_steps, code.dt) for part in parts)
+    if late:
+        total, steps = sum(len(part.times) for part in parts), max(part.steps(code.dt) for part in parts)
+        warnings.warn(
+            f"{late:,} of {total:,} events come after num_steps * dt = {code.num_steps * code.dt:g} ms and are not "
+            f"seen; num_steps={steps} sees them all",
+            stacklevel=4,
+        )
 
 
 def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:

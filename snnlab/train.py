@@ -39,7 +39,7 @@ class Trainer:
     """Trains a model on a data set.
 
     Args:
-        model: an `nnx.Module`: images `(batch, *sample_shape)` in, a `Record` or a readout
+        model: an `nnx.Module`: images `(batch, *sample_shape)` or events (see `EventLists`) in, a `Record` or a readout
             `(time, batch, class)` out. If its call takes `key`, it gets a fresh random key every step.
             It is updated whenever an iteration ends, also by an error or an interrupt.
         data: see `snnlab.data.Dataset`.
@@ -199,7 +199,7 @@ class Trainer:
         if self._on_device is not None:
             return
         started = time.perf_counter()
-        images = tuple(map(jnp.asarray, (self.data.x_train, self.data.y_train)))
+        images = jax.tree.map(jnp.asarray, (self.data.x_train, self.data.y_train))
         index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
         self._chunk.lower(self.state, *images, index, np.int32(0)).compile()
         self._on_device = images

@@ -18,6 +18,7 @@ from lab_driver import answers, wait_until
 from safetensors.numpy import load_file
 
 import snnlab
+from snnlab import data
 from snnlab.cli import main
 from snnlab.export import load_metadata
 
@@ -63,6 +64,22 @@ def test_train_writes_what_it_says(tmp_path, network, extra):
     assert snnlab.History.load(tmp_path / "out" / "history.json").epochs == saved["epochs"]
 
 
+def test_train_on_events(tmp_path):
+    """By name, and from a folder of event files; as many steps as the events last, unless they are given."""
+    part = data.load("event_digits").subset(train=200, test=50)
+    folder = data.save_events(part, tmp_path / "mine")
+    for name, dt, steps in (("event_digits", 2.0, 50), (folder, 0.5, 200), (folder, 1.0, 30)):
+        given = ("--num-steps", steps) if steps == 30 else ()
+        report = tmp_path / "report.json"
+        done = run("train", "snn", "--data", name, "--dt", dt, "--epochs", 1, "--json", report, *given)
+        assert done.returncode == 0, done.stderr
+        saved = json.loads(report.read_text())
+        assert saved["config"]["num_steps"] == steps and saved["config"]["code"] == "events"
+        told = "come after num_steps * dt = 30 ms and are not seen; num_steps=100 sees them all" in done.stderr
+        assert told == bool(given) and "Traceback" not in done.stderr
+    assert "samples (2, 12, 12) events" in done.stderr
+
+
 def test_what_lies_in_the_folder_is_left_alone(tmp_path):
     """Trying whether a folder can be written to leaves nothing there, and takes nothing away."""
     mine = tmp_path / "writable"
@@ -96,6 +113,8 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path):
         (("train", "--v-th", "nan"), "v_th: must be a finite number >= 0.01, got nan"),
         (("train", "--epochs", "0"), "epochs: must be an integer >= 1, got 0"),
         (("train", "--out", "/proc/nowhere"), "/proc/nowhere: cannot write there"),
+        (("train", "lstm", "--data", "event_digits"), "--data: event_digits has events, which the lstm does not read"),
+        (("train", "--data", "event_digits", "--dt", "0.0015"), "dt: must be a whole number of microseconds"),
         (("train", "lstm", "--data", "yinyang"), "needs samples of shape (rows, columns), got samples of shape (4,)"),
     ],
 )

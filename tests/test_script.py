@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from snnlab import losses, models
+from snnlab import data, losses, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.script import script
 from snnlab.train import Trainer
@@ -44,6 +44,18 @@ def test_a_replayed_run_has_the_same_bits(digits, config, tmp_path):
     assert len(kernels) == {SnnConfig: 2, LstmConfig: 5}[type(config)]
     replayed = {array.tobytes() for array in weights.values()}
     assert all(kernel in replayed for kernel in kernels)
+
+
+def test_a_replayed_run_on_events(tmp_path):
+    """The limit of events is part of the data; so is how the network reads them."""
+    part = data.load("event_digits").subset(train=200, test=50, events=150)
+    net = models.build(SnnConfig(hidden=9, code="events"), sample_shape=(2, 12, 12), num_classes=10, seed=0)
+    trainer = Trainer(net, part, epochs=1, batch_size=50)
+    trainer.fit(until=3)
+    text = script(trainer)
+    assert "load_data('event_digits').subset(train=200, test=50, events=150)" in text
+    weights = {array.tobytes() for array in replay(text, tmp_path).values()}
+    assert all(np.asarray(leaf).tobytes() in weights for leaf in jax.tree.leaves(trainer.state.params))
 
 
 def test_what_cannot_be_written_down_is_left_open(digits):

@@ -1,4 +1,4 @@
-"""Data sets by name: arrays that train at once, and your own arrays as a `Dataset`."""
+"""Data sets by name: arrays and events that train at once, and your own as a `Dataset`."""
 
 import difflib
 import os
@@ -7,15 +7,23 @@ from pathlib import Path
 
 from snnlab.data.dataset import Dataset
 from snnlab.data.digits import load_digits
+from snnlab.data.event_digits import load_event_digits
+from snnlab.data.event_files import is_event_folder, load_event_folder, save_events
+from snnlab.data.eventlists import EventLists
 from snnlab.data.folder import load_folder
 from snnlab.data.sources import SOURCES
 from snnlab.data.tfds_images import load_images
+from snnlab.data.tonic_sets import SETS, load_tonic
 from snnlab.data.yinyang import load_yinyang
 from snnlab.errors import ArgumentError, DataError
 
-__all__ = ["Dataset", "load", "names"]
+__all__ = ["Dataset", "EventLists", "load", "names", "save_events"]
 
-_AT_HAND: dict[str, Callable[[], Dataset]] = {"digits": load_digits, "yinyang": load_yinyang}
+_AT_HAND: dict[str, Callable[[], Dataset]] = {
+    "digits": load_digits,
+    "yinyang": load_yinyang,
+    "event_digits": load_event_digits,
+}
 
 
 def names() -> tuple[str, ...]:
@@ -23,9 +31,9 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()
-        ('digits', 'yinyang', 'mnist', 'fashion_mnist', 'kmnist')
+        ('digits', 'yinyang', 'event_digits', 'mnist', 'fashion_mnist', 'kmnist', 'nmnist', 'shd')
     """
-    return (*_AT_HAND, *SOURCES)
+    return (*_AT_HAND, *SOURCES, *SETS)
 
 
 def load(
@@ -38,8 +46,9 @@ def load(
     """Load a data set.
 
     Args:
-        name: "digits" (embedded, 8x8), "yinyang" (synthetic), "fashion_mnist", "mnist" or "kmnist" (fetched once,
-            28x28), or the path of a folder with the four idx files of an MNIST-like set.
+        name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "fashion_mnist",
+            "mnist" or "kmnist" (fetched once, 28x28), "nmnist" or "shd" (events, fetched once), or the path of a folder
+            with the four idx files of an MNIST-like set or with events (`snnlab.data.event_files`).
         cache_dir: where what was fetched is kept; default: the environment variable SNNLAB_CACHE, or the user's
             cache folder.
         manual_dir: a folder that has the four files of the named set already; their checksums are verified.
@@ -49,7 +58,7 @@ def load(
         ArgumentError: for an unknown name, or `manual_dir` for a set that is not fetched.
         DataError: if it cannot be had; the message says what to do.
         FileFormatError: if a file of the folder is damaged.
-        SnnlabError: if the extra "data" is needed and not installed.
+        SnnlabError: if the extra "data" or "events" is needed and not installed.
 
     Example:
         >>> load("digits")
@@ -61,6 +70,8 @@ def load(
         return load_images(name, cache_dir=cache_dir, manual_dir=manual_dir, progress=progress)
     if manual_dir is not None:
         raise ArgumentError(f"manual_dir: means nothing to {str(name)!r}, only to {', '.join(SOURCES)}")
+    if name in SETS:
+        return load_tonic(name, cache_dir=cache_dir, progress=progress)
     if name in _AT_HAND:
         return _AT_HAND[name]()
     return _load_path(name)
@@ -69,11 +80,14 @@ def load(
 def _load_path(name: str | os.PathLike) -> Dataset:
     path = Path(name)
     if path.is_dir():
-        return load_folder(path)
+        return load_event_folder(path) if is_event_folder(path) else load_folder(path)
     if len(path.parts) > 1 or path.exists():
-        raise DataError(f"{name}: is not a folder; needed is one with the four idx files of an MNIST-like set")
+        raise DataError(
+            f"{name}: is not a folder; needed is one with the four idx files of an MNIST-like set, or with the files "
+            f"train.npz and test.npz of an event set"
+        )
     close = difflib.get_close_matches(str(name), names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ArgumentError(
-        f"name: {str(name)!r} is unknown.{hint} There are {', '.join(names())}, or a folder of idx files"
+        f"name: {str(name)!r} is unknown.{hint} There are {', '.join(names())}, or a folder of idx or event files"
     )

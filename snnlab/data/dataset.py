@@ -7,6 +7,8 @@ from numbers import Integral
 
 import numpy as np
 
+from snnlab import check
+from snnlab.data.eventlists import EventLists
 from snnlab.errors import ArgumentError
 
 MAX_CLASSES = 100_000
@@ -19,7 +21,7 @@ class Dataset:
     Args:
         name: what it is called.
         x_train: samples `(samples, *sample_shape)`: integers are pixels, 0..255 stands for 0..1, kept as uint8; real
-            numbers are kept as float32.
+            numbers are kept as float32; or `EventLists`, whose sample shape is that of the sensor.
         y_train: labels `(samples,)`, integers from 0.
         x_test: as `x_train`, same sample shape and type.
         y_test: as `y_train`.
@@ -35,9 +37,9 @@ class Dataset:
     """
 
     name: str
-    x_train: np.ndarray
+    x_train: np.ndarray | EventLists
     y_train: np.ndarray
-    x_test: np.ndarray
+    x_test: np.ndarray | EventLists
     y_test: np.ndarray
     class_names: tuple[str, ...] = ()
 
@@ -64,19 +66,28 @@ class Dataset:
 
     @property
     def num_features(self) -> int:
-        """Numbers in one sample."""
+        """Numbers in one sample; units of the sensor that sends events."""
         return math.prod(self.sample_shape)
+
+    @property
+    def has_events(self) -> bool:
+        """Its samples are lists of events."""
+        return isinstance(self.x_train, EventLists)
 
     @property
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
 
-    def subset(self, *, train: int | None = None, test: int | None = None) -> "Dataset":
-        """The first `train` and `test` samples; None keeps all.
+    def image(self, index: int) -> np.ndarray:
+        """Test sample `index` to look at: itself, or its events counted by pixel, one polarity below the other."""
+        return self.x_test.image(index) if self.has_events else self.x_test[index]
+
+    def subset(self, *, train: int | None = None, test: int | None = None, events: int | None = None) -> "Dataset":
+        """The first `train` and `test` samples, and of each the first `events` events; None keeps all.
 
         Raises:
-            ArgumentError: if there are not as many.
+            ArgumentError: if there are not as many samples, or `events` is given and there are none.
         """
         kept = {}
         for part, count in (("train", train), ("test", test)):
@@ -84,16 +95,31 @@ class Dataset:
             count = have if count is None else count
             if not isinstance(count, Integral) or not 1 <= count <= have:
                 raise ArgumentError(f"{part}: must be an integer in 1..{have}, got {count!r}")
-            kept |= {f"{axis}_{part}": getattr(self, f"{axis}_{part}")[:count] for axis in "xy"}
+            x, y = (getattr(self, f"{axis}_{part}") for axis in "xy")
+            kept |= {f"x_{part}": x.head(count) if self.has_events else x[:count], f"y_{part}": y[:count]}
+        if events is not None:
+            if not self.has_events:
+                raise ArgumentError(f"events: means nothing to {self.name!r}, whose samples have none")
+            check.count("events", events)
+            kept |= {part: kept[part].capped(events) for part in ("x_train", "x_test")}
         return Dataset(name=self.name, class_names=self.class_names, **kept)
 
     def __repr__(self) -> str:
         counts = f"{len(self.x_train):,} train, {len(self.x_test):,} test"
-        samples = f"samples {self.sample_shape} {self.x_train.dtype}"
-        return f"Dataset({self.name!r}: {counts}, {samples}, {self.num_classes} classes)"
+        samples = f"samples {self.sample_shape} {'events' if self.has_events else self.x_train.dtype}"
+        return f"Dataset({self.name!r}: {counts}, {samples}, {self.num_classes} classes{self._dropped()})"
+
+    def _dropped(self) -> str:
+        """What a limit leaves out, in words: nobody should have to look for it."""
+        parts = [self.x_train, self.x_test] if self.has_events else []
+        dropped, total = sum(part.dropped for part in parts), sum(len(part.times) for part in parts)
+        limit = max((part.limit for part in parts), default=0)
+        return f"; dropped {dropped:,} of {total:,} events, those after {limit:,} of a sample" if dropped else ""
 
 
-def _samples(name: str, values) -> np.ndarray:
+def _samples(name: str, values) -> np.ndarray | EventLists:
+    if isinstance(values, EventLists):
+        return values
     array = _array(name, values)
     if array.ndim < 2:
         raise ArgumentError(f"{name}: must be (samples, *sample_shape), got shape {array.shape}")

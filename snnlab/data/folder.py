@@ -37,4 +37,7 @@ def _find(folder: Path, file: str) -> Path:
     for path in (folder / file, folder / file.removesuffix(".gz")):
         if path.is_file():
             return path
-    raise DataError(f"{folder}: has no {file}; needed are {', '.join(FILES.values())} (plain or gzipped)")
+    raise DataError(
+        f"{folder}: has no {file}; needed are {', '.join(FILES.values())} (plain or gzipped); "
+        f"for events train.npz and test.npz"
+    )

@@ -21,7 +21,7 @@ class Probe:
     """What the network did with one sample.
 
     Attributes:
-        sample: the sample itself.
+        sample: the sample itself; of events, their number at every pixel.
         rasters: spikes of the input (where it is spikes) and of every spiking layer, by name.
         states: voltage after the reset, or output, of every layer, by name and in order; the last one is the readout.
             Empty for a model that does not tell its layers.
@@ -91,7 +91,7 @@ class Prober:
         rasters, states, readout = self._run(nnx.state(model), sample[None])
         readout = np.asarray(readout)
         return Probe(
-            sample=sample,
+            sample=self._data.image(index),
             rasters={name: np.asarray(rasters[name]) for name in ("input", *self._names) if name in rasters},
             states={name: np.asarray(states[name]) for name in self._names},
             readout=readout,

@@ -88,7 +88,7 @@ def test_unknown_names_get_advice(tmp_path):
         ArgumentError, match=r"'fashion-mnist' is unknown\. Did you mean 'fashion_mnist'\? There are digits"
     ):
         data.load("fashion-mnist")
-    with pytest.raises(ArgumentError, match=r"'qqq' is unknown\. There are digits, yinyang, mnist"):
+    with pytest.raises(ArgumentError, match=r"'qqq' is unknown\. There are digits, yinyang, event_digits, mnist"):
         data.load("qqq")
     with pytest.raises(ArgumentError, match="name: must be a name or a path, got NoneType"):
         data.load(None)

@@ -15,11 +15,11 @@ IPYKERNELS = ("6.31.0", "7.3.0")  # beside the one that is installed; each hands
 
 @pytest.fixture
 def make_lab():
-    """Makes LiveTrainers of 8x8 images, and closes them at the end."""
+    """Makes LiveTrainers of ten classes, and closes them at the end."""
     made = []
 
     def make(data, config, **options) -> LiveTrainer:
-        net = models.build(config, sample_shape=(8, 8), num_classes=10)
+        net = models.build(config, sample_shape=data.sample_shape, num_classes=10)
         made.append(LiveTrainer(net, data, **options))
         return made[-1]
 

@@ -10,10 +10,12 @@ import pytest
 from lab_driver import wait_until
 from safetensors.numpy import load_file
 
+from snnlab import data
 from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError
 from snnlab.export import load_metadata
 from snnlab.live import LiveTrainer, frontend
+from snnlab.live.still import still
 
 
 @pytest.fixture
@@ -185,3 +187,22 @@ def test_export_goes_by_the_ending(make, tmp_path, capsys, monkeypatch):
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {"out/net.nir", "exports/net-step-1.safetensors"}
     assert (tmp_path / "out" / "net.nir").read_bytes() == before
+
+
+def test_events_in_the_dashboard(make_lab):
+    """A set of events trains while it is watched: raster, health, a restart with another structure, and the picture."""
+    part = data.load("event_digits").subset(train=256, test=64)
+    lab = make_lab(part, SnnConfig(hidden=16, code="events"), epochs=500, batch_size=64)
+    watcher = lab.display.watcher
+    lab.start()
+    until_step(lab, 8)
+    wait_until(lambda: watcher.error or (watcher.look and watcher.health), 60, "a look at the network")
+    assert watcher.error is None and watcher.look.probe.sample.shape == (24, 12)
+    lab.reset(hidden=12)
+    lab.start()
+    until_step(lab, 4)
+    lab.stop()
+    assert lab.wait(30) and lab.error is None
+    config = lab.model.recipe.config
+    assert (config.hidden, config.code) == (12, "events")
+    assert ElementTree.fromstring(still(lab)["image/svg+xml"]).tag.endswith("svg")

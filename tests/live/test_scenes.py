@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from snnlab import models
+from snnlab import data, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.encode import Rows
 from snnlab.errors import ArgumentError
@@ -284,3 +284,24 @@ def test_frames_are_small_and_travel(seen):
     for frame in frames:
         json.dumps(plain(frame), allow_nan=False)
     assert sum(total) < 6_500
+
+
+def test_events_are_seen_as_counts():
+    """The panel of a sample of events: how many every pixel sent, OFF above ON; a neuron's weights lie in that shape;
+    the raster has a mark where a unit has one event or more in a step."""
+    part = data.load("event_digits").subset(train=10, test=10)
+    net = models.build(SnnConfig(hidden=20, code="events"), sample_shape=part.sample_shape, num_classes=10)
+    probe = Prober(net, part)(net, 3)
+    t, x, y, p = (part.x_test.structured()[part.x_test.offsets[3] : part.x_test.offsets[4]][name] for name in "txyp")
+    counts, raster = np.zeros((24, 12), int), np.zeros((100, 288), bool)
+    np.add.at(counts, (12 * p.astype(int) + y, x), 1)
+    raster[t // 1000, (12 * p.astype(int) + y) * 12 + x] = True
+    np.testing.assert_array_equal(probe.sample, counts)
+    np.testing.assert_array_equal(probe.rasters["input"], raster)
+    image = scenes.raster_scene(probe, part.class_names, 1.0)["image"]
+    np.testing.assert_array_equal(pixels(image), np.floor(counts * (255.0 / counts.max())))
+    frame = scenes.neuron_frame(probe, neuron(net, "hidden", 17), part.class_names, 1.0)
+    assert frame["weights"]["title"] == "weights of 288 pixels"
+    kernel = np.asarray(net.stack.layers["hidden"].kernel[...])[:, 17]
+    scale = frame["weights"]["scale"]
+    np.testing.assert_allclose(weights(frame["weights"]), kernel.reshape(24, 12), atol=0.51 * scale / 127)
