@@ -3,6 +3,7 @@
 import builtins
 import os
 import shutil
+import urllib.request
 import zipfile
 
 import h5py
@@ -18,7 +19,8 @@ FILES = 10_000  # of N-MNIST in each part: with fewer, tonic takes the set for i
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
-    """Whatever is fetched fails at once."""
+    """Whatever is fetched fails at once; urllib keeps the proxies of its first request, so it must forget them."""
+    monkeypatch.setattr(urllib.request, "_opener", None)
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
