@@ -100,8 +100,9 @@ def test_rates_of_neurons_with_known_periods(backend):
 def test_at_the_peak_voltage_that_share_of_the_pairs_fires(backend, digits):
     rest = {"v_rest": -0.2, "v_reset": -0.1}
     stepper = stepper_of(snn(v_th=3.0, **rest))
-    peak = Checkup(stepper, digits)(stepper.start).layers[0].peak_voltage
-    counts = snn(v_th=peak, **rest)(digits.x_test[:256]).counts["hidden"]
+    health = Checkup(stepper, digits)(stepper.start)
+    net = snn(v_th=health.layers[0].peak_voltage, **rest)
+    counts = net(digits.x_test[: health.samples]).counts["hidden"]
     assert (counts > 0).mean() == pytest.approx(FIRING_SHARE, abs=1e-3)
 
 

@@ -80,7 +80,9 @@ def test_it_gives_what_the_files_hold(source, tmp_path):
 
 def test_an_interrupt_leaves_nothing_half_written(source, tmp_path):
     """Ctrl-C while tensorflow-datasets prepares."""
-    child = subprocess.Popen([sys.executable, "-c", load_script(tmp_path, source)], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", load_script(tmp_path, source)]
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # even if these tests run in the background
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     deadline = time.monotonic() + 60
     while not list(tmp_path.rglob("*incomplete*/*array_record*")) and time.monotonic() < deadline:
         time.sleep(0.01)
