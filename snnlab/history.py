@@ -1,6 +1,6 @@
 """What happened, append-only: the metrics of every step, the results of every epoch, every intervention.
 
-NumPy only. One thread appends, any thread reads; what it reads is a copy that later appends do not touch.
+NumPy only. One thread appends, any thread reads; what it reads is what later appends do not touch.
 """
 
 import json
@@ -15,7 +15,8 @@ import numpy as np
 from snnlab.errors import FileFormatError, SnnlabError
 from snnlab.files import atomic_path
 
-# Columns of the table that a notebook shows.
+# The table that a notebook shows: so many of the newest epochs, and these columns.
+SHOWN_EPOCHS = 50
 SHOWN = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train accuracy", "test_loss": "test loss"}
 SHOWN |= {"test_acc": "test accuracy", "spikes_per_sample": "spikes per sample", "seconds": "seconds"}
 
@@ -68,9 +69,12 @@ class History:
             self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
 
     def steps(self) -> dict[str, np.ndarray]:
-        """Every metric as one array over the steps."""
+        """Every metric as one array over the steps, to be read only: what is there stays, so nothing is copied."""
         with self._lock:
-            return {name: column[: self._length].copy() for name, column in sorted(self._columns.items())}
+            found = {name: column[: self._length] for name, column in sorted(self._columns.items())}
+        for view in found.values():
+            view.setflags(write=False)
+        return found
 
     @property
     def epochs(self) -> list[dict[str, Any]]:
@@ -90,10 +94,10 @@ class History:
         return {"steps": steps, "epochs": self.epochs, "interventions": self.interventions}
 
     def _repr_html_(self) -> str:
-        """In a notebook: a table with the result of every epoch. All steps: `to_frame`."""
+        """In a notebook: a table with the results of the newest epochs. All of them: `epochs`; all steps: `to_frame`."""
         head = "".join(f"<th>{title}</th>" for title in SHOWN.values())
         rows = []
-        for row in self.epochs:
+        for row in self.epochs[-SHOWN_EPOCHS:]:
             cells = ("" if row.get(name) is None else f"{row[name]:.4g}" for name in SHOWN)
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

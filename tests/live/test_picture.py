@@ -152,7 +152,7 @@ def test_no_rounding_adds_up(y):
 
 def test_what_is_not_finite_breaks_the_line():
     history = a_history()
-    loss = history.steps()["loss"]
+    loss = history.steps()["loss"].copy()
     loss[[10, 11]], loss[30], loss[-1] = np.nan, np.inf, -np.inf
     text = draw(a_history(loss=loss, accuracy=np.full(60, np.nan), l1=np.zeros(60)))
     curves, near_x, _ = read(panel(parse(text), "loss"), "train")
