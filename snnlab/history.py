@@ -14,6 +14,9 @@ import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
 from snnlab.files import atomic_path
+from snnlab.table import Table
+
+TERM = "terms."  # before the name of a term of the loss, among the results
 
 # The table that a notebook shows: so many of the newest epochs, and these columns.
 SHOWN_EPOCHS = 50
@@ -26,42 +29,36 @@ class History:
 
     Example:
         >>> history = History()
-        >>> history.add_steps({"loss": np.array([2.3, 2.1])})
+        >>> history.add_steps({"loss": np.array([2.5, 2.25])})
         >>> history.add_intervention(step=2, knob="hidden.v_th", old=1.0, new=0.5)
-        >>> history.add_steps({"loss": np.array([1.9])})
+        >>> history.add_steps({"loss": np.array([2.0])})
         >>> len(history), history.steps()["loss"].tolist(), history.interventions[0]["new"]
-        (3, [2.3, 2.1, 1.9], 0.5)
+        (3, [2.5, 2.25, 2.0], 0.5)
     """
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._length = 0
-        self._columns: dict[str, np.ndarray] = {}
-        self._epochs: list[dict[str, Any]] = []
+        self._steps = Table(np.float32)  # as they are computed; a long run has a million
+        self._results = Table(np.float64)
+        self._without: set[str] = set()  # names of results that there are not, such as the spikes of an LSTM
         self._interventions: list[dict[str, Any]] = []
 
     def __len__(self) -> int:
         """Number of optimizer steps."""
-        return self._length
+        return len(self._steps)
 
     def add_steps(self, metrics: Mapping[str, np.ndarray]) -> None:
         """Append some steps: one value a step of each metric. A metric that is not always there is NaN elsewhere."""
-        count = len(next(iter(metrics.values())))
         with self._lock:
-            end = self._length + count
-            for name in self._columns.keys() | metrics.keys():
-                column = self._columns.get(name, np.empty(0))
-                if end > len(column):  # double, so that appending costs a constant time on average
-                    grown = np.full(max(2 * end, 256), np.nan)
-                    grown[: len(column)] = column
-                    self._columns[name] = column = grown
-                column[self._length : end] = metrics.get(name, np.nan)
-            self._length = end
+            self._steps.append(metrics)
 
     def add_epoch(self, result: Mapping[str, Any]) -> None:
-        """Append the result of an epoch."""
+        """Append the result of an epoch: numbers by name, "terms" of the loss by theirs; None is what there is not."""
+        flat = {name: value for name, value in result.items() if name != "terms"}
+        flat |= {TERM + name: value for name, value in result.get("terms", {}).items()}
         with self._lock:
-            self._epochs.append(dict(result))
+            self._without |= {name for name, value in flat.items() if value is None}
+            self._results.append({name: [np.nan if value is None else value] for name, value in flat.items()})
 
     def add_intervention(self, *, step: int, knob: str, old: float, new: float) -> None:
         """Note that a knob was moved before step `step` (counted from 0) was taken."""
@@ -69,18 +66,38 @@ class History:
             self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
 
     def steps(self) -> dict[str, np.ndarray]:
-        """Every metric as one array over the steps, to be read only: what is there stays, so nothing is copied."""
+        """Every metric as one array over the steps, to be read only."""
         with self._lock:
-            found = {name: column[: self._length] for name, column in sorted(self._columns.items())}
-        for view in found.values():
-            view.setflags(write=False)
-        return found
+            return self._steps.columns()
+
+    def results(self) -> dict[str, np.ndarray]:
+        """Every result as one array over the epochs, to be read only; terms of the loss are named "terms.…"."""
+        with self._lock:
+            return self._results.columns()
+
+    @property
+    def num_epochs(self) -> int:
+        """Number of epochs that are finished."""
+        return len(self._results)
 
     @property
     def epochs(self) -> list[dict[str, Any]]:
         """The results of the epochs."""
-        with self._lock:
-            return list(self._epochs)
+        return self.newest_epochs(self.num_epochs)
+
+    def newest_epochs(self, count: int) -> list[dict[str, Any]]:
+        """The results of the last epochs, so many at the most."""
+        columns = {name: column[max(0, len(column) - count) :].tolist() for name, column in self.results().items()}
+        return [self._row(dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
+
+    def _row(self, flat: dict[str, float]) -> dict[str, Any]:
+        row: dict[str, Any] = {"terms": {}}
+        for name, value in flat.items():
+            if name.startswith(TERM):
+                row["terms"][name.removeprefix(TERM)] = value
+            else:
+                row[name] = None if name in self._without else int(value) if name == "epoch" else value
+        return row
 
     @property
     def interventions(self) -> list[dict[str, Any]]:
@@ -94,10 +111,10 @@ class History:
         return {"steps": steps, "epochs": self.epochs, "interventions": self.interventions}
 
     def _repr_html_(self) -> str:
-        """In a notebook: a table with the results of the newest epochs. All of them: `epochs`; all steps: `to_frame`."""
+        """In a notebook: a table of the newest epochs. All of them: `epochs`; all steps: `to_frame`."""
         head = "".join(f"<th>{title}</th>" for title in SHOWN.values())
         rows = []
-        for row in self.epochs[-SHOWN_EPOCHS:]:
+        for row in self.newest_epochs(SHOWN_EPOCHS):
             cells = ("" if row.get(name) is None else f"{row[name]:.4g}" for name in SHOWN)
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -134,7 +151,9 @@ class History:
             steps = {str(name): np.asarray(values, np.float64) for name, values in saved["steps"].items()}
             if steps:
                 history.add_steps(steps)
-            history._epochs = [dict(row) for row in saved["epochs"]]
+            for row in saved["epochs"]:
+                history.add_epoch(row)
+            history.newest_epochs(history.num_epochs)  # they can be read
             history._interventions = [dict(row) for row in saved["interventions"]]
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise FileFormatError(f"{path}: is not a saved history ({error})") from error

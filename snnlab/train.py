@@ -112,7 +112,7 @@ class Trainer:
     @property
     def done(self) -> bool:
         """All epochs are trained."""
-        return len(self.history.epochs) >= self.config.epochs
+        return self.history.num_epochs >= self.config.epochs
 
     @property
     def compilations(self) -> int:
@@ -122,9 +122,9 @@ class Trainer:
     @property
     def summary(self) -> dict[str, Any]:
         """How the model came about, in a few plain values: what a file of its weights says."""
-        last = self.history.epochs[-1] if self.history.epochs else {}
+        last = dict(*self.history.newest_epochs(1))
         results = {name: last.get(name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
-        counts = {"epochs": len(self.history.epochs), "steps": len(self.history)}
+        counts = {"epochs": self.history.num_epochs, "steps": len(self.history)}
         settings = {name: getattr(self.config, name) for name in ("seed", "batch_size", "learning_rate")}
         return {"data": self.data.name, **counts, **settings, **results}
 
@@ -190,7 +190,7 @@ class Trainer:
         try:
             self._prepare()
             while not self.done:
-                yield from self._epoch(len(self.history.epochs) + 1)
+                yield from self._epoch(self.history.num_epochs + 1)
         finally:
             self.stepper.write_back(self.state)
 
@@ -270,7 +270,7 @@ class Trainer:
     def _result(self, epoch: int, test: dict[str, float]) -> dict[str, Any]:
         seconds = self.seconds - self._epoch_started
         last = -self.steps_per_epoch
-        train = {name: float(column[last:].mean()) for name, column in self.history.steps().items()}
+        train = {name: float(column[last:].mean(dtype=float)) for name, column in self.history.steps().items()}
         others = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")
         return {
             "epoch": epoch,

@@ -1,6 +1,7 @@
 """The history keeps what it was given, in any order of reading and writing, and survives a round trip."""
 
 import threading
+import tracemalloc
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,11 +11,16 @@ from snnlab.errors import FileFormatError
 from snnlab.history import History
 
 
+def drawn(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Metrics as the engine computes them."""
+    return rng.random(count, np.float32)
+
+
 def filled() -> History:
     history = History()
     rng = np.random.default_rng(0)
     for count in (1, 300, 7, 900):
-        history.add_steps({"loss": rng.random(count), "accuracy": rng.random(count)})
+        history.add_steps({"loss": drawn(rng, count), "accuracy": drawn(rng, count)})
     history.add_epoch({"epoch": 1, "test_acc": 0.5, "terms": {"l1": 0.1}})
     history.add_intervention(step=301, knob="hidden.v_th", old=1.0, new=0.6)
     return history
@@ -22,7 +28,7 @@ def filled() -> History:
 
 def test_steps_are_kept_in_order():
     history, rng = filled(), np.random.default_rng(0)
-    chunks = [(rng.random(count), rng.random(count)) for count in (1, 300, 7, 900)]
+    chunks = [(drawn(rng, count), drawn(rng, count)) for count in (1, 300, 7, 900)]
     assert len(history) == 1208
     np.testing.assert_array_equal(history.steps()["loss"], np.concatenate([loss for loss, _ in chunks]))
 
@@ -33,6 +39,28 @@ def test_a_metric_is_nan_where_it_was_not_given():
     history.add_steps({"loss": np.ones(300), "l1": np.ones(300)})
     history.add_steps({"loss": np.ones(700)})
     np.testing.assert_array_equal(history.steps()["l1"], [np.nan] * 3 + [1] * 300 + [np.nan] * 700)
+
+
+def test_results_are_read_as_rows_and_as_columns():
+    history, rows = History(), []
+    for epoch in range(1, 301):
+        terms = {"cross_entropy": 1.0 / epoch, "l1": 0.5}
+        rows.append({"epoch": epoch, "test_acc": 0.1 * epoch, "spikes_per_sample": None, "terms": terms})
+        history.add_epoch(rows[-1])
+    assert history.epochs == rows and history.newest_epochs(2) == rows[-2:] and history.num_epochs == 300
+    assert history.newest_epochs(1000) == rows and History().epochs == []
+    np.testing.assert_array_equal(history.results()["terms.cross_entropy"], 1.0 / np.arange(1, 301))
+
+
+def test_a_long_run_takes_little_more_than_its_numbers():
+    history, count = History(), 300_000
+    tracemalloc.start()
+    for _ in range(count // 100):
+        history.add_steps({name: np.ones(100, np.float32) for name in ("loss", "accuracy")})
+        history.add_epoch({"epoch": 1, "test_acc": 0.5, "terms": {"l1": 0.1}})
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 1.3 * (2 * 4 * count + 3 * 8 * count // 100)
 
 
 def test_what_was_read_does_not_change():

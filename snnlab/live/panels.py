@@ -33,7 +33,7 @@ def thin(values: np.ndarray, points: int = MAX_POINTS) -> Curve:
     if count == 0:
         return np.empty(0, np.float32), np.empty(0, np.float32)
     edges = np.linspace(0, count, min(count, points) + 1).astype(int)
-    sums = np.add.reduceat(values, edges[:-1])
+    sums = np.add.reduceat(values, edges[:-1], dtype=np.float64)
     return edges[1:].astype(np.float32), (sums / np.diff(edges)).astype(np.float32)
 
 
@@ -70,8 +70,8 @@ def curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
 
 def test_curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
     """ "test_loss" and "test_acc" at the ends of the epochs; of many epochs the means of some."""
-    epochs = history.epochs
-    found = {name: thin(np.array([row[name] for row in epochs], float)) for name in ("test_loss", "test_acc")}
+    results = history.results()
+    found = {name: thin(results.get(name, np.empty(0))) for name in ("test_loss", "test_acc")}
     return {name: (x * np.float32(steps_per_epoch), y) for name, (x, y) in found.items()}
 
 

@@ -148,9 +148,9 @@ def _verdict(probe: Probe, class_names: Sequence[str]) -> list[str]:
 def _summary(history: History, marks: list[Mark]) -> str:
     if not len(history):
         return "not trained yet"
-    counts = {"step": len(history), "epoch": len(history.epochs), "knob move": len(marks)}
+    counts = {"step": len(history), "epoch": history.num_epochs, "knob move": len(marks)}
     parts = [f"{count:,} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
-    for row in history.epochs[-1:]:
+    for row in history.newest_epochs(1):
         parts += [f"test accuracy {row['test_acc']:.1%}", f"test loss {svg.number(row['test_loss'])}"]
     return ", ".join(parts)
 

@@ -83,16 +83,16 @@ class Screen:
 
     def _show_status(self) -> bool:
         lab, board = self._lab, self._board
-        epochs = lab.history.epochs
+        epochs = lab.history.num_epochs
         finding = lab.diagnosis
         blind = self._display.watcher.error
         words = diagnosis_text(finding) if blind is None else f"{WARNING}cannot look inside: {html.escape(repr(blind))}"
-        texts = (status_text(lab, board.message), words, lab.run_label, (lab.history, len(epochs)))
+        texts = (status_text(lab, board.message), words, lab.run_label, (lab.history, epochs))
         if texts == self._shown:
             return False
         if self._shown is None or texts[3] != self._shown[3]:  # not with every picture: it grows
             table = lab.history._repr_html_() if epochs else ""
-            board.table.value = f"<details><summary>results by epoch ({len(epochs)})</summary>{table}</details>"
+            board.table.value = f"<details><summary>results by epoch ({epochs})</summary>{table}</details>"
         self._shown = texts
         run, report, proposal = board.buttons["run"], lab.report, proposed(finding)
         run.description = lab.run_label
@@ -110,7 +110,7 @@ class Screen:
 
     def _show_curves(self) -> bool:
         lab, board = self._lab, self._board
-        now = (lab.trainer, len(lab.history), len(lab.history.epochs), len(lab.history.interventions))
+        now = (lab.trainer, len(lab.history), lab.history.num_epochs, len(lab.history.interventions))
         now += (board.smooth.value, board.log.value, board.pulse.hellos)
         hurried = now[3:] != (self._drawn or now)[3:] or lab.state != "training"
         if board.figure is None or now == self._drawn or not (hurried or time.monotonic() > self._curves_at):
@@ -167,7 +167,7 @@ def status_text(lab, message: str) -> str:
         parts.append(f"compilations {lab.trainer.compilations}")
         if lab.state in ("training", "paused"):
             parts.append(f"{panels.clock(report.eta)} left")
-    for row in lab.history.epochs[-1:]:
+    for row in lab.history.newest_epochs(1):
         parts.append(f"test accuracy {row['test_acc']:.1%}")
     return " &middot; ".join(parts) + (f" &nbsp; {message}" if message else "")
 

@@ -10,7 +10,7 @@ def still(lab) -> dict[str, Any]:
     """The mime bundle of a LiveTrainer: an inline SVG (no browser needed to make it) and a line of text."""
     trainer, history = lab.trainer, lab.history
     parts = [lab.state, f"step {len(history):,} of {trainer.total_steps:,}"]
-    parts += [f"epoch {row['epoch']}: test accuracy {row['test_acc']:.1%}" for row in history.epochs[-1:]]
+    parts += [f"epoch {row['epoch']}: test accuracy {row['test_acc']:.1%}" for row in history.newest_epochs(1)]
     title = " \u00b7 ".join(parts)
     drawn = picture(
         history,
