@@ -68,6 +68,14 @@ class History:
         with self._lock:
             self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
 
+    def until(self, steps: int, *, epochs: int, moves: int) -> "History":
+        """Another history, of the first so many steps, epochs and interventions of this one."""
+        part = History()
+        if steps:
+            part.add_steps({name: column[:steps] for name, column in self.steps().items()})
+        part._epochs, part._interventions = self.epochs[:epochs], self.interventions[:moves]
+        return part
+
     def steps(self) -> dict[str, np.ndarray]:
         """Every metric as one array over the steps, to be read only: what is there stays, so nothing is copied."""
         with self._lock:

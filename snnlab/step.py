@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab.config import TrainConfig
 from snnlab.data import Dataset, EventLists
@@ -169,8 +169,9 @@ class Stepper:
 
     def chunk(
         self, state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]
-    ) -> tuple[State, Metrics]:
-        """`count` steps, on the samples `index[0]`, `index[1]`, ...; the metrics of each.
+    ) -> tuple[State, Metrics, Bool[Array, ""]]:
+        """`count` steps, on the samples `index[0]`, `index[1]`, ...; the metrics of each, and whether all is finite
+        in the state that was finite before.
 
         The number of turns is traced, so one compiled program serves every count, and how a run is cut into
         chunks does not change its bits.
@@ -182,8 +183,20 @@ class Stepper:
             state, metrics = self.step(state, x[index[i]], y[index[i]])
             return state, {name: log[name].at[i].set(metrics[name]) for name in log}
 
-        return jax.lax.fori_loop(0, count, turn, (state, log))
+        after, log = jax.lax.fori_loop(0, count, turn, (state, log))
+        return after, log, _stayed_finite(state, after)
 
     def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
         """The metrics of batch `number` of the test set."""
         return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))
+
+
+def _stayed_finite(before: State, after: State) -> Bool[Array, ""]:
+    """No array became NaN or infinite; one that an optimizer begins with as infinite may be so."""
+
+    def numbers(state: State) -> list[Array]:
+        leaves = jax.tree.leaves((state.params, state.rest, state.opt_state))
+        return [leaf for leaf in map(jnp.asarray, leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+
+    pairs = zip(numbers(before), numbers(after), strict=True)
+    return jnp.all(jnp.array([~jnp.isfinite(old).all() | jnp.isfinite(new).all() for old, new in pairs]))

@@ -9,6 +9,7 @@ chunk. All hyperparameters are traced: moving one compiles nothing anew.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -23,12 +24,14 @@ from snnlab import check
 from snnlab.config import TrainConfig
 from snnlab.controls import Mailbox
 from snnlab.data import Dataset
-from snnlab.errors import ArgumentError, DivergenceError
+from snnlab.divergence import Guard
+from snnlab.errors import ArgumentError
 from snnlab.history import History
+from snnlab.interrupt import uninterrupted
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
 from snnlab.programs import keep_programs
-from snnlab.report import Report
+from snnlab.report import Report, epoch_result
 from snnlab.step import MAX_CHUNK, State, Stepper, check_fit, default_optimizer
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
@@ -41,7 +44,7 @@ class Trainer:
     Args:
         model: an `nnx.Module`: images `(batch, *sample_shape)` or events (see `EventLists`) in, a `Record` or a readout
             `(time, batch, class)` out. If its call takes `key`, it gets a fresh random key every step.
-            It is updated whenever an iteration ends, also by an error or an interrupt.
+            It is updated whenever an iteration ends, also by an error or an interrupt (Ctrl-C).
         data: see `snnlab.data.Dataset`.
         loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live`
             variables become knobs and its parameters are learned. Default: `Classification()`, with weak
@@ -99,6 +102,7 @@ class Trainer:
         self.state: State = self.start
         first = slice(self.config.batch_size)
         self.metric_names = self.stepper.metric_names(data.x_train[first], data.y_train[first])
+        self._guard = Guard(self)
         self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
         keep_programs()
         self._chunk = jax.jit(self.stepper.chunk)
@@ -164,12 +168,25 @@ class Trainer:
         start = self.start._replace(key=key) if model is None else self.stepper.first_state(model, key)
         if jax.tree.map(jnp.shape, start) != jax.tree.map(jnp.shape, self.state):
             raise ArgumentError("model: has another structure; make a new Trainer")
-        self.config, self.state, self.start = config, start, start
-        self.history = History()
-        self.seconds = self._epoch_started = 0.0
-        self._planned = []
-        for name, value in moved.items():
-            self.set(name, value)
+        with uninterrupted():
+            self.config, self.state, self.start = config, start, start
+            self.history = History()
+            self._guard = Guard(self)
+            self.seconds = self._epoch_started = 0.0
+            self._planned = []
+            for name, value in moved.items():
+                self.set(name, value)
+
+    def go_back(self, learning_rate: float | None = None) -> None:
+        """After a `DivergenceError`: to the step that it says, and on from there with a lower learning rate.
+
+        Args:
+            learning_rate: default: what the error advises. Other knobs stay where they are.
+
+        Raises:
+            StateError: if nothing has diverged, or a lower learning rate would not help.
+        """
+        self._guard.go_back(learning_rate)
 
     def moved_knobs(self) -> dict[str, float]:
         """The knobs that were moved in this run, and where they are now."""
@@ -179,10 +196,9 @@ class Trainer:
     def fit(self, until: int | None = None) -> History:
         """Train to the end, or until so many steps are taken."""
         self.until = until
-        steps = iter(self)
-        while not self.done and (until is None or len(self.history) < until):
-            next(steps)
-        steps.close()
+        with closing(iter(self)) as steps:
+            while not self.done and (until is None or len(self.history) < until):
+                next(steps)
         return self.history
 
     def __iter__(self) -> Iterator[Report]:
@@ -192,7 +208,8 @@ class Trainer:
             while not self.done:
                 yield from self._epoch(len(self.history.epochs) + 1)
         finally:
-            self.stepper.write_back(self.state)
+            with uninterrupted():
+                self.stepper.write_back(self.state)
 
     def _prepare(self) -> None:
         """Put the training data on the device and compile; once."""
@@ -218,7 +235,8 @@ class Trainer:
         """Post the moves that are due; then as many steps as the clock likes, but not across the next one."""
         taken = len(self.history)
         while self._planned and self._planned[0][0] <= taken:
-            self.set(*self._planned.pop(0)[1:])
+            with uninterrupted():
+                self.set(*self._planned.pop(0)[1:])
         stops = [step for step, *_ in self._planned[:1]] + [self.until or 0]
         return min([self._steps_in_chunk, *(step - taken for step in stops if step > taken)])
 
@@ -229,23 +247,30 @@ class Trainer:
         size = self.config.batch_size
         return order[: self.steps_per_epoch * size].reshape(self.steps_per_epoch, size)
 
+    def run(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
+        """Steps on the samples with these indices, which change nothing here: see `Stepper.chunk`."""
+        index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
+        index[: len(batches)] = batches
+        state, log, sound = self._chunk(state, *self._on_device, index, np.int32(len(batches)))
+        return state, {name: np.asarray(values)[: len(batches)] for name, values in log.items()}, bool(sound)
+
+    def commit(self, state: State, log: dict[str, np.ndarray]) -> None:
+        """Steps that were taken become part of the run; call it `uninterrupted`."""
+        self.state = state
+        if log:
+            self.history.add_steps({"epoch": np.full(len(log["loss"]), len(self.history.epochs) + 1), **log})
+
     def _train(self, epoch: int, batches: np.ndarray) -> Report:
         started = time.perf_counter()
         self._apply_mail()
-        count, taken = len(batches), len(self.history)
-        index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
-        index[:count] = batches
-        state, log = self._chunk(self.state, *self._on_device, index, np.int32(count))
-        log = {name: np.asarray(values)[:count] for name, values in log.items()}
-        finite = np.isfinite(log["loss"]) & np.isfinite(log["grad_norm"])
-        if not finite.all():
-            raise DivergenceError(
-                f"the loss or its gradient is not finite at step {taken + int(np.argmin(finite))}; the weights kept "
-                f"are those of step {taken}. Go on from there with a lower learning rate."
-            )
-        self.state = state
-        self.history.add_steps({"epoch": np.full(count, epoch), **log})
-        seconds = self._clock(started)
+        began = self._guard.mark()
+        state, log, sound = self.run(self.state, batches)
+        if not self._guard.is_well(log, sound):
+            state, log = self._guard.replay(began, batches)
+        with uninterrupted():
+            self.commit(state, log)
+            self._guard.chunk_went_well(began, batches)
+        count, seconds = len(batches), self._clock(started)
         self._steps_in_chunk = int(np.clip(count * CHUNK_SECONDS / seconds, 1, MAX_CHUNK))
         means = {name: float(values.mean()) for name, values in log.items()}
         return self._report("train", epoch, means, count * self.config.batch_size / seconds)
@@ -262,34 +287,20 @@ class Trainer:
             for name, value in metrics.items():
                 totals[name] = totals.get(name, 0.0) + value * len(labels) / len(y)
             yield self._report("test", epoch, metrics, len(labels) / self._clock(started))
-        result = self._result(epoch, totals)
-        self.history.add_epoch(result)
-        self._epoch_started = self.seconds
+        samples, seconds = self.steps_per_epoch * size, self.seconds - self._epoch_started
+        result = epoch_result(epoch, self.history.steps(), self.steps_per_epoch, totals, seconds, samples / seconds)
+        with uninterrupted():
+            self.history.add_epoch(result)
+            self._epoch_started = self.seconds
+            self._guard.epoch_ended()
         yield self._report("epoch", epoch, result, result["samples_per_second"])
 
-    def _result(self, epoch: int, test: dict[str, float]) -> dict[str, Any]:
-        seconds = self.seconds - self._epoch_started
-        last = -self.steps_per_epoch
-        train = {name: float(column[last:].mean()) for name, column in self.history.steps().items()}
-        others = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")
-        return {
-            "epoch": epoch,
-            "seconds": seconds,
-            "train_loss": train["loss"],
-            "train_acc": train["accuracy"],
-            "test_loss": test["loss"],
-            "test_acc": test["accuracy"],
-            "spikes_per_sample": test.get("spikes_per_sample"),
-            "grad_norm": train["grad_norm"],
-            "samples_per_second": self.steps_per_epoch * self.config.batch_size / seconds,
-            "terms": {name: value for name, value in train.items() if name not in others},
-        }
-
     def _apply_mail(self) -> None:
-        for name, new in self.mailbox.drain().items():
-            old, live, opt_state = set_knob(self.state.live, self.state.opt_state, name, new)
-            self.state = self.state._replace(live=live, opt_state=opt_state)
-            self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
+        with uninterrupted():
+            for name, new in self.mailbox.drain().items():
+                old, live, opt_state = set_knob(self.state.live, self.state.opt_state, name, new)
+                self.state = self.state._replace(live=live, opt_state=opt_state)
+                self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
 
     def _clock(self, started: float) -> float:
         seconds = time.perf_counter() - started
