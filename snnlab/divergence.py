@@ -1,8 +1,8 @@
 """A run that stops being finite: where it does, what is kept, and how to go on. Looked for only once it has happened.
 
 A loss or gradient that is not finite at step `k` comes from the weights that step `k - 1` made: whatever the learning
-rate is now, step `k` finds the same weights again. So the last good state is the one *before* step `k - 1`, from where a
-smaller step leads elsewhere. Two cases are different. Where step `k` itself makes weights that are not finite, the last
+rate is now, step `k` finds the same weights again. So the last good state is the one *before* step `k - 1`, from where
+a smaller step leads elsewhere. Two cases are different. Where step `k` itself makes weights that are not finite, the last
 good state is the one before it. And where the loss of these samples is not finite with the weights that the run began
 with either, no learning rate helps; then all steps are kept.
 
@@ -12,6 +12,7 @@ way back leads further, to the end of the last epoch before it rose.
 Which state is kept does not depend on how the run is cut into chunks.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from snnlab.errors import DivergenceError, StateError
 from snnlab.interrupt import uninterrupted
 from snnlab.knobs import LEARNING_RATE, find_knobs
 from snnlab.naming import short_names
-from snnlab.step import State, Stepper, run_model
+from snnlab.step import State, Stepper, not_finite, run_model
 
 LOWER = 0.1  # of the learning rate: a step of the usual search, and as `snnlab.diagnosis` proposes
 CALM_RATE = 0.01  # Adam's usual range ends here: from a rate far above it a tenth leads nowhere
@@ -97,7 +98,7 @@ class Guard:
             DivergenceError: if it is not.
         """
         run, state, log = self._trainer.run, began.state, {}
-        for number, batch in enumerate(batches):
+        for number, batch in enumerate(batches):  # noqa: B007 (used after the loop)
             after, row, sound = run(state, batch[None])
             finite = _is_finite(row)
             if not (finite and sound):
@@ -116,12 +117,19 @@ class Guard:
             if earlier is not None:
                 self._return_to(earlier)
             elif less and number:
-                self._trainer.commit(before, {name: values[:-1] for name, values in log.items()})
+                self._keep(before, {name: values[:-1] for name, values in log.items()}, began, batches)
             else:
-                self._trainer.commit(state, log)
+                self._keep(state, log, began, batches)
             self._goal = self._way_back(stuck) if to_blame else None
             self._error = self._explain(step, place)
         raise self._error
+
+    def _keep(self, state: State, log: dict[str, np.ndarray], began: Mark, batches: np.ndarray) -> None:
+        """The first steps of a chunk."""
+        self._trainer.commit(state, log)
+        count = len(self._trainer.history) - began.steps
+        if count:
+            self._before = began, batches[:count]
 
     def go_back(self, learning_rate: float | None) -> None:
         """See `Trainer.go_back`."""
@@ -180,7 +188,7 @@ class Guard:
             return Place(f"the loss is not finite ({values}){words}", bad[0] if bad else None, layer)
         if not np.isfinite(row["grad_norm"][0]):
             return _in_the_gradient(self._trainer.stepper, state, x, y, names)
-        bad = _not_finite(after.params)
+        bad = not_finite(after.params)
         if not bad:
             return Place("what the optimizer keeps is not finite")
         return Place(f"the update of {bad[0]} is not finite", None, _layer(bad[0]))
@@ -197,7 +205,9 @@ class Guard:
         if goal is not None and goal.steps < kept:
             words.append(f"The loss had risen by then: go back to step {goal.steps}.")
         if goal is None:
-            words.append("It is not finite with the weights of the start either, so a lower learning rate does not help.")
+            words.append(
+                "It is not finite with the weights of the start either, so a lower learning rate does not help."
+            )
             words.append("Look at the loss, at the data, and at the knobs that were moved.")
         elif advice is not None:
             words.append(f"Lower the learning rate from {knob.value:.2g} to {advice:g} and go on from there.")
@@ -220,13 +230,6 @@ def _has_risen(losses: np.ndarray) -> bool:
     return len(losses) > 0 and losses[-1] - losses[0] > RISE * max(abs(losses[0]), 1.0)
 
 
-def _not_finite(values: nnx.State) -> list[str]:
-    """Names of the variables that are not finite throughout."""
-    flat = dict(nnx.to_flat_state(values))
-    names = short_names(values)
-    return [name for name, path in names.items() if not bool(jnp.isfinite(flat[path].get_value()).all())]
-
-
 def _layer(parameter: str) -> str:
     """ "hidden.kernel" belongs to "hidden"."""
     return parameter.rpartition(".")[0] or parameter
@@ -234,13 +237,21 @@ def _layer(parameter: str) -> str:
 
 def _in_the_forward_pass(stepper: Stepper, state: State, x) -> tuple[str, str | None]:
     """The first parameter or else the first layer that is not finite: in words, and its name."""
-    bad = _not_finite(state.params)
+    bad = not_finite(state.params)
     if bad:
         return f", as {bad[0]} is not", _layer(bad[0])
     key = jax.random.fold_in(state.key, state.step)
-    record = run_model(stepper.merge(state)["model"], jax.tree.map(jnp.asarray, x), key)
-    outputs = {name: trace.state for name, trace in record.layers.items()} or {"readout": record.readout}
-    layer = next((name for name, output in outputs.items() if not bool(jnp.isfinite(output).all())), None)
+    order: list[str] = []
+
+    @jax.jit
+    def finite(state, x):
+        record = run_model(stepper.merge(state)["model"], x, key)
+        outputs = {name: trace.state for name, trace in record.layers.items()} or {"readout": record.readout}
+        order[:] = outputs  # a jitted dict comes back sorted
+        return {name: jnp.isfinite(output).all() for name, output in outputs.items()}
+
+    found = finite(state, jax.tree.map(jnp.asarray, x))
+    layer = next((name for name in order if not found[name]), None)
     return ("" if layer is None else f", nor is what {layer} puts out"), layer
 
 
@@ -249,14 +260,16 @@ def _in_the_gradient(stepper: Stepper, state: State, x, y, names: list[str]) -> 
     x, y, key = jax.tree.map(jnp.asarray, x), jnp.asarray(y), jax.random.fold_in(state.key, state.step)
     order: list[str] = []
 
-    def term(params, name):
+    @functools.partial(jax.jit, static_argnums=1)
+    @jax.grad
+    def gradient_of(params, name):
         system = stepper.merge(state._replace(params=params))
         order[:] = run_model(system["model"], x, key).layers
         return stepper.forward(system, x, y, key)[name]
 
     for name in (*names, "loss"):
-        gradient = jax.grad(term)(state.params, name)
-        bad = _not_finite(gradient)
+        gradient = gradient_of(state.params, name)
+        bad = not_finite(gradient)
         if bad or not math.isfinite(optax.tree.norm(gradient)):
             break
     if bad:

@@ -1,8 +1,8 @@
-"""Ctrl-C and the interrupt of a notebook's kernel, held back for the moment in which two things must change together."""
+"""Ctrl-C and the interrupt of a notebook's kernel, held back while two things must change together."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -35,3 +35,19 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
         if held:
             handler(*held[-1])
+
+
+def completed(action: Callable[[], None]) -> None:
+    """Do something whole: an interrupt that comes just before it does not keep it from being done.
+
+    Example:
+        >>> completed(lambda: print("done"))
+        done
+    """
+    try:
+        with uninterrupted():
+            action()
+    except KeyboardInterrupt:
+        with uninterrupted():
+            action()
+        raise

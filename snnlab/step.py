@@ -1,12 +1,14 @@
 """One optimizer step, many in one call, and one batch of a test: pure functions of a `State`, to be jitted."""
 
 import inspect
+import time
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
@@ -17,6 +19,7 @@ from snnlab.encode import Binned
 from snnlab.errors import ArgumentError
 from snnlab.knobs import keep_in_range
 from snnlab.losses import accuracy
+from snnlab.naming import short_names
 from snnlab.record import Record
 from snnlab.variables import Live
 
@@ -120,8 +123,15 @@ class Stepper:
         self.start = self.first_state(model, key)
 
     def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
-        """The state before the first step, with the values of a model of the same structure."""
+        """The state before the first step, with the values of a model of the same structure.
+
+        Raises:
+            ArgumentError: if a parameter is not finite.
+        """
         system = nnx.Dict(model=model, loss=self.system["loss"])
+        bad = not_finite(nnx.state(system, nnx.Param))
+        if bad:
+            raise ArgumentError(f"model: its parameters must be finite, got NaN or infinity in {', '.join(bad)}")
         values = nnx.split(system, nnx.Param, Live, ...)[1:]
         params, live, rest = jax.tree.map(lambda leaf: leaf, values)  # of new Variables: `write_back` changes the old
         return State(params, live, rest, self.optimizer.init(params), jnp.int32(0), key)
@@ -189,6 +199,50 @@ class Stepper:
     def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
         """The metrics of batch `number` of the test set."""
         return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))
+
+
+class Runner:
+    """The compiled steps of a run, with its training data on the device.
+
+    Args:
+        stepper: what a step is.
+        data: where the samples are.
+        batch_size: samples in a step.
+    """
+
+    def __init__(self, stepper: Stepper, data: Dataset, batch_size: int):
+        self._chunk = jax.jit(stepper.chunk)
+        self._data, self._batch_size = data, batch_size
+        self._on_device: tuple | None = None
+
+    @property
+    def compilations(self) -> int:
+        """How many programs there are."""
+        return self._chunk._cache_size()
+
+    def prepare(self, state: State) -> float:
+        """Put the data on the device and compile, once; the seconds that it took."""
+        if self._on_device is not None:
+            return 0.0
+        started = time.perf_counter()
+        samples = jax.tree.map(jnp.asarray, (self._data.x_train, self._data.y_train))
+        index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
+        self._chunk.lower(state, *samples, index, np.int32(0)).compile()
+        self._on_device = samples
+        return time.perf_counter() - started
+
+    def __call__(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
+        """The state after steps on the samples with these indices `(step, batch)`, and the rest of `Stepper.chunk`."""
+        index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
+        index[: len(batches)] = batches
+        state, log, sound = self._chunk(state, *self._on_device, index, np.int32(len(batches)))
+        return state, {name: np.asarray(values)[: len(batches)] for name, values in log.items()}, bool(sound)
+
+
+def not_finite(values: nnx.State) -> list[str]:
+    """Names of the variables that are not finite throughout."""
+    flat, names = dict(nnx.to_flat_state(values)), short_names(values)
+    return [name for name, path in names.items() if not bool(jnp.isfinite(flat[path].get_value()).all())]
 
 
 def _stayed_finite(before: State, after: State) -> Bool[Array, ""]:

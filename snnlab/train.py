@@ -9,7 +9,6 @@ chunk. All hyperparameters are traced: moving one compiles nothing anew.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -27,12 +26,12 @@ from snnlab.data import Dataset
 from snnlab.divergence import Guard
 from snnlab.errors import ArgumentError
 from snnlab.history import History
-from snnlab.interrupt import uninterrupted
+from snnlab.interrupt import completed, uninterrupted
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
 from snnlab.programs import keep_programs
 from snnlab.report import Report, epoch_result
-from snnlab.step import MAX_CHUNK, State, Stepper, check_fit, default_optimizer
+from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, default_optimizer
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
 WEAK = {"l1": 1e-4, "l2": 1e-4}  # regularizers that are seen and can be turned up, but hardly felt
@@ -44,7 +43,7 @@ class Trainer:
     Args:
         model: an `nnx.Module`: images `(batch, *sample_shape)` or events (see `EventLists`) in, a `Record` or a readout
             `(time, batch, class)` out. If its call takes `key`, it gets a fresh random key every step.
-            It is updated whenever an iteration ends, also by an error or an interrupt (Ctrl-C).
+            It is updated whenever an iteration ends, also by an error or an interrupt.
         data: see `snnlab.data.Dataset`.
         loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live`
             variables become knobs and its parameters are learned. Default: `Classification()`, with weak
@@ -58,6 +57,7 @@ class Trainer:
     Attributes:
         history: everything that happened.
         state: parameters, live values, optimizer and random key as they are now.
+        run: the compiled steps; see `Runner`.
         start: the state that the run began with.
         until: a step that no chunk runs across, or None.
 
@@ -105,9 +105,8 @@ class Trainer:
         self._guard = Guard(self)
         self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
         keep_programs()
-        self._chunk = jax.jit(self.stepper.chunk)
+        self.run = Runner(self.stepper, data, self.config.batch_size)
         self._test = jax.jit(self.stepper.test)
-        self._on_device: tuple | None = None
         self._steps_in_chunk = 1
         self._epoch_started = 0.0  # value of `seconds` when the epoch began
         self.until: int | None = None
@@ -121,7 +120,7 @@ class Trainer:
     @property
     def compilations(self) -> int:
         """How many programs the training step was compiled to; it stays at 1."""
-        return self._chunk._cache_size()
+        return self.run.compilations
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -178,10 +177,7 @@ class Trainer:
                 self.set(name, value)
 
     def go_back(self, learning_rate: float | None = None) -> None:
-        """After a `DivergenceError`: to the step that it says, and on from there with a lower learning rate.
-
-        Args:
-            learning_rate: default: what the error advises. Other knobs stay where they are.
+        """After a `DivergenceError`: to its `back_to`, to go on with this learning rate or the one it advises.
 
         Raises:
             StateError: if nothing has diverged, or a lower learning rate would not help.
@@ -196,31 +192,22 @@ class Trainer:
     def fit(self, until: int | None = None) -> History:
         """Train to the end, or until so many steps are taken."""
         self.until = until
-        with closing(iter(self)) as steps:
+        steps = iter(self)
+        try:
             while not self.done and (until is None or len(self.history) < until):
                 next(steps)
+        finally:
+            steps.close()  # also when it is interrupted between two reports
         return self.history
 
     def __iter__(self) -> Iterator[Report]:
         """Train on from where the last iteration stopped; stopping between two reports loses nothing."""
         try:
-            self._prepare()
+            self.compile_seconds += self.run.prepare(self.state)
             while not self.done:
                 yield from self._epoch(len(self.history.epochs) + 1)
         finally:
-            with uninterrupted():
-                self.stepper.write_back(self.state)
-
-    def _prepare(self) -> None:
-        """Put the training data on the device and compile; once."""
-        if self._on_device is not None:
-            return
-        started = time.perf_counter()
-        images = jax.tree.map(jnp.asarray, (self.data.x_train, self.data.y_train))
-        index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
-        self._chunk.lower(self.state, *images, index, np.int32(0)).compile()
-        self._on_device = images
-        self.compile_seconds = time.perf_counter() - started
+            completed(lambda: self.stepper.write_back(self.state))
 
     def _epoch(self, epoch: int) -> Iterator[Report]:
         batches = self._shuffle(epoch)
@@ -246,13 +233,6 @@ class Trainer:
         order = rng.permutation(len(self.data.x_train)).astype(np.int32)
         size = self.config.batch_size
         return order[: self.steps_per_epoch * size].reshape(self.steps_per_epoch, size)
-
-    def run(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
-        """Steps on the samples with these indices, which change nothing here: see `Stepper.chunk`."""
-        index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
-        index[: len(batches)] = batches
-        state, log, sound = self._chunk(state, *self._on_device, index, np.int32(len(batches)))
-        return state, {name: np.asarray(values)[: len(batches)] for name, values in log.items()}, bool(sound)
 
     def commit(self, state: State, log: dict[str, np.ndarray]) -> None:
         """Steps that were taken become part of the run; call it `uninterrupted`."""

@@ -41,7 +41,8 @@ class Session:
     Attributes:
         state: one of the names above.
         report: the newest `Report`, or None.
-        error: traceback of the exception that ended the run, as text, or None.
+        exception: the one that ended the run, or None.
+        error: its traceback, as text, or None.
     """
 
     def __init__(self, trainer: Trainer, on_change: Callable[[], None] = lambda: None):
@@ -49,7 +50,7 @@ class Session:
         self.state = IDLE
         self.report: Report | None = None
         self.error: str | None = None
-        self._exception: BaseException | None = None
+        self.exception: BaseException | None = None
         self._on_change = on_change
         self._lock = threading.Lock()
         self._go = threading.Event()
@@ -101,7 +102,7 @@ class Session:
                 )
             if self._thread is not None:
                 self._thread.join()  # it has said its last state, and is about to end
-            self.error = self._exception = None
+            self.error = self.exception = None
             self._hold_after_chunk = hold
             self._stop.clear()
             self._go.set()
@@ -140,8 +141,8 @@ class Session:
             self._thread.join(timeout)
             if self._thread.is_alive():
                 return False
-        if self._exception is not None:
-            raise self._exception
+        if self.exception is not None:
+            raise self.exception
         return True
 
     def _run(self) -> None:
@@ -153,7 +154,7 @@ class Session:
                     break
             self._set_state(DONE if self.trainer.done else STOPPED)
         except BaseException as exception:  # shown on the dashboard: a thread that dies in silence helps nobody
-            self._exception = exception
+            self.exception = exception
             self.error = traceback.format_exc()
             self._set_state(ERROR)
 
