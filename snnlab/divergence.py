@@ -2,9 +2,9 @@
 
 A loss or gradient that is not finite at step `k` comes from the weights that step `k - 1` made: whatever the learning
 rate is now, step `k` finds the same weights again. So the last good state is the one *before* step `k - 1`, from where
-a smaller step leads elsewhere. Two cases are different. Where step `k` itself makes weights that are not finite, the last
-good state is the one before it. And where the loss of these samples is not finite with the weights that the run began
-with either, no learning rate helps; then all steps are kept.
+a smaller step leads elsewhere. Two cases are different. Where step `k` itself makes weights that are not finite, the
+last good state is the one before it. And where the loss of these samples is not finite with the weights that the run
+began with either, no learning rate helps; then all steps are kept.
 
 Weights can be finite and yet be thrown far out, steps before anything overflows. Where the loss had risen by then, the
 way back leads further, to the end of the last epoch before it rose.
