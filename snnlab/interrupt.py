@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 
@@ -35,19 +35,3 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
         if held:
             handler(*held[-1])
-
-
-def completed(action: Callable[[], None]) -> None:
-    """Do something whole: an interrupt that comes just before it does not keep it from being done.
-
-    Example:
-        >>> completed(lambda: print("done"))
-        done
-    """
-    try:
-        with uninterrupted():
-            action()
-    except KeyboardInterrupt:
-        with uninterrupted():
-            action()
-        raise

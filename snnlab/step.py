@@ -94,6 +94,11 @@ def _check_events(model: nnx.Module, data: Dataset) -> None:
         )
 
 
+def code_key(seed: int) -> PRNGKeyArray:
+    """One seed, three streams: weights (by `models.build`), codes (this one), order of the data (`Runner.batches`)."""
+    return jax.random.fold_in(jax.random.key(seed), 1)
+
+
 def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:
     """Adam with a live learning rate, and the schedule on top of it.
 
@@ -230,6 +235,12 @@ class Runner:
         self._chunk.lower(state, *samples, index, np.int32(0)).compile()
         self._on_device = samples
         return time.perf_counter() - started
+
+    def batches(self, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
+        """Indices of the samples. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
+        samples, size = len(self._data.x_train), self._batch_size
+        order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int32)
+        return order[: samples // size * size].reshape(-1, size)
 
     def __call__(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
         """The state after steps on the samples with these indices `(step, batch)`, and the rest of `Stepper.chunk`."""

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import PRNGKeyArray
 
 from snnlab import check
 from snnlab.config import TrainConfig
@@ -26,12 +25,12 @@ from snnlab.data import Dataset
 from snnlab.divergence import Guard
 from snnlab.errors import ArgumentError
 from snnlab.history import History
-from snnlab.interrupt import completed, uninterrupted
+from snnlab.interrupt import uninterrupted
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
 from snnlab.programs import keep_programs
 from snnlab.report import Report, epoch_result
-from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, default_optimizer
+from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key, default_optimizer
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
 WEAK = {"l1": 1e-4, "l2": 1e-4}  # regularizers that are seen and can be turned up, but hardly felt
@@ -97,7 +96,7 @@ class Trainer:
         record = check_fit(model, data, self.config.batch_size)
         spiking = any(trace.spikes is not None for trace in record.layers.values())
         loss = loss or Classification(**(WEAK if spiking else {}))
-        self.stepper = Stepper(model, loss, optimizer, _code_key(self.config.seed))
+        self.stepper = Stepper(model, loss, optimizer, code_key(self.config.seed))
         self.start: State = self.stepper.start
         self.state: State = self.start
         first = slice(self.config.batch_size)
@@ -163,7 +162,7 @@ class Trainer:
             ArgumentError: if the model has another structure.
         """
         config = self.config if seed is None else replace(self.config, seed=seed)
-        key, moved = _code_key(config.seed), self.moved_knobs()
+        key, moved = code_key(config.seed), self.moved_knobs()
         start = self.start._replace(key=key) if model is None else self.stepper.first_state(model, key)
         if jax.tree.map(jnp.shape, start) != jax.tree.map(jnp.shape, self.state):
             raise ArgumentError("model: has another structure; make a new Trainer")
@@ -203,14 +202,25 @@ class Trainer:
     def __iter__(self) -> Iterator[Report]:
         """Train on from where the last iteration stopped; stopping between two reports loses nothing."""
         try:
+            yield from self._run()
+        except KeyboardInterrupt:  # perhaps while it was written back
+            self._write_back()
+            raise
+
+    def _run(self) -> Iterator[Report]:
+        try:
             self.compile_seconds += self.run.prepare(self.state)
             while not self.done:
                 yield from self._epoch(len(self.history.epochs) + 1)
         finally:
-            completed(lambda: self.stepper.write_back(self.state))
+            self._write_back()
+
+    def _write_back(self) -> None:
+        with uninterrupted():
+            self.stepper.write_back(self.state)
 
     def _epoch(self, epoch: int) -> Iterator[Report]:
-        batches = self._shuffle(epoch)
+        batches = self.run.batches(self.config.seed, epoch)
         position = len(self.history) - (epoch - 1) * self.steps_per_epoch
         while position < self.steps_per_epoch:
             chunk = batches[position : position + self._length_of_chunk()]
@@ -226,13 +236,6 @@ class Trainer:
                 self.set(*self._planned.pop(0)[1:])
         stops = [step for step, *_ in self._planned[:1]] + [self.until or 0]
         return min([self._steps_in_chunk, *(step - taken for step in stops if step > taken)])
-
-    def _shuffle(self, epoch: int) -> np.ndarray:
-        """The batches as indices. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
-        rng = np.random.default_rng([self.config.seed, epoch])
-        order = rng.permutation(len(self.data.x_train)).astype(np.int32)
-        size = self.config.batch_size
-        return order[: self.steps_per_epoch * size].reshape(self.steps_per_epoch, size)
 
     def commit(self, state: State, log: dict[str, np.ndarray]) -> None:
         """Steps that were taken become part of the run; call it `uninterrupted`."""
@@ -298,8 +301,3 @@ class Trainer:
             samples_per_second=samples_per_second,
             eta=self.seconds / step * (self.total_steps - step),
         )
-
-
-def _code_key(seed: int) -> PRNGKeyArray:
-    """One seed, three streams: weights (by `models.build`), codes (this one), order of the data (`_shuffle`)."""
-    return jax.random.fold_in(jax.random.key(seed), 1)

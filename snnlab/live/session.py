@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 
 from snnlab.errors import StateError
+from snnlab.interrupt import uninterrupted
 from snnlab.report import Report
 from snnlab.train import Trainer
 
@@ -55,6 +56,8 @@ class Session:
         self._lock = threading.Lock()
         self._go = threading.Event()
         self._stop = threading.Event()
+        self._over = threading.Event()  # `Thread.join` that is interrupted takes the thread for dead (Python 3.11)
+        self._over.set()
         self._hold_after_chunk = False
         self._thread: threading.Thread | None = None
         _sessions.add(self)
@@ -100,15 +103,16 @@ class Session:
                 raise StateError(
                     f"start: all {self.trainer.config.epochs} epochs are trained; make a new one to train on"
                 )
-            if self._thread is not None:
-                self._thread.join()  # it has said its last state, and is about to end
+            self._over.wait()  # it has said its last state, and is about to end
             self.error = self.exception = None
             self._hold_after_chunk = hold
             self._stop.clear()
             self._go.set()
-            self._set_state(COMPILING)
-            self._thread = threading.Thread(target=self._run, name="snnlab-train", daemon=True)
-            self._thread.start()
+            with uninterrupted():  # a state without its thread would never change again
+                self._set_state(COMPILING)
+                self._over.clear()
+                self._thread = threading.Thread(target=self._run, name="snnlab-train", daemon=True)
+                self._thread.start()
 
     def pause(self) -> None:
         """Hold before the next chunk; knobs that are moved meanwhile act when it goes on."""
@@ -128,8 +132,7 @@ class Session:
     def end(self) -> None:
         """Stop, and wait until the thread is gone; an error that it ended with is not raised."""
         self.stop()
-        if self._thread is not None:
-            self._thread.join()
+        self._over.wait()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the thread ends; False if it has not ended after `timeout` [s].
@@ -137,10 +140,8 @@ class Session:
         Raises:
             Exception: the one that ended the run, if one did.
         """
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                return False
+        if not self._over.wait(timeout):
+            return False
         if self.exception is not None:
             raise self.exception
         return True
@@ -157,6 +158,8 @@ class Session:
             self.exception = exception
             self.error = traceback.format_exc()
             self._set_state(ERROR)
+        finally:
+            self._over.set()
 
     def _hold_if_wanted(self, report: Report) -> None:
         """After the steps that `step` asked for; they may be several chunks."""
