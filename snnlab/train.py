@@ -202,12 +202,12 @@ class Trainer:
     def __iter__(self) -> Iterator[Report]:
         """Train on from where the last iteration stopped; stopping between two reports loses nothing."""
         try:
-            yield from self._run()
+            yield from self._epochs()
         except KeyboardInterrupt:  # perhaps while it was written back
             self._write_back()
             raise
 
-    def _run(self) -> Iterator[Report]:
+    def _epochs(self) -> Iterator[Report]:
         try:
             self.compile_seconds += self.run.prepare(self.state)
             while not self.done:
