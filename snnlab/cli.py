@@ -14,8 +14,9 @@ import tyro
 
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig, TrainConfig
-from snnlab.errors import ArgumentError, SnnlabError
+from snnlab.errors import ArgumentError, DivergenceError, SnnlabError
 from snnlab.files import atomic_path, refuse_existing, try_writing
+from snnlab.interrupt import uninterrupted
 
 
 def _default(metavar: str, shown) -> Any:
@@ -23,6 +24,7 @@ def _default(metavar: str, shown) -> Any:
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {shown})")
 
 
+INTERRUPTED = 130  # exit status, as of any program that Ctrl-C ends
 SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th")
 
 
@@ -99,15 +101,21 @@ class Train:
         config = self.network_config(dataset)
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
         trainer = Trainer(net, dataset, **asdict(settings))
-        interrupted = False
+        code = 0
         try:
             _follow(trainer)
         except KeyboardInterrupt:
-            interrupted = True
+            code = INTERRUPTED
             print("interrupted: keeping what was learned", file=sys.stderr)
+        except DivergenceError as error:
+            code = 1
+            print(f"snnlab: {error}", file=sys.stderr)
+            if error.advice is not None:
+                print(f"snnlab: try again with --lr {error.advice:g}", file=sys.stderr)
         finally:
-            self._save(trainer, config)
-        return 130 if interrupted else 0
+            with uninterrupted():
+                self._save(trainer, config)
+        return code
 
     def _save(self, trainer, config: SnnConfig | LstmConfig) -> None:
         from snnlab import export
@@ -273,6 +281,9 @@ def main(args: list[str] | None = None) -> int:
     except SnnlabError as error:
         print(f"snnlab: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snnlab.controls import Knob
+from snnlab.errors import DivergenceError
 from snnlab.history import History
 
 if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
@@ -74,6 +75,7 @@ class Diagnosis:
         knob: the knob to move, as `Mailbox.post` takes it, or None.
         value: where to, in the range of the knob.
         new_seed: draw new weights, after the knob is moved if there is one.
+        back_to: go back to that step of a run that diverged, and on from there; see `Trainer.go_back`.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Diagnosis:
     knob: str | None = None
     value: float | None = None
     new_seed: bool = False
+    back_to: int | None = None
 
 
 def diagnose(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
@@ -104,6 +107,13 @@ def diagnose(health: "Health", history: History, knobs: Knobs) -> Diagnosis | No
         ('learning rate too high', 'learning_rate', 0.01, True)
     """
     return next((found for rule in RULES if (found := rule(health, history, knobs))), None)
+
+
+def diverged(error: DivergenceError) -> Diagnosis:
+    """What a run that diverged died of, and where to go on from with which learning rate, if that would help."""
+    if error.advice is None:
+        return Diagnosis(name="diverged", text=str(error))
+    return Diagnosis(name="diverged", text=str(error), knob=LEARNING_RATE, value=error.advice, back_to=error.back_to)
 
 
 def _learning_rate(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:

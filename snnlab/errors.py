@@ -26,4 +26,28 @@ class StateError(SnnlabError, RuntimeError):
 
 
 class DivergenceError(SnnlabError, ArithmeticError):
-    """The loss became infinite or NaN; the state from before is kept."""
+    """The loss, its gradient or the weights became infinite or NaN; the last good state is kept.
+
+    Attributes:
+        step: the optimizer step, counted from 0, that could not be taken.
+        term: of the loss, whose value or gradient is not finite; None if there is no such.
+        layer: where it shows first: in a parameter, in what it puts out, or in its gradient; None if nowhere.
+        learning_rate: as it was, or None where the optimizer does not tell.
+        advice: a lower learning rate to go on with, or None where that would not help.
+        back_to: number of steps that the state has which to go on from; None where that would not help.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: int | None = None,
+        term: str | None = None,
+        layer: str | None = None,
+        learning_rate: float | None = None,
+        advice: float | None = None,
+        back_to: int | None = None,
+    ):
+        super().__init__(message)
+        self.step, self.term, self.layer = step, term, layer
+        self.learning_rate, self.advice, self.back_to = learning_rate, advice, back_to

@@ -65,6 +65,16 @@ class History:
         with self._lock:
             self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
 
+    def until(self, steps: int, *, epochs: int, moves: int) -> "History":
+        """Another history, of the first so many steps, epochs and interventions of this one."""
+        part = History()
+        if steps:
+            part.add_steps({name: column[:steps] for name, column in self.steps().items()})
+        for row in self.epochs[:epochs]:
+            part.add_epoch(row)
+        part._interventions = self.interventions[:moves]
+        return part
+
     def steps(self) -> dict[str, np.ndarray]:
         """Every metric as one array over the steps, to be read only."""
         with self._lock:

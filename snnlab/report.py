@@ -1,7 +1,10 @@
 """What the engine says between two chunks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,3 +28,32 @@ class Report:
     metrics: dict[str, Any]
     samples_per_second: float
     eta: float
+
+
+def epoch_result(
+    epoch: int, steps: Mapping[str, np.ndarray], count: int, test: Mapping[str, float], seconds: float, speed: float
+) -> dict[str, Any]:
+    """What the history keeps of an epoch.
+
+    Args:
+        epoch: its number, from 1.
+        steps: metrics of all steps so far, of which the last `count` are those of the epoch.
+        count: steps in an epoch.
+        test: metrics of the test set.
+        seconds: that it took.
+        speed: samples per second.
+    """
+    train = {name: float(column[-count:].mean(dtype=float)) for name, column in steps.items()}
+    others = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")
+    return {
+        "epoch": epoch,
+        "seconds": seconds,
+        "train_loss": train["loss"],
+        "train_acc": train["accuracy"],
+        "test_loss": test["loss"],
+        "test_acc": test["accuracy"],
+        "spikes_per_sample": test.get("spikes_per_sample"),
+        "grad_norm": train["grad_norm"],
+        "samples_per_second": speed,
+        "terms": {name: value for name, value in train.items() if name not in others},
+    }

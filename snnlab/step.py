@@ -1,15 +1,17 @@
 """One optimizer step, many in one call, and one batch of a test: pure functions of a `State`, to be jitted."""
 
 import inspect
+import time
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab.config import TrainConfig
 from snnlab.data import Dataset, EventLists
@@ -17,6 +19,7 @@ from snnlab.encode import Binned
 from snnlab.errors import ArgumentError
 from snnlab.knobs import keep_in_range
 from snnlab.losses import accuracy
+from snnlab.naming import short_names
 from snnlab.record import Record
 from snnlab.variables import Live
 
@@ -91,6 +94,11 @@ def _check_events(model: nnx.Module, data: Dataset) -> None:
         )
 
 
+def code_key(seed: int) -> PRNGKeyArray:
+    """One seed, three streams: weights (by `models.build`), codes (this one), order of the data (`Runner.batches`)."""
+    return jax.random.fold_in(jax.random.key(seed), 1)
+
+
 def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:
     """Adam with a live learning rate, and the schedule on top of it.
 
@@ -120,8 +128,15 @@ class Stepper:
         self.start = self.first_state(model, key)
 
     def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
-        """The state before the first step, with the values of a model of the same structure."""
+        """The state before the first step, with the values of a model of the same structure.
+
+        Raises:
+            ArgumentError: if a parameter is not finite.
+        """
         system = nnx.Dict(model=model, loss=self.system["loss"])
+        bad = not_finite(nnx.state(system, nnx.Param))
+        if bad:
+            raise ArgumentError(f"model: its parameters must be finite, got NaN or infinity in {', '.join(bad)}")
         values = nnx.split(system, nnx.Param, Live, ...)[1:]
         params, live, rest = jax.tree.map(lambda leaf: leaf, values)  # of new Variables: `write_back` changes the old
         return State(params, live, rest, self.optimizer.init(params), jnp.int32(0), key)
@@ -169,8 +184,9 @@ class Stepper:
 
     def chunk(
         self, state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]
-    ) -> tuple[State, Metrics]:
-        """`count` steps, on the samples `index[0]`, `index[1]`, ...; the metrics of each.
+    ) -> tuple[State, Metrics, Bool[Array, ""]]:
+        """`count` steps, on the samples `index[0]`, `index[1]`, ...; the metrics of each, and whether all is finite
+        in the state that was finite before.
 
         The number of turns is traced, so one compiled program serves every count, and how a run is cut into
         chunks does not change its bits.
@@ -182,8 +198,70 @@ class Stepper:
             state, metrics = self.step(state, x[index[i]], y[index[i]])
             return state, {name: log[name].at[i].set(metrics[name]) for name in log}
 
-        return jax.lax.fori_loop(0, count, turn, (state, log))
+        after, log = jax.lax.fori_loop(0, count, turn, (state, log))
+        return after, log, _stayed_finite(state, after)
 
     def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
         """The metrics of batch `number` of the test set."""
         return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))
+
+
+class Runner:
+    """The compiled steps of a run, with its training data on the device.
+
+    Args:
+        stepper: what a step is.
+        data: where the samples are.
+        batch_size: samples in a step.
+    """
+
+    def __init__(self, stepper: Stepper, data: Dataset, batch_size: int):
+        self._chunk = jax.jit(stepper.chunk)
+        self._data, self._batch_size = data, batch_size
+        self._on_device: tuple | None = None
+
+    @property
+    def compilations(self) -> int:
+        """How many programs there are."""
+        return self._chunk._cache_size()
+
+    def prepare(self, state: State) -> float:
+        """Put the data on the device and compile, once; the seconds that it took."""
+        if self._on_device is not None:
+            return 0.0
+        started = time.perf_counter()
+        samples = jax.tree.map(jnp.asarray, (self._data.x_train, self._data.y_train))
+        index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
+        self._chunk.lower(state, *samples, index, np.int32(0)).compile()
+        self._on_device = samples
+        return time.perf_counter() - started
+
+    def batches(self, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
+        """Indices of the samples. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
+        samples, size = len(self._data.x_train), self._batch_size
+        order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int32)
+        return order[: samples // size * size].reshape(-1, size)
+
+    def __call__(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
+        """The state after steps on the samples with these indices `(step, batch)`, and the rest of `Stepper.chunk`."""
+        index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
+        index[: len(batches)] = batches
+        state, log, sound = self._chunk(state, *self._on_device, index, np.int32(len(batches)))
+        return state, {name: np.asarray(values)[: len(batches)] for name, values in log.items()}, bool(sound)
+
+
+def not_finite(values: nnx.State) -> list[str]:
+    """Names of the variables that are not finite throughout."""
+    flat, names = dict(nnx.to_flat_state(values)), short_names(values)
+    return [name for name, path in names.items() if not bool(jnp.isfinite(flat[path].get_value()).all())]
+
+
+def _stayed_finite(before: State, after: State) -> Bool[Array, ""]:
+    """No array became NaN or infinite; one that an optimizer begins with as infinite may be so."""
+
+    def numbers(state: State) -> list[Array]:
+        leaves = jax.tree.leaves((state.params, state.rest, state.opt_state))
+        return [leaf for leaf in map(jnp.asarray, leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+
+    pairs = zip(numbers(before), numbers(after), strict=True)
+    return jnp.all(jnp.array([~jnp.isfinite(old).all() | jnp.isfinite(new).all() for old, new in pairs]))

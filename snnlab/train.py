@@ -17,19 +17,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import PRNGKeyArray
 
 from snnlab import check
 from snnlab.config import TrainConfig
 from snnlab.controls import Mailbox
 from snnlab.data import Dataset
-from snnlab.errors import ArgumentError, DivergenceError
+from snnlab.divergence import Guard
+from snnlab.errors import ArgumentError
 from snnlab.history import History
+from snnlab.interrupt import uninterrupted
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
 from snnlab.programs import keep_programs
-from snnlab.report import Report
-from snnlab.step import MAX_CHUNK, State, Stepper, check_fit, default_optimizer
+from snnlab.report import Report, epoch_result
+from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key, default_optimizer
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
 WEAK = {"l1": 1e-4, "l2": 1e-4}  # regularizers that are seen and can be turned up, but hardly felt
@@ -55,6 +56,7 @@ class Trainer:
     Attributes:
         history: everything that happened.
         state: parameters, live values, optimizer and random key as they are now.
+        run: the compiled steps; see `Runner`.
         start: the state that the run began with.
         until: a step that no chunk runs across, or None.
 
@@ -94,16 +96,16 @@ class Trainer:
         record = check_fit(model, data, self.config.batch_size)
         spiking = any(trace.spikes is not None for trace in record.layers.values())
         loss = loss or Classification(**(WEAK if spiking else {}))
-        self.stepper = Stepper(model, loss, optimizer, _code_key(self.config.seed))
+        self.stepper = Stepper(model, loss, optimizer, code_key(self.config.seed))
         self.start: State = self.stepper.start
         self.state: State = self.start
         first = slice(self.config.batch_size)
         self.metric_names = self.stepper.metric_names(data.x_train[first], data.y_train[first])
+        self._guard = Guard(self)
         self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
         keep_programs()
-        self._chunk = jax.jit(self.stepper.chunk)
+        self.run = Runner(self.stepper, data, self.config.batch_size)
         self._test = jax.jit(self.stepper.test)
-        self._on_device: tuple | None = None
         self._steps_in_chunk = 1
         self._epoch_started = 0.0  # value of `seconds` when the epoch began
         self.until: int | None = None
@@ -117,7 +119,7 @@ class Trainer:
     @property
     def compilations(self) -> int:
         """How many programs the training step was compiled to; it stays at 1."""
-        return self._chunk._cache_size()
+        return self.run.compilations
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -160,16 +162,26 @@ class Trainer:
             ArgumentError: if the model has another structure.
         """
         config = self.config if seed is None else replace(self.config, seed=seed)
-        key, moved = _code_key(config.seed), self.moved_knobs()
+        key, moved = code_key(config.seed), self.moved_knobs()
         start = self.start._replace(key=key) if model is None else self.stepper.first_state(model, key)
         if jax.tree.map(jnp.shape, start) != jax.tree.map(jnp.shape, self.state):
             raise ArgumentError("model: has another structure; make a new Trainer")
-        self.config, self.state, self.start = config, start, start
-        self.history = History()
-        self.seconds = self._epoch_started = 0.0
-        self._planned = []
-        for name, value in moved.items():
-            self.set(name, value)
+        with uninterrupted():
+            self.config, self.state, self.start = config, start, start
+            self.history = History()
+            self._guard = Guard(self)
+            self.seconds = self._epoch_started = 0.0
+            self._planned = []
+            for name, value in moved.items():
+                self.set(name, value)
+
+    def go_back(self, learning_rate: float | None = None) -> None:
+        """After a `DivergenceError`: to its `back_to`, to go on with this learning rate or the one it advises.
+
+        Raises:
+            StateError: if nothing has diverged, or a lower learning rate would not help.
+        """
+        self._guard.go_back(learning_rate)
 
     def moved_knobs(self) -> dict[str, float]:
         """The knobs that were moved in this run, and where they are now."""
@@ -180,33 +192,35 @@ class Trainer:
         """Train to the end, or until so many steps are taken."""
         self.until = until
         steps = iter(self)
-        while not self.done and (until is None or len(self.history) < until):
-            next(steps)
-        steps.close()
+        try:
+            while not self.done and (until is None or len(self.history) < until):
+                next(steps)
+        finally:
+            steps.close()  # also when it is interrupted between two reports
         return self.history
 
     def __iter__(self) -> Iterator[Report]:
         """Train on from where the last iteration stopped; stopping between two reports loses nothing."""
         try:
-            self._prepare()
+            yield from self._epochs()
+        except KeyboardInterrupt:  # perhaps while it was written back
+            self._write_back()
+            raise
+
+    def _epochs(self) -> Iterator[Report]:
+        try:
+            self.compile_seconds += self.run.prepare(self.state)
             while not self.done:
                 yield from self._epoch(self.history.num_epochs + 1)
         finally:
+            self._write_back()
+
+    def _write_back(self) -> None:
+        with uninterrupted():
             self.stepper.write_back(self.state)
 
-    def _prepare(self) -> None:
-        """Put the training data on the device and compile; once."""
-        if self._on_device is not None:
-            return
-        started = time.perf_counter()
-        images = jax.tree.map(jnp.asarray, (self.data.x_train, self.data.y_train))
-        index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
-        self._chunk.lower(self.state, *images, index, np.int32(0)).compile()
-        self._on_device = images
-        self.compile_seconds = time.perf_counter() - started
-
     def _epoch(self, epoch: int) -> Iterator[Report]:
-        batches = self._shuffle(epoch)
+        batches = self.run.batches(self.config.seed, epoch)
         position = len(self.history) - (epoch - 1) * self.steps_per_epoch
         while position < self.steps_per_epoch:
             chunk = batches[position : position + self._length_of_chunk()]
@@ -218,34 +232,28 @@ class Trainer:
         """Post the moves that are due; then as many steps as the clock likes, but not across the next one."""
         taken = len(self.history)
         while self._planned and self._planned[0][0] <= taken:
-            self.set(*self._planned.pop(0)[1:])
+            with uninterrupted():
+                self.set(*self._planned.pop(0)[1:])
         stops = [step for step, *_ in self._planned[:1]] + [self.until or 0]
         return min([self._steps_in_chunk, *(step - taken for step in stops if step > taken)])
 
-    def _shuffle(self, epoch: int) -> np.ndarray:
-        """The batches as indices. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
-        rng = np.random.default_rng([self.config.seed, epoch])
-        order = rng.permutation(len(self.data.x_train)).astype(np.int32)
-        size = self.config.batch_size
-        return order[: self.steps_per_epoch * size].reshape(self.steps_per_epoch, size)
+    def commit(self, state: State, log: dict[str, np.ndarray]) -> None:
+        """Steps that were taken become part of the run; call it `uninterrupted`."""
+        self.state = state
+        if log:
+            self.history.add_steps({"epoch": np.full(len(log["loss"]), self.history.num_epochs + 1), **log})
 
     def _train(self, epoch: int, batches: np.ndarray) -> Report:
         started = time.perf_counter()
         self._apply_mail()
-        count, taken = len(batches), len(self.history)
-        index = np.zeros((MAX_CHUNK, self.config.batch_size), np.int32)
-        index[:count] = batches
-        state, log = self._chunk(self.state, *self._on_device, index, np.int32(count))
-        log = {name: np.asarray(values)[:count] for name, values in log.items()}
-        finite = np.isfinite(log["loss"]) & np.isfinite(log["grad_norm"])
-        if not finite.all():
-            raise DivergenceError(
-                f"the loss or its gradient is not finite at step {taken + int(np.argmin(finite))}; the weights kept "
-                f"are those of step {taken}. Go on from there with a lower learning rate."
-            )
-        self.state = state
-        self.history.add_steps({"epoch": np.full(count, epoch), **log})
-        seconds = self._clock(started)
+        began = self._guard.mark()
+        state, log, sound = self.run(self.state, batches)
+        if not self._guard.is_well(log, sound):
+            state, log = self._guard.replay(began, batches)
+        with uninterrupted():
+            self.commit(state, log)
+            self._guard.chunk_went_well(began, batches)
+        count, seconds = len(batches), self._clock(started)
         self._steps_in_chunk = int(np.clip(count * CHUNK_SECONDS / seconds, 1, MAX_CHUNK))
         means = {name: float(values.mean()) for name, values in log.items()}
         return self._report("train", epoch, means, count * self.config.batch_size / seconds)
@@ -262,34 +270,20 @@ class Trainer:
             for name, value in metrics.items():
                 totals[name] = totals.get(name, 0.0) + value * len(labels) / len(y)
             yield self._report("test", epoch, metrics, len(labels) / self._clock(started))
-        result = self._result(epoch, totals)
-        self.history.add_epoch(result)
-        self._epoch_started = self.seconds
+        samples, seconds = self.steps_per_epoch * size, self.seconds - self._epoch_started
+        result = epoch_result(epoch, self.history.steps(), self.steps_per_epoch, totals, seconds, samples / seconds)
+        with uninterrupted():
+            self.history.add_epoch(result)
+            self._epoch_started = self.seconds
+            self._guard.epoch_ended()
         yield self._report("epoch", epoch, result, result["samples_per_second"])
 
-    def _result(self, epoch: int, test: dict[str, float]) -> dict[str, Any]:
-        seconds = self.seconds - self._epoch_started
-        last = -self.steps_per_epoch
-        train = {name: float(column[last:].mean(dtype=float)) for name, column in self.history.steps().items()}
-        others = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")
-        return {
-            "epoch": epoch,
-            "seconds": seconds,
-            "train_loss": train["loss"],
-            "train_acc": train["accuracy"],
-            "test_loss": test["loss"],
-            "test_acc": test["accuracy"],
-            "spikes_per_sample": test.get("spikes_per_sample"),
-            "grad_norm": train["grad_norm"],
-            "samples_per_second": self.steps_per_epoch * self.config.batch_size / seconds,
-            "terms": {name: value for name, value in train.items() if name not in others},
-        }
-
     def _apply_mail(self) -> None:
-        for name, new in self.mailbox.drain().items():
-            old, live, opt_state = set_knob(self.state.live, self.state.opt_state, name, new)
-            self.state = self.state._replace(live=live, opt_state=opt_state)
-            self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
+        with uninterrupted():
+            for name, new in self.mailbox.drain().items():
+                old, live, opt_state = set_knob(self.state.live, self.state.opt_state, name, new)
+                self.state = self.state._replace(live=live, opt_state=opt_state)
+                self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
 
     def _clock(self, started: float) -> float:
         seconds = time.perf_counter() - started
@@ -307,8 +301,3 @@ class Trainer:
             samples_per_second=samples_per_second,
             eta=self.seconds / step * (self.total_steps - step),
         )
-
-
-def _code_key(seed: int) -> PRNGKeyArray:
-    """One seed, three streams: weights (by `models.build`), codes (this one), order of the data (`_shuffle`)."""
-    return jax.random.fold_in(jax.random.key(seed), 1)

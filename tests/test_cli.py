@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 from lab_driver import answers, wait_until
 from safetensors.numpy import load_file
@@ -99,6 +100,26 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path):
     assert process.returncode == 130 and "keeping what was learned" in errors and "Traceback" not in errors
     assert len(snnlab.History.load(tmp_path / "history.json").epochs) >= 1
     snnlab.load(tmp_path / "net.safetensors")
+
+
+def test_ctrl_c_while_it_compiles_is_one_line(tmp_path):
+    command = [sys.executable, "-u", "-m", "snnlab.cli", "train", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("Dataset")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
+
+
+def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path):
+    """A rate at which the first update leaves the range of a float32 LSTM."""
+    done = run("train", "lstm", "--lr", "1e30", "--out", tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "snnlab: step 1: the " in done.stderr and "is not finite" in done.stderr
+    assert "snnlab: try again with --lr 0.01" in done.stderr and f"wrote {tmp_path}" in done.stderr
+    arrays = load_file(tmp_path / "net.safetensors").values()
+    assert all(np.isfinite(array).all() for array in arrays)
+    assert len(snnlab.History.load(tmp_path / "history.json")) == 0
 
 
 @pytest.mark.parametrize(

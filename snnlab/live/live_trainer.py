@@ -17,8 +17,8 @@ from flax import nnx
 
 from snnlab import check
 from snnlab.data import Dataset
-from snnlab.diagnosis import Diagnosis
-from snnlab.errors import StateError
+from snnlab.diagnosis import Diagnosis, diverged
+from snnlab.errors import DivergenceError, StateError
 from snnlab.export import FORMATS, save, save_nir
 from snnlab.history import History
 from snnlab.live import frontend, restart, session
@@ -123,7 +123,10 @@ class LiveTrainer:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with the network, as the dashboard found at its last checkup; None if it is well."""
+        """What ended the run, or is wrong with the network as the dashboard found at its last checkup; None if all is
+        well."""
+        if isinstance(self._session.exception, DivergenceError):
+            return diverged(self._session.exception)
         return self._display.watcher.finding if self._display else None
 
     def start(self) -> None:
@@ -178,9 +181,15 @@ class LiveTrainer:
         self._wake()
 
     def repair(self) -> None:
-        """Do what the diagnosis proposes, if it proposes something."""
+        """Do what the diagnosis proposes, if it proposes something; a run that diverged goes on from there."""
         finding = self.diagnosis
         if finding is None:
+            return
+        if finding.back_to is not None:
+            if finding.back_to < len(self.history):
+                self.runs.append((self.history, self.trainer.steps_per_epoch))
+            self.trainer.go_back(finding.value)
+            self.start()
             return
         if finding.knob is not None:
             self.set(**{finding.knob: finding.value})
@@ -195,8 +204,8 @@ class LiveTrainer:
             display(self)
             self.start()
             return self.history
-        self.start()
         try:
+            self.start()
             self.wait()
         except KeyboardInterrupt:
             self.stop()
@@ -225,7 +234,7 @@ class LiveTrainer:
             StateError: for a given path, while the run is still going (the Export button does not mind).
         """
         if path is not None and self._session.alive and self.state != session.PAUSED:
-            now = f"epoch {len(self.history.epochs) + 1} of {self.trainer.config.epochs}"
+            now = f"epoch {self.history.num_epochs + 1} of {self.trainer.config.epochs}"
             raise StateError(f"export: still training, {now}; wait, or pause() or stop() first")
         path = Path(path or _free_path(self.folder / f"net-step-{len(self.history)}.safetensors"))
         data = self.trainer.data

@@ -181,5 +181,6 @@ def proposed(finding: Diagnosis | None) -> str:
     """What the button beside the diagnosis says that it does."""
     if finding is None:
         return ""
-    parts = [] if finding.knob is None else [f"set {finding.knob} to {finding.value:.3g}"]
+    parts = [] if finding.back_to is None else [f"go back to step {finding.back_to}"]
+    parts += [] if finding.knob is None else [f"set {finding.knob} to {finding.value:.3g}"]
     return ", ".join([*parts, *(["new seed"] if finding.new_seed else [])])

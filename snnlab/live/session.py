@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 
 from snnlab.errors import StateError
+from snnlab.interrupt import uninterrupted
 from snnlab.report import Report
 from snnlab.train import Trainer
 
@@ -41,7 +42,8 @@ class Session:
     Attributes:
         state: one of the names above.
         report: the newest `Report`, or None.
-        error: traceback of the exception that ended the run, as text, or None.
+        exception: the one that ended the run, or None.
+        error: its traceback, as text, or None.
     """
 
     def __init__(self, trainer: Trainer, on_change: Callable[[], None] = lambda: None):
@@ -49,11 +51,13 @@ class Session:
         self.state = IDLE
         self.report: Report | None = None
         self.error: str | None = None
-        self._exception: BaseException | None = None
+        self.exception: BaseException | None = None
         self._on_change = on_change
         self._lock = threading.Lock()
         self._go = threading.Event()
         self._stop = threading.Event()
+        self._over = threading.Event()  # `Thread.join` that is interrupted takes the thread for dead (Python 3.11)
+        self._over.set()
         self._hold_after_chunk = False
         self._thread: threading.Thread | None = None
         _sessions.add(self)
@@ -99,15 +103,16 @@ class Session:
                 raise StateError(
                     f"start: all {self.trainer.config.epochs} epochs are trained; make a new one to train on"
                 )
-            if self._thread is not None:
-                self._thread.join()  # it has said its last state, and is about to end
-            self.error = self._exception = None
+            self._over.wait()  # it has said its last state, and is about to end
+            self.error = self.exception = None
             self._hold_after_chunk = hold
             self._stop.clear()
             self._go.set()
-            self._set_state(COMPILING)
-            self._thread = threading.Thread(target=self._run, name="snnlab-train", daemon=True)
-            self._thread.start()
+            with uninterrupted():  # a state without its thread would never change again
+                self._set_state(COMPILING)
+                self._over.clear()
+                self._thread = threading.Thread(target=self._run, name="snnlab-train", daemon=True)
+                self._thread.start()
 
     def pause(self) -> None:
         """Hold before the next chunk; knobs that are moved meanwhile act when it goes on."""
@@ -127,8 +132,7 @@ class Session:
     def end(self) -> None:
         """Stop, and wait until the thread is gone; an error that it ended with is not raised."""
         self.stop()
-        if self._thread is not None:
-            self._thread.join()
+        self._over.wait()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the thread ends; False if it has not ended after `timeout` [s].
@@ -136,12 +140,10 @@ class Session:
         Raises:
             Exception: the one that ended the run, if one did.
         """
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                return False
-        if self._exception is not None:
-            raise self._exception
+        if not self._over.wait(timeout):
+            return False
+        if self.exception is not None:
+            raise self.exception
         return True
 
     def _run(self) -> None:
@@ -153,9 +155,11 @@ class Session:
                     break
             self._set_state(DONE if self.trainer.done else STOPPED)
         except BaseException as exception:  # shown on the dashboard: a thread that dies in silence helps nobody
-            self._exception = exception
+            self.exception = exception
             self.error = traceback.format_exc()
             self._set_state(ERROR)
+        finally:
+            self._over.set()
 
     def _hold_if_wanted(self, report: Report) -> None:
         """After the steps that `step` asked for; they may be several chunks."""

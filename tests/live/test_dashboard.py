@@ -11,6 +11,7 @@ from lab_driver import wait_until
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.controls import Knob
 from snnlab.diagnosis import Diagnosis
+from snnlab.errors import DivergenceError
 from snnlab.live import LiveTrainer
 from snnlab.live.knob_rows import KnobRow, make_slider
 
@@ -185,6 +186,31 @@ def test_the_diagnosis_has_a_button_that_does_it(make):
     lab.display.screen.show()
     repair.click()
     assert repair.description == "new seed" and lab.trainer.config.seed == 1
+
+
+def test_a_run_that_diverged_has_a_button_that_goes_back(make):
+    """The error beside the state, what to do in words and as a button; the move is recorded."""
+    lab = make(LstmConfig(hidden=8), show=(), epochs=4)
+    board = lab.display.board
+    lab.step(2)
+    wait_until(lambda: lab.state == "paused", 60, "two steps")
+    lab.set(learning_rate=1e30)
+    lab.resume()
+    with pytest.raises(DivergenceError) as caught:
+        lab.wait(60)
+    error = caught.value
+    lab.display.screen.show()
+    assert lab.state == "error" and "is not finite" in board.status.value and str(error) in board.diagnosis.value
+    repair = board.buttons["repair"]
+    assert repair.description == f"go back to step {error.back_to}, set learning_rate to 0.01"
+    assert repair.layout.visibility == "visible" and len(lab.history) >= error.back_to
+    repair.click()
+    assert lab.wait(60) and lab.state == "done" and lab.diagnosis is None and board.message == ""
+    moves = [(row["step"], row["knob"], row["new"]) for row in lab.history.interventions]
+    assert moves[-1] == (error.back_to, "learning_rate", 0.01) and len(lab.history) == 8
+    assert f"({error.back_to}, 'learning_rate', 0.01)," in lab.script()
+    lab.display.screen.show()
+    assert repair.layout.visibility == "hidden" and "done" in board.status.value
 
 
 def test_a_picture_that_fails_says_so_and_the_next_one_comes(make, monkeypatch):

@@ -1,0 +1,37 @@
+"""Ctrl-C and the interrupt of a notebook's kernel, held back while two things must change together."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """An interrupt that comes meanwhile takes effect right after the block; for milliseconds, not for computing.
+
+    Python hands interrupts to its main thread alone: in any other there is nothing to hold back.
+
+    Example:
+        >>> done = []
+        >>> try:
+        ...     with uninterrupted():
+        ...         signal.raise_signal(signal.SIGINT)
+        ...         done.append("both")
+        ... except KeyboardInterrupt:
+        ...     done.append("then")
+        >>> done
+        ['both', 'then']
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    held: list[tuple] = []
+    signal.signal(signal.SIGINT, lambda *interrupt: held.append(interrupt))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            handler(*held[-1])

@@ -1,0 +1,213 @@
+"""Ctrl-C at any moment: the model is that of the last finished chunk, the history tells the same steps, and the run
+goes on to the bits that it would have ended with."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+import snnlab
+from snnlab import losses, models
+from snnlab.config import LstmConfig, SnnConfig
+from snnlab.interrupt import uninterrupted
+from snnlab.train import Trainer
+
+WATCHED = {str(Path(snnlab.__file__).parent / name) for name in ("train.py", "divergence.py", "step.py", "report.py")}
+MOVES = [(0, "l1", 1e-4), (2, "learning_rate", 3e-3), (3, "learning_rate", 2e-3)]
+
+
+def make(data) -> Trainer:
+    net = models.build(LstmConfig(hidden=4), sample_shape=(8, 8), num_classes=10)
+    loss = losses.Classification()
+    return Trainer(net, data, loss=loss, epochs=2, batch_size=32)
+
+
+@pytest.fixture(scope="module")
+def trainer(digits):
+    """Two epochs of three steps, ready to run."""
+    trainer = make(digits.subset(train=96, test=40))
+    trainer.fit()
+    return trainer
+
+
+def again(trainer: Trainer) -> None:
+    """Back to step 0, with moves planned; chunks of two steps."""
+    start = trainer.moved_knobs()
+    trainer.reset()
+    trainer.stepper.write_back(trainer.state)  # what is checked later is that the next run does so
+    trainer.mailbox.drain()  # what `reset` posts for the knobs that were moved
+    assert set(start) <= {"learning_rate"}
+    trainer.plan([(step, name, value) for step, name, value in MOVES if name in trainer.mailbox.knobs])
+    trainer._steps_in_chunk = 2
+
+
+def outcome(trainer: Trainer) -> tuple:
+    history = trainer.history
+    timeless = [{k: v for k, v in row.items() if "second" not in k} for row in history.epochs]
+    weights = tuple(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(trainer.state.params))
+    return weights, history.steps()["loss"].tolist(), timeless, history.interventions
+
+
+def check(trainer: Trainer) -> None:
+    """What must hold whenever it is not running."""
+    state, history = trainer.state, trainer.history
+    assert int(state.step) == len(history) and len(history.epochs) <= len(history) // trainer.steps_per_epoch
+    in_model = jax.tree.leaves(nnx.state(trainer.model, nnx.Param))
+    in_state = jax.tree.leaves(nnx.to_pure_dict(state.params)["model"])
+    assert len(in_model) == len(in_state) and all(map(np.array_equal, in_model, in_state))
+    rates = [row["new"] for row in history.interventions if row["knob"] == "learning_rate"]
+    rate = float(state.opt_state[0].hyperparams["learning_rate"])
+    assert rate == pytest.approx(rates[-1] if rates else trainer.start.opt_state[0].hyperparams["learning_rate"])
+
+
+class Interrupter:
+    """A real SIGINT at the n-th line of the engine that is run."""
+
+    def __init__(self, line: int):
+        self.left, self.where = line, None
+
+    def __enter__(self):
+        sys.settrace(self._call)
+        return self
+
+    def __exit__(self, *error):
+        sys.settrace(None)
+
+    def _call(self, frame, event, arg):
+        return self._line if frame.f_code.co_filename in WATCHED else None
+
+    def _line(self, frame, event, arg):
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+                signal.raise_signal(signal.SIGINT)
+        return self._line
+
+
+@pytest.mark.parametrize("how", ["fit", "for"])
+def test_at_every_line_of_the_engine(trainer, how):
+    """An interrupt in each line in turn, those that hold it back included; then on to the same end."""
+    again(trainer)
+    trainer.fit()
+    expected, line, lines = outcome(trainer), 0, set()
+    while True:
+        line += 1
+        again(trainer)
+        interrupter = Interrupter(line)
+        try:
+            with interrupter:
+                if how == "fit":
+                    trainer.fit()
+                else:
+                    for _ in trainer:
+                        pass
+        except KeyboardInterrupt:
+            pass
+        else:
+            assert interrupter.where is None, f"the interrupt at {interrupter.where} was lost"
+        try:
+            check(trainer)
+        except AssertionError as error:
+            raise AssertionError(f"interrupted at {interrupter.where}") from error
+        lines.add(interrupter.where)
+        trainer.fit()
+        check(trainer)
+        if outcome(trainer) != expected:
+            raise AssertionError(f"another end after an interrupt at {interrupter.where}")
+        if interrupter.where is None:
+            break
+    assert line > 150 and len(lines) > 60
+
+
+def test_what_is_held_back_comes_right_after():
+    """And the handler that was there is there again, whatever happens in the block."""
+    before, done = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), uninterrupted(), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append(1)
+    with pytest.raises(ZeroDivisionError), uninterrupted():
+        done.append(1 // 0)
+    assert done == [1] and signal.getsignal(signal.SIGINT) is before
+
+
+CHILD = """
+import time
+import numpy as np, jax
+from flax import nnx
+from snnlab import data, models
+from snnlab.config import LstmConfig, SnnConfig
+from snnlab.live import LiveTrainer
+from snnlab.train import Trainer
+
+digits = data.load("digits").subset(train=1024, test=256)
+def make(kind):
+    net = models.build({config}, sample_shape=(8, 8), num_classes=10)
+    return kind(net, digits, epochs=10, batch_size=32)
+def weights(trainer):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(trainer.state.params)]
+
+how = {how!r}
+owner = make(LiveTrainer if how == "live" else Trainer)
+trainer = owner.trainer if how == "live" else owner
+moves = [(5, "learning_rate", 8e-3), (40, "learning_rate", 3e-3), (41, "learning_rate", 2e-3)]
+trainer.plan(moves)
+caught = 0
+while True:
+    try:
+        print("go", flush=True)
+        if how == "for":
+            for report in trainer:
+                pass
+        else:
+            owner.fit()
+        print("done", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        caught += 1
+        if how == "live":
+            owner.wait(20)
+        assert int(trainer.state.step) == len(trainer.history), "steps"
+        model = jax.tree.leaves(nnx.state(trainer.model, nnx.Param))
+        assert all(map(np.array_equal, model, weights(trainer))), "model"
+        if trainer.done:
+            break
+whole = make(Trainer)
+whole.plan(moves)
+whole.fit()
+assert all(map(np.array_equal, weights(whole), weights(trainer))), "another end"
+assert whole.history.interventions == trainer.history.interventions, "other moves"
+losses = (one.history.steps()["loss"] for one in (whole, trainer))
+assert np.array_equal(*losses), "another history"
+print("same", caught, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "config"),
+    [("for", LstmConfig(hidden=16)), ("fit", SnnConfig(hidden=16, num_steps=20)), ("live", LstmConfig(hidden=16))],
+)
+def test_at_random_moments(how, config, tmp_path):
+    """Real signals to a real process, from the first moment of compiling on, each as soon as the run goes on."""
+    path = tmp_path / "child.py"
+    path.write_text(CHILD.format(how=how, config=config), encoding="utf-8")
+    draw = random.Random(how)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, path.name], cwd=tmp_path, **options) as process:
+        for line in process.stdout:
+            if line.startswith("same"):
+                break
+            if line == "go\n":
+                time.sleep(draw.choice((0.01, 0.1, 0.4)) * draw.random())
+                process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, errors
+    assert int(line.split()[1]) >= 3
