@@ -6,7 +6,7 @@ NumPy only. One thread appends, any thread reads; what it reads is what later ap
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +128,27 @@ class History:
         Raises:
             FileFormatError: if the file is missing or is not a saved history.
         """
-        history = cls()
         try:
             saved = json.loads(Path(path).read_text(encoding="utf-8"))
             steps = {str(name): np.asarray(values, np.float64) for name, values in saved["steps"].items()}
-            if steps:
-                history.add_steps(steps)
-            history._epochs = [dict(row) for row in saved["epochs"]]
-            history._interventions = [dict(row) for row in saved["interventions"]]
+            return cls.of(steps, saved["epochs"], saved["interventions"])
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise FileFormatError(f"{path}: is not a saved history ({error})") from error
+
+    @classmethod
+    def of(
+        cls, steps: Mapping[str, np.ndarray], epochs: Iterable[Mapping], interventions: Iterable[Mapping]
+    ) -> "History":
+        """The history that says so: what `steps()`, `epochs` and `interventions` of another returned.
+
+        Example:
+            >>> history = History.of({"loss": np.array([2.3, 2.1])}, [{"epoch": 1}], [])
+            >>> len(history), history.epochs
+            (2, [{'epoch': 1}])
+        """
+        history = cls()
+        if steps:
+            history.add_steps(steps)
+        history._epochs = [dict(row) for row in epochs]
+        history._interventions = [dict(row) for row in interventions]
         return history

@@ -57,6 +57,7 @@ class Trainer:
         state: parameters, live values, optimizer and random key as they are now.
         start: the state that the run began with.
         until: a step that no chunk runs across, or None.
+        planned: moves of knobs that are still to come, see `plan`.
 
     Example:
         >>> from snnlab import data, models
@@ -107,7 +108,7 @@ class Trainer:
         self._steps_in_chunk = 1
         self._epoch_started = 0.0  # value of `seconds` when the epoch began
         self.until: int | None = None
-        self._planned: list[tuple[int, str, float]] = []
+        self.planned: list[tuple[int, str, float]] = []
 
     @property
     def done(self) -> bool:
@@ -147,7 +148,7 @@ class Trainer:
             if check.count("step", step, 0) < len(self.history):
                 raise ArgumentError(f"step: {step} is taken already, the run is at {len(self.history)}")
             planned.append((step, *self.mailbox.check(name, value)))
-        self._planned = sorted([*self._planned, *planned], key=lambda move: move[0])
+        self.planned = sorted([*self.planned, *planned], key=lambda move: move[0])
 
     def reset(self, model: nnx.Module | None = None, *, seed: int | None = None) -> None:
         """Back to step 0, with an empty history; nothing is compiled anew. Knobs that were moved stay there.
@@ -164,12 +165,15 @@ class Trainer:
         start = self.start._replace(key=key) if model is None else self.stepper.first_state(model, key)
         if jax.tree.map(jnp.shape, start) != jax.tree.map(jnp.shape, self.state):
             raise ArgumentError("model: has another structure; make a new Trainer")
-        self.config, self.state, self.start = config, start, start
-        self.history = History()
-        self.seconds = self._epoch_started = 0.0
-        self._planned = []
+        self.config = config
+        self.restore(start, start, History(), [], 0.0)
         for name, value in moved.items():
             self.set(name, value)
+
+    def restore(self, state: State, start: State, history: History, planned: list, seconds: float) -> None:
+        """Be where a run of the same model, data and settings was: see `snnlab.snapshot`."""
+        self.state, self.start, self.history, self.planned, self.seconds = state, start, history, planned, seconds
+        self._epoch_started = sum(row["seconds"] for row in history.epochs)
 
     def moved_knobs(self) -> dict[str, float]:
         """The knobs that were moved in this run, and where they are now."""
@@ -217,9 +221,9 @@ class Trainer:
     def _length_of_chunk(self) -> int:
         """Post the moves that are due; then as many steps as the clock likes, but not across the next one."""
         taken = len(self.history)
-        while self._planned and self._planned[0][0] <= taken:
-            self.set(*self._planned.pop(0)[1:])
-        stops = [step for step, *_ in self._planned[:1]] + [self.until or 0]
+        while self.planned and self.planned[0][0] <= taken:
+            self.set(*self.planned.pop(0)[1:])
+        stops = [step for step, *_ in self.planned[:1]] + [self.until or 0]
         return min([self._steps_in_chunk, *(step - taken for step in stops if step > taken)])
 
     def _shuffle(self, epoch: int) -> np.ndarray:
