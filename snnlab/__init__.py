@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 # Where each public name lives; imported when first used, so that `import snnlab` stays quick.
 _HOMES = {
+    "Checkpoints": "checkpoint",
     "Classification": "losses",
     "Dataset": "data",
     "History": "history",

@@ -65,6 +65,11 @@ class Train:
     json: Annotated[Path | None, _default("FILE", "none")] = None
     """File for the report: config, versions, results of every epoch."""
 
+    resume: Annotated[Path | None, _default("DIR", "nothing is kept")] = None
+    """Folder for checkpoints: saves there while it trains, and goes on from what is there already."""
+    save_every: float = 10.0
+    """resume: seconds between two checkpoints."""
+
     def network_config(self, dataset=None) -> SnnConfig | LstmConfig:
         """The config of the chosen network; what was not given keeps its default, or suits the events of the data."""
         names = ("hidden", *SNN_ONLY)
@@ -95,15 +100,16 @@ class Train:
 
         self.network_config()  # mistakes are said before anything is fetched
         settings = self.train_config()
-        _check_folders(self.out, self.json and self.json.parent)
+        _check_folders(self.out, self.json and self.json.parent, self.resume)
         dataset = data.load(self.data)
         print(f"{dataset!r}", file=sys.stderr)
         config = self.network_config(dataset)
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
         trainer = Trainer(net, dataset, **asdict(settings))
+        checkpoints = self._checkpoints(trainer)
         code = 0
         try:
-            _follow(trainer)
+            _follow(trainer, checkpoints or trainer)
         except KeyboardInterrupt:
             code = INTERRUPTED
             print("interrupted: keeping what was learned", file=sys.stderr)
@@ -116,6 +122,28 @@ class Train:
             with uninterrupted():
                 self._save(trainer, config)
         return code
+
+    def _checkpoints(self, trainer):
+        """The trainer with checkpoints, where it was when they were made; None if none are wanted."""
+        if self.resume is None:
+            return None
+        from tqdm import tqdm
+
+        from snnlab.checkpoint import Checkpoints
+
+        def say(text: str) -> None:
+            tqdm.write(f"snnlab: {text}", file=sys.stderr)  # beside the progress line
+
+        checkpoints = Checkpoints(trainer, self.resume, every=self.save_every, say=say)
+        if checkpoints.resumed:
+            step, epoch = len(trainer.history), trainer.history.num_epochs + 1
+            where = (
+                "all is trained"
+                if trainer.done
+                else f"going on from step {step} of {trainer.total_steps}, epoch {epoch}"
+            )
+            print(f"{self.resume}: {where}", file=sys.stderr)
+        return checkpoints
 
     def _save(self, trainer, config: SnnConfig | LstmConfig) -> None:
         from snnlab import export
@@ -208,15 +236,15 @@ class Lab:
         return 0
 
 
-def _follow(trainer) -> None:
-    """Iterate with a progress line; one line for every epoch stays."""
+def _follow(trainer, reports) -> None:
+    """Iterate over its reports with a progress line; one line for every epoch stays."""
     from tqdm import tqdm
 
     shown = "{percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} steps, {postfix}"
     quiet = not sys.stderr.isatty()  # in a log file, only the lines of the epochs
     with tqdm(total=trainer.total_steps, bar_format=shown, disable=quiet, dynamic_ncols=True) as bar:
         bar.set_postfix_str("compiling")
-        for report in trainer:
+        for report in reports:
             if report.phase == "epoch":
                 bar.write(_epoch_line(report.metrics), file=sys.stdout)
                 sys.stdout.flush()

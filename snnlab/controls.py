@@ -58,6 +58,12 @@ class Mailbox:
         with self._lock:
             return dict(self._knobs)
 
+    @property
+    def posted(self) -> dict[str, float]:
+        """The new values that are still on their way."""
+        with self._lock:
+            return dict(self._posted)
+
     def post(self, name: str, value: float) -> str:
         """Ask for a new value; it acts on the next chunk.
 

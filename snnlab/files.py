@@ -85,3 +85,9 @@ def writable(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def free_path(path: Path) -> Path:
+    """The path, or where that file exists, one with a number."""
+    names = [path, *(path.with_stem(f"{path.stem}-{k}") for k in range(2, 1000))]
+    return next(name for name in names if not os.path.lexists(name))

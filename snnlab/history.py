@@ -6,7 +6,7 @@ NumPy only. One thread appends, any thread reads; what it reads is what later ap
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +67,8 @@ class History:
 
     def until(self, steps: int, *, epochs: int, moves: int) -> "History":
         """Another history, of the first so many steps, epochs and interventions of this one."""
-        part = History()
-        if steps:
-            part.add_steps({name: column[:steps] for name, column in self.steps().items()})
-        for row in self.epochs[:epochs]:
-            part.add_epoch(row)
-        part._interventions = self.interventions[:moves]
-        return part
+        metrics = {name: column[:steps] for name, column in self.steps().items()} if steps else {}
+        return History.of(metrics, self.epochs[:epochs], self.interventions[:moves])
 
     def steps(self) -> dict[str, np.ndarray]:
         """Every metric as one array over the steps, to be read only."""
@@ -155,16 +150,29 @@ class History:
         Raises:
             FileFormatError: if the file is missing or is not a saved history.
         """
-        history = cls()
         try:
             saved = json.loads(Path(path).read_text(encoding="utf-8"))
             steps = {str(name): np.asarray(values, np.float64) for name, values in saved["steps"].items()}
-            if steps:
-                history.add_steps(steps)
-            for row in saved["epochs"]:
-                history.add_epoch(row)
-            history.newest_epochs(history.num_epochs)  # they can be read
-            history._interventions = [dict(row) for row in saved["interventions"]]
+            return cls.of(steps, saved["epochs"], saved["interventions"])
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise FileFormatError(f"{path}: is not a saved history ({error})") from error
+
+    @classmethod
+    def of(
+        cls, steps: Mapping[str, np.ndarray], epochs: Iterable[Mapping], interventions: Iterable[Mapping]
+    ) -> "History":
+        """The history that says so: what `steps()`, `epochs` and `interventions` of another returned.
+
+        Example:
+            >>> history = History.of({"loss": np.array([2.5, 2.25])}, [{"epoch": 1, "test_acc": 0.5}], [])
+            >>> len(history), history.epochs
+            (2, [{'terms': {}, 'epoch': 1, 'test_acc': 0.5}])
+        """
+        history = cls()
+        if steps:
+            history.add_steps(steps)
+        for row in epochs:
+            history.add_epoch(row)
+        history.newest_epochs(history.num_epochs)  # they can be read
+        history._interventions = [dict(row) for row in interventions]
         return history

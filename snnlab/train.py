@@ -59,6 +59,7 @@ class Trainer:
         run: the compiled steps; see `Runner`.
         start: the state that the run began with.
         until: a step that no chunk runs across, or None.
+        planned: moves of knobs that are still to come, see `plan`.
 
     Example:
         >>> from snnlab import data, models
@@ -109,7 +110,7 @@ class Trainer:
         self._steps_in_chunk = 1
         self._epoch_started = 0.0  # value of `seconds` when the epoch began
         self.until: int | None = None
-        self._planned: list[tuple[int, str, float]] = []
+        self.planned: list[tuple[int, str, float]] = []
 
     @property
     def done(self) -> bool:
@@ -149,7 +150,7 @@ class Trainer:
             if check.count("step", step, 0) < len(self.history):
                 raise ArgumentError(f"step: {step} is taken already, the run is at {len(self.history)}")
             planned.append((step, *self.mailbox.check(name, value)))
-        self._planned = sorted([*self._planned, *planned], key=lambda move: move[0])
+        self.planned = sorted([*self.planned, *planned], key=lambda move: move[0])
 
     def reset(self, model: nnx.Module | None = None, *, seed: int | None = None) -> None:
         """Back to step 0, with an empty history; nothing is compiled anew. Knobs that were moved stay there.
@@ -167,11 +168,8 @@ class Trainer:
         if jax.tree.map(jnp.shape, start) != jax.tree.map(jnp.shape, self.state):
             raise ArgumentError("model: has another structure; make a new Trainer")
         with uninterrupted():
-            self.config, self.state, self.start = config, start, start
-            self.history = History()
-            self._guard = Guard(self)
-            self.seconds = self._epoch_started = 0.0
-            self._planned = []
+            self.config = config
+            self.restore(start, start, History(), [], 0.0)
             for name, value in moved.items():
                 self.set(name, value)
 
@@ -182,6 +180,12 @@ class Trainer:
             StateError: if nothing has diverged, or a lower learning rate would not help.
         """
         self._guard.go_back(learning_rate)
+
+    def restore(self, state: State, start: State, history: History, planned: list, seconds: float) -> None:
+        """Be where a run of the same model, data and settings was: see `snnlab.snapshot`."""
+        self.state, self.start, self.history, self.planned, self.seconds = state, start, history, planned, seconds
+        self._epoch_started = float(history.results().get("seconds", np.empty(0)).sum())
+        self._guard = Guard(self)
 
     def moved_knobs(self) -> dict[str, float]:
         """The knobs that were moved in this run, and where they are now."""
@@ -231,10 +235,10 @@ class Trainer:
     def _length_of_chunk(self) -> int:
         """Post the moves that are due; then as many steps as the clock likes, but not across the next one."""
         taken = len(self.history)
-        while self._planned and self._planned[0][0] <= taken:
+        while self.planned and self.planned[0][0] <= taken:
             with uninterrupted():
-                self.set(*self._planned.pop(0)[1:])
-        stops = [step for step, *_ in self._planned[:1]] + [self.until or 0]
+                self.set(*self.planned.pop(0)[1:])
+        stops = [step for step, *_ in self.planned[:1]] + [self.until or 0]
         return min([self._steps_in_chunk, *(step - taken for step in stops if step > taken)])
 
     def commit(self, state: State, log: dict[str, np.ndarray]) -> None:

@@ -28,7 +28,9 @@ STOREYS = [
     {"divergence"},
     {"train", "export", "health"},
     {"diagnosis"},
-    {"script"},
+    {"script", "snapshot"},
+    {"checkpoint_folder"},
+    {"checkpoint"},
     {"live"},
     {"cli"},
 ]
@@ -83,7 +85,7 @@ def test_who_stays_clear_of_what(rooms, forbidden):
 
 def test_import_is_quiet():
     """`import snnlab` loads neither jax nor plotting; the engine no widgets."""
-    heavy = "{'jax', 'numpy', 'plotly', 'ipywidgets', 'sklearn', 'tensorflow_datasets'}"
+    heavy = "{'jax', 'numpy', 'plotly', 'ipywidgets', 'sklearn', 'tensorflow_datasets', 'orbax'}"
     check = f"import sys, snnlab; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", check], text=True).strip() == "[]"
     check = f"import sys, snnlab; snnlab.Trainer; print(sorted(({heavy} - {{'jax', 'numpy'}}) & set(sys.modules)))"

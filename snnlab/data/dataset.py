@@ -1,8 +1,10 @@
 """Labelled samples for training and testing: what every loader returns, and how your own arrays come in."""
 
 import math
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
@@ -73,6 +75,17 @@ class Dataset:
     def has_events(self) -> bool:
         """Its samples are lists of events."""
         return isinstance(self.x_train, EventLists)
+
+    @cached_property
+    def crc(self) -> int:
+        """A checksum (CRC-32) of all samples and labels: the same data, whatever they are called, have the same."""
+        crc = 0
+        for x, y in ((self.x_train, self.y_train), (self.x_test, self.y_test)):
+            arrays = (x.times, x.units, x.offsets) if isinstance(x, EventLists) else (x,)
+            for array in (*arrays, y):
+                crc = zlib.crc32(f"{array.dtype} {array.shape}".encode(), crc)
+                crc = zlib.crc32(np.ascontiguousarray(array), crc)
+        return crc
 
     @property
     def num_classes(self) -> int:

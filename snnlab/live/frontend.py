@@ -2,6 +2,10 @@
 
 import os
 import sys
+import weakref
+
+# By cell: the execution of it that made some LiveTrainers, and these.
+_made_in: dict[str, tuple[str, weakref.WeakSet]] = {}
 
 
 def headless() -> bool:
@@ -29,6 +33,21 @@ def running_cell() -> tuple[str, str] | None:
     request = _request()
     cell = request.get("metadata", {}).get("cellId")
     return None if cell is None else (cell, request["header"]["msg_id"])
+
+
+def replace_of_same_cell(lab) -> None:
+    """A cell that is run again replaces what it made before; two made by one run of a cell stay both."""
+    running = running_cell()
+    if running is None:
+        return
+    cell, execution = running
+    made_by, earlier = _made_in.get(cell, (execution, weakref.WeakSet()))
+    if made_by != execution:
+        for old in list(earlier):
+            old.close()
+        earlier = weakref.WeakSet()
+    earlier.add(lab)
+    _made_in[cell] = execution, earlier
 
 
 def _kernel():

@@ -7,8 +7,8 @@ pump thread    `Screen`: at most `hz` times a second, and only if the last frame
 """
 
 import os
+import sys
 import threading
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,18 +20,17 @@ from snnlab.data import Dataset
 from snnlab.diagnosis import Diagnosis, diverged
 from snnlab.errors import DivergenceError, StateError
 from snnlab.export import FORMATS, save, save_nir
+from snnlab.files import free_path
 from snnlab.history import History
 from snnlab.live import frontend, restart, session
 from snnlab.live.dashboard import PANELS
 from snnlab.live.display import Display
+from snnlab.live.saving import Saving
 from snnlab.live.session import Session
 from snnlab.live.still import still
 from snnlab.report import Report
 from snnlab.script import script
 from snnlab.train import Trainer
-
-# By cell: the execution of it that made some LiveTrainers, and these.
-_made_in: "dict[str, tuple[str, weakref.WeakSet[LiveTrainer]]]" = {}
 
 
 class LiveTrainer:
@@ -90,9 +89,10 @@ class LiveTrainer:
         self.trainer = Trainer(model, data, **self._made_of, **settings)
         self.runs: list[tuple[History, int]] = []
         self.shown_together = threading.RLock()
+        self._saving = Saving(self, self._made_of, self._say)
         self._session = Session(self.trainer, on_change=self._wake)
         self._display: Display | None = None
-        self._replace_of_same_cell()
+        frontend.replace_of_same_cell(self)
 
     # ---- the programmatic twins of the controls ----
 
@@ -110,6 +110,11 @@ class LiveTrainer:
     def error(self) -> str | None:
         """Traceback of what ended the run, or None."""
         return self._session.error
+
+    @property
+    def problem(self) -> str | None:
+        """Why the run cannot be saved at the moment, or None."""
+        return self._saving.problem
 
     @property
     def history(self) -> History:
@@ -141,9 +146,28 @@ class LiveTrainer:
         """Hold before the next chunk."""
         self._session.pause()
 
-    def resume(self) -> None:
-        """Go on after a pause."""
-        self._session.resume()
+    def resume(self, folder: str | os.PathLike | None = None) -> None:
+        """Go on after a pause; or, with a folder of checkpoints, be where the run that was saved there was.
+
+        From then on it saves there while it trains. The kernel may die, or the machine: run the same cells again, and
+        `start`, `fit` or the button goes on bit for bit. See `snnlab.checkpoint.Checkpoints`.
+
+        Args:
+            folder: of checkpoints; made if it is not there.
+
+        Raises:
+            StateError: if this run is going on, or another one saves in the folder.
+            ArgumentError: if the saved run is of another model, data or settings, or the folder cannot be written.
+        """
+        if folder is None:
+            self._session.resume()
+            return
+        if self._session.alive:
+            raise StateError("resume: the run is going on; stop() it first")
+        with self.shown_together:
+            self._session.end()
+            self._go_on_with(self._saving.begin(folder))
+        self._wake()
 
     def stop(self) -> None:
         """End after the current chunk; `start` goes on from there."""
@@ -174,10 +198,8 @@ class LiveTrainer:
             self._session.end()
             if len(self.history):
                 self.runs.append((self.history, self.trainer.steps_per_epoch))
-            trainer, self.trainer = self.trainer, begin()
-            self._session = Session(self.trainer, on_change=self._wake)
-            if self.trainer is not trainer and self._display:
-                self._display.watch_anew()
+            self._go_on_with(begin())
+            self._saving.follow(self.trainer)
         self._wake()
 
     def repair(self) -> None:
@@ -198,23 +220,20 @@ class LiveTrainer:
 
     def fit(self) -> History:
         """Display and start; where nobody can watch, train to the end first, and leave a picture."""
-        if not frontend.headless():
-            from IPython.display import display
-
-            display(self)
-            self.start()
-            return self.history
+        watched = not frontend.headless()
+        if watched:
+            _show(self)
         try:
-            self.start()
-            self.wait()
+            if not self.trainer.done:
+                self.start()
+            if not watched:
+                self.wait()
         except KeyboardInterrupt:
             self.stop()
             self.wait()
             raise
-        if frontend.in_notebook():
-            from IPython.display import display
-
-            display(self)
+        if not watched and frontend.in_notebook():
+            _show(self)
         return self.history
 
     def script(self) -> str:
@@ -236,7 +255,7 @@ class LiveTrainer:
         if path is not None and self._session.alive and self.state != session.PAUSED:
             now = f"epoch {self.history.num_epochs + 1} of {self.trainer.config.epochs}"
             raise StateError(f"export: still training, {now}; wait, or pause() or stop() first")
-        path = Path(path or _free_path(self.folder / f"net-step-{len(self.history)}.safetensors"))
+        path = Path(path or free_path(self.folder / f"net-step-{len(self.history)}.safetensors"))
         data = self.trainer.data
         if check.choice("path: its ending", path.suffix, FORMATS) == ".nir":
             print(save_nir(self.model, path, samples=data.x_test[:256], overwrite=overwrite))
@@ -247,6 +266,7 @@ class LiveTrainer:
     def close(self) -> None:
         """Stop, end the threads and free the widgets. What was learned stays in `model` and `history`."""
         self._session.end()
+        self._saving.close()
         if self._display is not None:
             self._display.close()
             self._display = None
@@ -272,26 +292,26 @@ class LiveTrainer:
             return "Resume" if self._session.paused else "Pause"
         return "Done" if self.trainer.done else "Start"
 
+    def _go_on_with(self, trainer: Trainer) -> None:
+        old, self.trainer = self.trainer, trainer
+        self._session = Session(trainer, on_change=self._wake, checkpoints=self._saving.checkpoints)
+        if trainer is not old and self._display:
+            self._display.watch_anew()
+
+    def _say(self, text: str) -> None:
+        """Beside the status, which has the `problem` anyway; printed where there is no dashboard."""
+        if self._display is None:
+            print(f"snnlab: {text}", file=sys.stderr)
+        elif text != self.problem:
+            self._display.board.say(text, warning=True)
+        self._wake()
+
     def _wake(self) -> None:
         if self._display is not None:
             self._display.wake()
 
-    def _replace_of_same_cell(self) -> None:
-        """A cell that is run again replaces what it made before; two made by one run of a cell stay both."""
-        running = frontend.running_cell()
-        if running is None:
-            return
-        cell, execution = running
-        made_by, earlier = _made_in.get(cell, (execution, weakref.WeakSet()))
-        if made_by != execution:
-            for lab in list(earlier):
-                lab.close()
-            earlier = weakref.WeakSet()
-        earlier.add(self)
-        _made_in[cell] = execution, earlier
 
+def _show(lab: LiveTrainer) -> None:
+    from IPython.display import display
 
-def _free_path(path: Path) -> Path:
-    """The path, or where that file exists, one with a number."""
-    names = [path, *(path.with_stem(f"{path.stem}-{k}") for k in range(2, 1000))]
-    return next(name for name in names if not os.path.lexists(name))
+    display(lab)

@@ -94,7 +94,7 @@ class Screen:
             table = lab.history._repr_html_() if epochs else ""
             board.table.value = f"<details><summary>results by epoch ({epochs})</summary>{table}</details>"
         self._shown = texts
-        run, report, proposal = board.buttons["run"], lab.report, proposed(finding)
+        run, proposal = board.buttons["run"], proposed(finding)
         run.description = lab.run_label
         run.icon = "pause" if lab.run_label == "Pause" else "play"
         run.disabled = lab.run_label == "Done"
@@ -102,7 +102,7 @@ class Screen:
             board.buttons[name].disabled = lab.run_label in ("Pause", "Done")
         board.buttons["stop"].disabled = lab.run_label not in ("Pause", "Resume")
         board.status.value, board.diagnosis.value = texts[:2]
-        board.progress.value = report.step / report.total_steps if report else 0.0
+        board.progress.value = len(lab.history) / lab.trainer.total_steps
         repair = board.buttons["repair"]
         repair.layout.visibility = "visible" if proposal else "hidden"
         repair.description = proposal
@@ -167,9 +167,12 @@ def status_text(lab, message: str) -> str:
         parts.append(f"compilations {lab.trainer.compilations}")
         if lab.state in ("training", "paused"):
             parts.append(f"{panels.clock(report.eta)} left")
+    elif len(lab.history):  # gone on from a checkpoint
+        parts.append(f"step {len(lab.history)} of {lab.trainer.total_steps}")
     for row in lab.history.newest_epochs(1):
         parts.append(f"test accuracy {row['test_acc']:.1%}")
-    return " &middot; ".join(parts) + (f" &nbsp; {message}" if message else "")
+    problem = f"{WARNING}{html.escape(lab.problem)}" if lab.problem else ""
+    return " &nbsp; ".join(filter(None, (" &middot; ".join(parts), message, problem)))
 
 
 def diagnosis_text(finding: Diagnosis | None) -> str:

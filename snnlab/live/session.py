@@ -9,6 +9,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 
+from snnlab.checkpoint import Checkpoints
 from snnlab.errors import StateError
 from snnlab.interrupt import uninterrupted
 from snnlab.report import Report
@@ -38,6 +39,7 @@ class Session:
     Args:
         trainer: the engine.
         on_change: called, in any thread, whenever `state` changes.
+        checkpoints: of this trainer, if it saves while it trains.
 
     Attributes:
         state: one of the names above.
@@ -46,8 +48,14 @@ class Session:
         error: its traceback, as text, or None.
     """
 
-    def __init__(self, trainer: Trainer, on_change: Callable[[], None] = lambda: None):
+    def __init__(
+        self,
+        trainer: Trainer,
+        on_change: Callable[[], None] = lambda: None,
+        checkpoints: Checkpoints | None = None,
+    ):
         self.trainer = trainer
+        self.checkpoints = checkpoints
         self.state = IDLE
         self.report: Report | None = None
         self.error: str | None = None
@@ -148,7 +156,7 @@ class Session:
 
     def _run(self) -> None:
         try:
-            for report in self.trainer:
+            for report in self.checkpoints or self.trainer:
                 self.report = report
                 self._hold_if_wanted(report)
                 if not self._may_go_on():
@@ -170,6 +178,8 @@ class Session:
 
     def _may_go_on(self) -> bool:
         if not self._go.is_set():
+            if self.checkpoints:
+                self.checkpoints.save()  # a pause may be long
             self._set_state(PAUSED)
             self._go.wait()
         if not self._stop.is_set():

@@ -1,0 +1,176 @@
+"""A run at one moment, as arrays and JSON: all that a trainer needs to go on bit for bit from there.
+
+What makes a run is in it: parameters, live values, optimizer, step and random key, now and at the start; the history
+with every move of a knob; moves that are planned or on their way. The order of the data depends on seed and epoch
+alone, so the number of steps taken says where in the data the run is.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from snnlab.errors import ArgumentError, FileFormatError
+from snnlab.history import History
+from snnlab.knobs import LEARNING_RATE, find_knobs
+from snnlab.train import Trainer
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A run at one moment.
+
+    Args:
+        arrays: `state/...` and `start/...` by the path in `snnlab.step.State`, `history/...` by metric.
+        facts: the rest, as JSON has it: "format"; "identity": what the run is of; "epochs", "interventions",
+            "planned", "posted", "seconds", "learning_rate"; "note": of whoever took the snapshot.
+
+    Example:
+        >>> from snnlab import data, models
+        >>> digits = data.load("digits").subset(train=256, test=64)
+        >>> def make():
+        ...     net = models.build(models.LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
+        ...     return Trainer(net, digits, epochs=1, batch_size=64)
+        >>> first, second = make(), make()
+        >>> _ = first.fit(until=3)
+        >>> put_back(second, take(first))
+        >>> len(second.history), jax.tree.all(jax.tree.map(jnp.array_equal, first.state, second.state))
+        (3, True)
+    """
+
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of it."""
+        digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode())
+        for name, array in sorted(self.arrays.items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+        return digest.hexdigest()
+
+
+def take(trainer: Trainer, note: Any = None) -> Snapshot:
+    """A trainer as it is now, between two of its reports; nothing is copied, so it is quick.
+
+    Args:
+        trainer: whose run.
+        note: kept with it, as JSON.
+    """
+    history = trainer.history
+    facts = {
+        "format": FORMAT,
+        "identity": identity(trainer),
+        "epochs": history.epochs,
+        "interventions": history.interventions,
+        "planned": trainer.planned,
+        "posted": trainer.mailbox.posted,
+        "seconds": trainer.seconds,
+        LEARNING_RATE: trainer.config.learning_rate,
+        "note": note,
+    }
+    arrays = {f"history/{name}": column for name, column in history.steps().items()}
+    for part in ("state", "start"):
+        arrays |= {f"{part}/{name}": _plain(leaf) for name, leaf in _leaves(getattr(trainer, part))}
+    return Snapshot({name: array for name, array in arrays.items() if array.size}, json.loads(json.dumps(facts)))
+
+
+def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
+    """Let a trainer go on from a snapshot of a run of the same model, data and settings.
+
+    Another learning rate is taken as a move of that knob: a run that diverged goes on with a lower one.
+
+    Raises:
+        ArgumentError: if the run was of others; the message says what differs.
+        FileFormatError: if it was written by a later version of snnlab.
+    """
+    facts = snapshot.facts
+    if facts["format"] != FORMAT:
+        raise FileFormatError(f"a snapshot in format {facts['format']}; this snnlab reads {FORMAT}, a newer one it all")
+    then, now = facts["identity"], identity(trainer)
+    differing = [name for name in now if then.get(name) != now[name]]
+    if differing:
+        parts = "; ".join(f"{name} {_differences(then.get(name), now[name])}" for name in differing)
+        raise ArgumentError(f"the saved run is another one: {parts}. Take another folder, or make what was saved")
+    states = [_fill(getattr(trainer, part), part, snapshot.arrays) for part in ("state", "start")]
+    steps = {name.removeprefix("history/"): a for name, a in snapshot.arrays.items() if name.startswith("history/")}
+    history = History.of(steps, facts["epochs"], facts["interventions"])
+    trainer.restore(*states, history, [tuple(move) for move in facts["planned"]], facts["seconds"])
+    _turn_knobs(trainer)
+    for name, value in facts["posted"].items():
+        trainer.set(name, value)
+    rate = trainer.config.learning_rate
+    if rate != facts[LEARNING_RATE] and not trainer.own_optimizer:  # another one is a move of its knob
+        trainer.set(LEARNING_RATE, rate)
+
+
+def _turn_knobs(trainer: Trainer) -> None:
+    """What the state has already, for those who ask the mailbox where the knobs are."""
+    there, box = find_knobs(trainer.state.live, trainer.state.opt_state), trainer.mailbox
+    for knob in there:
+        if knob.value != box.knobs[knob.name].value:
+            box.post(knob.name, knob.value)
+    for move in trainer.history.interventions:
+        box.post(move["knob"], move["new"])
+    box.drain()
+
+
+def identity(trainer: Trainer) -> dict[str, Any]:
+    """What a run is of, as JSON: two runs with the same can go on from each other.
+
+    Only names and shapes are known of a model of one's own, and nothing of what its loss computes.
+    """
+    recipe = getattr(trainer.model, "recipe", None)
+    config = getattr(recipe, "config", None)
+    attributes = getattr(trainer.stepper.system["loss"], "__dict__", {})
+    constants = {name: value for name, value in attributes.items() if isinstance(value, str | float)}
+    return {
+        "model": asdict(config) if is_dataclass(config) else type(trainer.model).__name__,
+        "arrays": {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _leaves(trainer.state)},
+        "loss": {"terms": sorted(trainer.metric_names)} | constants,
+        "data": {"samples": [len(trainer.data.x_train), len(trainer.data.x_test)], "crc": trainer.data.crc},
+        "settings": {name: value for name, value in asdict(trainer.config).items() if name != LEARNING_RATE},
+    }
+
+
+def _leaves(state) -> list[tuple[str, jax.Array]]:
+    """Every array of a state, by its path."""
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]
+
+
+def _is_key(leaf) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _plain(leaf: jax.Array) -> np.ndarray:
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _fill(state, part: str, arrays: dict[str, np.ndarray]):
+    """A state like `state` with other values; their types stay as they are, so that nothing is compiled anew."""
+
+    def fill(name: str, leaf: jax.Array) -> jax.Array:
+        if leaf.size == 0:  # Orbax keeps none of these
+            return leaf
+        value = arrays[f"{part}/{name}"]
+        if _is_key(leaf):
+            return jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(leaf))
+        return leaf.at[...].set(value) if leaf.weak_type else jnp.asarray(value)
+
+    return jax.tree.unflatten(jax.tree.structure(state), [fill(name, leaf) for name, leaf in _leaves(state)])
+
+
+def _differences(then: Any, now: Any) -> str:
+    """Which values differ, in words."""
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return f"was {then}, is {now}"
+    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    words = [f"{name} was {then.get(name, 'not there')}, is {now.get(name, 'not there')}" for name in names[:3]]
+    return ", ".join(words) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

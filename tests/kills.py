@@ -1,0 +1,158 @@
+"""Kill `snnlab train` with SIGKILL at random moments and resume it each time: does it end like the run never killed?
+
+python tests/kills.py 100
+
+The processes are forked from one that has imported everything, so that a life is short; what they run is the command.
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+COMMAND = ("train", "snn", "--hidden", "40", "--num-steps", "50", "--epochs", "50", "--batch-size", "32", "--seed", "7")
+WARM = ["snnlab.cli", "snnlab.train", "snnlab.export", "snnlab.checkpoint", "orbax.checkpoint", "sklearn.datasets"]
+EARLY = 0.2  # of the kills come while a process starts
+CLOCKS = ("seconds", "samples_per_second")  # what differs between two runs that are the same
+
+
+@dataclass
+class Outcome:
+    """What became of a run that was killed again and again."""
+
+    kills: int = 0
+    runs: int = 0
+    early: int = 0  # kills before it said that it goes on, or had trained an epoch
+    saving: int = 0  # kills while a checkpoint was being written
+    steps: list[int] = field(default_factory=list)  # where it went on
+    differences: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def count_kill(self, place: Path) -> None:
+        """Note what the process that was just killed had come to."""
+        log = (place / "log").read_text()
+        went_on = [line for line in log.splitlines() if "going on" in line]
+        self.kills += 1
+        self.early += not went_on and "epoch" not in log
+        self.saving += bool(list((place / "saved").glob("*orbax-checkpoint-tmp")))
+        self.steps += [int(line.split("step ")[1].split()[0]) for line in went_on]
+        (place / "log").unlink()
+
+
+def command(arguments: tuple[str, ...], log: Path) -> None:
+    """The command line, in a process of its own; what it prints goes to a file."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    from snnlab.cli import main
+
+    sys.exit(main(list(arguments)))
+
+
+def survive(kills: int, folder: Path, seed: int) -> Outcome:
+    """Kill so many times; a run that comes to its end before is compared, and another one begun."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(WARM)
+    chance = random.Random(seed)
+    started = time.monotonic()
+    start_up, training = _never_killed(context, folder / "whole")
+    longest = 1.2 * training / (kills * (1 - EARLY))  # all lives together train for about 0.6 of a run
+    outcome = Outcome()
+    while outcome.kills < kills:
+        outcome.runs += 1
+        place = folder / f"killed-{outcome.runs}"
+        while (status := _live(context, place, _moments(chance, start_up, longest, outcome, kills))) is None:
+            outcome.count_kill(place)
+        outcome.differences += _differences(folder / "whole", place, status)
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _moments(chance: random.Random, start_up: float, longest: float, outcome: Outcome, kills: int):
+    """When to kill the next process: seconds after it was started, or None and seconds after it went on, or None."""
+    if outcome.kills == kills:
+        return None, None
+    return (chance.uniform(0.0, start_up), None) if chance.random() < EARLY else (None, chance.uniform(0.0, longest))
+
+
+def _live(context, place: Path, moments: tuple[float | None, float | None]) -> int | None:
+    """One process, until it is killed, or ends by itself: then its exit status."""
+    first = not _complete(place)
+    process = _begin(context, place, "--resume", str(place / "saved"), "--save-every", "0.05")
+    after_start, after_going_on = moments
+    if after_going_on is None:
+        process.join(after_start)
+    else:
+        while not (_complete(place) if first else "going on" in (place / "log").read_text()):
+            if process.exitcode is not None:
+                return process.exitcode
+            time.sleep(0.005)
+        process.join(after_going_on)
+    process.kill()
+    process.join()
+    return None if process.exitcode == -signal.SIGKILL else process.exitcode
+
+
+def _complete(place: Path) -> list[Path]:
+    return list((place / "saved").glob("checkpoint-" + 6 * "[0-9]"))
+
+
+def _begin(context, place: Path, *more: str):
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "log").touch()
+    process = context.Process(target=command, args=((*COMMAND, "--out", str(place / "out"), *more), place / "log"))
+    process.start()
+    return process
+
+
+def _never_killed(context, place: Path) -> tuple[float, float]:
+    """Seconds until the first epoch was trained, and from then to the end."""
+    _begin(context, place).join()  # compiles for all
+    (place / "log").unlink()
+    started = time.monotonic()
+    process = _begin(context, place)
+    while "epoch   1" not in (place / "log").read_text():
+        time.sleep(0.01)
+        if process.exitcode:
+            raise RuntimeError((place / "log").read_text())
+    first = time.monotonic()
+    process.join()
+    return first - started, time.monotonic() - first
+
+
+def _differences(whole: Path, killed: Path, exitcode: int) -> list[str]:
+    if exitcode:
+        return [f"exit status {exitcode}: {(killed / 'log').read_text()[-500:]}"]
+    one, two = (load_file(place / "out" / "net.safetensors") for place in (whole, killed))
+    found = [name for name in one.keys() | two.keys() if not np.array_equal(one.get(name), two.get(name))]
+    one, two = (json.loads((place / "out" / "history.json").read_text()) for place in (whole, killed))
+    found += ["steps"] if one["steps"] != two["steps"] else []
+    one, two = ([row | dict.fromkeys(CLOCKS) for row in history["epochs"]] for history in (one, two))
+    found += ["epochs"] if one != two else []
+    return found + [path.name for path in (killed / "saved").glob("*.damaged")]
+
+
+def main(kills: int) -> int:
+    """Print what came out."""
+    seed = random.randrange(10**6)
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = survive(kills, Path(folder), seed)
+    print(
+        f"{outcome.kills} kills in {outcome.runs} runs and {outcome.seconds:.0f} s (seed {seed}), {outcome.early} "
+        f"before it trained, {outcome.saving} while saving; went on from {len(set(outcome.steps))} different steps; "
+        f"differences from the run never killed: {outcome.differences or 'none'}"
+    )
+    return 1 if outcome.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,420 @@
+"""Nothing is lost: killed, damaged, full, read-only, gone; what goes on is bit for bit the run that was saved."""
+
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from kills import survive
+from safetensors.numpy import load_file
+
+from snnlab import losses, models
+from snnlab.checkpoint import Checkpoints
+from snnlab.checkpoint_folder import CheckpointFolder
+from snnlab.cli import main
+from snnlab.config import SnnConfig
+from snnlab.data import Dataset
+from snnlab.encode import Rate
+from snnlab.errors import ArgumentError, StateError
+from snnlab.snapshot import Snapshot, take
+from snnlab.train import Trainer
+
+STEPS = 8  # in an epoch
+
+
+@pytest.fixture(scope="module")
+def small(digits) -> Dataset:
+    return digits.subset(train=256, test=64)
+
+
+def make(data, config=SnnConfig(hidden=16, num_steps=20), **options) -> Trainer:  # noqa: B008
+    net = models.build(config, sample_shape=data.sample_shape, num_classes=data.num_classes)
+    return Trainer(net, data, **{"epochs": 3, "batch_size": 32} | options)
+
+
+def same(a: Trainer, b: Trainer) -> bool:
+    states = (
+        [
+            np.asarray(jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
+            for leaf in jax.tree.leaves(trainer.state)
+        ]
+        for trainer in (a, b)
+    )
+    return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(*states, strict=True))
+
+
+def run_to(checkpoints: Checkpoints, step: int) -> None:
+    """Train until a step, and save there."""
+    checkpoints.trainer.until = step
+    for report in checkpoints:
+        if report.step >= step:
+            break
+
+
+def test_twenty_kills(tmp_path):
+    """SIGKILL at 20 random moments: the weights, and all that was measured, are those of the run never killed."""
+    outcome = survive(20, tmp_path, seed=int(time.time()))
+    assert outcome.kills == 20 and outcome.differences == []
+    assert len(set(outcome.steps)) >= 3, "it was resumed at different moments"
+
+
+def test_everything_comes_back(small, tmp_path):
+    """A random code, an optimizer and a loss of one's own, knobs moved, planned and on their way, in mid-epoch."""
+
+    def one() -> Trainer:
+        net = models.snn(
+            SnnConfig(hidden=16, num_steps=20), sample_shape=(8, 8), num_classes=10, rngs=nnx.Rngs(params=0)
+        )
+        net.encoder = Rate(num_steps=20)
+        optimizer = optax.inject_hyperparams(optax.adamw)(learning_rate=0.01)
+        loss = losses.Classification(l1=1e-3, l2=1e-4)
+        trainer = Trainer(net, small, loss=loss, optimizer=optimizer, epochs=3, batch_size=32)
+        return trainer
+
+    moves = [(2, "v_th", 0.7), (5, "learning_rate", 0.003), (11, "hidden.tau_mem", 12.0), (17, "l1", 2e-3)]
+    whole = one()
+    whole.plan([*moves, (13, "slope", 7.0)])
+    whole.fit()
+
+    first = Checkpoints(one(), tmp_path)
+    first.trainer.plan(moves)
+    run_to(first, 13)
+    first.trainer.set("slope", 7.0)  # on its way
+    first.save_now()
+    first.close()
+    saved = first.trainer
+
+    second = Checkpoints(one(), tmp_path)
+    trainer = second.trainer
+    assert second.resumed and same(saved, trainer) and len(trainer.history) == 13
+    assert trainer.history.to_dict() == saved.history.to_dict() and trainer.planned == [(17, "l1", 2e-3)]
+    assert trainer.mailbox.knobs == saved.mailbox.knobs and trainer.mailbox.posted == {"hidden.slope": 7.0}
+    for _ in second:
+        pass
+    second.close()
+    assert same(whole, trainer) and trainer.compilations == 1
+    assert trainer.history.interventions == whole.history.interventions
+    for name, column in whole.history.steps().items():
+        np.testing.assert_array_equal(column, trainer.history.steps()[name])
+    whole.reset()
+    trainer.reset()
+    assert same(whole, trainer), "the start came back too"
+
+
+def test_another_learning_rate_is_a_move_of_its_knob(small, tmp_path):
+    """A run is saved, and goes on with a lower rate: as one does whose knob is moved at that step."""
+    whole = make(small, epochs=2)
+    whole.plan([(5, "learning_rate", 1e-3)])
+    whole.fit()
+    first = Checkpoints(make(small, epochs=2), tmp_path)
+    run_to(first, 5)
+    first.close()
+    second = Checkpoints(make(small, epochs=2, learning_rate=1e-3), tmp_path)
+    assert second.resumed and len(second.trainer.history) == 5
+    list(second)
+    second.close()
+    assert same(whole, second.trainer)
+
+
+def test_a_run_that_is_done_stays_done(small, tmp_path):
+    first = Checkpoints(make(small, epochs=1), tmp_path)
+    list(first)
+    first.close()
+    second = Checkpoints(make(small, epochs=1), tmp_path)
+    assert second.trainer.done and list(second) == [] and same(first.trainer, second.trainer)
+    second.close()
+
+
+def test_it_saves_while_it_trains_and_keeps_some(small, tmp_path):
+    run = Checkpoints(make(small, epochs=6), tmp_path, keep=2, every=0.0)
+    seen = set()
+    for _ in run:
+        run.wait()  # not at the mercy of the disk
+        run._due = 0.0
+        seen |= {path.name for path in run._folder.complete()}
+    run.close()
+    kept = [path.name for path in run._folder.complete()]
+    assert len(seen) > 5 and kept == sorted(seen | set(kept))[-2:]
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", *kept}
+
+
+# ---- damage ----
+
+
+@pytest.fixture(scope="module")
+def two_checkpoints(small, tmp_path_factory) -> tuple[Path, Trainer]:
+    folder = tmp_path_factory.mktemp("run")
+    run = Checkpoints(make(small), folder)
+    run_to(run, 5)
+    run_to(run, 11)
+    run.close()
+    assert len(run._folder.complete()) == 2
+    return folder, run.trainer
+
+
+def half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+
+
+def test_damage_is_never_taken_for_a_run(two_checkpoints, tmp_path):
+    """Every file of the newest checkpoint cut, flipped in one bit, or gone: the newest as it was, or the one before."""
+    folder, trainer = two_checkpoints
+    newest = take(trainer).digest
+    files = [path.relative_to(folder) for path in (folder / "checkpoint-000002").rglob("*") if path.is_file()]
+    fallen, said = set(), []
+    for file in files:
+        for damage in (half, flip, Path.unlink):
+            copy = tmp_path / "copy"
+            shutil.copytree(folder, copy)
+            damage(copy / file)
+            opened = CheckpointFolder(copy, keep=3, say=said.append)
+            snapshot = opened.newest()
+            opened.close()
+            if snapshot.digest != newest:
+                assert snapshot.arrays["state/.step"] == 5
+                assert "checkpoint-000002: is damaged" in said[-1] and "the one before is taken" in said[-1]
+                assert (copy / "checkpoint-000002.damaged").is_dir()
+                fallen.add((file, damage))
+            shutil.rmtree(copy)
+    largest = max(
+        files, key=lambda file: (folder / file).stat().st_size
+    )  # the arrays; what they were made of stays unread
+    needed = (largest, Path("checkpoint-000002/facts/metadata"))
+    assert {(file, damage) for file in needed for damage in (half, flip, Path.unlink)} <= fallen
+    assert len(said) == len(fallen)
+
+
+def test_after_damage_it_ends_with_the_same_bits(two_checkpoints, small, tmp_path):
+    folder, _ = two_checkpoints
+    shutil.copytree(folder, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "checkpoint-000002" / "arrays" / "d")
+    said = []
+    run = Checkpoints(make(small), tmp_path / "copy", say=said.append)
+    assert len(said) == 1 and len(run.trainer.history) == 5
+    list(run)
+    run.close()
+    whole = make(small)
+    whole.fit()
+    assert same(whole, run.trainer)
+    names = {path.name for path in (tmp_path / "copy").glob("checkpoint-*")}
+    assert "checkpoint-000002.damaged" in names and "checkpoint-000003" in names, "no number is used twice"
+
+
+def test_half_written_ones_are_swept_away(two_checkpoints, small, tmp_path):
+    folder, _ = two_checkpoints
+    shutil.copytree(folder, tmp_path / "copy")
+    newest = tmp_path / "copy" / "checkpoint-000002"
+    newest.rename(newest.with_name("checkpoint-000002.orbax-checkpoint-tmp"))
+    said = []
+    run = Checkpoints(make(small), tmp_path / "copy", say=said.append)
+    assert said == [] and len(run.trainer.history) == 5
+    run.close()
+    assert [path.name for path in (tmp_path / "copy").glob("checkpoint-*")] == ["checkpoint-000001"]
+
+
+def test_an_interrupt_in_the_middle_of_a_chunk_is_not_saved(small, tmp_path):
+    run = Checkpoints(make(small), tmp_path)
+    run_to(run, 3)
+    run.trainer.state = run.trainer.state._replace(step=run.trainer.state.step + 1)  # its history is not written yet
+    run.save_now()
+    assert len(run._folder.complete()) == 1
+    run.close()
+
+
+# ---- refusals ----
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"config": SnnConfig(hidden=17, num_steps=20)}, "model hidden was 16, is 17"),
+        ({"config": SnnConfig(hidden=16, num_steps=20, reset="value")}, "model reset was subtract, is value"),
+        ({"config": models.LstmConfig(hidden=16)}, "model"),
+        ({"epochs": 4}, "settings epochs was 3, is 4"),
+        ({"seed": 1}, "settings seed was 0, is 1"),
+        ({"optimizer": optax.sgd(0.1)}, "arrays .opt_state"),
+        ({"loss": losses.Classification(l1=1e-4, l2=1e-4, readout="mean")}, "loss readout was max, is mean"),
+    ],
+)
+def test_another_run_is_refused(two_checkpoints, small, other, words):
+    folder, _ = two_checkpoints
+    with pytest.raises(ArgumentError, match="the saved run is another one") as refused:
+        Checkpoints(make(small, **other), folder)
+    assert words in str(refused.value)
+    run = Checkpoints(make(small), folder)  # the folder is free again, and as it was
+    assert len(run.trainer.history) == 11
+    run.close()
+
+
+def test_other_data_are_refused(two_checkpoints, small):
+    folder, _ = two_checkpoints
+    changed = small.x_train.copy()
+    changed[100, 3, 3] ^= 1
+    parts = {"y_train": small.y_train, "x_test": small.x_test, "y_test": small.y_test}
+    with pytest.raises(ArgumentError, match="data crc was"):
+        Checkpoints(make(Dataset(name="digits", x_train=changed, **parts)), folder)
+
+
+def test_the_second_process_is_told(small, tmp_path):
+    folder = tmp_path / "saved"
+    run = Checkpoints(make(small), folder)
+    command = [sys.executable, "-m", "snnlab.cli", "train", "--resume", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith(f"snnlab: {folder}: another run saves there")
+    with pytest.raises(StateError, match="another run saves there"):
+        Checkpoints(make(small), folder)
+    run.close()
+    Checkpoints(make(small), folder).close()
+
+
+# ---- disks ----
+
+
+@contextlib.contextmanager
+def file_size_limit(folder: Path):
+    """No file may grow beyond 1 kB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield "File too large"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextlib.contextmanager
+def full_disk(folder: Path):
+    """Fill the small disk that the folder is on, to the last byte."""
+    with (folder / "big").open("wb", buffering=0) as big, contextlib.suppress(OSError):
+        while True:
+            big.write(b"x" * 512)
+    yield "No space left on device"
+    (folder / "big").unlink()
+
+
+@contextlib.contextmanager
+def read_only(folder: Path):
+    """Nobody may write; root, who always may, becomes somebody else."""
+    folder.chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        yield "Permission denied"
+        os.seteuid(0)
+    else:
+        yield "Permission denied"
+    folder.chmod(0o755)
+
+
+@contextlib.contextmanager
+def gone(folder: Path):
+    """The folder is not where it was."""
+    folder.rename(folder.with_name("elsewhere"))
+    yield "the folder is gone"
+    folder.with_name("elsewhere").rename(folder)
+
+
+@pytest.fixture
+def place():
+    """A folder that other users can reach."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk(place):
+    """A disk of 2 MB; where none can be mounted, the size of a file is limited, which fails in the same call."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        yield file_size_limit
+        return
+    yield full_disk
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("trouble", ["full disk", file_size_limit, read_only, gone], ids=str)
+def test_training_goes_on_when_it_cannot_save(small, small_disk, place, trouble):
+    """It is said once, tried again, and said when it works again; what was saved before stays, and is used."""
+    trouble = small_disk if trouble == "full disk" else trouble
+    folder, said = place / "run", []
+    run = Checkpoints(make(small, epochs=5), folder, every=0.0, say=said.append)
+    run_to(run, 8)
+    before = {path: path.read_bytes() for path in folder.rglob("checkpoint-*/**/*") if path.is_file()}
+    with trouble(folder) as words:
+        for step in (12, 16, 20):
+            run_to(run, step)
+        assert len(run.trainer.history) == 20 and run.problem == said[0] and len(said) == 1
+        assert said[0].startswith(f"cannot save in {folder} ({words}); training goes on")
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list(folder.glob("*tmp*")) or trouble is read_only
+    run_to(run, 24)
+    assert run.problem is None and said[1:] == [f"saving in {folder} works again"]
+    run.close()
+    again = Checkpoints(make(small, epochs=5), folder)
+    assert len(again.trainer.history) == 24 and same(run.trainer, again.trainer)
+    again.close()
+
+
+def test_a_new_folder_in_the_place_of_the_old_is_locked_anew(small, tmp_path):
+    folder = tmp_path / "run"
+    run = Checkpoints(make(small), folder, say=lambda text: None)
+    run_to(run, 3)
+    shutil.rmtree(folder)
+    run_to(run, 5)
+    assert "the folder is gone" in run.problem
+    folder.mkdir()
+    run_to(run, 7)
+    assert run.problem is None and len(run._folder.complete()) == 1
+    with pytest.raises(StateError, match="another run saves there"):
+        CheckpointFolder(folder, keep=3, say=print)
+    run.close()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(small):
+    with pytest.raises(ArgumentError, match="/proc/nowhere: cannot write there"):
+        Checkpoints(make(small), "/proc/nowhere")
+
+
+# ---- the rest ----
+
+
+def test_the_command_line_goes_on(tmp_path, capsys):
+    """Stopped in the middle, damaged, gone on: it says so, and ends as the run that was not stopped."""
+    options = ["train", "--hidden", "16", "--num-steps", "20", "--epochs", "3"]
+    folder = tmp_path / "saved"
+    assert main([*options, "--out", str(tmp_path / "whole")]) == 0
+    assert main([*options, "--resume", str(folder), "--save-every", "0.01", "--out", str(tmp_path / "first")]) == 0
+    assert "going on" not in capsys.readouterr().err
+    kept = sorted(folder.glob("checkpoint-*"))
+    for path in kept[1:]:
+        half(path / "facts" / "metadata")
+    assert main([*options, "--resume", str(folder), "--out", str(tmp_path / "second")]) == 0
+    told = capsys.readouterr().err
+    assert told.count("is damaged") == len(kept) - 1 and (f"{folder}: going on from step" in told) == (len(kept) > 1)
+    names = ("whole", "first", "second")
+    whole, *others = (load_file(tmp_path / name / "net.safetensors") for name in names)
+    assert all(np.array_equal(other[name], whole[name]) for other in others for name in whole)
+    assert main([*options, "--resume", str(folder), "--seed", "4"]) == 2
+    assert "the saved run is another one: settings seed was 0, is 4" in capsys.readouterr().err
+
+
+def test_one_flipped_bit_changes_the_digest():
+    one = Snapshot({"a": np.arange(5), "b": np.zeros((2, 3), np.float32)}, {"x": 1})
+    others = [({"a": np.arange(5), "b": np.zeros((3, 2), np.float32)}, {"x": 1}), (one.arrays, {"x": 2})]
+    others += [({"a": np.arange(5) ^ 1, "b": one.arrays["b"]}, {"x": 1}), ({"c": one.arrays["a"]}, {"x": 1})]
+    assert len({one.digest, *(Snapshot(*other).digest for other in others)}) == 5
