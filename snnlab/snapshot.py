@@ -130,7 +130,7 @@ def identity(trainer: Trainer) -> dict[str, Any]:
     recipe = getattr(trainer.model, "recipe", None)
     config = getattr(recipe, "config", None)
     attributes = getattr(trainer.stepper.system["loss"], "__dict__", {})
-    constants = {name: value for name, value in attributes.items() if isinstance(value, str | float)}
+    constants = {k: v for k, v in attributes.items() if isinstance(v, str | float | int) and not k.startswith("_")}
     return {
         "model": asdict(config) if is_dataclass(config) else type(trainer.model).__name__,
         "arrays": {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _leaves(trainer.state)},

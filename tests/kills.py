@@ -6,6 +6,7 @@ The processes are forked from one that has imported everything, so that a life i
 """
 
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -65,38 +66,35 @@ def survive(kills: int, folder: Path, seed: int) -> Outcome:
     chance = random.Random(seed)
     started = time.monotonic()
     start_up, training = _never_killed(context, folder / "whole")
-    longest = 1.2 * training / (kills * (1 - EARLY))  # all lives together train for about 0.6 of a run
+    longest = start_up / 2 + 1.2 * training / kills  # it loads its program first; then all lives train half a run
     outcome = Outcome()
     while outcome.kills < kills:
         outcome.runs += 1
         place = folder / f"killed-{outcome.runs}"
-        while (status := _live(context, place, _moments(chance, start_up, longest, outcome, kills))) is None:
-            outcome.count_kill(place)
+        status = None
+        while status is None:
+            early, last = chance.random() < EARLY, outcome.kills == kills
+            after_start = chance.uniform(0.0, start_up) if early and not last else math.inf
+            after_going_on = None if last else 0.0 if early else chance.uniform(0.0, longest)
+            status = _live(context, place, after_start, after_going_on)
+            if status is None:
+                outcome.count_kill(place)
         outcome.differences += _differences(folder / "whole", place, status)
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
-def _moments(chance: random.Random, start_up: float, longest: float, outcome: Outcome, kills: int):
-    """When to kill the next process: seconds after it was started, or None and seconds after it went on, or None."""
-    if outcome.kills == kills:
-        return None, None
-    return (chance.uniform(0.0, start_up), None) if chance.random() < EARLY else (None, chance.uniform(0.0, longest))
-
-
-def _live(context, place: Path, moments: tuple[float | None, float | None]) -> int | None:
-    """One process, until it is killed, or ends by itself: then its exit status."""
-    first = not _complete(place)
+def _live(context, place: Path, start_up: float, training: float | None) -> int | None:
+    """One process, killed so many seconds after its start, or `training` seconds after it went on, if that is sooner;
+    its exit status if it ended by itself."""
+    known = bool(_complete(place))
     process = _begin(context, place, "--resume", str(place / "saved"), "--save-every", "0.05")
-    after_start, after_going_on = moments
-    if after_going_on is None:
-        process.join(after_start)
-    else:
-        while not (_complete(place) if first else "going on" in (place / "log").read_text()):
-            if process.exitcode is not None:
-                return process.exitcode
-            time.sleep(0.005)
-        process.join(after_going_on)
+    end = time.monotonic() + start_up
+    while process.exitcode is None and time.monotonic() < end:
+        if "going on" in (place / "log").read_text() if known else _complete(place):
+            process.join(training)
+            break
+        time.sleep(0.005)
     process.kill()
     process.join()
     return None if process.exitcode == -signal.SIGKILL else process.exitcode
