@@ -23,6 +23,7 @@ from safetensors.numpy import load_file
 COMMAND = ("train", "snn", "--hidden", "40", "--num-steps", "50", "--epochs", "50", "--batch-size", "32", "--seed", "7")
 WARM = ["snnlab.cli", "snnlab.train", "snnlab.export", "snnlab.checkpoint", "orbax.checkpoint", "sklearn.datasets"]
 EARLY = 0.2  # of the kills come while a process starts
+SAVES = 0.5  # of the others after it has saved anew: on a busy machine, too, the run comes to its end
 CLOCKS = ("seconds", "samples_per_second")  # what differs between two runs that are the same
 
 
@@ -76,7 +77,7 @@ def survive(kills: int, folder: Path, seed: int) -> Outcome:
             early, last = chance.random() < EARLY, outcome.kills == kills
             after_start = chance.uniform(0.0, start_up) if early and not last else math.inf
             after_going_on = None if last else 0.0 if early else chance.uniform(0.0, longest)
-            status = _live(context, place, after_start, after_going_on)
+            status = _live(context, place, after_start, after_going_on, saves=chance.random() < SAVES)
             if status is None:
                 outcome.count_kill(place)
         outcome.differences += _differences(folder / "whole", place, status)
@@ -84,14 +85,14 @@ def survive(kills: int, folder: Path, seed: int) -> Outcome:
     return outcome
 
 
-def _live(context, place: Path, start_up: float, training: float | None) -> int | None:
-    """One process, killed so many seconds after its start, or `training` seconds after it went on, if that is sooner;
-    its exit status if it ended by itself."""
-    known = bool(_complete(place))
+def _live(context, place: Path, start_up: float, training: float | None, saves: bool) -> int | None:
+    """One process, killed so many seconds after its start, or `training` seconds after it went on (or, if it `saves`,
+    after it saved), if that is sooner; its exit status if it ended by itself."""
+    before = _complete(place)
     process = _begin(context, place, "--resume", str(place / "saved"), "--save-every", "0.05")
     end = time.monotonic() + start_up
     while process.exitcode is None and time.monotonic() < end:
-        if "going on" in (place / "log").read_text() if known else _complete(place):
+        if _complete(place) != before if saves or not before else "going on" in (place / "log").read_text():
             process.join(training)
             break
         time.sleep(0.005)
@@ -100,8 +101,8 @@ def _live(context, place: Path, start_up: float, training: float | None) -> int 
     return None if process.exitcode == -signal.SIGKILL else process.exitcode
 
 
-def _complete(place: Path) -> list[Path]:
-    return list((place / "saved").glob("checkpoint-" + 6 * "[0-9]"))
+def _complete(place: Path) -> set[Path]:
+    return set((place / "saved").glob("checkpoint-" + 6 * "[0-9]"))
 
 
 def _begin(context, place: Path, *more: str):
