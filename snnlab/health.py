@@ -26,7 +26,7 @@ from snnlab.dynamics import LifParams, decay
 from snnlab.events import Events
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import Expon, LifRef, Projection, Stack
-from snnlab.losses import accuracy
+from snnlab.losses import accuracy, class_scores
 from snnlab.models import Network
 from snnlab.record import Record, Trace
 from snnlab.recurrent import Recurrent
@@ -186,7 +186,7 @@ def _measure(stepper: Stepper, state: State, x, y) -> tuple[dict[str, Array], li
         record, reached = _run(model, x, nudges)
         terms = loss(record, y)
         value = sum(terms.values()) if hasattr(terms, "values") else terms
-        scores = loss.scores(record) if hasattr(loss, "scores") else record.peak
+        scores = class_scores(loss, record)
         layers = model.stack.layers if _is_known(model) else {}
         watched = [_watch(name, layers.get(name), trace) for name, trace in record.layers.items()]
         return value, (scores, watched, reached)

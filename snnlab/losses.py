@@ -4,7 +4,7 @@ A loss is any callable `(record, labels) -> {name: scalar}`; the engine minimize
 terms and reports each by its name. `Classification` is the one that ships.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 import optax
@@ -24,6 +24,17 @@ READOUTS = {
     "last": lambda record: record.readout[-1],
 }
 """Ways to turn a `Record` into scores `(batch, class)`."""
+
+
+def class_scores(loss: Callable | None, record: Record) -> Float[Array, "batch cls"]:
+    """What a loss says that the prediction is the argmax of; of one that does not say, the maximum over time.
+
+    Example:
+        >>> record = Record(readout=jnp.array([[[0.0, 2.0]], [[3.0, 2.0]]]), layers={})
+        >>> class_scores(Classification("mean"), record).tolist(), class_scores(None, record).tolist()
+        ([[1.5, 2.0]], [[3.0, 2.0]])
+    """
+    return loss.scores(record) if hasattr(loss, "scores") else record.peak
 
 
 def cross_entropy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:

@@ -18,7 +18,7 @@ from snnlab.data import Dataset, EventLists
 from snnlab.encode import Binned
 from snnlab.errors import ArgumentError
 from snnlab.knobs import keep_in_range
-from snnlab.losses import accuracy
+from snnlab.losses import accuracy, class_scores
 from snnlab.naming import short_names
 from snnlab.record import Record
 from snnlab.variables import Live
@@ -156,8 +156,7 @@ class Stepper:
         loss = system["loss"]
         terms = loss(record, y)
         terms = dict(terms) if hasattr(terms, "items") else {"objective": terms}
-        scores = loss.scores(record) if hasattr(loss, "scores") else record.peak
-        metrics = {"loss": sum(terms.values()), **terms, "accuracy": accuracy(scores, y)}
+        metrics = {"loss": sum(terms.values()), **terms, "accuracy": accuracy(class_scores(loss, record), y)}
         if record.counts:
             metrics["spikes_per_sample"] = sum(c.sum() for c in record.counts.values()) / len(y)
         return metrics

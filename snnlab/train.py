@@ -33,7 +33,9 @@ from snnlab.report import Report, epoch_result
 from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key, default_optimizer
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
-WEAK = {"l1": 1e-4, "l2": 1e-4}  # regularizers that are seen and can be turned up, but hardly felt
+# Of a network that spikes. The mean over time teaches at every step, the maximum at one only: 0.88 of Fashion-MNIST
+# instead of 0.87. The regularizers are seen and can be turned up, but hardly felt.
+SPIKING = {"readout": "mean", "l1": 1e-4, "l2": 1e-4}
 
 
 class Trainer:
@@ -45,8 +47,8 @@ class Trainer:
             It is updated whenever an iteration ends, also by an error or an interrupt.
         data: see `snnlab.data.Dataset`.
         loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live`
-            variables become knobs and its parameters are learned. Default: `Classification()`, with weak
-            regularizers if the model spikes.
+            variables become knobs and its parameters are learned. Default: `Classification()`; if the model
+            spikes, of the mean over time and with weak regularizers.
         optimizer: any Optax transformation. Default: `default_optimizer`.
         **settings: fields of `TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
 
@@ -54,6 +56,7 @@ class Trainer:
         ArgumentError: if model, data and settings do not fit together.
 
     Attributes:
+        loss: that is minimized; says which class wins.
         history: everything that happened.
         state: parameters, live values, optimizer and random key as they are now.
         run: the compiled steps; see `Runner`.
@@ -96,8 +99,8 @@ class Trainer:
         optimizer = optimizer or default_optimizer(self.config, self.total_steps)
         record = check_fit(model, data, self.config.batch_size)
         spiking = any(trace.spikes is not None for trace in record.layers.values())
-        loss = loss or Classification(**(WEAK if spiking else {}))
-        self.stepper = Stepper(model, loss, optimizer, code_key(self.config.seed))
+        self.loss = loss or Classification(**(SPIKING if spiking else {}))
+        self.stepper = Stepper(model, self.loss, optimizer, code_key(self.config.seed))
         self.start: State = self.stepper.start
         self.state: State = self.start
         first = slice(self.config.batch_size)
@@ -129,6 +132,7 @@ class Trainer:
         results = {name: last.get(name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
         counts = {"epochs": self.history.num_epochs, "steps": len(self.history)}
         settings = {name: getattr(self.config, name) for name in ("seed", "batch_size", "learning_rate")}
+        settings["readout"] = getattr(self.loss, "readout", None)
         return {"data": self.data.name, **counts, **settings, **results}
 
     def snapshot(self) -> nnx.Module:

@@ -1,5 +1,6 @@
 """One sample through the network as it is now, and one of its neurons: what the raster shows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import jax
@@ -11,6 +12,7 @@ from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
 from snnlab.events import Events
 from snnlab.layers import LSTM
+from snnlab.losses import class_scores
 from snnlab.step import run_model
 
 CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
@@ -27,7 +29,7 @@ class Probe:
             Empty for a model that does not tell its layers.
         readout: the readout traces.
         label: index of the true class.
-        prediction: index of the class with the highest trace.
+        prediction: index of the class that the loss scores highest.
     """
 
     sample: Shaped[np.ndarray, "..."]
@@ -54,6 +56,7 @@ class Prober:
     Args:
         model: tells the structure; the values come with every call.
         data: where the samples are.
+        loss: says which class wins, see `losses.class_scores`; None: the one with the highest trace.
 
     Example:
         >>> from snnlab import data, models
@@ -64,7 +67,7 @@ class Prober:
         ((100, 10), {'input': (100, 64), 'hidden': (100, 20)})
     """
 
-    def __init__(self, model: nnx.Module, data: Dataset):
+    def __init__(self, model: nnx.Module, data: Dataset, loss: Callable | None = None):
         self._data = data
         self._names: tuple[str, ...] = ()
         graphdef = nnx.graphdef(model)
@@ -81,22 +84,21 @@ class Prober:
             if code is not None:
                 dense = code.dense() if isinstance(code, Events) else code
                 rasters = {"input": dense[:, 0] > 0, **rasters}
-            return rasters, states, record.readout[:, 0]
+            return rasters, states, record.readout[:, 0], class_scores(loss, record)[0].argmax()
 
         self._run = run
 
     def __call__(self, model: nnx.Module, index: int) -> Probe:
         """Run test sample `index`."""
         sample = self._data.x_test[index]
-        rasters, states, readout = self._run(nnx.state(model), sample[None])
-        readout = np.asarray(readout)
+        rasters, states, readout, prediction = self._run(nnx.state(model), sample[None])
         return Probe(
             sample=self._data.image(index),
             rasters={name: np.asarray(rasters[name]) for name in ("input", *self._names) if name in rasters},
             states={name: np.asarray(states[name]) for name in self._names},
-            readout=readout,
+            readout=np.asarray(readout),
             label=int(self._data.y_test[index]),
-            prediction=int(readout.max(0).argmax()),
+            prediction=int(prediction),
         )
 
 

@@ -16,7 +16,7 @@ def still(lab) -> dict[str, Any]:
         history,
         steps_per_epoch=trainer.steps_per_epoch,
         title=title,
-        probe=Prober(trainer.model, trainer.data)(trainer.snapshot(), 0),
+        probe=Prober(trainer.model, trainer.data, trainer.loss)(trainer.snapshot(), 0),
         class_names=trainer.data.class_names,
         dt=time_step(trainer.model),
     )

@@ -60,7 +60,7 @@ class Watcher:
         self.finding: Diagnosis | None = None
         self.error: Exception | None = None
         self._trainer, self._sample, self._hz, self._on_change = trainer, sample, hz, on_change
-        self._prober = Prober(trainer.model, trainer.data) if probing else None
+        self._prober = Prober(trainer.model, trainer.data, trainer.loss) if probing else None
         self._checkup = Checkup(trainer.stepper, trainer.data) if checking else None
         self._next_checkup = 0.0
         self._checked: tuple | None = None
