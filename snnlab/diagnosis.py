@@ -74,6 +74,11 @@ class Diagnosis:
         knob: the knob to move, as `Mailbox.post` takes it, or None.
         value: where to, in the range of the knob.
         new_seed: draw new weights, after the knob is moved if there is one.
+
+    Example:
+        >>> found = Diagnosis(name="silent", text="hidden layer silent", knob="hidden.v_th", value=0.3)
+        >>> found.new_seed
+        False
     """
 
     name: str

@@ -6,24 +6,75 @@ value that was found, what is accepted and, where there is one, the fix.
 
 
 class SnnlabError(Exception):
-    """Base of all errors that snnlab raises on purpose."""
+    """Base of all errors that snnlab raises on purpose.
+
+    Example:
+        >>> import snnlab
+        >>> try:
+        ...     snnlab.load_data("digit")
+        ... except SnnlabError as error:
+        ...     print(type(error).__name__)
+        ArgumentError
+    """
 
 
 class ArgumentError(SnnlabError, ValueError):
-    """An argument has a wrong value, shape or type; the message names it."""
+    """An argument has a wrong value, shape or type; the message names it.
+
+    Example:
+        >>> import snnlab
+        >>> snnlab.SnnConfig(hidden=0)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: hidden: must be a whole number >= 1, got 0
+    """
 
 
 class DataError(SnnlabError):
-    """A data set is missing, damaged, or not what it says it is."""
+    """A data set is missing, damaged, or not what it says it is.
+
+    Example:
+        >>> import snnlab
+        >>> snnlab.load_data("no/such/folder")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.DataError: no/such/folder: is not a folder; needed is one with the four idx files ...
+    """
 
 
 class FileFormatError(SnnlabError):
-    """A file exists but cannot be read as what it should be."""
+    """A file exists but cannot be read as what it should be.
+
+    Example:
+        >>> import snnlab
+        >>> snnlab.load("no-such.safetensors")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.FileFormatError: no-such.safetensors: cannot be read as safetensors (...)
+    """
 
 
 class StateError(SnnlabError, RuntimeError):
-    """The call is right but comes at the wrong moment, e.g. starting twice."""
+    """The call is right but comes at the wrong moment, e.g. starting twice.
+
+    Example:
+        >>> raise StateError("export: still training, epoch 2 of 5; wait, or pause() or stop() first")
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.StateError: export: still training, epoch 2 of 5; wait, or pause() or stop() first
+    """
 
 
 class DivergenceError(SnnlabError, ArithmeticError):
-    """The loss became infinite or NaN; the state from before is kept."""
+    """The loss became infinite or NaN; the state from before is kept.
+
+    Example:
+        >>> import snnlab
+        >>> digits = snnlab.load_data("digits").subset(train=64, test=64)
+        >>> net = snnlab.build(snnlab.SnnConfig(hidden=5, num_steps=20), sample_shape=(8, 8), num_classes=10)
+        >>> for report in snnlab.Trainer(net, digits, loss=lambda record, labels: record.peak.sum() / 0.0):
+        ...     pass  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.DivergenceError: ...
+    """
