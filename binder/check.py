@@ -208,7 +208,7 @@ def resolved(*what: str) -> dict[str, str]:
     """Names and versions of what pip would install for the Python of Binder."""
     python = (ROOT / "binder" / "runtime.txt").read_text().strip().removeprefix("python-")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report=-"]
-    target = [f"--python-version={python}", "--only-binary=:all:"]
+    target = [f"--python-version={python}", "--only-binary=:all:", "--target=nowhere"]  # pip wants one; nothing is written
     report = json.loads(subprocess.check_output([*pip, *target, *what], cwd=ROOT))
     packages = [package["metadata"] for package in report["install"]]
     return {re.sub(r"[-_.]+", "-", package["name"]).lower(): package["version"] for package in packages}

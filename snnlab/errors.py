@@ -26,7 +26,7 @@ class ArgumentError(SnnlabError, ValueError):
         >>> snnlab.SnnConfig(hidden=0)
         Traceback (most recent call last):
         ...
-        snnlab.errors.ArgumentError: hidden: must be a whole number >= 1, got 0
+        snnlab.errors.ArgumentError: hidden: must be an integer >= 1, got 0
     """
 
 
