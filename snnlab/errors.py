@@ -72,9 +72,9 @@ class DivergenceError(SnnlabError, ArithmeticError):
         >>> import snnlab
         >>> digits = snnlab.load_data("digits").subset(train=64, test=64)
         >>> net = snnlab.build(snnlab.SnnConfig(hidden=5, num_steps=20), sample_shape=(8, 8), num_classes=10)
-        >>> for report in snnlab.Trainer(net, digits, loss=lambda record, labels: record.peak.sum() / 0.0):
-        ...     pass  # doctest: +ELLIPSIS
+        >>> trainer = snnlab.Trainer(net, digits, loss=lambda record, y: record.peak.sum() / 0.0, batch_size=32)
+        >>> list(trainer)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        snnlab.errors.DivergenceError: ...
+        snnlab.errors.DivergenceError: the loss or its gradient is not finite at step 0; ...
     """
