@@ -175,12 +175,10 @@ def run_notebooks(notebooks: list[str], work: Path, limit: Limit) -> list[str]:
             continue
         result = json.loads(done.stdout.splitlines()[-1])
         total = result["peak_mb"] + server_mb
-        print(f"{notebook}: first training update after {result['first_update']:.1f} s ", end="")
-        print(
-            f"({result['first_update_cpu']:.1f} s of computing), all done after {result['done']:.1f} s, {result['steps']} steps; at most {total:.0f} MB, ",
-            end="",
-        )
-        print(f"{result['peak_mb']:.0f} of them the kernel and {server_mb:.0f} the server")
+        print(f"{notebook}: {result['steps']} steps")
+        print(f"  first training update after {result['first_update']:.1f} s, of which it computed for ", end="")
+        print(f"{result['first_update_cpu']:.1f} s; all done after {result['done']:.1f} s")
+        print(f"  peak memory {total:.0f} MB, {result['peak_mb']:.0f} the kernel's and {server_mb:.0f} the server's")
         if result["first_update"] > MAX_FIRST_UPDATE:
             wrong.append(f"{notebook}: the first update comes after more than {MAX_FIRST_UPDATE:.0f} s")
         if total * MB > MAX_MEMORY:

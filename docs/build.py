@@ -54,6 +54,8 @@ def build(folder: Path) -> Path:
     import pdoc
     from nbconvert import HTMLExporter
 
+    import snnlab
+
     guide = []
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = folder / "guide" / f"{path.stem}.html"
@@ -61,6 +63,8 @@ def build(folder: Path) -> Path:
         page.write_text(HTMLExporter().from_filename(str(path))[0], encoding="utf-8")
         title = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0].lstrip("# ")
         guide.append((f"guide/{page.name}", title))
+    for name in snnlab.__all__:  # pdoc looks for names that are there, these come when they are first used
+        vars(snnlab)[name] = getattr(snnlab, name)
     pdoc.render.configure(docformat="google", template_directory=Path(__file__).parent)
     pdoc.render.env.globals["guide"] = guide
     inner = r"!snnlab\.(data|export|kernels|live)\."  # the packages show what they export
