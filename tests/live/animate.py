@@ -17,7 +17,7 @@ import lab_driver
 from PIL import Image
 
 ANIMATION = lab_driver.ROOT / ".github" / "live.webp"
-WIDTH = 900  # pixels
+WIDTH, SHOWN = 1070, 900  # pixels: of the dashboard, of the animation
 MAKE = """
 import snnlab
 data = snnlab.load_data({data!r})
@@ -41,17 +41,19 @@ def record(data: str, seconds: float, rate: float) -> list[tuple[float, Image.Im
     (folder / "live").mkdir()
     with lab_driver.jupyter(folder) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=lab_driver.CHROMIUM, args=lab_driver.FLAGS)
-        page = browser.new_page(viewport={"width": WIDTH + 500, "height": 1500})
+        page = browser.new_page(viewport={"width": WIDTH + 500, "height": 2200})
         cells = [MAKE.format(data=data) + lab_driver.SPY, "lab"]
         notebook = lab_driver.Notebook(page, address, folder / "live", cells)
         notebook.run_all()
         page.add_style_tag(content=f".snnlab {{ width: {WIDTH}px !important; background: white; }}")
         notebook.button("Start").wait_for()
         notebook.slider("hidden.v_th").focus()
-        page.mouse.move(0, 0)
+        canvas = page.locator(".snnlab canvas[aria-label*=predicted]")
+        canvas.wait_for()
         page.wait_for_timeout(2000)  # until plotly knows the width
-        box = page.locator(".snnlab").bounding_box()
-        clip = {"x": box["x"], "y": box["y"], "width": WIDTH, "height": min(box["height"], 1500 - box["y"])}
+        top, raster = page.locator(".snnlab").bounding_box(), canvas.bounding_box()
+        height = raster["y"] + raster["height"] - top["y"] + 4
+        clip = {"x": top["x"], "y": top["y"], "width": WIDTH, "height": height}
         page.evaluate("document.querySelector('.snnlab button.mod-primary').click()")
         notebook.wait_for("training")
         taken = capture(page, clip, seconds, 1.0 / rate)
@@ -62,8 +64,8 @@ def record(data: str, seconds: float, rate: float) -> list[tuple[float, Image.Im
 
 def capture(page, clip: dict, seconds: float, pause: float) -> list[tuple[float, Image.Image]]:
     """One picture after the other, and in between the keys that move the slider."""
-    keys = [(seconds / 3 + 0.3 * k, "ArrowRight") for k in range(8)]
-    keys += [(seconds * 2 / 3 + 0.3 * k, "ArrowLeft") for k in range(8)]
+    keys = [(seconds / 3 + 0.2 * k, "PageUp") for k in range(12)]
+    keys += [(seconds * 2 / 3 + 0.2 * k, "PageDown") for k in range(16)]
     taken, started = [], time.monotonic()
     while (now := time.monotonic() - started) < seconds:
         while keys and keys[0][0] <= now:
@@ -77,7 +79,8 @@ def save(taken: list[tuple[float, Image.Image]], path: Path, quality: int) -> No
     """An animation in the time in which it happened."""
     times = [when for when, _ in taken]
     spans = [round(1000 * (after - when)) for when, after in itertools.pairwise(times)]
-    pictures = [picture.convert("RGB") for _, picture in taken]
+    size = SHOWN, round(SHOWN * taken[0][1].height / WIDTH)
+    pictures = [picture.convert("RGB").resize(size, Image.Resampling.LANCZOS) for _, picture in taken]
     options = {"duration": [*spans, 2000], "loop": 0, "quality": quality, "method": 6, "minimize_size": True}
     pictures[0].save(path, save_all=True, append_images=pictures[1:], **options)
     print(f"{path}: {len(taken)} pictures of {times[-1]:.1f} s, {path.stat().st_size / 1e6:.2f} MB")
