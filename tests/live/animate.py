@@ -23,7 +23,7 @@ import snnlab
 data = snnlab.load_data({data!r})
 net = snnlab.build(snnlab.SnnConfig(hidden=100), sample_shape=data.sample_shape, num_classes=data.num_classes)
 loss = snnlab.Classification(l1=1e-4, l2=1e-4)
-lab = snnlab.LiveTrainer(net, data, loss=loss, epochs=40, batch_size=256, hz=4.0, show=("curves", "raster"))
+lab = snnlab.LiveTrainer(net, data, loss=loss, epochs=12, batch_size=256, hz=4.0, show=("curves", "raster"))
 """
 
 
@@ -64,8 +64,8 @@ def record(data: str, seconds: float, rate: float) -> list[tuple[float, Image.Im
 
 def capture(page, clip: dict, seconds: float, pause: float) -> list[tuple[float, Image.Image]]:
     """One picture after the other, and in between the keys that move the slider."""
-    keys = [(seconds / 3 + 0.2 * k, "PageUp") for k in range(12)]
-    keys += [(seconds * 2 / 3 + 0.2 * k, "PageDown") for k in range(16)]
+    keys = [(seconds / 3 + 0.1 * k, "PageUp") for k in range(30)]
+    keys += [(seconds * 2 / 3 + 0.1 * k, "PageDown") for k in range(45)]
     taken, started = [], time.monotonic()
     while (now := time.monotonic() - started) < seconds:
         while keys and keys[0][0] <= now:
