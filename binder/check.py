@@ -127,14 +127,8 @@ def jupyter(repository: Path, prefix: Path, home: Path, limit: Limit):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address, token = f"http://127.0.0.1:{port}", secrets.token_hex(16)
-    command = [
-        "binder/start",
-        str(prefix / "bin" / "jupyter"),
-        "lab",
-        "--no-browser",
-        "--allow-root",
-        "--ServerApp.ip=127.0.0.1",
-    ]
+    command = ["binder/start", str(prefix / "bin" / "jupyter"), "lab", "--no-browser", "--allow-root"]
+    command += ["--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
     with (home / "server.log").open("w") as log:
         environment = environment_of(home, prefix)
