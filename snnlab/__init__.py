@@ -1,10 +1,12 @@
-"""snnlab: watch spiking networks and LSTMs learn, and touch them while they do.
+"""Watch spiking networks and LSTMs learn, and touch them while they do.
 
+```python
 import snnlab
 
 digits = snnlab.load_data("digits")
 net = snnlab.build(snnlab.SnnConfig(), sample_shape=digits.sample_shape, num_classes=digits.num_classes)
 snnlab.LiveTrainer(net, digits)
+```
 """
 
 import importlib

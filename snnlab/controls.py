@@ -23,6 +23,10 @@ class Knob:
         high: where its slider ends; larger values are accepted.
         unit: such as "ms".
         log: its slider is logarithmic.
+
+    Example:
+        >>> Knob(name="hidden.tau_mem", value=10.0, low=1.0, high=100.0, unit="ms", log=True).value
+        10.0
     """
 
     name: str

@@ -76,6 +76,11 @@ class Diagnosis:
         value: where to, in the range of the knob.
         new_seed: draw new weights, after the knob is moved if there is one.
         back_to: go back to that step of a run that diverged, and on from there; see `Trainer.go_back`.
+
+    Example:
+        >>> found = Diagnosis(name="silent", text="hidden layer silent", knob="hidden.v_th", value=0.3)
+        >>> found.new_seed
+        False
     """
 
     name: str

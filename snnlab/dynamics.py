@@ -53,7 +53,12 @@ def leaky_step(v: Float[Array, "*n"], current: Float[Array, "*n"], tau_mem, *, d
 
 
 class LifState(NamedTuple):
-    """State of a LIF layer: voltage, and steps since each neuron's last spike."""
+    """State of a LIF layer: voltage, and steps since each neuron's last spike.
+
+    Example:
+        >>> LifState(v=jnp.zeros(3), age=jnp.full(3, NEVER)).v.shape
+        (3,)
+    """
 
     v: Float[Array, "*n"]
     age: Int[Array, "*n"]
@@ -70,6 +75,10 @@ class LifParams(NamedTuple):
         r: membrane resistance (gain of the current).
         tau_ref: absolute refractory time [ms], >= 0.
         slope: inverse width of the surrogate.
+
+    Example:
+        >>> LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 2.0, 10.0))).tau_ref.item()
+        2.0
     """
 
     tau_mem: Float[Array, "..."]
@@ -146,7 +155,12 @@ def lif_step(
 
 
 class LstmState(NamedTuple):
-    """State of an LSTM layer: output `h` and cell `c`."""
+    """State of an LSTM layer: output `h` and cell `c`.
+
+    Example:
+        >>> LstmState(h=jnp.zeros((2, 5)), c=jnp.zeros((2, 5))).c.shape
+        (2, 5)
+    """
 
     h: Float[Array, "*batch hidden"]
     c: Float[Array, "*batch hidden"]

@@ -6,23 +6,63 @@ value that was found, what is accepted and, where there is one, the fix.
 
 
 class SnnlabError(Exception):
-    """Base of all errors that snnlab raises on purpose."""
+    """Base of all errors that snnlab raises on purpose.
+
+    Example:
+        >>> import snnlab
+        >>> try:
+        ...     snnlab.load_data("digit")
+        ... except SnnlabError as error:
+        ...     print(type(error).__name__)
+        ArgumentError
+    """
 
 
 class ArgumentError(SnnlabError, ValueError):
-    """An argument has a wrong value, shape or type; the message names it."""
+    """An argument has a wrong value, shape or type; the message names it.
+
+    Example:
+        >>> import snnlab
+        >>> snnlab.SnnConfig(hidden=0)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: hidden: must be an integer >= 1, got 0
+    """
 
 
 class DataError(SnnlabError):
-    """A data set is missing, damaged, or not what it says it is."""
+    """A data set is missing, damaged, or not what it says it is.
+
+    Example:
+        >>> import snnlab
+        >>> snnlab.load_data("no/such/folder")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.DataError: no/such/folder: is not a folder; needed is one with the four idx files ...
+    """
 
 
 class FileFormatError(SnnlabError):
-    """A file exists but cannot be read as what it should be."""
+    """A file exists but cannot be read as what it should be.
+
+    Example:
+        >>> import snnlab
+        >>> snnlab.load("no-such.safetensors")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.FileFormatError: no-such.safetensors: cannot be read as safetensors (...)
+    """
 
 
 class StateError(SnnlabError, RuntimeError):
-    """The call is right but comes at the wrong moment, e.g. starting twice."""
+    """The call is right but comes at the wrong moment, e.g. starting twice.
+
+    Example:
+        >>> raise StateError("export: still training, epoch 2 of 5; wait, or pause() or stop() first")
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.StateError: export: still training, epoch 2 of 5; wait, or pause() or stop() first
+    """
 
 
 class DivergenceError(SnnlabError, ArithmeticError):
@@ -35,6 +75,16 @@ class DivergenceError(SnnlabError, ArithmeticError):
         learning_rate: as it was, or None where the optimizer does not tell.
         advice: a lower learning rate to go on with, or None where that would not help.
         back_to: number of steps that the state has which to go on from; None where that would not help.
+
+    Example:
+        >>> import snnlab
+        >>> digits = snnlab.load_data("digits").subset(train=64, test=64)
+        >>> net = snnlab.build(snnlab.SnnConfig(hidden=5, num_steps=20), sample_shape=(8, 8), num_classes=10)
+        >>> trainer = snnlab.Trainer(net, digits, loss=lambda record, y: record.peak.sum() / 0.0, batch_size=32)
+        >>> list(trainer)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.DivergenceError: step 0: ...
     """
 
     def __init__(

@@ -62,6 +62,11 @@ class LayerHealth:
         gradient: norm of the gradient of the layer's own parameters.
         gradient_over_time: norm over batch and neurons of `dLoss/dI[t]`, `(time,)`, where `I` is the current that
             reaches the neurons (of any layer but `Projection` and `Recurrent`, its input); None where that is unknown.
+
+    Example:
+        >>> layer = LayerHealth(name="hidden", rates=np.array([0.0, 12.0, 30.0]), dead=1, gradient=0.4)
+        >>> layer.saturated
+        0
     """
 
     name: str
@@ -90,6 +95,14 @@ class Health:
         layers: in order; the last one is the readout. Empty for a model that does not tell its layers.
         readout_spread: how much the scores differ between samples: mean over classes of their standard deviation.
         finite: loss, scores and gradients are all finite.
+
+    Example:
+        >>> readout = LayerHealth(name="readout", gradient=0.2)
+        >>> health = Health(
+        ...     step=9, samples=128, loss=2.1, accuracy=0.3, layers=(readout,), readout_spread=0.5, finite=True
+        ... )
+        >>> health.layers[-1].rates is None  # it does not spike
+        True
     """
 
     step: int

@@ -12,7 +12,15 @@ LEARNING_RATE = "learning_rate"
 
 
 def find_knobs(live: nnx.State, opt_state: optax.OptState) -> list[Knob]:
-    """Every live variable, and the learning rate where the optimizer was made by `optax.inject_hyperparams`."""
+    """Every live variable, and the learning rate where the optimizer was made by `optax.inject_hyperparams`.
+
+    Example:
+        >>> from snnlab.layers import Leaky
+        >>> from snnlab.variables import Live
+        >>> rate = optax.inject_hyperparams(optax.sgd)(learning_rate=0.1).init({})
+        >>> [(knob.name, knob.value) for knob in find_knobs(nnx.state(Leaky(1, tau_mem=20.0), Live), rate)]
+        [('tau_mem', 20.0), ('learning_rate', 0.10000000149011612)]
+    """
     variables = dict(nnx.to_flat_state(live))
     knobs = []
     for name, path in short_names(live).items():
@@ -34,6 +42,13 @@ def set_knob(live: nnx.State, opt_state: optax.OptState, name: str, value: float
     Returns:
         The old value (the mean over neurons), and the new `live` and `opt_state`. Shapes and types stay as
         they are: float32, strongly typed, so that nothing is compiled anew.
+
+    Example:
+        >>> from snnlab.layers import Leaky
+        >>> from snnlab.variables import Live
+        >>> old, live, _ = set_knob(nnx.state(Leaky(1, tau_mem=20.0), Live), (), "tau_mem", 5.0)
+        >>> old, live["tau_mem"].get_value().item()
+        (20.0, 5.0)
     """
     if name == LEARNING_RATE:
         old = optax.tree_utils.tree_get(opt_state, LEARNING_RATE)

@@ -49,6 +49,11 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     Raises:
         ArgumentError: for a value out of range.
 
+    Example:
+        >>> net = snn(SnnConfig(hidden=7, num_steps=5), sample_shape=(4, 4), num_classes=3, rngs=nnx.Rngs(0))
+        >>> list(net.stack.layers)
+        ['hidden', 'readout']
+
     Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
     """
     check.count("num_classes", num_classes)
@@ -95,6 +100,12 @@ def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int,
 
     Raises:
         ArgumentError: for a value out of range.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> net = lstm(LstmConfig(hidden=7), sample_shape=(8, 6), num_classes=3, rngs=nnx.Rngs(0))
+        >>> net(jnp.zeros((2, 8, 6))).readout.shape
+        (8, 2, 3)
     """
     check.count("num_classes", num_classes)
     hidden = LSTM(sample_shape[-1], config.hidden, rngs=rngs)
@@ -102,7 +113,12 @@ def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int,
 
 
 class Recipe(NamedTuple):
-    """What a reference network is built from."""
+    """What a reference network is built from.
+
+    Example:
+        >>> Recipe(LstmConfig(hidden=20), sample_shape=(8, 8), num_classes=10).num_classes
+        10
+    """
 
     config: SnnConfig | LstmConfig
     sample_shape: tuple[int, ...]

@@ -17,6 +17,12 @@ class Trace(NamedTuple):
         counts: spikes of every neuron over the sequence, or None.
         packed: the spikes as a kernel of the next layer reads them best, or None.
         peak: maximum of `state` over time, where a kernel has it at less cost, or None.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> trace = Trace(state=jnp.full((5, 2, 3), 0.5))
+        >>> trace.output is trace.state  # it does not spike
+        True
     """
 
     state: Float[Array, "time batch n"]
@@ -33,7 +39,16 @@ class Trace(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What a network did over the sequence: its readout traces, and the `Trace` of every layer by name."""
+    """What a network did over the sequence: its readout traces, and the `Trace` of every layer by name.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> hidden = Trace(state=jnp.zeros((5, 2, 3)), spikes=jnp.ones((5, 2, 3)))
+        >>> readout = Trace(state=jnp.zeros((5, 2, 10)))
+        >>> record = Record(readout=readout.state, layers={"hidden": hidden, "readout": readout})
+        >>> record.peak.shape, {name: counts[0].tolist() for name, counts in record.counts.items()}
+        ((2, 10), {'hidden': [5.0, 5.0, 5.0]})
+    """
 
     readout: Float[Array, "time batch cls"]
     layers: dict[str, Trace]

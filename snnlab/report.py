@@ -19,6 +19,13 @@ class Report:
             "spikes_per_sample"; "test": the same of the batch; "epoch": the result, as in `History.epochs`.
         samples_per_second: how fast this was.
         eta: estimate of the seconds of computing left.
+
+    Example:
+        >>> import snnlab
+        >>> digits = snnlab.load_data("digits").subset(train=64, test=64)
+        >>> net = snnlab.build(snnlab.SnnConfig(hidden=5, num_steps=20), sample_shape=(8, 8), num_classes=10)
+        >>> [report.phase for report in snnlab.Trainer(net, digits, epochs=1, batch_size=64)]
+        ['train', 'test', 'epoch']
     """
 
     phase: str

@@ -29,6 +29,11 @@ class Surrogate(NamedTuple):
         derivative: `(x, slope) -> ds/dx`, peak 1 at `x = 0`.
         smooth: `(x, slope)`: the antiderivative of `derivative`, zero at `x = 0`. Put in place of
             the step it gives a network whose true gradient is the surrogate gradient.
+
+    Example:
+        >>> x = jnp.array([-0.1, 0.0, 0.1])
+        >>> arctan.spike(x, 10.0).tolist(), arctan.derivative(x, 10.0).tolist()
+        ([0.0, 1.0, 1.0], [0.5, 1.0, 0.5])
     """
 
     spike: Callable

@@ -18,11 +18,23 @@ from snnlab.errors import ArgumentError
 
 
 class Live(nnx.Variable):
-    """A value that is moved by hand while the network trains."""
+    """A value that is moved by hand while the network trains.
+
+    Example:
+        >>> from snnlab.layers import Leaky
+        >>> type(Leaky(3, tau_mem=20.0).tau_mem).__name__
+        'Live'
+    """
 
 
 class Fixed(nnx.Variable):
-    """A value that nobody changes."""
+    """A value that nobody changes.
+
+    Example:
+        >>> from snnlab.layers import Leaky
+        >>> type(Leaky(3, tau_mem=Fixed(20.0)).tau_mem).__name__
+        'Fixed'
+    """
 
 
 def setting(
@@ -64,11 +76,21 @@ def setting(
 
 
 def plain(value):
-    """What a Variable holds; anything else as it is."""
+    """What a Variable holds; anything else as it is.
+
+    Example:
+        >>> plain(Fixed(20.0)), plain(20.0)
+        (20.0, 20.0)
+    """
     return value.get_value() if isinstance(value, nnx.Variable) else value
 
 
 def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
-    """A `setting` in ms that is at least one time step long: below that a step cannot follow it."""
+    """A `setting` in ms that is at least one time step long: below that a step cannot follow it.
+
+    Example:
+        >>> time_constant("tau_mem", 20.0, 3, dt=1.0).get_metadata()["low"]
+        1.0
+    """
     check.time_constant(name, plain(value), dt)
     return setting(name, value, features, low=dt, high=100.0 * dt, unit="ms")

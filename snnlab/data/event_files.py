@@ -76,6 +76,13 @@ def save_events(dataset: Dataset, folder: str | os.PathLike) -> Path:
 
     Raises:
         ArgumentError: if its samples are no events.
+
+    Example:
+        >>> import tempfile
+        >>> lists = EventLists.from_lists([[(1500, 0, 1, 1)], [(900, 2, 0, 0)]], sensor=(2, 2, 3))
+        >>> mine = Dataset(name="mine", x_train=lists, y_train=[0, 1], x_test=lists, y_test=[0, 1])
+        >>> sorted(path.name for path in save_events(mine, tempfile.mkdtemp()).iterdir())
+        ['test.npz', 'train.npz']
     """
     folder = Path(folder)
     if not dataset.has_events:

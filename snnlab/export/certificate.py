@@ -31,6 +31,10 @@ class Agreement:
         spikes: by layer, how many fell on the same neuron and step, and how many the network and the file fired.
         classes: in how many samples the readout's maximum over time is largest at the same unit, and of how many.
         readout_error: largest difference of the readouts.
+
+    Example:
+        >>> print(Agreement(spikes={"hidden": (90, 100, 95)}, classes=(9, 10), readout_error=0.02))
+        hidden 90 of 100 spikes (the file fires 95), class 9 of 10, readout to 0.02
     """
 
     spikes: dict[str, tuple[int, int, int]]
@@ -52,6 +56,14 @@ class Certificate:
         path: of the file.
         assumptions: pairs of a word and a sentence.
         measured: by how it was read, the `Agreement`.
+
+    Example:
+        >>> agreed = Agreement(spikes={}, classes=(10, 10), readout_error=2e-6)
+        >>> said = (("step", "h = 0.001 s"),)
+        >>> Certificate(path=Path("net.nir"), assumptions=said, measured={"as assumed": agreed})
+        net.nir: its reader must assume
+          step      h = 0.001 s
+          measured  as assumed: class 10 of 10, readout to 2e-06
     """
 
     path: Path

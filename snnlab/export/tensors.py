@@ -80,6 +80,14 @@ def load(path: str | os.PathLike) -> Network:
 
     Raises:
         FileFormatError: if the file is missing, damaged, or not such a file.
+
+    Example:
+        >>> import tempfile
+        >>> net = build(SnnConfig(hidden=8), sample_shape=(4, 4), num_classes=3, seed=1)
+        >>> again = load(save(net, Path(tempfile.mkdtemp()) / "net.safetensors"))
+        >>> x = jnp.ones((2, 4, 4))
+        >>> bool((again(x).readout == net(x).readout).all())
+        True
     """
     metadata, arrays = _read(path)
     if "recipe" not in metadata:

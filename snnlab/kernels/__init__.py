@@ -35,6 +35,13 @@ class Lif(NamedTuple):
         v: voltages after the reset.
         counts: spikes of every neuron over the sequence.
         packed: the spikes as the next kernel reads them best, if it does.
+
+    Example:
+        >>> from snnlab.surrogate import arctan
+        >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
+        >>> spikes, v, counts, packed = lif(jnp.ones((5, 3, 2)), p, dt=1.0, surrogate=arctan)
+        >>> spikes.shape, v.shape, counts.shape
+        ((5, 3, 2), (5, 3, 2), (3, 2))
     """
 
     spikes: Float[Array, "time batch n"]

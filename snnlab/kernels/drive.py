@@ -25,6 +25,11 @@ class Drive:
         tau_syn: time constant of an exponential synapse [ms], or None for no synapse.
         onward: weights through which the neurons' own spikes go on, if all of them do; a kernel may then take the
             gradient the shorter way.
+
+    Example:
+        >>> drive = Drive(x=jnp.ones((5, 2, 3)), kernel=jnp.ones((3, 7)), delay=1)
+        >>> drive.num_steps, drive.features, drive.arriving()[:2, 0, 0].tolist()
+        (5, 7, [0.0, 3.0])
     """
 
     x: Input

@@ -22,6 +22,11 @@ class Packed:
         current: what the spikes make through the weights of a narrow layer after this one. Nor is it ever computed; it
             carries the gradient where that is the shorter way.
         num_units: number of neurons.
+
+    Example:
+        >>> bits = jnp.array([[[1, 2, 3]]], jnp.uint16)  # one sample, three steps: neuron 0, neuron 1, both
+        >>> Packed(bits=bits, carrier=unpack(bits), num_units=2).dense()[:, 0].tolist()
+        [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
 
     bits: UInt16[Array, "batch tile time"]
