@@ -218,11 +218,10 @@ def check_history(path: str) -> None:
 def nir_bytes(which: str) -> bytes:
     """A graph as `save_nir` writes it, and as the oldest and the newest HDF5 would, compressed or not."""
     import h5py
+    from flax import nnx
 
     from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
     from snnlab.operators import Delay
-
-    from flax import nnx
 
     rngs = nnx.Rngs(0)
     hidden = Projection(3, LifRef(4, reset="value"), synapse=Expon(4), rngs=rngs)

@@ -78,6 +78,12 @@ def test_what_is_written_comes_back(folder, tmp_path):
     np.testing.assert_array_equal(again.x_train[:], EventLists.from_lists(SAMPLES, sensor=SENSOR)[:])
     with pytest.raises(ArgumentError, match="dataset: 'digits' has no events"):
         save_events(data.load("digits"), tmp_path)
+    before = (folder / "test.npz").read_bytes()
+    (folder / "train.npz").unlink()
+    with pytest.raises(ArgumentError, match=r"test\.npz exists; choose another, or pass overwrite=True"):
+        save_events(mine, folder)
+    assert (folder / "test.npz").read_bytes() == before and not (folder / "train.npz").exists()
+    save_events(mine, folder, overwrite=True)
 
 
 def test_what_is_missing_is_named(folder, tmp_path):
@@ -108,7 +114,7 @@ HUGE = 10**15
         ({"labels": npy(ARRAYS["labels"], descr="'<U999999999'")}, "labels is no array"),
         ({"labels": npy(ARRAYS["labels"], descr="'<U0'", shape=f"({HUGE},)")}, "labels is no array"),
         ({"labels": npy(ARRAYS["labels"], descr="__import__")}, "labels is no array"),
-        ({"labels": npy(np.array([[], {}, 3], object))}, "labels is no array .*plain list"),
+        ({"labels": npy(np.array([[], {}, 3], object))}, "labels is no array .*plain numbers"),
         ({"labels": b""}, "labels is no array"),
         ({"labels": b"\x93NUMPY\x09\x00"}, "labels is no array"),
         ({"labels": npy(ARRAYS["labels"])[:-1]}, "labels .* announces 24 bytes, there are only 23"),
@@ -121,7 +127,7 @@ HUGE = 10**15
         ({"offsets": np.array([0, 2, 3, 5])}, "offsets: must rise from 0 to the number of events, 4"),
         ({"events": ARRAYS["events"][::-1]}, "events: sample 0 is not sorted by time"),
         ({"events": ARRAYS["events"].astype([("t", "f8"), ("x", "u2"), ("y", "u2"), ("p", "u1")])}, "t must be whole"),
-        ({"events": np.zeros((4, 4), int)}, "events is no array that can be read .it must be a plain list"),
+        ({"events": np.zeros((4, 4), int)}, r"events must be a plain list, got shape \(4, 4\)"),
         ({"events": np.zeros(4, int)}, "events: must be an array with the fields t, x, y and p, got int64"),
     ],
 )
