@@ -73,7 +73,7 @@ def _unpack(path: str | os.PathLike, archive: IO[bytes]) -> None:
     """What is in an HDF5 file, as a NumPy archive."""
     packed = Path(path).stat().st_size
     seconds = SECONDS + packed // 10**8
-    command = [sys.executable, "-P", nir_child.__file__, os.path.abspath(path), unpacked_limit(packed), seconds]
+    command = [sys.executable, "-P", nir_child.__file__, Path(path).absolute(), unpacked_limit(packed), seconds]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # it computes nothing
     try:
         done = subprocess.run(
