@@ -98,7 +98,7 @@ class History:
         return {"steps": steps, "epochs": self.epochs, "interventions": self.interventions}
 
     def _repr_html_(self) -> str:
-        """In a notebook: a table with the results of the newest epochs. All of them: `epochs`; all steps: `to_frame`."""
+        """In a notebook: a table with the results of the newest epochs. All: `epochs`; all steps: `to_frame`."""
         head = "".join(f"<th>{title}</th>" for title in SHOWN.values())
         rows = []
         for row in self.epochs[-SHOWN_EPOCHS:]:

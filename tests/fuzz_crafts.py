@@ -1,4 +1,4 @@
-"""Files made to hurt: what damage by chance would take long to find. Each is refused; none takes time, memory or a file.
+"""Files made to hurt: what damage by chance would take long to find. They are refused, and take no time, no memory.
 
 `CRAFTS` has for each a name, its reader (of `fuzz_readers`), and what makes the file.
 """

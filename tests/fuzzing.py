@@ -7,9 +7,9 @@ silence, memory beyond the limit, is an answer. `fuzz_readers.READERS` says what
 import json
 import os
 import resource
-import select
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -182,14 +182,15 @@ class Worker:
             self._expect("warm")
             self.warm.add(reader)
         started = time.monotonic()
-        if not select.select([self.process.stdout], [], [], SECONDS)[0]:
-            self.close()
-            return Answer("hang", f"no answer in {SECONDS} s", time.monotonic() - started)
+        alarm = threading.Timer(SECONDS, self.process.kill)
+        alarm.start()
         line = self.process.stdout.readline()
+        alarm.cancel()
         if not line:
-            code = self.process.wait()
+            code, seconds = self.process.wait(), time.monotonic() - started
             self.close()
-            return Answer("crash", f"the process ended with {code}", time.monotonic() - started)
+            kind = "hang" if seconds >= SECONDS else "crash"
+            return Answer(kind, f"no answer, the process ended with {code}", seconds)
         return Answer(*json.loads(line))
 
     def close(self) -> None:
