@@ -106,9 +106,9 @@ def entry(shape: list[int], first: int, end: int, dtype: str = "F32") -> dict:
     return {"dtype": dtype, "shape": shape, "data_offsets": [first, end]}
 
 
-def recipe(kind: str = "snn", **changes) -> bytes:
+def recipe(of: str = "snn", /, **changes) -> bytes:
     """A good file whose description of the network says something else."""
-    whole = saved(kind)
+    whole = saved(of)
     end = 8 + int.from_bytes(whole[:8], "little")
     about = json.loads(json.loads(whole[8:end])["__metadata__"]["recipe"])
     for name, value in changes.items():
@@ -132,22 +132,24 @@ def history(steps: str = "{}", epochs: str = "[]", moves: str = "[]") -> bytes:
 # ---- NIR ----
 
 
-def edited(edit: Callable, which: str = "own") -> bytes:
+def edited(edit: Callable, content: bytes | None = None) -> bytes:
     """A good graph that was changed by `edit(file, h5py)`."""
     import h5py
 
-    file = io.BytesIO(nir_bytes(which))
+    file = io.BytesIO(content or nir_bytes("own"))
     with h5py.File(file, "r+") as opened:
         edit(opened, h5py)
     return file.getvalue()
 
 
-def replace(path: str, value) -> Callable[[], bytes]:
+def replace(path: str, value, good: Callable[[], bytes] | None = None) -> Callable[[], bytes]:
+    """A good graph in which something else stands at a path."""
+
     def edit(file, h5py):
         del file[path]
         file[path] = value
 
-    return lambda: edited(edit)
+    return lambda: edited(edit, good and good())
 
 
 def add(name: str, make: Callable) -> Callable[[], bytes]:
@@ -241,6 +243,32 @@ def conv(shape: int, **changes) -> Callable[[], bytes]:
     return graph(lambda nir: nir.Conv1d(input_shape=shape, weight=weight, **options), lif)
 
 
+def named(name: str) -> Callable[[], bytes]:
+    """A good graph whose only node has another name."""
+
+    def edit(file, h5py):
+        file.move("node/nodes/lif", f"node/nodes/{name}")
+        del file["node/edges"]
+        edges = [("input", name), (name, "output")]
+        file.create_dataset("node/edges", data=np.array(edges, object), dtype=h5py.string_dtype())
+
+    return lambda: edited(edit, graph(lif)())
+
+
+# What names could collide with, or lead to.
+NAMES = [
+    "..",
+    "..\\climbed",
+    "layers",
+    "names",
+    "__class__",
+    "__init__",
+    "_pytree__state",
+    "a b\n",
+    "x" * 900,
+    "é\u202e",
+]
+
 CRAFTS = [
     Craft("a trillion samples in 60 bytes", "idx", lambda: idx_header(1000, 1000, 10**6) + bytes(44)),
     Craft("dimensions whose product wraps around", "idx", lambda: idx_header(2**31, 2**31, 4, code=0x0E) + bytes(40)),
@@ -311,7 +339,8 @@ CRAFTS = [
     Craft("an image of a trillion", "NIR", conv(HUGE)),
     Craft("a margin of a trillion", "NIR", conv(8, padding=HUGE)),
     Craft("a kernel spread over a trillion", "NIR", conv(8, dilation=HUGE)),
-    Craft("no step", "NIR", conv(8, stride=0)),
+    Craft("no step", "NIR", replace("node/nodes/conv1d/stride", 0, conv(8))),
+    Craft("groups of a trillion", "NIR", replace("node/nodes/conv1d/groups", HUGE, conv(8))),
     Craft("a trillion steps of delay", "NIR", graph(lambda nir: nir.Delay(np.array([1e9])), lif), harmless=True),
-    Craft("a node called as what holds it", "NIR", graph(lif), harmless=True),
+    *(Craft(f"a node named {name!r}", "NIR", named(name), harmless=True) for name in NAMES),
 ]

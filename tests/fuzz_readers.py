@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -21,6 +22,8 @@ from snnlab.data.event_files import load_event_folder, read_events
 from snnlab.data.folder import load_folder
 from snnlab.data.idx import read_idx
 from snnlab.data.sources import FILES
+from snnlab.data.tfds_images import _read_cache
+from snnlab.errors import DataError
 from snnlab.export import load_metadata
 
 
@@ -150,6 +153,26 @@ def check_event_folder(path: str) -> None:
     _named(path, load_event_folder(Path(path).parent))
 
 
+# ---- the cache of fetched images ----
+
+
+def cache_seeds() -> list[Seed]:
+    arrays = {"x_train": PIXELS, "y_train": LABELS, "x_test": PIXELS, "y_test": LABELS}
+    join = zipped([f"{name}.npy" for name in arrays], zipfile.ZIP_STORED)
+    parts = tuple(map(npy, arrays.values()))
+    return [Seed(parts, join), Seed((join(list(parts)),))]
+
+
+def check_cache(path: str) -> None:
+    """What is damaged is fetched again; the warning says so as an error would."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        dataset = _read_cache("kmnist", Path(path))
+    if dataset is None:
+        raise DataError(str(said[-1].message))
+    _named(path, dataset)
+
+
 # ---- networks ----
 
 
@@ -245,14 +268,15 @@ def check_nir(path: str) -> None:
 
 
 READERS = [
-    Reader("idx", 14, "images", idx_seeds, check_idx),
+    Reader("idx", 16, "images", idx_seeds, check_idx),
     Reader("idx.gz", 10, "images.gz", packed_idx_seeds, check_idx),
     Reader("idx folder", 8, FILES["x_train"], packed_idx_seeds, check_idx_folder, idx_folder),
+    Reader("image cache", 4, "kmnist.npz", cache_seeds, check_cache),
     Reader("events", 14, "train.npz", event_seeds, check_events),
     Reader("event folder", 6, "test.npz", event_seeds, check_event_folder, event_folder),
-    Reader("network", 16, "net.safetensors", tensor_seeds, check_network),
+    Reader("network", 14, "net.safetensors", tensor_seeds, check_network),
     Reader("network's metadata", 8, "net.safetensors", tensor_seeds, check_metadata),
-    Reader("history", 12, "history.json", history_seeds, check_history),
-    Reader("NIR", 12, "net.nir", nir_seeds, check_nir),
+    Reader("history", 14, "history.json", history_seeds, check_history),
+    Reader("NIR", 6, "net.nir", nir_seeds, check_nir),
     # The reader of checkpoints comes here.
 ]

@@ -18,8 +18,9 @@ from snnlab.errors import FileFormatError, SnnlabError
 from snnlab.export import nir_child
 from snnlab.files import atomic_path, refuse_existing, unpacked_limit
 
-SECONDS = 10  # of computing that a small file may take; a gigabyte takes about as long
-PATIENCE = 6  # times as long by the clock: machines do other things
+SECONDS = 5  # of computing that a small file may take; it takes a fifth of one
+BYTES_A_SECOND = 2 * 10**7  # of a large one, packed
+PATIENCE = 12  # times as long by the clock: machines do other things
 
 
 def need_nir():
@@ -72,7 +73,7 @@ def write_graph(graph, path: str | os.PathLike, *, overwrite: bool = False) -> P
 def _unpack(path: str | os.PathLike, archive: IO[bytes]) -> None:
     """What is in an HDF5 file, as a NumPy archive."""
     packed = Path(path).stat().st_size
-    seconds = SECONDS + packed // 10**8
+    seconds = SECONDS + packed // BYTES_A_SECOND
     command = [sys.executable, "-P", nir_child.__file__, Path(path).absolute(), unpacked_limit(packed), seconds]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # it computes nothing
     try:
