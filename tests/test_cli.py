@@ -95,6 +95,7 @@ def test_train_replaces_no_file_unless_told_to(tmp_path, capsys):
         file.unlink()
         file.symlink_to(tmp_path / "elsewhere")
         assert main(command) == 2 and list(tmp_path.iterdir()) == [file]
+        assert "exists" in capsys.readouterr().err
         file.unlink()
     for file in (net, history, report):
         file.write_text("mine")
@@ -165,7 +166,7 @@ def test_export_to_nir_prints_the_certificate(saved, tmp_path, capsys):
     theirs = snnlab.from_nir(out, dt=0.1, reset="subtract")
     assert list(theirs.layers) == ["hidden", "readout"]
     assert main(["export", str(saved), str(out)]) == 2
-    assert f"path: {out} exists; choose another" in capsys.readouterr().err
+    assert f"{out} exists; choose another, or add --overwrite" in capsys.readouterr().err
     assert main(["export", str(saved), str(out), "--overwrite"]) == 0
 
 

@@ -184,7 +184,7 @@ def test_the_page_exports_into_its_folder_only(make, tmp_path, monkeypatch, fold
     board = lab.display.board
     board.folder.value = folder.format(tmp_path)
     board.buttons["export"].click()
-    assert "&#9888; folder: " in board.message and sorted(tmp_path.rglob("*")) == before
+    assert "&#9888;</span> folder: " in board.message and sorted(tmp_path.rglob("*")) == before
     for inner in ("exports", "exports/deep/er", f"{tmp_path}/exports", "other/../exports/deep"):
         board.folder.value = inner
         board.buttons["export"].click()
