@@ -36,7 +36,8 @@ class Reader(NamedTuple):
         file: what the file is called, from the folder that the case lies in.
         seeds: good files.
         read: takes the path of the damaged file; raises AssertionError if what it read is not what it should be.
-        rest: other files that must lie beside the damaged one, by name.
+        rest: other files that must lie beside the damaged one, by name. Of files that do not fit together an error may
+            name the folder.
     """
 
     name: str
@@ -51,6 +52,10 @@ class Reader(NamedTuple):
         with tempfile.TemporaryDirectory() as folder:
             for seed in self.seeds():
                 self.read(str(self.lay_out(Path(folder), seed.join(list(seed.parts)))))
+
+    def named(self, path: str) -> str:
+        """What an error must name."""
+        return str(Path(path).parent) if self.rest() else path
 
     def lay_out(self, folder: Path, content: bytes) -> Path:
         """A file and what must lie beside it."""

@@ -217,7 +217,7 @@ def _status(name: str) -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(f"{name}:"))
 
 
-def _attempt(read: Callable[[str], None], path: str) -> Answer:
+def _attempt(reader, path: str) -> Answer:
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
@@ -225,14 +225,14 @@ def _attempt(read: Callable[[str], None], path: str) -> Answer:
     before, started = _status("VmRSS"), time.monotonic()
     kind, text = "value", ""
     try:
-        read(path)
+        reader.read(path)
     except BaseException as error:
         from snnlab.errors import SnnlabError
 
         kind, text = "error", str(error)
         if not isinstance(error, SnnlabError):
             kind, text = "escaped", "".join(traceback.format_exception(error))[-3000:]
-        elif path not in text:
+        elif reader.named(path) not in text:
             kind = "does not name the file"
         elif "\n" in text or len(text) > LETTERS:
             kind, text = "message of many lines or letters", text[:LETTERS]
@@ -257,7 +257,7 @@ def serve() -> None:
             readers[name].warm_up()
             warm.add(name)
             print("warm", file=answers, flush=True)
-        print(json.dumps(_attempt(readers[name].read, path)), file=answers, flush=True)
+        print(json.dumps(_attempt(readers[name], path)), file=answers, flush=True)
 
 
 if __name__ == "__main__":

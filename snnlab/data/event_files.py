@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnlab.data.dataset import Dataset
+from snnlab.data.dataset import MAX_CLASSES, Dataset
 from snnlab.data.eventlists import EventLists
 from snnlab.data.npz import read_npz
 from snnlab.errors import ArgumentError, DataError, FileFormatError
@@ -109,9 +109,10 @@ def _checked(path: Path, arrays: dict[str, np.ndarray], names: np.ndarray):
         lists = EventLists.of(arrays["events"], arrays["offsets"], sensor=arrays["sensor"])
     except ArgumentError as error:
         raise FileFormatError(f"{path}: {error}") from error
-    if labels.dtype.kind not in "iu" or len(labels) != len(lists) or labels.min() < 0:
+    if labels.dtype.kind not in "iu" or len(labels) != len(lists) or labels.min() < 0 or labels.max() >= MAX_CLASSES:
         raise FileFormatError(
-            f"{path}: labels must be {len(lists)} integers >= 0, one a sample, got {labels.dtype}{labels.shape}"
+            f"{path}: labels must be {len(lists)} integers >= 0 and < {MAX_CLASSES}, one a sample, "
+            f"got {labels.dtype}{labels.shape}"
         )
     if names.dtype.kind != "U":
         raise FileFormatError(f"{path}: class_names must be strings, got {names.dtype}")
