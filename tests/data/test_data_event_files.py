@@ -106,10 +106,10 @@ HUGE = 10**15
         ({"events": None}, "has no array 'events'; needed are events, offsets, labels, sensor"),
         (
             {"events": npy(ARRAYS["events"], shape=f"({HUGE},)")},
-            f"events .* announces {9 * HUGE:,} bytes, there are only",
+            f"events .* announces {9 * HUGE:,} bytes of values, there are only",
         ),
         ({"labels": npy(ARRAYS["labels"], shape=f"({10**30},)")}, "labels is no array that can be read"),
-        ({"labels": npy(ARRAYS["labels"], shape="(2,)")}, "labels .* announces 16 bytes, there are more"),
+        ({"labels": npy(ARRAYS["labels"], shape="(2,)")}, "labels .* announces 16 bytes of values, there are more"),
         ({"labels": npy(ARRAYS["labels"], shape="(-3,)")}, "labels is no array that can be read"),
         ({"labels": npy(ARRAYS["labels"], descr="'<U999999999'")}, "labels is no array"),
         ({"labels": npy(ARRAYS["labels"], descr="'<U0'", shape=f"({HUGE},)")}, "labels is no array"),
@@ -117,7 +117,7 @@ HUGE = 10**15
         ({"labels": npy(np.array([[], {}, 3], object))}, "labels is no array .*plain numbers"),
         ({"labels": b""}, "labels is no array"),
         ({"labels": b"\x93NUMPY\x09\x00"}, "labels is no array"),
-        ({"labels": npy(ARRAYS["labels"])[:-1]}, "labels .* announces 24 bytes, there are only 23"),
+        ({"labels": npy(ARRAYS["labels"])[:-1]}, "labels .* announces 24 bytes of values, there are only 23"),
         (
             {"labels": ARRAYS["labels"][:2]},
             r"labels must be 3 integers >= 0 and < 100000, one a sample, got int64\(2,\)",
