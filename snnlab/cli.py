@@ -15,7 +15,7 @@ import tyro
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError, SnnlabError
-from snnlab.files import atomic_path, refuse_existing, try_writing
+from snnlab.files import atomic_path, try_writing
 from snnlab.interrupt import uninterrupted
 
 
@@ -64,6 +64,8 @@ class Train:
     """Folder for the trained network (net.safetensors) and its history (history.json)."""
     json: Annotated[Path | None, _default("FILE", "none")] = None
     """File for the report: config, versions, results of every epoch."""
+    overwrite: bool = False
+    """Replace these files where they exist."""
 
     resume: Annotated[Path | None, _default("DIR", "nothing is kept")] = None
     """Folder for checkpoints: saves there while it trains, and goes on from what is there already."""
@@ -100,7 +102,7 @@ class Train:
 
         self.network_config()  # mistakes are said before anything is fetched
         settings = self.train_config()
-        _check_folders(self.out, self.json and self.json.parent, self.resume)
+        self._check_files()
         dataset = data.load(self.data)
         print(f"{dataset!r}", file=sys.stderr)
         config = self.network_config(dataset)
@@ -145,14 +147,22 @@ class Train:
             print(f"{self.resume}: {where}", file=sys.stderr)
         return checkpoints
 
+    def _check_files(self) -> None:
+        """Find out before the training, not after it, that its result cannot be written, or would replace another."""
+        names = ("net.safetensors", "history.json")
+        resumed = self.resume is not None and any(self.resume.glob("checkpoint-*"))  # then they are of the same run
+        for file in filter(None, (self.json, *(self.out / name for name in names if self.out is not None))):
+            _refuse_existing(file, self.overwrite or resumed)
+        _check_folders(self.out, self.json and self.json.parent, self.resume)
+
     def _save(self, trainer, config: SnnConfig | LstmConfig) -> None:
         from snnlab import export
 
         if self.out is not None:
             names = trainer.data.class_names
-            about = {"class_names": names, "training": trainer.summary}
-            net = export.save(trainer.model, self.out / "net.safetensors", **about, overwrite=True)
-            history = trainer.history.save(self.out / "history.json")
+            about = {"class_names": names, "training": trainer.summary, "overwrite": self.overwrite}
+            net = export.save(trainer.model, self.out / "net.safetensors", **about)
+            history = trainer.history.save(self.out / "history.json", overwrite=self.overwrite)
             print(f"wrote {net} and {history}", file=sys.stderr)
         if self.json is not None:
             with atomic_path(self.json) as part:
@@ -190,7 +200,7 @@ class Export:
         from snnlab.check import choice
 
         ending = choice("OUT: its ending", self.out.suffix, export.FORMATS)
-        refuse_existing(self.out, self.overwrite)
+        _refuse_existing(self.out, self.overwrite)
         _check_folders(self.out.parent)
         net, about = export.load(self.net), export.load_metadata(self.net)
         if ending == ".nir":
@@ -289,6 +299,12 @@ def _peak_rss_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux kB
+
+
+def _refuse_existing(file: Path, overwrite: bool) -> None:
+    """As `files.refuse_existing`, in the words of the command line."""
+    if os.path.lexists(file) and not overwrite:
+        raise ArgumentError(f"{file} exists; choose another, or add --overwrite")
 
 
 def _check_folders(*folders: Path | None) -> None:

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import IO
 
 from platformdirs import user_cache_dir
 
 from snnlab.errors import ArgumentError
+
+BLOCK = 1 << 20
 
 
 @contextmanager
@@ -50,6 +53,63 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
     if os.path.lexists(path) and not overwrite:
         raise ArgumentError(f"path: {path} exists; choose another, or pass overwrite=True")
     return path
+
+
+def unpacked_limit(packed: int) -> int:
+    """Bytes to which a file of `packed` bytes may unpack: 64 MB, and 32 times its size.
+
+    zlib packs a thousand to one, so that a file of a few megabytes can fill any memory. Spikes, images and weights
+    are packed two to ten to one.
+
+    Example:
+        >>> unpacked_limit(2**20) // 2**20
+        96
+    """
+    return 2**26 + 32 * packed
+
+
+def read_announced(file: IO[bytes], announced: int, limit: int) -> bytearray:
+    """As many bytes as a header announced; room is made for what is there, not for what is announced.
+
+    Raises:
+        ValueError: if there are more or fewer, or more than `limit`.
+
+    Example:
+        >>> import io
+        >>> read_announced(io.BytesIO(b"abc"), 10**12, limit=100)
+        Traceback (most recent call last):
+        ...
+        ValueError: its header announces 1,000,000,000,000 bytes of values, there are only 3
+    """
+    body, most = bytearray(), min(announced, limit)
+    while len(body) <= most and (block := file.read(min(BLOCK, most + 1 - len(body)))):
+        body += block
+    if len(body) == announced <= limit:
+        return body
+    if len(body) > limit:
+        raise ValueError(f"it unpacks to more than {limit:,} bytes, too many for a file of its size")
+    found = "more" if len(body) > announced else f"only {len(body):,}"
+    raise ValueError(f"its header announces {announced:,} bytes of values, there are {found}")
+
+
+def inside(folder: str | os.PathLike, base: str | os.PathLike) -> Path:
+    """The folder, which is `base` or lies in it, wherever `..` and links lead.
+
+    Raises:
+        ArgumentError: if it does not.
+
+    Example:
+        >>> inside("exports/../../etc", "exports")
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: folder: exports/../../etc is not exports and does not lie in it
+    """
+    try:
+        if Path(folder).resolve().is_relative_to(Path(base).resolve()):
+            return Path(folder)
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL, a link to itself
+        raise ArgumentError(f"folder: {os.fspath(folder)!r} is none ({error})") from None
+    raise ArgumentError(f"folder: {folder} is not {base} and does not lie in it")
 
 
 def cache_folder() -> Path:

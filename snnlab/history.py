@@ -5,6 +5,7 @@ NumPy only. One thread appends, any thread reads; what it reads is what later ap
 
 import json
 import os
+import textwrap
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
-from snnlab.files import atomic_path
+from snnlab.files import atomic_path, refuse_existing
 from snnlab.table import Table
 
 TERM = "terms."  # before the name of a term of the loss, among the results
@@ -22,6 +23,9 @@ TERM = "terms."  # before the name of a term of the loss, among the results
 SHOWN_EPOCHS = 50
 SHOWN = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train accuracy", "test_loss": "test loss"}
 SHOWN |= {"test_acc": "test accuracy", "spikes_per_sample": "spikes per sample", "seconds": "seconds"}
+
+MOVE = ("step", "old", "new")  # what an intervention says beside its knob
+NUMBER = int | float
 
 
 class History:
@@ -136,12 +140,16 @@ class History:
             raise SnnlabError("to_frame needs pandas: pip install pandas (or use to_dict())") from None
         return pandas.DataFrame(self.steps()).rename_axis("step")
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write everything as JSON; either the whole file is there afterwards, or the old one still is."""
-        text = json.dumps(self.to_dict())
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+        """Write everything as JSON; either the whole file is there afterwards, or the old one still is.
+
+        Raises:
+            ArgumentError: if the file exists and `overwrite` is off.
+        """
+        path, text = refuse_existing(path, overwrite), json.dumps(self.to_dict())
         with atomic_path(path) as part:
             part.write_text(text, encoding="utf-8")
-        return Path(path)
+        return path
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "History":
@@ -152,10 +160,15 @@ class History:
         """
         try:
             saved = json.loads(Path(path).read_text(encoding="utf-8"))
-            steps = {str(name): np.asarray(values, np.float64) for name, values in saved["steps"].items()}
-            return cls.of(steps, saved["epochs"], saved["interventions"])
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise FileFormatError(f"{path}: is not a saved history ({error})") from error
+            steps = {name: _column(name, values) for name, values in saved["steps"].items()}
+            if len({len(column) for column in steps.values()}) > 1:
+                raise ValueError("steps: the metrics are of different lengths")
+            epochs = [_row("epochs", row, SHOWN, NUMBER | None) for row in saved["epochs"]]
+            moves = [_row("interventions", row, MOVE, NUMBER) for row in saved["interventions"]]
+            return cls.of(steps, epochs, moves)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+            reason = textwrap.shorten(str(error), 300)
+            raise FileFormatError(f"{path}: is not a saved history ({reason})") from error
 
     @classmethod
     def of(
@@ -176,3 +189,20 @@ class History:
         history.newest_epochs(history.num_epochs)  # they can be read
         history._interventions = [dict(row) for row in interventions]
         return history
+
+
+def _column(name: str, values) -> np.ndarray:
+    """One metric, as a file has it."""
+    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+        raise ValueError(f"steps: {name} must be a list of numbers")
+    return np.array(values, np.float64)
+
+
+def _row(where: str, row, names: Iterable[str], kind) -> dict[str, Any]:
+    """One row, as a file has it: what stands under these names is of that kind."""
+    if not isinstance(row, dict):
+        raise ValueError(f"{where}: must be a list of objects, has {row!r}")
+    for name in names:
+        if isinstance(row.get(name), bool) or not isinstance(row.get(name), kind):
+            raise ValueError(f"{where}: {name} must be a number, is {row.get(name)!r}")
+    return row

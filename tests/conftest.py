@@ -1,6 +1,7 @@
 """Shared fixtures: where the reference data lies, and small real data to train on."""
 
 import os
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,40 @@ def shared() -> Path:
 def digits() -> data.Dataset:
     """Real 8x8 digits."""
     return data.load("digits")
+
+
+class FuzzTally:
+    """How many damaged files were read, and what came of it."""
+
+    def __init__(self):
+        self.answers = defaultdict(list)
+
+    def add(self, reader: str, answer) -> None:
+        self.answers[reader].append(answer)
+
+    def lines(self) -> list[str]:
+        """One for each reader, and the sum."""
+        rows = {**self.answers, "all": [answer for answers in self.answers.values() for answer in answers]}
+        lines = []
+        for name, answers in rows.items():
+            kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(a.kind for a in answers).most_common())
+            slowest, most = max(a.seconds for a in answers), max(a.bytes for a in answers) >> 20
+            lines.append(f"{name:<20} {len(answers):>6} cases: {kinds}; slowest {slowest:.2f} s, at most {most} MB")
+        return lines
+
+
+TALLY = pytest.StashKey[FuzzTally]()
+
+
+@pytest.fixture(scope="session")
+def fuzz_tally(request) -> FuzzTally:
+    """Counts the cases; what it counted stands in the summary."""
+    return request.config.stash.setdefault(TALLY, FuzzTally())
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    tally = config.stash.get(TALLY, None)
+    if tally and tally.answers:
+        terminalreporter.section("damaged files")
+        for line in tally.lines():
+            terminalreporter.write_line(line)

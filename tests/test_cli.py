@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import termios
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +81,28 @@ def test_train_on_events(tmp_path):
         told = "come after num_steps * dt = 30 ms and are not seen; num_steps=100 sees them all" in done.stderr
         assert told == bool(given) and "Traceback" not in done.stderr
     assert "samples (2, 12, 12) events" in done.stderr
+
+
+def test_train_replaces_no_file_unless_told_to(tmp_path, capsys):
+    """It is said before anything is trained; a link that leads nowhere is a file too."""
+    net, history, report = (tmp_path / name for name in ("net.safetensors", "history.json", "report.json"))
+    command = ["train", "--epochs", "1", "--hidden", "8", "--out", str(tmp_path), "--json", str(report)]
+    for file in (net, history, report):
+        file.write_text("mine")
+        assert main(command) == 2
+        printed = capsys.readouterr()
+        assert printed.err.strip() == f"snnlab: {file} exists; choose another, or add --overwrite" and not printed.out
+        assert file.read_text() == "mine" and list(tmp_path.iterdir()) == [file]
+        file.unlink()
+        file.symlink_to(tmp_path / "elsewhere")
+        assert main(command) == 2 and list(tmp_path.iterdir()) == [file]
+        assert "exists" in capsys.readouterr().err
+        file.unlink()
+    for file in (net, history, report):
+        file.write_text("mine")
+    assert main([*command, "--overwrite"]) == 0
+    assert snnlab.load(net).recipe.config.hidden == 8 and len(snnlab.History.load(history).epochs) == 1
+    assert json.loads(report.read_text())["network"] == "snn"
 
 
 def test_what_lies_in_the_folder_is_left_alone(tmp_path):
@@ -163,7 +187,7 @@ def test_export_to_nir_prints_the_certificate(saved, tmp_path, capsys):
     theirs = snnlab.from_nir(out, dt=0.1, reset="subtract")
     assert list(theirs.layers) == ["hidden", "readout"]
     assert main(["export", str(saved), str(out)]) == 2
-    assert f"path: {out} exists; choose another" in capsys.readouterr().err
+    assert f"{out} exists; choose another, or add --overwrite" in capsys.readouterr().err
     assert main(["export", str(saved), str(out), "--overwrite"]) == 0
 
 
@@ -190,6 +214,19 @@ def test_export_mistakes_are_one_line(saved, tmp_path, monkeypatch, capsys, net,
     assert len(errors) == 1 and message in errors[0] and [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
 
 
+def listening(port: int) -> set[str]:
+    """The addresses of this machine on which somebody waits for connections to a port, as the kernel says."""
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        lines = (Path("/proc/net") / table).read_text().splitlines()[1:] if Path("/proc/net", table).exists() else []
+        for local, state in ((line.split()[1], line.split()[3]) for line in lines):
+            address, hexadecimal = local.split(":")
+            if int(hexadecimal, 16) == port and state == "0A":
+                words = struct.unpack(f">{len(address) // 8}I", bytes.fromhex(address))
+                found.add(socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words)))
+    return found
+
+
 def test_lab_serves_the_notebooks_on_loopback_with_a_token(tmp_path):
     environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "snnlab.cli", "lab", "--no-browser"]
@@ -200,8 +237,12 @@ def test_lab_serves_the_notebooks_on_loopback_with_a_token(tmp_path):
             address = next(lines).split()[-1]
             server, token = address.split("/lab")[0], address.split("token=")[1]
             wait_until(lambda: answers(f"{server}/api/status?token={token}"), 60, "the server answers")
-            with pytest.raises(urllib.error.HTTPError, match="403"):
-                urllib.request.urlopen(f"{server}/api/contents")
+            for query in ("", "?token=", "?token=wrong", f"?token={token[:-1]}"):
+                with pytest.raises(urllib.error.HTTPError, match="403"):
+                    urllib.request.urlopen(f"{server}/api/contents{query}")
+            with urllib.request.urlopen(f"{server}/lab") as answer:
+                assert answer.url.startswith(f"{server}/login?"), "a page without the token is the one that asks for it"
+            assert len(token) >= 32 and listening(int(server.rsplit(":", 1)[1])) == {"127.0.0.1"}
             with urllib.request.urlopen(f"{server}/api/contents?token={token}") as answer:
                 served = {entry["name"] for entry in json.load(answer)["content"]}
         finally:

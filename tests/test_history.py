@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from snnlab.errors import FileFormatError
+from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.history import History
 
 
@@ -78,6 +78,17 @@ def test_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
+def test_an_existing_file_is_kept(tmp_path):
+    path = filled().save(tmp_path / "run.json")
+    with pytest.raises(ArgumentError, match=r"run.json exists; choose another, or pass overwrite=True"):
+        History().save(path)
+    assert History.load(path).to_dict() == filled().to_dict()
+    assert len(History.load(History().save(path, overwrite=True))) == 0
+
+
+STEPS = '{"steps": %s, "epochs": %s, "interventions": %s}'
+
+
 def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     history = filled()
     path = history.save(tmp_path / "run.json")
@@ -88,13 +99,22 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_text", full_disk)
     with pytest.raises(OSError, match="No space"):
-        history.save(path)
+        history.save(path, overwrite=True)
     assert path.read_bytes() == old and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "{}", '{"steps": 3}', '{"steps": {"loss": ["a"]}, "epochs": [], "interventions": []}'],
+    [
+        *("", "{", "[]", "{}", '{"steps": 3}', "[" * 100_000, '{"a":' * 100_000),
+        *(STEPS % (steps, "[]", "[]") for steps in ('{"a": ["b"]}', '{"a": [[1]]}', '{"a": [1], "b": [1, 2]}', "[]")),
+        *(STEPS % ("{}", epochs, "[]") for epochs in ("[3]", '[{"epoch": "1"}]', "7", '[{"test_acc": true}]')),
+        *(
+            STEPS % ("{}", "[]", moves)
+            for moves in ("[[]]", '[{"knob": "v_th"}]', '[{"step": 1, "old": 0, "new": "1"}]')
+        ),
+        STEPS % ('{"a": [%s]}' % ("9" * 400), "[]", "[]"),
+    ],
 )
 def test_damaged_files_are_refused(tmp_path, text):
     (tmp_path / "run.json").write_text(text)

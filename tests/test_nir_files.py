@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from fuzz_crafts import heap_loop
 from needed import needed
 
 import snnlab
@@ -156,4 +157,14 @@ def test_a_single_node_and_a_graph_that_does_not_fit_name_the_file(tmp_path):
         nir_file.read_graph(path)
     nir.write(path, nir.NIRGraph.from_list(nir.Linear(np.eye(2)), nir.Threshold(np.ones(2))))
     with pytest.raises(FileFormatError, match=r"net.nir: node 'threshold': there is no layer here for Threshold"):
+        snnlab.from_nir(path, dt=1.0)
+
+
+def test_a_file_from_which_hdf5_does_not_come_back(tmp_path):
+    """One bit in the length of a string: libhdf5 2.0.0 goes round in circles; here that ends."""
+    path = tmp_path / "net.nir"
+    path.write_bytes(heap_loop())
+    with pytest.raises(
+        FileFormatError, match=r"net.nir: cannot be read as NIR \(HDF5 (was ended over it|does not come)"
+    ):
         snnlab.from_nir(path, dt=1.0)

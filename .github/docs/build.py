@@ -42,19 +42,8 @@ PUBLIC = (
     "snnlab.errors",
 )
 # Rooms whose names only snnlab itself needs.
-INTERNAL = (
-    "check",
-    "checkpoint_folder",
-    "cli",
-    "divergence",
-    "files",
-    "interrupt",
-    "naming",
-    "programs",
-    "snapshot",
-    "step",
-)
-INTERNAL += ("table",)
+INTERNAL = ("check", "checkpoint_folder", "cli", "divergence", "files", "interrupt", "naming", "programs", "snapshot")
+INTERNAL += ("step", "table")
 
 
 def build(folder: Path) -> Path:

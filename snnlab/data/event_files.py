@@ -9,30 +9,22 @@ Each is an ordinary NumPy archive (`numpy.savez`, compressed or not) of five arr
     sensor    (polarities, height, width): 0 <= p < polarities, 0 <= y < height, 0 <= x < width
     class_names   one string a class; may be left out
 
-Times do not fall within a sample; any number of events may share a pixel and a time. Nothing is unpickled, and what an
-array's header announces is compared with what is there before anything is made of it.
+Times do not fall within a sample; any number of events may share a pixel and a time. `snnlab.data.npz` reads them.
 """
 
-import math
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
 
-from snnlab.data.dataset import Dataset
+from snnlab.data.dataset import MAX_CLASSES, Dataset
 from snnlab.data.eventlists import EventLists
+from snnlab.data.npz import read_npz
 from snnlab.errors import ArgumentError, DataError, FileFormatError
-from snnlab.files import atomic_path
+from snnlab.files import atomic_path, refuse_existing
 
 PARTS = ("train", "test")
 NEEDED = ("events", "offsets", "labels", "sensor")
-BLOCK = 1 << 20
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-# What a damaged archive raises; RuntimeError if it seems to be encrypted, OSError if it points before its beginning.
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
 def is_event_folder(folder: Path) -> bool:
@@ -68,14 +60,19 @@ def load_event_folder(folder: str | os.PathLike) -> Dataset:
         raise DataError(f"{folder}: its files make no data set ({error})") from error
 
 
-def save_events(dataset: Dataset, folder: str | os.PathLike) -> Path:
+def save_events(dataset: Dataset, folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """Write an event data set to a folder that `load_event_folder` reads; a limit of events is not kept, they all are.
+
+    Args:
+        dataset: its samples are events.
+        folder: to write `train.npz` and `test.npz` into; it is made if it is not there.
+        overwrite: replace these files where they exist.
 
     Returns:
         The folder.
 
     Raises:
-        ArgumentError: if its samples are no events.
+        ArgumentError: if its samples are no events, or one of the files exists and `overwrite` is off.
 
     Example:
         >>> import tempfile
@@ -87,6 +84,8 @@ def save_events(dataset: Dataset, folder: str | os.PathLike) -> Path:
     folder = Path(folder)
     if not dataset.has_events:
         raise ArgumentError(f"dataset: {dataset.name!r} has no events")
+    for part in PARTS:
+        refuse_existing(folder / f"{part}.npz", overwrite)
     for part in PARTS:
         lists = getattr(dataset, f"x_{part}")
         arrays = {"events": lists.structured(), "offsets": lists.offsets, "labels": getattr(dataset, f"y_{part}")}
@@ -104,21 +103,11 @@ def read_events(path: str | os.PathLike) -> tuple[EventLists, np.ndarray, tuple[
         FileFormatError: if it is damaged or not what is described above.
     """
     path = Path(path)
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        with file, zipfile.ZipFile(file) as archive:
-            members = {name.removesuffix(".npy") for name in archive.namelist()}
-            missing = [name for name in NEEDED if name not in members]
-            if missing:
-                raise FileFormatError(f"{path}: has no array {missing[0]!r}; needed are {', '.join(NEEDED)}")
-            arrays = {name: _array(path, archive, name) for name in NEEDED}
-            names = _array(path, archive, "class_names") if "class_names" in members else np.empty(0, "U1")
-    except DAMAGE as error:
-        raise FileFormatError(f"{path}: is damaged or no .npz file ({error})") from error
-    return _checked(path, arrays, names)
+    arrays = {"class_names": np.empty(0, "U1"), **read_npz(path, NEEDED, ("class_names",))}
+    for name, array in arrays.items():
+        if array.ndim != 1:
+            raise FileFormatError(f"{path}: {name} must be a plain list, got shape {array.shape}")
+    return _checked(path, arrays, arrays["class_names"])
 
 
 def _checked(path: Path, arrays: dict[str, np.ndarray], names: np.ndarray):
@@ -127,29 +116,11 @@ def _checked(path: Path, arrays: dict[str, np.ndarray], names: np.ndarray):
         lists = EventLists.of(arrays["events"], arrays["offsets"], sensor=arrays["sensor"])
     except ArgumentError as error:
         raise FileFormatError(f"{path}: {error}") from error
-    if labels.dtype.kind not in "iu" or len(labels) != len(lists) or labels.min() < 0:
+    if labels.dtype.kind not in "iu" or len(labels) != len(lists) or labels.min() < 0 or labels.max() >= MAX_CLASSES:
         raise FileFormatError(
-            f"{path}: labels must be {len(lists)} integers >= 0, one a sample, got {labels.dtype}{labels.shape}"
+            f"{path}: labels must be {len(lists)} integers >= 0 and < {MAX_CLASSES}, one a sample, "
+            f"got {labels.dtype}{labels.shape}"
         )
     if names.dtype.kind != "U":
         raise FileFormatError(f"{path}: class_names must be strings, got {names.dtype}")
     return lists, labels, tuple(names.tolist())
-
-
-def _array(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array of the archive. NumPy's own reader would make room for whatever the header announces."""
-    try:
-        with archive.open(f"{name}.npy") as file:
-            shape, _, dtype = HEADERS[npy.read_magic(file)](file)
-            if dtype.hasobject or len(shape) != 1 or min(shape) < 0:
-                raise ValueError(f"it must be a plain list, its header says {dtype}{shape}")
-            announced = dtype.itemsize * math.prod(shape)
-            body = bytearray()
-            while len(body) <= announced and (block := file.read(min(BLOCK, announced + 1 - len(body)))):
-                body += block
-        if len(body) != announced:
-            found = "more" if len(body) > announced else f"only {len(body):,}"
-            raise ValueError(f"its header announces {announced:,} bytes, there are {found}")
-        return np.frombuffer(body, dtype)
-    except (ValueError, TypeError, KeyError, SyntaxError, OverflowError, MemoryError, RecursionError) as error:
-        raise FileFormatError(f"{path}: {name} is no array that can be read ({error})") from error

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from snnlab.errors import DataError, FileFormatError
+from snnlab.files import read_announced, unpacked_limit
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-BLOCK = 1 << 20
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
@@ -46,11 +46,14 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
     try:
         with opener(path, "rb") as file:
             dtype, shape = _header(path, file)
-            body = _body(path, file, np.dtype(dtype).itemsize * math.prod(shape))
+            announced = np.dtype(dtype).itemsize * math.prod(shape)
+            body = read_announced(file, announced, unpacked_limit(path.stat().st_size))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FileFormatError(f"{path}: is damaged or cut short ({error}); fetch it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise FileFormatError(f"{path}: {error}") from error
     array = np.frombuffer(body, dtype).reshape(shape)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -66,13 +69,3 @@ def _header(path: Path, file) -> tuple[str, tuple[int, ...]]:
     if 0 in shape:
         raise FileFormatError(f"{path}: is empty, its header announces the shape {shape}")
     return TYPES[magic[2]], shape
-
-
-def _body(path: Path, file, announced: int) -> bytearray:
-    body = bytearray()
-    while len(body) <= announced and (block := file.read(min(BLOCK, announced + 1 - len(body)))):
-        body += block
-    if len(body) != announced:
-        found = "more" if len(body) > announced else f"only {len(body):,}"
-        raise FileFormatError(f"{path}: its header announces {announced:,} bytes of values, there are {found}")
-    return body

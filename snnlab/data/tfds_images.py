@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from snnlab.data.dataset import Dataset
+from snnlab.data.npz import read_npz
 from snnlab.data.sources import FILES, SOURCES
 from snnlab.errors import DataError, SnnlabError
 from snnlab.files import atomic_path, cache_folder
@@ -63,10 +64,9 @@ def _read_cache(name: str, file: Path) -> Dataset | None:
     if not file.exists():
         return None
     try:
-        with np.load(file, allow_pickle=False) as saved:
-            return _dataset(name, saved)
-    except Exception as error:  # a damaged zip file raises almost anything
-        reason = textwrap.shorten(str(error), 120)
+        return _dataset(name, read_npz(file, tuple(FILES)))
+    except SnnlabError as error:
+        reason = textwrap.shorten(str(error).removeprefix(f"{file}: "), 200)
         warnings.warn(f"{file}: the cache is damaged ({reason}); it is made again", stacklevel=4)
         return None
 

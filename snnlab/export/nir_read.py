@@ -2,6 +2,7 @@
 
 import math
 import os
+import textwrap
 
 import numpy as np
 from flax import nnx
@@ -96,7 +97,12 @@ def from_nir(
         return builder.finish()
     except ArgumentError as error:
         if from_file:
-            raise FileFormatError(f"{source}: {error}") from None
+            raise FileFormatError(f"{source}: {textwrap.shorten(str(error), 1000)}") from None
+        raise
+    except Exception as error:  # a node of a file may lack anything, and have anything of any type
+        if from_file:
+            reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
+            raise FileFormatError(f"{source}: makes no network ({reason})") from error
         raise
 
 

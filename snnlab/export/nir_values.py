@@ -10,8 +10,9 @@ from snnlab import check
 from snnlab.errors import ArgumentError
 from snnlab.export.nir_graph import kind
 
-MAX_UNITS = 2**24
-"""Of a layer: a shape is quickly written into a file, and memory for it quickly asked for."""
+MAX_UNITS = 2**22
+"""Of a layer, four times the pixels of an HD event camera: a shape is quickly written into a file, and memory for it
+quickly asked for."""
 
 
 def values(node, name: str, shape: tuple[int, ...], low: float = -math.inf) -> np.ndarray:

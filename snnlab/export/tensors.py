@@ -8,7 +8,9 @@ The format holds arrays and strings only: reading one runs no code. Any tool tha
 
 import dataclasses
 import json
+import math
 import os
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from snnlab import __version__
+from snnlab import __version__, check
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.errors import FileFormatError
 from snnlab.export.nir_write import parts
@@ -96,11 +98,10 @@ def load(path: str | os.PathLike) -> Network:
             "Its arrays can be read with safetensors.numpy.load_file."
         )
     try:
-        recipe = json.loads(metadata["recipe"])
-        config = KINDS[recipe["kind"]](**recipe["config"])
-        net = build(config, sample_shape=tuple(recipe["sample_shape"]), num_classes=recipe["num_classes"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileFormatError(f"{path}: its description of the network is damaged ({error})") from error
+        net = _build(json.loads(metadata["recipe"]), sum(array.size for array in arrays.values()))
+    except Exception as error:  # any value may stand for any argument of any layer
+        reason = textwrap.shorten(str(error), 300)
+        raise FileFormatError(f"{path}: its description of the network is damaged ({reason})") from error
     _fill(net, arrays, path)
     return net
 
@@ -130,8 +131,8 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
         raise FileFormatError(f"{path}: is a safetensors file, but not one of snnlab")
     try:
         return {key: x if key in ("format", "version") else json.loads(x) for key, x in metadata.items()}
-    except ValueError as error:
-        raise FileFormatError(f"{path}: its metadata are damaged ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path}: its metadata are damaged ({textwrap.shorten(str(error), 300)})") from error
 
 
 def _read(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.ndarray]]:
@@ -140,8 +141,19 @@ def _read(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.ndarray
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-    except (SafetensorError, OSError) as error:
-        raise FileFormatError(f"{path}: cannot be read as safetensors ({error})") from error
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # the last for types of torch
+        raise FileFormatError(f"{path}: cannot be read as safetensors ({textwrap.shorten(str(error), 300)})") from error
+
+
+def _build(recipe: dict[str, Any], values: int) -> Network:
+    """The network that a file describes, before its `values` are put in; not one that has more of them."""
+    config = KINDS[recipe["kind"]](**recipe["config"])
+    shape = tuple(check.count("sample_shape", size) for size in recipe["sample_shape"])
+    classes = check.count("num_classes", recipe["num_classes"])
+    inputs = math.prod(shape) if recipe["kind"] == "snn" else shape[-1]
+    if config.hidden * max(inputs, classes) > values:
+        raise ValueError(f"{inputs} x {config.hidden} x {classes} units, but the file has only {values} values")
+    return build(config, sample_shape=shape, num_classes=classes)
 
 
 def _about(model: nnx.Module) -> dict[str, Any]:
@@ -172,7 +184,7 @@ def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) 
     state = nnx.state(net)
     names, flat = short_names(state), dict(nnx.to_flat_state(state))
     if names.keys() != arrays.keys():
-        odd = ", ".join(sorted(names.keys() ^ arrays.keys()))
+        odd = textwrap.shorten(", ".join(sorted(names.keys() ^ arrays.keys())), 300)
         raise FileFormatError(f"{path}: its arrays do not fit its network (odd: {odd})")
     for name, place in names.items():
         value, array = flat[place].get_value(), arrays[name]

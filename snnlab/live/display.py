@@ -1,7 +1,6 @@
 """The dashboard of a LiveTrainer, wired to it, and the two threads that feed it."""
 
-from pathlib import Path
-
+from snnlab.files import inside
 from snnlab.live import panels, restart
 from snnlab.live.dashboard import Dashboard
 from snnlab.live.probe import hidden_layers
@@ -84,5 +83,6 @@ class Display:
         {"Start": self._lab.start, "Pause": self._lab.pause, "Resume": self._lab.resume}[self._lab.run_label]()
 
     def _export(self) -> None:
-        self._lab.folder = Path(self.board.folder.value)
-        self.board.say(f"exported {self._lab.export()}")
+        """Into the folder that the dashboard was given, or one in it: who sees a page need not own the machine."""
+        folder = inside(self.board.folder.value, self._lab.folder)
+        self.board.say(f"exported {self._lab.export_into(folder)}")

@@ -49,7 +49,7 @@ class LiveTrainer:
         loss: see `snnlab.train.Trainer`.
         optimizer: see `snnlab.train.Trainer`.
         hz: pictures a second, 0.5 to 10, if the browser keeps up; whatever you do shows at once.
-        folder: where the Export button writes.
+        folder: where the Export button writes; the dashboard can choose a folder in it, but none elsewhere.
         show: which of "curves", "raster" and "health"; without them the dashboard costs less.
         **settings: fields of `snnlab.config.TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
 
@@ -255,13 +255,21 @@ class LiveTrainer:
         if path is not None and self._session.alive and self.state != session.PAUSED:
             now = f"epoch {self.history.num_epochs + 1} of {self.trainer.config.epochs}"
             raise StateError(f"export: still training, {now}; wait, or pause() or stop() first")
-        path = Path(path or free_path(self.folder / f"net-step-{len(self.history)}.safetensors"))
-        data = self.trainer.data
+        if path is None:
+            return self.export_into(self.folder)
+        path, data = Path(path), self.trainer.data
         if check.choice("path: its ending", path.suffix, FORMATS) == ".nir":
             print(save_nir(self.model, path, samples=data.x_test[:256], overwrite=overwrite))
             return path
-        training = self.trainer.summary
-        return save(self.model, path, class_names=data.class_names, training=training, overwrite=overwrite)
+        return self._save(path, overwrite)
+
+    def export_into(self, folder: str | os.PathLike) -> Path:
+        """Write the network as it is now into a new file `folder/net-step-N.safetensors`."""
+        return self._save(free_path(Path(folder) / f"net-step-{len(self.history)}.safetensors"), overwrite=False)
+
+    def _save(self, path: Path, overwrite: bool) -> Path:
+        about = {"class_names": self.trainer.data.class_names, "training": self.trainer.summary}
+        return save(self.model, path, **about, overwrite=overwrite)
 
     def close(self) -> None:
         """Stop, end the threads and free the widgets. What was learned stays in `model` and `history`."""

@@ -78,6 +78,12 @@ def test_what_is_written_comes_back(folder, tmp_path):
     np.testing.assert_array_equal(again.x_train[:], EventLists.from_lists(SAMPLES, sensor=SENSOR)[:])
     with pytest.raises(ArgumentError, match="dataset: 'digits' has no events"):
         save_events(data.load("digits"), tmp_path)
+    before = (folder / "test.npz").read_bytes()
+    (folder / "train.npz").unlink()
+    with pytest.raises(ArgumentError, match=r"test\.npz exists; choose another, or pass overwrite=True"):
+        save_events(mine, folder)
+    assert (folder / "test.npz").read_bytes() == before and not (folder / "train.npz").exists()
+    save_events(mine, folder, overwrite=True)
 
 
 def test_what_is_missing_is_named(folder, tmp_path):
@@ -100,28 +106,32 @@ HUGE = 10**15
         ({"events": None}, "has no array 'events'; needed are events, offsets, labels, sensor"),
         (
             {"events": npy(ARRAYS["events"], shape=f"({HUGE},)")},
-            f"events .* announces {9 * HUGE:,} bytes, there are only",
+            f"events .* announces {9 * HUGE:,} bytes of values, there are only",
         ),
         ({"labels": npy(ARRAYS["labels"], shape=f"({10**30},)")}, "labels is no array that can be read"),
-        ({"labels": npy(ARRAYS["labels"], shape="(2,)")}, "labels .* announces 16 bytes, there are more"),
+        ({"labels": npy(ARRAYS["labels"], shape="(2,)")}, "labels .* announces 16 bytes of values, there are more"),
         ({"labels": npy(ARRAYS["labels"], shape="(-3,)")}, "labels is no array that can be read"),
         ({"labels": npy(ARRAYS["labels"], descr="'<U999999999'")}, "labels is no array"),
         ({"labels": npy(ARRAYS["labels"], descr="'<U0'", shape=f"({HUGE},)")}, "labels is no array"),
         ({"labels": npy(ARRAYS["labels"], descr="__import__")}, "labels is no array"),
-        ({"labels": npy(np.array([[], {}, 3], object))}, "labels is no array .*plain list"),
+        ({"labels": npy(np.array([[], {}, 3], object))}, "labels is no array .*plain numbers"),
         ({"labels": b""}, "labels is no array"),
         ({"labels": b"\x93NUMPY\x09\x00"}, "labels is no array"),
-        ({"labels": npy(ARRAYS["labels"])[:-1]}, "labels .* announces 24 bytes, there are only 23"),
-        ({"labels": ARRAYS["labels"][:2]}, r"labels must be 3 integers >= 0, one a sample, got int64\(2,\)"),
+        ({"labels": npy(ARRAYS["labels"])[:-1]}, "labels .* announces 24 bytes of values, there are only 23"),
+        (
+            {"labels": ARRAYS["labels"][:2]},
+            r"labels must be 3 integers >= 0 and < 100000, one a sample, got int64\(2,\)",
+        ),
         ({"labels": ARRAYS["labels"] - 1}, "labels must be 3 integers >= 0"),
-        ({"labels": np.array([0.0, np.nan, 1.0])}, "labels must be 3 integers >= 0, one a sample, got float64"),
+        ({"labels": ARRAYS["labels"] + 2**56}, "labels must be 3 integers >= 0 and < 100000"),
+        ({"labels": np.array([0.0, np.nan, 1.0])}, "labels must be 3 integers .* one a sample, got float64"),
         ({"class_names": np.arange(3)}, "class_names must be strings, got int64"),
         ({"sensor": np.array([2, 10**6, 10**6])}, "sensor: must be"),
         ({"sensor": np.array([2, 3, 4])}, r"events: x must be in 0\.\.3 .* got 0\.\.4"),
         ({"offsets": np.array([0, 2, 3, 5])}, "offsets: must rise from 0 to the number of events, 4"),
         ({"events": ARRAYS["events"][::-1]}, "events: sample 0 is not sorted by time"),
         ({"events": ARRAYS["events"].astype([("t", "f8"), ("x", "u2"), ("y", "u2"), ("p", "u1")])}, "t must be whole"),
-        ({"events": np.zeros((4, 4), int)}, "events is no array that can be read .it must be a plain list"),
+        ({"events": np.zeros((4, 4), int)}, r"events must be a plain list, got shape \(4, 4\)"),
         ({"events": np.zeros(4, int)}, "events: must be an array with the fields t, x, y and p, got int64"),
     ],
 )

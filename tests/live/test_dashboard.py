@@ -164,10 +164,32 @@ def test_buttons_do_what_their_twins_do(make, tmp_path):
     buttons["export"].click()
     names = sorted(path.name for path in (tmp_path / "exports").iterdir())
     assert names == ["net-step-0-2.safetensors", "net-step-0.safetensors"] and names[0] in board.message
-    (tmp_path / "file").write_text("")
-    board.folder.value = str(tmp_path / "file")
+    (tmp_path / "exports" / "file").write_text("")
+    board.folder.value = str(tmp_path / "exports" / "file")
     buttons["export"].click()
     assert "&#9888;" in board.message
+
+
+@pytest.mark.parametrize(
+    "folder", ["..", "exports/..", "exports/../other", "{}/other", "/", "exports/link", "loop", "a\0"]
+)
+def test_the_page_exports_into_its_folder_only(make, tmp_path, monkeypatch, folder):
+    """Whoever sees the page (of Voila, say) names a folder; what leads out of the one that it was given is refused."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("exports", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "exports" / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    lab = make(show=(), folder="exports")
+    before = sorted(tmp_path.rglob("*"))
+    board = lab.display.board
+    board.folder.value = folder.format(tmp_path)
+    board.buttons["export"].click()
+    assert "&#9888;</span> folder: " in board.message and sorted(tmp_path.rglob("*")) == before
+    for inner in ("exports", "exports/deep/er", f"{tmp_path}/exports", "other/../exports/deep"):
+        board.folder.value = inner
+        board.buttons["export"].click()
+        assert list((tmp_path / inner).glob("net-step-0.safetensors")), board.message
 
 
 def test_the_diagnosis_has_a_button_that_does_it(make):

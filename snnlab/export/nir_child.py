@@ -1,0 +1,119 @@
+"""A process that reads one HDF5 file and writes what is in it as a NumPy archive; `nir_file` runs it and judges it.
+
+HDF5 is a large format, and libhdf5 does not come through every damaged file: some end it, some keep it in a loop for
+ever. So untrusted files are opened here, under limits of time and memory, and only plain numbers and strings come out.
+
+    python nir_child.py FILE BYTES SECONDS > archive.npz
+
+`BYTES` is the most that all arrays may take, `SECONDS` the most that the processor may work. The members of the archive
+are called as in the file, `node/nodes/hidden/tau`. What is wrong with the file is said on stderr.
+"""
+
+import io
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+MAX_OBJECTS = 10_000
+MAX_DEPTH = 16
+MAX_NAME = 1000  # letters of one name
+FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}  # what `nir.write` can write
+OWN = 2**29  # bytes that Python, NumPy and HDF5 need themselves
+
+
+def limit(size: int, seconds: int) -> None:
+    """Let the kernel end this process if it takes too much; not on Windows, where only its time is watched."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_DATA, (OWN + 3 * size, OWN + 3 * size))
+
+
+def contents(file, most: int) -> dict:
+    """Every array of a file, by its path in it.
+
+    Raises:
+        ValueError: for anything else: links, data in other files, other types, or more than `most` bytes.
+    """
+    import h5py
+
+    waiting, objects, room, found = [("", file, 0)], 0, most, {}
+    while waiting:
+        path, group, depth = waiting.pop()
+        for name in group:
+            objects += 1
+            place = f"{path}/{name}".strip("/")
+            if objects > MAX_OBJECTS or depth > MAX_DEPTH or len(name) > MAX_NAME:
+                raise ValueError(
+                    f"is larger than {MAX_OBJECTS} entries, {MAX_DEPTH} levels or {MAX_NAME} letters a name"
+                )
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{name!r} is a link to somewhere else")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                waiting.append((place, item, depth + 1))
+                continue
+            room -= size_of(name, item)
+            if room < 0:
+                raise ValueError(f"is larger than {most} bytes, unpacked, which is too many for a file of its size")
+            found[place] = item
+    return found
+
+
+def size_of(name: str, item) -> int:
+    """Bytes of an array that is read here.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    import h5py
+
+    if not isinstance(item, h5py.Dataset):
+        raise ValueError(f"{name!r} is no array")
+    if item.external or item.is_virtual:
+        raise ValueError(f"{name!r} takes its data from other files")
+    if item.dtype.kind not in "biufS" and h5py.check_string_dtype(item.dtype) is None:
+        raise ValueError(f"{name!r} is {item.dtype}, neither numbers nor strings")
+    created = item.id.get_create_plist()
+    for k in range(created.get_nfilters()):
+        if created.get_filter(k)[0] not in FILTERS:
+            raise ValueError(f"{name!r} is packed otherwise than by {', '.join(FILTERS.values())}")
+    return int(item.size) * item.dtype.itemsize
+
+
+def plain(name: str, item, most: int):
+    """An array of numbers, or of strings that are not longer than a name may be."""
+    import h5py
+    import numpy as np
+
+    if h5py.check_string_dtype(item.dtype) is None:
+        return item[()]
+    texts = np.asarray(item.asstr()[()], object)
+    longest = max((len(text) for text in texts.flat), default=0)
+    if longest > MAX_NAME or 4 * longest * texts.size > most:
+        raise ValueError(f"{name!r} has strings of up to {longest} letters")
+    return texts.astype(f"U{max(1, longest)}")
+
+
+def main(path: str, size: str, seconds: str) -> int:
+    """Read, check, write."""
+    limit(int(size), int(seconds))
+    import h5py
+    import numpy as np
+
+    try:
+        whole = io.BytesIO(Path(path).read_bytes())  # checked and read are the same bytes
+        with h5py.File(whole, "r") as file:
+            arrays = {name: plain(name, item, int(size)) for name, item in contents(file, int(size)).items()}
+        np.savez(sys.stdout.buffer, allow_pickle=False, **arrays)
+        sys.stdout.buffer.flush()
+    except Exception as error:  # h5py raises nearly everything on what it cannot read
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
