@@ -178,9 +178,7 @@ class Lab:
 
     def run(self) -> int:
         """Start the server; it binds to loopback, with a token."""
-        folder = Path(__file__).parent.parent / "notebooks"
-        if not folder.is_dir():
-            raise SnnlabError(f"no notebooks in {folder}; run this from a clone installed with pip install -e")
+        folder = _notebooks()
         try:
             metadata.version("jupyterlab")
         except metadata.PackageNotFoundError:
@@ -198,6 +196,33 @@ class Lab:
         with contextlib.suppress(KeyboardInterrupt):
             return subprocess.call(command)
         return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Run notebooks and write them as static pages, for people who only look: no kernel, nothing is fetched."""
+
+    notebooks: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Notebooks, in this order; without any, those of the clone."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("gallery")
+    """Folder of the pages; an older gallery there is replaced."""
+
+    def run(self) -> int:
+        """Run them, and say where the index is."""
+        from snnlab import gallery
+
+        _check_folders(self.out.parent)
+        index = gallery.build(self.notebooks or sorted(_notebooks().glob("*.ipynb")), self.out)
+        print(f"wrote {index}")
+        return 0
+
+
+def _notebooks() -> Path:
+    """The folder of the notebooks that come with a clone."""
+    folder = Path(__file__).parent.parent / "notebooks"
+    if not folder.is_dir():
+        raise SnnlabError(f"no notebooks in {folder}; run this from a clone installed with pip install -e")
+    return folder
 
 
 def _follow(trainer) -> None:
@@ -266,7 +291,7 @@ def _check_folders(*folders: Path | None) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Entry point; an error that snnlab foresaw is one line, without a traceback."""
-    subcommands = {"train": Train, "export": Export, "lab": Lab}
+    subcommands = {"train": Train, "export": Export, "lab": Lab, "gallery": Gallery}
     command = tyro.extras.subcommand_cli_from_dict(subcommands, prog="snnlab", description=__doc__, args=args)
     try:
         return command.run()

@@ -28,7 +28,7 @@ STOREYS = [
     {"train", "export", "health"},
     {"diagnosis"},
     {"script"},
-    {"live"},
+    {"live", "gallery"},
     {"cli"},
 ]
 STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}
@@ -69,7 +69,7 @@ def test_imports_point_downwards(path):
     ("rooms", "forbidden"),
     [
         ({"history", "controls", "config", "data"}, {"jax", "flax", "optax"}),
-        (set(STOREY) - {"live"}, {"plotly", "ipywidgets", "anywidget", "IPython"}),
+        (set(STOREY) - {"live", "gallery"}, {"plotly", "ipywidgets", "anywidget", "IPython"}),
         ({"controls"}, {"numpy"}),
         (set(STOREY), {"tensorflow", "torch", "brainpy", "pickle"}),
     ],

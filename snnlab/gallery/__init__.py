@@ -1,8 +1,8 @@
 """A gallery of notebooks: run from top to bottom and written as static pages, for people who only look.
 
-The pages open from a folder, without a kernel and without a network. jupyter's own nbclient runs the notebooks and
+The pages open from a folder, without a kernel and without a network. Jupyter's own nbclient runs the notebooks and
 nbconvert makes the pages; a `LiveTrainer` has left its picture in them, figures of plotly are drawn by the one copy of
-plotly.js that lies beside the pages, formulas are MathML, which browsers set themselves.
+plotly.js that lies beside the pages, and ziamath draws the formulas.
 """
 
 import os

@@ -4,10 +4,11 @@ import base64
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import plotly.io
+import ziamath
 from jinja2 import pass_context
-from latex2mathml import converter
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
@@ -20,6 +21,8 @@ from snnlab.gallery import MARK
 HERE = Path(__file__).parent
 PLOTLY = "application/vnd.plotly.v1+json"
 THUMBNAIL = "thumbnail"  # tag of the cell whose picture stands for the notebook
+FORMULA_SIZE = 16  # pixels
+ziamath.config.svg2 = False  # no ids: many formulas share a page
 GREY, FAINT = "#808080", "rgba(128,128,128,0.25)"
 AXIS = {"gridcolor": FAINT, "zerolinecolor": FAINT, "linecolor": FAINT}
 # Figures are legible on a light page and on a dark one, whichever the reader likes.
@@ -121,16 +124,16 @@ class FormulaError(ValueError):
 
 
 class _Renderer(IPythonRenderer):
-    """Formulas become MathML."""
+    """Formulas become pictures: not every browser has a font for formulas, and MathJax would have to be fetched."""
 
     def inline_math(self, body: str) -> str:
-        return _mathml(body, "inline")
+        return _formula(body, inline=True)
 
     def block_math(self, body: str) -> str:
-        return _mathml(body, "block")
+        return f'<div class="formula">{_formula(body)}</div>'
 
     def latex_environment(self, name: str, body: str) -> str:
-        return _mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
+        return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
 
 
 class _Exporter(HTMLExporter):
@@ -145,12 +148,21 @@ def markdown(source: str, attachments: dict[str, Any] | None = None) -> str:
     return MarkdownWithMath(renderer=renderer).render(source)
 
 
-def _mathml(tex: str, display: str) -> str:
-    tex = re.sub(r"(begin|end)\{aligned\}", r"\1{align*}", tex)  # the same without the name that it does not know
+def _formula(tex: str, *, inline: bool = False) -> str:
+    """An SVG in the colour of the text around it; read aloud, it is its source."""
+    known = re.sub(r"(begin|end)\{aligned\}", r"\1{align*}", tex)  # the same under the name that it knows
     try:
-        return converter.convert(tex, display=display)
+        svg = ziamath.Latex(known, size=FORMULA_SIZE, color="currentColor", inline=inline).svgxml()
     except Exception as error:  # it raises nearly everything on what it cannot read
-        raise FormulaError(f"cannot set the formula {tex.strip()!r} ({type(error).__name__})") from None
+        raise FormulaError(f"cannot set the formula {tex.strip()!r} ({type(error).__name__}: {error})") from None
+    top, height = (float(svg.get("viewBox").split()[k]) for k in (1, 3))  # y = 0 is the line of the text
+    for name, value in {
+        "role": "img",
+        "aria-label": tex.strip(),
+        "style": f"vertical-align:{-top - height:.2f}px",
+    }.items():
+        svg.set(name, value)
+    return ElementTree.tostring(svg, encoding="unicode")
 
 
 def _draw_figures(notebook: NotebookNode) -> bool:
