@@ -212,7 +212,11 @@ class Gallery:
         from snnlab import gallery
 
         _check_folders(self.out.parent)
-        index = gallery.build(self.notebooks or sorted(_notebooks().glob("*.ipynb")), self.out)
+        try:
+            index = gallery.build(self.notebooks or sorted(_notebooks().glob("*.ipynb")), self.out)
+        except KeyboardInterrupt:
+            print("interrupted: nothing was written", file=sys.stderr)
+            return 130
         print(f"wrote {index}")
         return 0
 

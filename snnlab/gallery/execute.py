@@ -37,30 +37,24 @@ def run(path: Path, notebook: NotebookNode, *, progress: bool = True) -> Noteboo
     Raises:
         SnnlabError: naming the cell that failed, took too long, or took the kernel down.
     """
-    cells, at = notebook.cells, 0
+    cells = notebook.cells
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        resources={"metadata": {"path": str(path.resolve().parent)}},
+        extra_arguments=["--log-level=50"],  # what fails is said here, once
+    )
+    # Without folders of kernels there is one only, the Python that runs this; another may be called python3 too.
+    client.km = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     quiet = not progress or not sys.stderr.isatty()  # in a log file, only a line when it is done
-    with tqdm(total=len(cells), desc=path.stem, bar_format=BAR, disable=quiet, leave=False) as bar:
-
-        def note(cell, cell_index):
-            nonlocal at
-            at = cell_index
-            bar.update(at + 1 - bar.n)
-
-        client = NotebookClient(
-            notebook,
-            timeout=CELL_SECONDS,
-            resources={"metadata": {"path": str(path.resolve().parent)}},
-            store_widget_state=False,
-            extra_arguments=["--log-level=40"],  # errors only
-            on_cell_start=note,
-        )
-        # Without folders of kernels there is one only, the Python that runs this; another may be called python3 too.
-        client.km = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
-        try:
-            client.execute()
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            first = next(iter(cells[at].source.strip().splitlines()), "")
-            raise SnnlabError(f"{path}: cell {at + 1} of {len(cells)}, {first!r}: {_reason(error)}") from error
+    # Cell by cell, and not by `client.execute()`, whose own way with Ctrl-C ends in an error of its own.
+    with tqdm(cells, path.stem, bar_format=BAR, disable=quiet, leave=False) as bar, client.setup_kernel():
+        for number, cell in enumerate(bar):
+            try:
+                client.execute_cell(cell, number)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                first = next(iter(cell.source.strip().splitlines()), "")
+                raise SnnlabError(f"{path}: cell {number + 1} of {len(cells)}, {first!r}: {_reason(error)}") from error
     if progress:
         print(f"{path.stem}: {len(cells)} cells", flush=True)
     return notebook

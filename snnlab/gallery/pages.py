@@ -154,13 +154,10 @@ def _formula(tex: str, *, inline: bool = False) -> str:
     try:
         svg = ziamath.Latex(known, size=FORMULA_SIZE, color="currentColor", inline=inline).svgxml()
     except Exception as error:  # it raises nearly everything on what it cannot read
-        raise FormulaError(f"cannot set the formula {tex.strip()!r} ({type(error).__name__}: {error})") from None
+        raise FormulaError(f"cannot set the formula {tex.strip()} ({type(error).__name__})") from None
     top, height = (float(svg.get("viewBox").split()[k]) for k in (1, 3))  # y = 0 is the line of the text
-    for name, value in {
-        "role": "img",
-        "aria-label": tex.strip(),
-        "style": f"vertical-align:{-top - height:.2f}px",
-    }.items():
+    style = f"vertical-align:{-top - height:.2f}px"
+    for name, value in {"role": "img", "aria-label": tex.strip(), "style": style}.items():
         svg.set(name, value)
     return ElementTree.tostring(svg, encoding="unicode")
 
