@@ -43,9 +43,9 @@ class Trainer:
             `(time, batch, class)` out. If its call takes `key`, it gets a fresh random key every step.
             It is updated whenever an iteration ends, also by an error or an interrupt.
         data: see `snnlab.data.Dataset`.
-        loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live`
-            variables become knobs and its parameters are learned. Default: `Classification()`, with weak
-            regularizers if the model spikes.
+        loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live` variables become
+            knobs and its parameters are learned; if it has `scores(record)`, the prediction is the argmax of them, not
+            of the readout's maximum. Default: `Classification()`, with weak regularizers if the model spikes.
         optimizer: any Optax transformation. Default: `default_optimizer`.
         **settings: fields of `TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
 

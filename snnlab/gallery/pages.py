@@ -27,6 +27,7 @@ GREY, FAINT = "#808080", "rgba(128,128,128,0.25)"
 AXIS = {"gridcolor": FAINT, "zerolinecolor": FAINT, "linecolor": FAINT}
 # Figures are legible on a light page and on a dark one, whichever the reader likes.
 LEGIBLE = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(128,128,128,0.06)", "font": {"color": GREY}}
+MARGIN = {"l": 60, "r": 20, "t": 48, "b": 52}
 
 
 class Card(NamedTuple):
@@ -102,21 +103,20 @@ class Site:
         heading, _, rest = first.partition("\n")
         title = heading.lstrip("# ").strip() if heading.startswith("#") else name
         question = markdown(rest.strip().split("\n\n")[0]) if heading.startswith("#") else ""
-        return Card(name=name, title=title, question=question, picture=self._picture(name, notebook, title))
+        return Card(name=name, title=title, question=question, picture=self._picture(name, notebook))
 
-    def _picture(self, name: str, notebook: NotebookNode, title: str) -> str:
+    def _picture(self, name: str, notebook: NotebookNode) -> str:
+        """The first of the best kind: a dashboard, an image, a figure."""
         tagged = [cell for cell in notebook.cells if THUMBNAIL in cell.metadata.get("tags", ())]
-        outputs = [output for cell in [*tagged, *notebook.cells] for output in cell.get("outputs", ())]
-        for data in (output.get("data", {}) for output in outputs):
-            if "image/svg+xml" in data:
-                self.files[f"assets/{name}.svg"] = data["image/svg+xml"]
-                return f'<img src="assets/{name}.svg" alt="{title}">'
-            if "image/png" in data:
-                self.files[f"assets/{name}.png"] = base64.b64decode(data["image/png"])
-                return f'<img src="assets/{name}.png" alt="{title}">'
-            if PLOTLY in data:
-                return _figure(data[PLOTLY], small=True)
-        return ""
+        outputs = [output for cell in tagged or notebook.cells for output in cell.get("outputs", ())]
+        found = {kind: data for data in (o.get("data", {}) for o in reversed(outputs)) for kind, data in data.items()}
+        if "image/svg+xml" in found:
+            self.files[f"assets/{name}.svg"] = found["image/svg+xml"]
+            return f'<img src="assets/{name}.svg" alt="">'
+        if "image/png" in found:
+            self.files[f"assets/{name}.png"] = base64.b64decode(found["image/png"])
+            return f'<img src="assets/{name}.png" alt="">'
+        return _figure(found[PLOTLY], small=True) if PLOTLY in found else ""
 
 
 class FormulaError(ValueError):
@@ -177,7 +177,7 @@ def _figure(figure: dict[str, Any], *, small: bool = False) -> str:
     """HTML of a figure; `small`: as it stands in the index, without anything to click."""
     layout = dict(figure["layout"])
     known = dict(layout.get("template", {}))
-    base = dict(known.get("layout", {})) | LEGIBLE
+    base = dict(known.get("layout", {})) | LEGIBLE | {"margin": MARGIN}
     for axis in ("xaxis", "yaxis"):
         base[axis] = dict(base.get(axis, {})) | AXIS
     layout["template"] = known | {"layout": base}
