@@ -18,8 +18,8 @@ MARK = '<meta name="generator" content="snnlab gallery">'
 def build(notebooks: Sequence[str | os.PathLike], out: str | os.PathLike = "gallery", *, progress: bool = True) -> Path:
     """Run notebooks and write a page for each, and an index with a picture, a title and the question of each.
 
-    The picture is the dashboard or else the first figure of a notebook, or that of the cell with the tag "thumbnail". The
-    title is the heading of its first cell, the question the paragraph below.
+    The picture is the dashboard of a notebook, or else its first figure, or that of the cell with the tag "thumbnail".
+    The title is the heading of its first cell, the question the paragraph below.
 
     Args:
         notebooks: the files, in the order of the index; each is run in its own folder, none is changed.
