@@ -42,8 +42,8 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gallery")
     text = "# First\n\n**Question.** Why is $x_t < 1$?\n\nNobody asks this."
     links = "Next: [second](02.ipynb), $$\\begin{aligned} a &= b \\\\ c &= d \\end{aligned}$$"
-    write(folder / "01.ipynb", text, "print('six times seven', 6 * 7)", FIGURE, SVG, links)
-    write(folder / "02.ipynb", "# Second\n\nBecause.", FIGURE, SVG, tagged=2)
+    write(folder / "01.ipynb", text, "print('six times seven', 6 * 7)", FIGURE, SVG, links, tagged=2)
+    write(folder / "02.ipynb", "# Second\n\nBecause.", FIGURE, SVG)
     before = {path.name: path.read_bytes() for path in folder.glob("*.ipynb")}
     assert main(["gallery", str(folder / "01.ipynb"), str(folder / "02.ipynb"), "--out", str(folder / "out")]) == 0
     assert {path.name: path.read_bytes() for path in folder.glob("*.ipynb")} == before
