@@ -182,7 +182,7 @@ def _figure(figure: dict[str, Any], *, small: bool = False) -> str:
         base[axis] = dict(base.get(axis, {})) | AXIS
     layout["template"] = known | {"layout": base}
     if small:
-        layout |= {"height": None, "width": None, "margin": {"l": 40, "r": 10, "t": 34, "b": 36}}
+        layout |= {"title": None, "height": None, "width": None, "margin": {"l": 44, "r": 12, "t": 16, "b": 40}}
     config = {"responsive": True, "displaylogo": False, "staticPlot": small}
     drawn = {"data": figure["data"], "layout": layout}
     return plotly.io.to_html(drawn, config=config, full_html=False, include_plotlyjs=False, validate=False)
