@@ -46,9 +46,10 @@ class Trainer:
             `(time, batch, class)` out. If its call takes `key`, it gets a fresh random key every step.
             It is updated whenever an iteration ends, also by an error or an interrupt.
         data: see `snnlab.data.Dataset`.
-        loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live`
-            variables become knobs and its parameters are learned. Default: `Classification()`; if the model
-            spikes, of the mean over time and with weak regularizers.
+        loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live` variables become
+            knobs and its parameters are learned; if it has `scores(record)`, the prediction is the argmax of them, not
+            of the readout's maximum. Default: `Classification()`; if the model spikes, of the mean over time and with
+            weak regularizers.
         optimizer: any Optax transformation. Default: `default_optimizer`.
         **settings: fields of `TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
 

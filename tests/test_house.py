@@ -31,7 +31,7 @@ STOREYS = [
     {"script", "snapshot"},
     {"checkpoint_folder"},
     {"checkpoint"},
-    {"live"},
+    {"live", "gallery"},
     {"cli"},
 ]
 STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}
@@ -72,7 +72,7 @@ def test_imports_point_downwards(path):
     ("rooms", "forbidden"),
     [
         ({"history", "table", "controls", "config", "data"}, {"jax", "flax", "optax"}),
-        (set(STOREY) - {"live"}, {"plotly", "ipywidgets", "anywidget", "IPython"}),
+        (set(STOREY) - {"live", "gallery"}, {"plotly", "ipywidgets", "anywidget", "IPython"}),
         ({"controls"}, {"numpy"}),
         (set(STOREY), {"tensorflow", "torch", "brainpy", "pickle"}),
     ],

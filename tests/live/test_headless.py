@@ -36,8 +36,11 @@ def test_it_blocks_until_trained_and_leaves_a_picture(tmp_path, monkeypatch):
     assert "widgets" not in notebook.metadata
 
 
-@pytest.mark.parametrize("name", ["01-lstm", "02-spiking"])
-def test_the_notebooks_are_committed_without_outputs(name):
-    path = Path(__file__).parents[2] / "notebooks" / f"{name}.ipynb"
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebooks_are_committed_without_outputs(path):
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells) and "widgets" not in notebook.metadata
+    assert len(notebook.cells) <= 30

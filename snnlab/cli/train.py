@@ -1,9 +1,6 @@
-"""snnlab: watch spiking networks and LSTMs learn."""
+"""`snnlab train`."""
 
-import contextlib
 import json
-import os
-import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -13,18 +10,12 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from snnlab import __version__
+from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_existing
 from snnlab.config import LstmConfig, SnnConfig, TrainConfig
-from snnlab.errors import ArgumentError, DivergenceError, SnnlabError
-from snnlab.files import atomic_path, try_writing
+from snnlab.errors import ArgumentError, DivergenceError
+from snnlab.files import atomic_path
 from snnlab.interrupt import uninterrupted
 
-
-def _default(metavar: str, shown) -> Any:
-    """An option that is None unless it is given, whose help shows the default that then holds."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {shown})")
-
-
-INTERRUPTED = 130  # exit status, as of any program that Ctrl-C ends
 SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th")
 
 
@@ -48,26 +39,28 @@ class Train:
     """Learning rate at the start; it falls to zero along a cosine."""
     seed: int = TrainConfig.seed
     """One seed, one run, bit for bit."""
-    hidden: Annotated[int | None, _default("INT", SnnConfig.hidden)] = None
+    hidden: Annotated[int | None, default_is("INT", SnnConfig.hidden)] = None
     """Neurons, or LSTM units, in the hidden layer."""
-    num_steps: Annotated[int | None, _default("INT", f"{SnnConfig.num_steps}, for events until the last")] = None
+    num_steps: Annotated[int | None, default_is("INT", f"{SnnConfig.num_steps}, for events until the last")] = None
     """snn: time steps of one sample."""
-    dt: Annotated[float | None, _default("MS", SnnConfig.dt)] = None
+    dt: Annotated[float | None, default_is("MS", SnnConfig.dt)] = None
     """snn: length of a time step [ms]."""
-    tau_mem: Annotated[float | None, _default("MS", SnnConfig.tau_mem)] = None
+    tau_mem: Annotated[float | None, default_is("MS", SnnConfig.tau_mem)] = None
     """snn: membrane time constant [ms]."""
-    tau_syn: Annotated[float | None, _default("MS", SnnConfig.tau_syn)] = None
+    tau_syn: Annotated[float | None, default_is("MS", SnnConfig.tau_syn)] = None
     """snn: synaptic time constant [ms]."""
-    v_th: Annotated[float | None, _default("FLOAT", SnnConfig.v_th)] = None
+    v_th: Annotated[float | None, default_is("FLOAT", SnnConfig.v_th)] = None
     """snn: firing threshold."""
-    out: Annotated[Path | None, _default("DIR", "nothing is kept")] = None
+    l1: Annotated[float | None, default_is("FLOAT", "1e-4")] = None
+    """snn: price of a spike, times the spikes of a sample; 1e-3 makes three do the work of ten."""
+    out: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None
     """Folder for the trained network (net.safetensors) and its history (history.json)."""
-    json: Annotated[Path | None, _default("FILE", "none")] = None
+    json: Annotated[Path | None, default_is("FILE", "none")] = None
     """File for the report: config, versions, results of every epoch."""
     overwrite: bool = False
     """Replace these files where they exist."""
 
-    resume: Annotated[Path | None, _default("DIR", "nothing is kept")] = None
+    resume: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None
     """Folder for checkpoints: saves there while it trains, and goes on from what is there already."""
     save_every: float = 10.0
     """resume: seconds between two checkpoints."""
@@ -81,10 +74,17 @@ class Train:
             return replace(SnnConfig(**given), **(self._for_events(dataset) if events else {}))
         if events:
             raise ArgumentError(f"--data: {self.data} has events, which the lstm does not read; use snnlab train snn")
-        for name in SNN_ONLY:
-            if name in given:
+        for name in (*SNN_ONLY, "l1"):
+            if getattr(self, name) is not None:
                 raise ArgumentError(f"--{name.replace('_', '-')}: means nothing to the lstm; leave it out")
         return LstmConfig(**given)
+
+    def _loss(self):
+        """The default, with another price of a spike if one is given."""
+        from snnlab.losses import Classification
+        from snnlab.train import SPIKING
+
+        return None if self.l1 is None else Classification(**SPIKING | {"l1": self.l1})
 
     def _for_events(self, dataset) -> dict[str, Any]:
         dt = SnnConfig.dt if self.dt is None else self.dt
@@ -107,7 +107,7 @@ class Train:
         print(f"{dataset!r}", file=sys.stderr)
         config = self.network_config(dataset)
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
-        trainer = Trainer(net, dataset, **asdict(settings))
+        trainer = Trainer(net, dataset, loss=self._loss(), **asdict(settings))
         checkpoints = self._checkpoints(trainer)
         code = 0
         try:
@@ -152,98 +152,22 @@ class Train:
         names = ("net.safetensors", "history.json")
         resumed = self.resume is not None and any(self.resume.glob("checkpoint-*"))  # then they are of the same run
         for file in filter(None, (self.json, *(self.out / name for name in names if self.out is not None))):
-            _refuse_existing(file, self.overwrite or resumed)
-        _check_folders(self.out, self.json and self.json.parent, self.resume)
+            refuse_existing(file, self.overwrite or resumed)
+        check_folders(self.out, self.json and self.json.parent, self.resume)
 
     def _save(self, trainer, config: SnnConfig | LstmConfig) -> None:
         from snnlab import export
 
         if self.out is not None:
             names = trainer.data.class_names
-            about = {"class_names": names, "training": trainer.summary, "overwrite": self.overwrite}
-            net = export.save(trainer.model, self.out / "net.safetensors", **about)
-            history = trainer.history.save(self.out / "history.json", overwrite=self.overwrite)
+            about = {"class_names": names, "training": trainer.summary}
+            net = export.save(trainer.model, self.out / "net.safetensors", **about, overwrite=True)
+            history = trainer.history.save(self.out / "history.json", overwrite=True)  # `_check_files` has asked
             print(f"wrote {net} and {history}", file=sys.stderr)
         if self.json is not None:
             with atomic_path(self.json) as part:
                 part.write_text(json.dumps(_report(self, trainer, config), indent=2), encoding="utf-8")
             print(f"wrote {self.json}", file=sys.stderr)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Export:
-    """Write a trained network in another format: OUT ends in .nir or .safetensors.
-
-    A NIR file is read again, and a certificate printed: what its reader must assume, and how well its spikes agree.
-    """
-
-    net: Annotated[Path, tyro.conf.Positional]
-    """The network, as "snnlab train --out" and the dashboard write it."""
-    out: Annotated[Path, tyro.conf.Positional]
-    """The file to write."""
-    method: Literal["euler", "exponential"] = "euler"
-    """nir: how its reader steps; most do it by Euler."""
-    reader_dt: Annotated[float | None, _default("MS", "that of the network")] = None
-    """nir: the time step of its reader [ms]; 0.1 for snnTorch."""
-    unit_gain: bool = False
-    """nir: let the weights take in all gains, for readers that know none (snnTorch)."""
-    readout: Literal["li", "lif"] = "li"
-    """nir: lif writes the readout as neurons that never fire, for readers without integrators (snnTorch, Norse)."""
-    data: Annotated[str | None, _default("NAME", "random spikes")] = None
-    """nir: data set on whose first 256 test samples the spikes are compared."""
-    overwrite: bool = False
-    """Replace OUT if it exists."""
-
-    def run(self) -> int:
-        """Load, write, say what was written."""
-        from snnlab import data, export
-        from snnlab.check import choice
-
-        ending = choice("OUT: its ending", self.out.suffix, export.FORMATS)
-        _refuse_existing(self.out, self.overwrite)
-        _check_folders(self.out.parent)
-        net, about = export.load(self.net), export.load_metadata(self.net)
-        if ending == ".nir":
-            names = ("method", "reader_dt", "unit_gain", "readout", "overwrite")
-            samples = None if self.data is None else data.load(self.data).x_test[:256]
-            print(export.save_nir(net, self.out, samples=samples, **{name: getattr(self, name) for name in names}))
-            return 0
-        about = {"class_names": tuple(about.get("class_names", ())), "training": about.get("training")}
-        print(f"wrote {export.save(net, self.out, **about, overwrite=self.overwrite)}")
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lab:
-    """Open JupyterLab on the notebooks."""
-
-    notebook: str = "02-spiking.ipynb"
-    """Notebook that is opened first."""
-    browser: bool = True
-    """Open a browser window; --no-browser prints the address only."""
-
-    def run(self) -> int:
-        """Start the server; it binds to loopback, with a token."""
-        folder = Path(__file__).parent.parent / "notebooks"
-        if not folder.is_dir():
-            raise SnnlabError(f"no notebooks in {folder}; run this from a clone installed with pip install -e")
-        try:
-            metadata.version("jupyterlab")
-        except metadata.PackageNotFoundError:
-            raise SnnlabError('JupyterLab is not installed: pip install "snnlab[lab]"') from None
-        command = [
-            sys.executable,
-            "-m",
-            "jupyterlab",
-            f"--ServerApp.root_dir={folder}",
-            "--ServerApp.ip=127.0.0.1",
-        ]
-        command += [f"--LabApp.default_url=/lab/tree/{self.notebook}"]
-        command += [] if self.browser else ["--no-browser"]
-        command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        with contextlib.suppress(KeyboardInterrupt):
-            return subprocess.call(command)
-        return 0
 
 
 def _follow(trainer, reports) -> None:
@@ -299,36 +223,3 @@ def _peak_rss_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux kB
-
-
-def _refuse_existing(file: Path, overwrite: bool) -> None:
-    """As `files.refuse_existing`, in the words of the command line."""
-    if os.path.lexists(file) and not overwrite:
-        raise ArgumentError(f"{file} exists; choose another, or add --overwrite")
-
-
-def _check_folders(*folders: Path | None) -> None:
-    """Find out before the training, not after it, that its result cannot be written."""
-    for folder in filter(None, folders):
-        try:
-            try_writing(folder)
-        except OSError as error:
-            raise ArgumentError(f"{folder}: cannot write there ({error.strerror})") from None
-
-
-def main(args: list[str] | None = None) -> int:
-    """Entry point; an error that snnlab foresaw is one line, without a traceback."""
-    subcommands = {"train": Train, "export": Export, "lab": Lab}
-    command = tyro.extras.subcommand_cli_from_dict(subcommands, prog="snnlab", description=__doc__, args=args)
-    try:
-        return command.run()
-    except SnnlabError as error:
-        print(f"snnlab: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-
-
-if __name__ == "__main__":
-    sys.exit(main())
