@@ -17,9 +17,10 @@ from flax import nnx
 
 from snnlab import check
 from snnlab.data import Dataset
-from snnlab.diagnosis import Diagnosis
+from snnlab.diagnosis import Diagnosis, diagnose
 from snnlab.errors import StateError
 from snnlab.export import FORMATS, save, save_nir
+from snnlab.health import Checkup, Health
 from snnlab.history import History
 from snnlab.live import frontend, restart, session
 from snnlab.live.dashboard import PANELS
@@ -92,6 +93,7 @@ class LiveTrainer:
         self.shown_together = threading.RLock()
         self._session = Session(self.trainer, on_change=self._wake)
         self._display: Display | None = None
+        self._checkup: Checkup | None = None
         self._replace_of_same_cell()
 
     # ---- the programmatic twins of the controls ----
@@ -123,8 +125,17 @@ class LiveTrainer:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with the network, as the dashboard found at its last checkup; None if it is well."""
-        return self._display.watcher.finding if self._display else None
+        """What is wrong with the network, as the dashboard found at its last checkup, or without one is found now;
+        None if it is well."""
+        if self._display is not None:
+            return self._display.watcher.finding
+        return diagnose(self.checkup(), self.history, self.trainer.mailbox.knobs)
+
+    def checkup(self) -> Health:
+        """How well the network is now, measured on test samples; the first one compiles for a second."""
+        if self._checkup is None or self._checkup.stepper is not self.trainer.stepper:
+            self._checkup = Checkup(self.trainer.stepper, self.trainer.data)
+        return self._checkup(self.trainer.state)
 
     def start(self) -> None:
         """Start, or go on after a stop; returns at once."""
@@ -150,10 +161,19 @@ class LiveTrainer:
         """Block until the run ends. In a notebook this keeps the kernel, and so the controls, busy."""
         return self._session.wait(timeout)
 
-    def set(self, **values: float) -> None:
-        """Move knobs: `lab.set(v_th=0.6)`; for a dotted name `lab.set(**{"hidden.v_th": 0.6})`."""
+    def set(self, *, after_epoch: int = 0, **values: float) -> None:
+        """Move knobs: `lab.set(v_th=0.6)`; for a dotted name `lab.set(**{"hidden.v_th": 0.6})`.
+
+        Args:
+            after_epoch: not before so many epochs are trained, and not at all after a reset.
+            **values: by the name of the knob.
+
+        Raises:
+            ArgumentError: if there is no such knob, or the value is out of range.
+        """
+        after_epoch = check.count("after_epoch", after_epoch, 0)
         for name, value in values.items():
-            self.trainer.set(name, value)
+            self._session.move_after(after_epoch, name, value)
         self._wake()
 
     def reset(self, *, seed: int | None = None, **structure: int) -> None:
@@ -187,15 +207,24 @@ class LiveTrainer:
         if finding.new_seed:
             self.reset(seed=self.trainer.config.seed + 1)
 
-    def fit(self) -> History:
-        """Display and start; where nobody can watch, train to the end first, and leave a picture."""
+    def fit(self, until_epoch: int | None = None) -> History:
+        """Display and start, or go on; where nobody can watch, train to the end first, and leave a picture.
+
+        Args:
+            until_epoch: stop when so many epochs are trained; the next `fit`, or Start, goes on.
+
+        Raises:
+            StateError: if all epochs are trained.
+        """
+        if until_epoch is not None:
+            check.count("until_epoch", until_epoch, len(self.history.epochs) + 1)
         if not frontend.headless():
             from IPython.display import display
 
             display(self)
-            self.start()
+            self._session.go_on(until_epoch)
             return self.history
-        self.start()
+        self._session.go_on(until_epoch)
         try:
             self.wait()
         except KeyboardInterrupt:
