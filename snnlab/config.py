@@ -39,7 +39,7 @@ class SnnConfig:
     reset: str = "subtract"
     detach_reset: bool = False
     delay: int = 0  # steps, from the hidden layer to the readout
-    bias: bool = False  # learn a constant that arrives at every step: one step of Adam moves a voltage many times as far
+    bias: bool = False  # learn a constant that arrives at every step; a step of Adam then moves a voltage far
 
     def __post_init__(self):
         check.count("hidden", self.hidden)
