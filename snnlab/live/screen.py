@@ -84,7 +84,7 @@ class Screen:
     def _show_status(self) -> bool:
         lab, board = self._lab, self._board
         epochs = lab.history.epochs
-        finding = lab.diagnosis
+        finding = self._display.watcher.finding
         blind = self._display.watcher.error
         words = diagnosis_text(finding) if blind is None else f"{WARNING}cannot look inside: {html.escape(repr(blind))}"
         texts = (status_text(lab, board.message), words, lab.run_label, (lab.history, len(epochs)))
