@@ -63,6 +63,7 @@ def test_02_spiking(page, address, lab_folder):
     (epochs,) = run_and_watch(notebook, 1)
     no_errors(notebook)
     assert len(epochs) >= 3 and epochs == sorted(epochs) and epochs[-1] == 15
+    assert "same outputs: True" in again(notebook, "lab.export")
     said = again(notebook, "test accuracy {row")
     assert float(re.search(r"test accuracy (0\.\d+)", said)[1]) > 0.9
     no_errors(notebook)
@@ -72,8 +73,9 @@ def test_02_spiking(page, address, lab_folder):
 def test_03_why_does_it_not_learn(page, address, lab_folder):
     """All cells at once: both networks train side by side, the moves wait for their epoch, the cure works as well."""
     notebook = Notebook(page, address, lab_folder, ROOT / "notebooks" / "03-why-does-it-not-learn.ipynb")
-    for epochs in run_and_watch(notebook, 4):  # two networks, each shown where it begins and where it is treated
-        assert len(epochs) >= 3 and epochs == sorted(epochs) and epochs[-1] == 40
+    shown = run_and_watch(notebook, 4)  # two networks, each shown where it begins and where it is treated
+    assert all(epochs == sorted(epochs) and epochs[-1] == 40 for epochs in shown)
+    assert all(len({*first, *second}) >= 3 for first, second in (shown[:2], shown[2:]))
     no_errors(notebook)
     ill = [float(found) for found in re.findall(r"test accuracy (0\.\d+)", again(notebook, "ill.history.epochs[SICK"))]
     assert ill[0] < 0.2 and ill[-1] < 0.5
