@@ -36,7 +36,7 @@ def test_it_blocks_until_trained_and_leaves_a_picture(tmp_path, monkeypatch):
     assert "widgets" not in notebook.metadata
 
 
-@pytest.mark.parametrize("name", ["01-lstm", "02-spiking"])
+@pytest.mark.parametrize("name", ["01-lstm", "02-spiking", "03-why-does-it-not-learn", "07-learned-time-constants"])
 def test_the_notebooks_are_committed_without_outputs(name):
     path = Path(__file__).parents[2] / "notebooks" / f"{name}.ipynb"
     notebook = nbformat.read(path, as_version=4)

@@ -54,6 +54,7 @@ def photograph(notebook: Notebook, folder: Path) -> None:
     """The whole notebook as one picture, for people to look at."""
     height = notebook.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
     notebook.page.set_viewport_size({"width": 1200, "height": int(height) + 300})
+    notebook.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
     notebook.page.wait_for_timeout(3000)
     notebook.page.screenshot(path=folder / "whole.png")
 
@@ -75,7 +76,7 @@ def test_03_why_does_it_not_learn(page, address, lab_folder):
     notebook = Notebook(page, address, lab_folder, ROOT / "notebooks" / "03-why-does-it-not-learn.ipynb")
     shown = run_and_watch(notebook, 4)  # two networks, each shown where it begins and where it is treated
     assert all(epochs == sorted(epochs) and epochs[-1] == 40 for epochs in shown)
-    assert all(len({*first, *second}) >= 3 for first, second in (shown[:2], shown[2:]))
+    assert len(set().union(*shown)) >= 4, shown
     no_errors(notebook)
     ill = [float(found) for found in re.findall(r"test accuracy (0\.\d+)", again(notebook, "ill.history.epochs[SICK"))]
     assert ill[0] < 0.2 and ill[-1] < 0.5
