@@ -94,6 +94,7 @@ class LiveTrainer:
         self._session = Session(self.trainer, on_change=self._wake)
         self._display: Display | None = None
         self._checkup: Checkup | None = None
+        self._fit_in: str | None = None  # the cell whose `fit` displayed it
         self._replace_of_same_cell()
 
     # ---- the programmatic twins of the controls ----
@@ -208,7 +209,7 @@ class LiveTrainer:
             self.reset(seed=self.trainer.config.seed + 1)
 
     def fit(self, until_epoch: int | None = None) -> History:
-        """Display and start, or go on; where nobody can watch, train to the end first, and leave a picture.
+        """Display and start, or go on where it was displayed; where nobody watches, train first, and leave a picture.
 
         Args:
             until_epoch: stop when so many epochs are trained; the next `fit`, or Start, goes on.
@@ -221,7 +222,10 @@ class LiveTrainer:
         if not frontend.headless():
             from IPython.display import display
 
-            display(self)
+            cell = frontend.running_cell()
+            if self._fit_in is None or cell is None or cell[0] == self._fit_in:  # else it stands above: one is enough
+                self._fit_in = cell and cell[0]
+                display(self)
             self._session.go_on(until_epoch)
             return self.history
         self._session.go_on(until_epoch)

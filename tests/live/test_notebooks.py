@@ -74,7 +74,7 @@ def test_02_spiking(page, address, lab_folder):
 def test_03_why_does_it_not_learn(page, address, lab_folder):
     """All cells at once: both networks train side by side, the moves wait for their epoch, the cure works as well."""
     notebook = Notebook(page, address, lab_folder, ROOT / "notebooks" / "03-why-does-it-not-learn.ipynb")
-    shown = run_and_watch(notebook, 4)  # two networks, each shown where it begins and where it is treated
+    shown = run_and_watch(notebook, 2)  # two networks, each shown once, where it begins
     assert all(epochs == sorted(epochs) and epochs[-1] == 40 for epochs in shown)
     assert len(set().union(*shown)) >= 4, shown
     no_errors(notebook)
