@@ -126,7 +126,7 @@ class LiveTrainer:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong, as the dashboard found at its last checkup or, without one, as found now; None if all is well."""
+        """What is wrong, as the dashboard found at its last checkup or, without one, found now; None if all is well."""
         if self._display is not None:
             return self._display.watcher.finding
         return diagnose(self.checkup(), self.history, self.trainer.mailbox.knobs)
