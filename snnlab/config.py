@@ -39,6 +39,7 @@ class SnnConfig:
     reset: str = "subtract"
     detach_reset: bool = False
     delay: int = 0  # steps, from the hidden layer to the readout
+    bias: bool = False  # learn a constant that arrives at every step; a step of Adam then moves a voltage far
 
     def __post_init__(self):
         check.count("hidden", self.hidden)
@@ -49,8 +50,9 @@ class SnnConfig:
             check.time_constant(name, getattr(self, name), self.dt)
 
 
-TUTORIAL_SNN = SnnConfig(dt=0.1, tau_latency=2.0, slope=100.0, delay=1)
-"""BrainPy's tutorial. Its 100 steps last one time constant, its surrogate is steep: it hardly learns.
+TUTORIAL_SNN = SnnConfig(dt=0.1, tau_latency=2.0, slope=100.0, delay=1, bias=True)
+"""BrainPy's tutorial. Its 100 steps last one time constant, its surrogate is steep, and its biases (the default of
+BrainPy's `Linear`) learn faster than its weights: it hardly learns.
 
 BrainPy's projection lets a spike decay for one step on arrival: with the same weights, currents here are larger by
 `e^(dt/tau_syn)`, one per cent.

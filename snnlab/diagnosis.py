@@ -114,8 +114,11 @@ def diagnose(health: "Health", history: History, knobs: Knobs) -> Diagnosis | No
     return next((found for rule in RULES if (found := rule(health, history, knobs))), None)
 
 
-def diverged(error: DivergenceError) -> Diagnosis:
-    """What a run that diverged died of, and where to go on from with which learning rate, if that would help."""
+def diverged(error: BaseException | None) -> Diagnosis | None:
+    """What a run that diverged died of, and where to go on from with which learning rate, if that would help; None for
+    one that ended in another way."""
+    if not isinstance(error, DivergenceError):
+        return None
     if error.advice is None:
         return Diagnosis(name="diverged", text=str(error))
     return Diagnosis(name="diverged", text=str(error), knob=LEARNING_RATE, value=error.advice, back_to=error.back_to)

@@ -122,6 +122,9 @@ class Checkup:
         data: where the samples are.
         samples: how many, or all if there are fewer.
 
+    Attributes:
+        stepper: model and loss.
+
     Example:
         >>> from snnlab import data, models
         >>> from snnlab.train import Trainer
@@ -135,6 +138,7 @@ class Checkup:
     """
 
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
+        self.stepper = stepper
         self._samples = jnp.asarray(data.x_test[:samples]), jnp.asarray(data.y_test[:samples])
         self._measure = jax.jit(functools.partial(_measure, stepper))
 

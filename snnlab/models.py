@@ -77,6 +77,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         units,
         lif,
         synapse=Expon(config.hidden, tau_syn=config.tau_syn, dt=config.dt),
+        use_bias=config.bias,
         rngs=rngs,
     )
     readout = Projection(
@@ -84,6 +85,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         Leaky(num_classes, tau_mem=config.tau_out, dt=config.dt),
         synapse=Expon(num_classes, tau_syn=config.tau_syn, dt=config.dt),
         delay=config.delay,
+        use_bias=config.bias,
         rngs=rngs,
     )
     return Network(encoder, Stack(hidden=hidden, readout=readout))

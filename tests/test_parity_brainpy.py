@@ -167,19 +167,23 @@ def test_expon_and_leaky(bp):
     agree(ours, theirs, jnp.float32(np.random.default_rng(2).normal(size=(T, B, N))))
 
 
-def their_snn(bp, config: SnnConfig, w_in, w_out, x):
-    """The tutorial's network, in the tutorial's order: the readout is sent the spikes of the step before."""
+def their_snn(bp, config: SnnConfig, to_hidden, to_readout, x):
+    """The tutorial's network, in the tutorial's order: the readout is sent the spikes of the step before.
+
+    `to_hidden` and `to_readout` are weights and bias, or None.
+    """
     spike = bp.math.surrogate.InvSquareGrad(alpha=config.slope)
     voltages = {"V_th": config.v_th, "V_reset": config.v_reset, "V_rest": config.v_rest}
     hidden = bp.dyn.LifRef(config.hidden, tau=config.tau_mem, spk_fun=spike, **voltages)
-    readout = bp.dyn.Leaky(w_out.shape[1], tau=config.tau_out)
+    readout = bp.dyn.Leaky(to_readout[0].shape[1], tau=config.tau_out)
 
-    def project(weights, post):
-        dense = bp.dnn.Dense(*weights.shape, W_initializer=weights, b_initializer=None)
+    def project(values, post):
+        weights, bias = values
+        dense = bp.dnn.Dense(*weights.shape, W_initializer=weights, b_initializer=bias)
         synapse = bp.dyn.Expon.desc(post.num, tau=config.tau_syn)
         return bp.dyn.HalfProjAlignPostMg(comm=dense, syn=synapse, out=bp.dyn.CUBA.desc(), post=post)
 
-    to_hidden, to_readout = project(w_in, hidden), project(w_out, readout)
+    to_hidden, to_readout = project(to_hidden, hidden), project(to_readout, readout)
 
     def step(x):
         to_hidden(x)
@@ -204,6 +208,8 @@ def both_classifiers(bp, config: SnnConfig, gain: float, dtype=jnp.float32):
     images, labels = jnp.float32(pixels.clip(0.0)), jnp.array([0, 3, 9])  # half of an image is dark
     net = snn(config, sample_shape=(28, 28), num_classes=10, rngs=nnx.Rngs(0))
     net.stack.layers["hidden"].kernel[...] *= gain
+    for layer in net.stack.layers.values() if config.bias else ():
+        layer.bias[...] = 0.002 * jax.random.normal(jax.random.key(layer.features), (layer.features,))
     loss = losses.Classification(l1=weight * B, l2=weight * B**2)
     graph, *states = nnx.split((net, loss), nnx.Param, ...)
     params, rest = jax.tree.map(lambda x: x.astype(dtype), states)
@@ -217,8 +223,9 @@ def both_classifiers(bp, config: SnnConfig, gain: float, dtype=jnp.float32):
 
     def theirs(params):
         a = np.exp(-config.dt / config.tau_syn)
-        weights = (params[0]["stack"]["layers"][name]["kernel"][...] / a for name in ("hidden", "readout"))
-        traces = their_snn(bp, config, *weights, net.encoder(images).dense().astype(dtype))
+        layers = (params[0]["stack"]["layers"][name] for name in ("hidden", "readout"))
+        arriving = ((p["kernel"][...] / a, p["bias"][...] / a if config.bias else None) for p in layers)
+        traces = their_snn(bp, config, *arriving, net.encoder(images).dense().astype(dtype))
         terms = {
             "cross_entropy": bp.losses.cross_entropy_loss(traces["readout"].max(0), labels),
             "l1": weight * traces["spikes"].sum(),
@@ -230,8 +237,9 @@ def both_classifiers(bp, config: SnnConfig, gain: float, dtype=jnp.float32):
 
 
 def test_spiking_classifier(bp):
-    """A network that fires: traces, every term of the loss, and the gradients of both matrices."""
+    """A network that fires: traces, every term of the loss, and the gradients of both matrices; also with biases."""
     agree(*both_classifiers(bp, SnnConfig(slope=5.0, delay=1), gain=10.0))
+    agree(*both_classifiers(bp, SnnConfig(slope=5.0, delay=1, bias=True), gain=10.0))
 
 
 def test_tutorial_classifier(bp):

@@ -6,6 +6,7 @@ from snnlab.live.dashboard import Dashboard
 from snnlab.live.probe import hidden_layers
 from snnlab.live.screen import Screen
 from snnlab.live.watcher import Watcher
+from snnlab.live.writing import write_into
 
 
 class Display:
@@ -85,4 +86,4 @@ class Display:
     def _export(self) -> None:
         """Into the folder that the dashboard was given, or one in it: who sees a page need not own the machine."""
         folder = inside(self.board.folder.value, self._lab.folder)
-        self.board.say(f"exported {self._lab.export_into(folder)}")
+        self.board.say(f"exported {write_into(self._lab, folder)}")

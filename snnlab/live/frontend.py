@@ -59,3 +59,23 @@ def _request() -> dict:
     """The request to execute that this code runs in."""
     kernel = _kernel()
     return {} if kernel is None else kernel.get_parent("shell")
+
+
+def show_once(lab, shown_in: str | None) -> str | None:
+    """Display it, unless another cell has: one is enough.
+
+    Returns:
+        The cell in which it is.
+    """
+    cell = running_cell()
+    if shown_in is not None and cell is not None and cell[0] != shown_in:
+        return shown_in
+    show(lab)
+    return cell and cell[0]
+
+
+def show(lab) -> None:
+    """Display it below the cell that is running."""
+    from IPython.display import display
+
+    display(lab)

@@ -17,17 +17,18 @@ from flax import nnx
 
 from snnlab import check
 from snnlab.data import Dataset
-from snnlab.diagnosis import Diagnosis, diverged
-from snnlab.errors import DivergenceError, StateError
-from snnlab.export import FORMATS, save, save_nir
-from snnlab.files import free_path
+from snnlab.diagnosis import Diagnosis, diagnose, diverged
+from snnlab.errors import StateError
+from snnlab.health import Checkup, Health
 from snnlab.history import History
-from snnlab.live import frontend, restart, session
+from snnlab.live import frontend, restart
 from snnlab.live.dashboard import PANELS
 from snnlab.live.display import Display
+from snnlab.live.repair import repair
 from snnlab.live.saving import Saving
 from snnlab.live.session import Session
 from snnlab.live.still import still
+from snnlab.live.writing import write
 from snnlab.report import Report
 from snnlab.script import script
 from snnlab.train import Trainer
@@ -90,8 +91,10 @@ class LiveTrainer:
         self.runs: list[tuple[History, int]] = []
         self.shown_together = threading.RLock()
         self._saving = Saving(self, self._made_of, self._say)
-        self._session = Session(self.trainer, on_change=self._wake)
+        self._session = Session(self.trainer, on_change=self.wake)
         self._display: Display | None = None
+        self._checkup: Checkup | None = None
+        self._fit_in: str | None = None  # the cell whose `fit` displayed it
         frontend.replace_of_same_cell(self)
 
     # ---- the programmatic twins of the controls ----
@@ -107,8 +110,13 @@ class LiveTrainer:
         return self._session.report
 
     @property
+    def exception(self) -> BaseException | None:
+        """What ended the run, or None."""
+        return self._session.exception
+
+    @property
     def error(self) -> str | None:
-        """Traceback of what ended the run, or None."""
+        """Its traceback, or None."""
         return self._session.error
 
     @property
@@ -128,11 +136,17 @@ class LiveTrainer:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What ended the run, or is wrong with the network as the dashboard found at its last checkup; None if all is
-        well."""
-        if isinstance(self._session.exception, DivergenceError):
-            return diverged(self._session.exception)
-        return self._display.watcher.finding if self._display else None
+        """What ended the run, or is wrong with the network as the dashboard found at its last checkup or, without one,
+        found now; None if all is well."""
+        if self.exception is None and self._display is None:
+            return diagnose(self.checkup(), self.history, self.trainer.mailbox.knobs)
+        return diverged(self.exception) or (self._display and self._display.watcher.finding)
+
+    def checkup(self) -> Health:
+        """How well the network is now, measured on test samples; the first one compiles for a second."""
+        if self._checkup is None or self._checkup.stepper is not self.trainer.stepper:
+            self._checkup = Checkup(self.trainer.stepper, self.trainer.data)
+        return self._checkup(self.trainer.state)
 
     def start(self) -> None:
         """Start, or go on after a stop; returns at once."""
@@ -167,7 +181,7 @@ class LiveTrainer:
         with self.shown_together:
             self._session.end()
             self._go_on_with(self._saving.begin(folder))
-        self._wake()
+        self.wake()
 
     def stop(self) -> None:
         """End after the current chunk; `start` goes on from there."""
@@ -177,11 +191,20 @@ class LiveTrainer:
         """Block until the run ends. In a notebook this keeps the kernel, and so the controls, busy."""
         return self._session.wait(timeout)
 
-    def set(self, **values: float) -> None:
-        """Move knobs: `lab.set(v_th=0.6)`; for a dotted name `lab.set(**{"hidden.v_th": 0.6})`."""
+    def set(self, *, after_epoch: int = 0, **values: float) -> None:
+        """Move knobs: `lab.set(v_th=0.6)`; for a dotted name `lab.set(**{"hidden.v_th": 0.6})`.
+
+        Args:
+            after_epoch: not before so many epochs are trained, and not at all after a reset.
+            **values: by the name of the knob.
+
+        Raises:
+            ArgumentError: if there is no such knob, or the value is out of range.
+        """
+        after_epoch = check.count("after_epoch", after_epoch, 0)
         for name, value in values.items():
-            self.trainer.set(name, value)
-        self._wake()
+            self._session.move_after(after_epoch, name, value)
+        self.wake()
 
     def reset(self, *, seed: int | None = None, **structure: int) -> None:
         """Begin again at step 0, and keep the run so far as a ghost behind the curves. Knobs stay where they are.
@@ -200,32 +223,26 @@ class LiveTrainer:
                 self.runs.append((self.history, self.trainer.steps_per_epoch))
             self._go_on_with(begin())
             self._saving.follow(self.trainer)
-        self._wake()
+        self.wake()
 
     def repair(self) -> None:
         """Do what the diagnosis proposes, if it proposes something; a run that diverged goes on from there."""
-        finding = self.diagnosis
-        if finding is None:
-            return
-        if finding.back_to is not None:
-            if finding.back_to < len(self.history):
-                self.runs.append((self.history, self.trainer.steps_per_epoch))
-            self.trainer.go_back(finding.value)
-            self.start()
-            return
-        if finding.knob is not None:
-            self.set(**{finding.knob: finding.value})
-        if finding.new_seed:
-            self.reset(seed=self.trainer.config.seed + 1)
+        repair(self)
 
-    def fit(self) -> History:
-        """Display and start; where nobody can watch, train to the end first, and leave a picture."""
+    def fit(self, until_epoch: int | None = None) -> History:
+        """Display and start, or go on where it was displayed; where nobody watches, train first, and leave a picture.
+
+        Args:
+            until_epoch: stop when so many epochs are trained; the next `fit`, or Start, goes on.
+        """
+        if until_epoch is not None:
+            check.count("until_epoch", until_epoch, self.history.num_epochs + 1)
         watched = not frontend.headless()
         if watched:
-            _show(self)
+            self._fit_in = frontend.show_once(self, self._fit_in)
         try:
             if not self.trainer.done:
-                self.start()
+                self._session.go_on(until_epoch)
             if not watched:
                 self.wait()
         except KeyboardInterrupt:
@@ -233,7 +250,7 @@ class LiveTrainer:
             self.wait()
             raise
         if not watched and frontend.in_notebook():
-            _show(self)
+            frontend.show(self)
         return self.history
 
     def script(self) -> str:
@@ -252,24 +269,7 @@ class LiveTrainer:
             ArgumentError: if the path ends otherwise, or exists and `overwrite` is off.
             StateError: for a given path, while the run is still going (the Export button does not mind).
         """
-        if path is not None and self._session.alive and self.state != session.PAUSED:
-            now = f"epoch {self.history.num_epochs + 1} of {self.trainer.config.epochs}"
-            raise StateError(f"export: still training, {now}; wait, or pause() or stop() first")
-        if path is None:
-            return self.export_into(self.folder)
-        path, data = Path(path), self.trainer.data
-        if check.choice("path: its ending", path.suffix, FORMATS) == ".nir":
-            print(save_nir(self.model, path, samples=data.x_test[:256], overwrite=overwrite))
-            return path
-        return self._save(path, overwrite)
-
-    def export_into(self, folder: str | os.PathLike) -> Path:
-        """Write the network as it is now into a new file `folder/net-step-N.safetensors`."""
-        return self._save(free_path(Path(folder) / f"net-step-{len(self.history)}.safetensors"), overwrite=False)
-
-    def _save(self, path: Path, overwrite: bool) -> Path:
-        about = {"class_names": self.trainer.data.class_names, "training": self.trainer.summary}
-        return save(self.model, path, **about, overwrite=overwrite)
+        return write(self, path, overwrite)
 
     def close(self) -> None:
         """Stop, end the threads and free the widgets. What was learned stays in `model` and `history`."""
@@ -302,7 +302,7 @@ class LiveTrainer:
 
     def _go_on_with(self, trainer: Trainer) -> None:
         old, self.trainer = self.trainer, trainer
-        self._session = Session(trainer, on_change=self._wake, checkpoints=self._saving.checkpoints)
+        self._session = Session(trainer, on_change=self.wake, checkpoints=self._saving.checkpoints)
         if trainer is not old and self._display:
             self._display.watch_anew()
 
@@ -312,14 +312,9 @@ class LiveTrainer:
             print(f"snnlab: {text}", file=sys.stderr)
         elif text != self.problem:
             self._display.board.say(text, warning=True)
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the dashboard look, soon."""
         if self._display is not None:
             self._display.wake()
-
-
-def _show(lab: LiveTrainer) -> None:
-    from IPython.display import display
-
-    display(lab)

@@ -4,7 +4,7 @@ import html
 import threading
 import time
 
-from snnlab.diagnosis import Diagnosis
+from snnlab.diagnosis import Diagnosis, diverged
 from snnlab.health import Health
 from snnlab.live import panels, scenes
 from snnlab.live.dashboard import WARNING
@@ -84,7 +84,7 @@ class Screen:
     def _show_status(self) -> bool:
         lab, board = self._lab, self._board
         epochs = lab.history.num_epochs
-        finding = lab.diagnosis
+        finding = diverged(lab.exception) or self._display.watcher.finding
         blind = self._display.watcher.error
         words = diagnosis_text(finding) if blind is None else f"{WARNING}cannot look inside: {html.escape(repr(blind))}"
         texts = (status_text(lab, board.message), words, lab.run_label, (lab.history, epochs))

@@ -67,6 +67,8 @@ class Session:
         self._over = threading.Event()  # `Thread.join` that is interrupted takes the thread for dead (Python 3.11)
         self._over.set()
         self._hold_after_chunk = False
+        self._until_epoch: int | None = None
+        self._moves: list[tuple[int, str, float]] = []
         self._thread: threading.Thread | None = None
         _sessions.add(self)
 
@@ -88,6 +90,31 @@ class Session:
         """
         self._begin(hold=False)
 
+    def go_on(self, until_epoch: int | None = None) -> None:
+        """Begin, or let it go on, until so many epochs are trained and no further; None is to the end.
+
+        Raises:
+            StateError: if all epochs are trained.
+        """
+        with self._lock:
+            alive = self.alive
+            if alive:
+                self._until_epoch = until_epoch
+        self.resume() if alive else self._begin(hold=False, until_epoch=until_epoch)
+
+    def move_after(self, epoch: int, name: str, value: float) -> None:
+        """Move a knob when so many epochs are trained, before the next step; at once if they are.
+
+        Raises:
+            ArgumentError: if there is no such knob, or the value is out of range.
+        """
+        name, value = self.trainer.mailbox.check(name, value)
+        with self._lock:
+            if len(self.trainer.history.epochs) < epoch:
+                self._moves.append((epoch, name, value))
+                return
+        self.trainer.set(name, value)
+
     def step(self, steps: int | None = 1) -> None:
         """Take some optimizer steps and hold; None takes one chunk of them.
 
@@ -103,7 +130,7 @@ class Session:
         else:
             self._begin(hold=True)
 
-    def _begin(self, *, hold: bool) -> None:
+    def _begin(self, *, hold: bool, until_epoch: int | None = None) -> None:
         with self._lock:
             if self.alive:
                 raise StateError(f"start: the run is {self.state} already; use resume() after a pause")
@@ -113,7 +140,7 @@ class Session:
                 )
             self._over.wait()  # it has said its last state, and is about to end
             self.error = self.exception = None
-            self._hold_after_chunk = hold
+            self._hold_after_chunk, self._until_epoch = hold, until_epoch
             self._stop.clear()
             self._go.set()
             with uninterrupted():  # a state without its thread would never change again
@@ -159,7 +186,7 @@ class Session:
             for report in self.checkpoints or self.trainer:
                 self.report = report
                 self._hold_if_wanted(report)
-                if not self._may_go_on():
+                if self._ends_with(report) or not self._may_go_on():
                     break
             self._set_state(DONE if self.trainer.done else STOPPED)
         except BaseException as exception:  # shown on the dashboard: a thread that dies in silence helps nobody
@@ -175,6 +202,20 @@ class Session:
             self._hold_after_chunk = False
             self.trainer.until = None
             self._go.clear()
+
+    def _ends_with(self, report: Report) -> bool:
+        """Move the knobs that this epoch was waited for with; whether the run was to go so far and no further."""
+        if report.phase != "epoch":
+            return False
+        with self._lock:  # whoever wants it to go on is heard before it ends, or starts it again
+            due = [move for move in self._moves if move[0] <= report.epoch]
+            self._moves = [move for move in self._moves if move[0] > report.epoch]
+            ends = self._until_epoch is not None and report.epoch >= self._until_epoch and not self.trainer.done
+            if ends:
+                self._set_state(STOPPED)
+        for _, name, value in due:
+            self.trainer.set(name, value)
+        return ends
 
     def _may_go_on(self) -> bool:
         if not self._go.is_set():

@@ -224,11 +224,16 @@ class Page:
 
 
 class Notebook(Page):
-    """A notebook in JupyterLab or Notebook 7."""
+    """A notebook in JupyterLab or Notebook 7: of some cells, or a copy of a file."""
 
-    def __init__(self, page, address: str, folder: Path, cells: list[str], kernel: str = "python3", at: str = "lab"):
+    def __init__(
+        self, page, address: str, folder: Path, cells: list[str] | Path, kernel: str = "python3", at: str = "lab"
+    ):
         super().__init__(page, address, folder)
-        write_notebook(folder / "live.ipynb", cells, kernel)
+        if isinstance(cells, Path):
+            shutil.copy(cells, folder / "live.ipynb")
+        else:
+            write_notebook(folder / "live.ipynb", cells, kernel)
         tree = {"lab": "lab/tree", "notebook": "notebooks"}[at]
         self.url = f"{address}/{tree}/{folder.name}/live.ipynb?token={TOKEN}"
         page.goto(f"{self.url}&reset")
@@ -251,6 +256,11 @@ class Notebook(Page):
         """Run one cell; does not wait."""
         self.page.evaluate(f"window.jupyterapp.shell.currentWidget.content.activeCellIndex = {number}")
         self.command("notebook:run-cell")
+
+    def cells(self) -> list[dict]:
+        """The code cells as they are now, with their outputs."""
+        found = self.page.evaluate("window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells")
+        return [cell for cell in found if cell["cell_type"] == "code"]
 
     def save(self) -> None:
         """Save the notebook."""

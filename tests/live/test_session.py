@@ -3,6 +3,7 @@
 import threading
 import time
 
+import jax
 import numpy as np
 import pytest
 from lab_driver import quickest, wait_until
@@ -120,6 +121,75 @@ def test_fit_without_a_notebook_trains_to_the_end(digits):
     assert lab.state == "done" and len(history.epochs) == 2
     with pytest.raises(StateError, match="all 2 epochs are trained"):
         lab.start()
+
+
+def staged(digits, *, epochs: int = 4) -> LiveTrainer:
+    return make(digits.subset(train=256, test=64), epochs=epochs)
+
+
+def test_fit_in_stages(digits):
+    """It stops after an epoch, with its test; what is set then, or was set for later, acts on the very next step."""
+    lab = staged(digits)
+    history = lab.fit(until_epoch=2)
+    assert lab.state == "stopped" and len(history.epochs) == 2 and len(history) == 8
+    lab.set(v_th=0.6)
+    lab.set(after_epoch=3, slope=5.0)
+    with pytest.raises(ArgumentError, match="until_epoch: must be an integer >= 3, got 2"):
+        lab.fit(until_epoch=2)
+    assert lab.fit() is history
+    assert lab.state == "done" and len(history.epochs) == 4
+    moves = [(8, "hidden.v_th", 0.6), (12, "hidden.slope", 5.0)]
+    assert [(move["step"], move["knob"], move["new"]) for move in history.interventions] == moves
+
+
+def test_all_cells_at_once_are_the_same_run(digits):
+    """Somebody who watches runs all cells while the first stage still trains: the same bits as stage by stage."""
+    patient, hasty = staged(digits), staged(digits)
+    patient.fit(until_epoch=2)
+    patient.set(v_th=0.6, learning_rate=0.02)
+    patient.fit()
+    hasty._session.go_on(until_epoch=2)
+    hasty.set(after_epoch=2, v_th=0.6, learning_rate=0.02)
+    hasty._session.go_on()
+    assert hasty.wait(60) and hasty.state == "done"
+    assert hasty.history.interventions == patient.history.interventions
+    weights = [jax.tree.leaves(lab.trainer.state.params) for lab in (patient, hasty)]
+    assert all(map(np.array_equal, *weights))
+
+
+def test_going_on_is_never_lost(digits):
+    """Asked for at any moment, also just while the run ends with a stage."""
+    lab = staged(digits, epochs=50)
+    for trained in range(50):
+        lab._session.go_on(until_epoch=trained + 1)
+        wait_until(lambda trained=trained: len(lab.history.epochs) > trained, 60, "going on")
+    assert lab.wait(10) and lab.state == "done" and len(lab.history.epochs) == 50
+
+
+def test_a_move_for_later_is_checked_now_and_forgotten_by_a_reset(digits):
+    lab = staged(digits)
+    with pytest.raises(ArgumentError, match="the knob 'speed' is unknown"):
+        lab.set(after_epoch=2, speed=3.0)
+    with pytest.raises(ArgumentError, match="after_epoch: must be an integer >= 0, got -1"):
+        lab.set(after_epoch=-1, v_th=0.5)
+    lab.set(after_epoch=1, v_th=0.5)
+    lab.reset()
+    assert lab.fit().interventions == []
+
+
+def test_a_diagnosis_without_a_dashboard(digits):
+    """Far below its threshold: `lab.diagnosis` says so, `lab.repair` does what it proposes."""
+    lab = staged(digits)
+    assert lab.diagnosis is None and lab.checkup().step == 0
+    lab.set(v_th=20.0)
+    lab.fit(until_epoch=1)
+    assert lab.checkup().layers[0].dead == 20
+    assert lab.diagnosis.name == "silent"
+    lab.repair()
+    lab.fit(until_epoch=2)
+    assert lab.diagnosis is None and lab.checkup().layers[0].dead < 20
+    lab.reset(hidden=10)
+    assert len(lab.checkup().layers[0].rates) == 10  # of the network that there is now
 
 
 def test_bad_knobs_are_refused_where_they_are_set(lab):
