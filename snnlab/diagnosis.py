@@ -116,7 +116,12 @@ def diagnose(health: "Health", history: History, knobs: Knobs) -> Diagnosis | No
 
 def diverged(error: BaseException | None) -> Diagnosis | None:
     """What a run that diverged died of, and where to go on from with which learning rate, if that would help; None for
-    one that ended in another way."""
+    one that ended in another way.
+
+    Example:
+        >>> diverged(DivergenceError("the loss is not finite", advice=0.001, back_to=7)).value, diverged(None)
+        (0.001, None)
+    """
     if not isinstance(error, DivergenceError):
         return None
     if error.advice is None:

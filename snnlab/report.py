@@ -49,6 +49,12 @@ def epoch_result(
         test: metrics of the test set.
         seconds: that it took.
         speed: samples per second.
+
+    Example:
+        >>> steps = {name: np.array([9.0, 2.0, 1.0]) for name in ("loss", "accuracy", "grad_norm", "l1")}
+        >>> row = epoch_result(1, steps, 2, {"loss": 1.2, "accuracy": 0.5}, seconds=0.1, speed=640.0)
+        >>> row["train_loss"], row["test_loss"], row["terms"]
+        (1.5, 1.2, {'l1': 1.5})
     """
     train = {name: float(column[-count:].mean(dtype=float)) for name, column in steps.items()}
     others = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")

@@ -42,7 +42,18 @@ PUBLIC = (
     "snnlab.errors",
 )
 # Rooms whose names only snnlab itself needs.
-INTERNAL = ("check", "checkpoint_folder", "cli", "divergence", "files", "interrupt", "naming", "programs", "snapshot")
+INTERNAL = (
+    "check",
+    "checkpoint_folder",
+    "cli",
+    "divergence",
+    "files",
+    "gallery",
+    "interrupt",
+    "naming",
+    "programs",
+    "snapshot",
+)
 INTERNAL += ("step", "table")
 
 
