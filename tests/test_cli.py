@@ -67,13 +67,27 @@ def test_train_writes_what_it_says(tmp_path, network, extra):
     assert snnlab.History.load(tmp_path / "out" / "history.json").epochs == saved["epochs"]
 
 
+def test_spikes_have_their_price(tmp_path):
+    """--l1 is the weight of the spikes of a sample in the loss: a hundred times as dear, there are fewer."""
+    spikes = []
+    for l1 in (1e-4, 1e-2):
+        done = run("train", "--epochs", 3, "--l1", l1, "--json", tmp_path / f"{l1}.json")
+        assert done.returncode == 0, done.stderr
+        last = json.loads((tmp_path / f"{l1}.json").read_text())["epochs"][-1]
+        spikes.append(last["spikes_per_sample"])
+        assert last["terms"]["l1"] > 0
+    assert spikes[1] < 0.5 * spikes[0]
+    done = run("train", "lstm", "--l1", 1e-3)
+    assert done.returncode == 2 and "--l1: means nothing to the lstm" in done.stderr
+
+
 def test_train_on_events(tmp_path):
     """By name, and from a folder of event files; as many steps as the events last, unless they are given."""
     part = data.load("event_digits").subset(train=200, test=50)
     folder = data.save_events(part, tmp_path / "mine")
     for name, dt, steps in (("event_digits", 2.0, 50), (folder, 0.5, 200), (folder, 1.0, 30)):
         given = ("--num-steps", steps) if steps == 30 else ()
-        report = tmp_path / "report.json"
+        report = tmp_path / f"report-{steps}.json"
         done = run("train", "snn", "--data", name, "--dt", dt, "--epochs", 1, "--json", report, *given)
         assert done.returncode == 0, done.stderr
         saved = json.loads(report.read_text())

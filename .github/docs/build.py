@@ -42,19 +42,8 @@ PUBLIC = (
     "snnlab.errors",
 )
 # Rooms whose names only snnlab itself needs.
-INTERNAL = (
-    "check",
-    "checkpoint_folder",
-    "cli",
-    "divergence",
-    "files",
-    "gallery",
-    "interrupt",
-    "naming",
-    "programs",
-    "snapshot",
-)
-INTERNAL += ("step", "table")
+INTERNAL = ("check", "checkpoint_folder", "cli", "divergence", "files", "gallery", "interrupt", "naming", "programs")
+INTERNAL += ("snapshot", "step", "table")
 
 
 def build(folder: Path) -> Path:
