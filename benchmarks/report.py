@@ -1,8 +1,8 @@
 """`python -m benchmarks.report`: write `benchmarks/BENCHMARKS.md` from what is in `benchmarks/results/`.
 
-Reads `peers.json` of `python -m benchmarks.peers`, and `scaling.json`, `roofline.json` and `live.json` if they are
-there: objects with "machine" (see `benchmarks.machine`), "date" and "tables", a list of `{"title", "about", "columns",
-"rows"}` whose cells are strings or numbers. Measures nothing.
+Reads `peers.json` of `python -m benchmarks.peers`, and `accuracy.json`, `scaling.json`, `roofline.json` and `live.json`
+if they are there: objects with "machine" (see `benchmarks.machine`), "date" and "tables", a list of `{"title", "about",
+"columns", "rows"}` whose cells are strings or numbers. Measures nothing.
 """
 
 import json
@@ -15,6 +15,7 @@ from benchmarks.peers import table
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 OTHERS = {
+    "accuracy": "What the networks reach",
     "scaling": "How time and memory grow",
     "roofline": "How far from what the machine could do",
     "live": "What watching costs",

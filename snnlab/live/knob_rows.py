@@ -1,6 +1,7 @@
 """Sliders for knobs: a name, a slider, a box for the exact number, the unit, and a button that puts it back."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 
 import ipywidgets as w
@@ -8,6 +9,7 @@ import numpy as np
 
 from snnlab.controls import Knob
 
+ECHO_SECONDS = 3.0  # in which a busy browser has sent back what it was shown
 TRAINING = "training"  # heading of the knobs that belong to no layer
 
 
@@ -53,6 +55,7 @@ class KnobRow:
         self.name = knob.name
         self._value = knob.value
         self._post = post
+        self._left = (math.nan, 0.0)  # what the slider showed before a program moved it, and when that was
         self.slider = make_slider(knob)
         self.box = w.FloatText(value=shown(knob.value), layout=w.Layout(width="74px"))
         self.box.tooltip = f"{knob.name}: exact value"
@@ -72,21 +75,29 @@ class KnobRow:
     def show(self) -> None:
         """Slider and box show the value, whichever of them, or whoever else, it came from."""
         value, end = self._value, self._position(self._value)
-        if abs(end - self._position(self.slider.value)) > 0.5001 * self.slider.step:
+        if not self._is_near(self.slider.value, value):
+            self._left = self.slider.value, time.monotonic()
             self.slider.min, self.slider.max = min(self.slider.min, end), max(self.slider.max, end)
             self.slider.value = value
         if not math.isclose(shown(value), self.box.value, rel_tol=1e-6):
             self.box.value = shown(value)
 
     def _slid(self, value: float) -> None:
-        # A browser that shows a slider sends the nearest point of its grid back; that is no move.
-        if abs(self._position(value) - self._position(self._value)) > 0.5001 * self.slider.step:
+        # A browser that shows a slider sends the nearest point of its grid back, perhaps only when a program has moved
+        # it on; that is no move.
+        left, when = self._left
+        late = self._is_near(value, left) and time.monotonic() - when < ECHO_SECONDS
+        if not late and not self._is_near(value, self._value):
             self._chosen(value, 1e-6)
 
     def _chosen(self, value: float, tolerance: float) -> None:
         if not math.isclose(value, self._value, rel_tol=tolerance, abs_tol=1e-12):
             self._post(self.name, value)
             self._value = value
+
+    def _is_near(self, one: float, other: float) -> bool:
+        """They show as the same point of the slider's grid."""
+        return abs(self._position(one) - self._position(other)) <= 0.5001 * self.slider.step
 
     def _position(self, value: float) -> float:
         return float(np.log10(value)) if isinstance(self.slider, w.FloatLogSlider) and value > 0 else value

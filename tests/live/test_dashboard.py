@@ -12,7 +12,7 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.controls import Knob
 from snnlab.diagnosis import Diagnosis
 from snnlab.errors import DivergenceError
-from snnlab.live import LiveTrainer
+from snnlab.live import LiveTrainer, knob_rows
 from snnlab.live.knob_rows import KnobRow, make_slider
 
 
@@ -73,6 +73,21 @@ def test_slider_box_and_program_agree(log):
     assert posted[2:] == [("a.b", 0.1)] and row.box.value == 0.1
     back.click()
     assert len(posted) == 3
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_a_late_echo_is_no_move(log, monkeypatch):
+    """A program moves a knob before the browser has sent back what it was shown: the program's value stays."""
+    posted = []
+    row = KnobRow(Knob(name="a.b", value=0.5, low=0.001, high=1.0, log=log), lambda *move: posted.append(move))
+    row.follow(0.01)
+    row.show()
+    row.slider.value = 0.5003  # the echo
+    row.show()
+    assert posted == [] and row.slider.value == row.box.value == 0.01
+    monkeypatch.setattr(knob_rows, "ECHO_SECONDS", 0.0)
+    row.slider.value = 0.5003  # a person, later
+    assert posted == [("a.b", 0.5003)]
 
 
 def quiet(lab) -> int:
