@@ -1,4 +1,4 @@
-"""`python -m benchmarks.accuracy`: what the networks reach on the real data sets, with which spikes, in which time.
+"""`python -m benchmarks.accuracy`: what the networks reach on the real data sets, and with how many spikes.
 
 Every row is `snnlab train` with the options that it names, once for each seed, in a process of its own; the reports
 that the command writes are kept beside the table. Test images are looked at after each epoch, never learned from.
@@ -41,11 +41,10 @@ def row(name: str, reports: list[dict]) -> list[str]:
     data, options, aim = ROWS[name]
     last = [report["epochs"][-1] for report in reports]
     spikes = [epoch["spikes_per_sample"] for epoch in last if epoch["spikes_per_sample"] is not None]
-    seconds = mean(epoch["seconds"] for report in reports for epoch in report["epochs"])
     each = ", ".join(f"{epoch['test_acc']:.4f}" for epoch in last)
     test, learned = (mean(epoch[key] for epoch in last) for key in ("test_acc", "train_acc"))
     command, counted = f"`snnlab train {' '.join(options)}`", f"{mean(spikes):.1f}" if spikes else ""
-    return [name, data, command, f"{test:.4f}", each, f"{aim:.3f}", f"{learned:.3f}", counted, f"{seconds:.1f}"]
+    return [name, data, command, f"{test:.4f}", each, f"{aim:.3f}", f"{learned:.3f}", counted]
 
 
 def main() -> None:
@@ -70,8 +69,8 @@ def main() -> None:
         table = {
             "title": "What the networks reach",
             "about": f"Test accuracy after {options.epochs} epochs: mean over seeds 0 to {options.seeds - 1}; "
-            "spikes are those of the hidden layer per test sample; seconds are those of an epoch, with its test.",
-            "columns": ["network", "data", "command", "test", "each", "aim", "train", "spikes", "epoch [s]"],
+            "spikes are those of the hidden layer per test sample.",
+            "columns": ["network", "data", "command", "test", "each", "aim", "train", "spikes"],
             "rows": [row(name, found) for name, found in reports.items()],
         }
         write(options.json, [table], reports=reports)

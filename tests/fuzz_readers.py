@@ -18,6 +18,7 @@ import numpy as np
 from fuzzing import Seed
 
 import snnlab
+from snnlab.checkpoint_folder import CheckpointFolder
 from snnlab.data.event_files import load_event_folder, read_events
 from snnlab.data.folder import load_folder
 from snnlab.data.idx import read_idx
@@ -25,6 +26,7 @@ from snnlab.data.sources import FILES
 from snnlab.data.tfds_images import _read_cache
 from snnlab.errors import DataError
 from snnlab.export import load_metadata
+from snnlab.snapshot import Snapshot
 
 
 class Reader(NamedTuple):
@@ -272,8 +274,49 @@ def check_nir(path: str) -> None:
     assert snnlab.from_nir(path, dt=1.0).names
 
 
+# ---- checkpoints ----
+
+RUN = {"state/weights": np.arange(200, dtype=np.float32), "history/loss": np.linspace(0, 1, 50, dtype=np.float32)}
+FACTS = {"format": 1, "epochs": [{"epoch": 1, "test_acc": 0.5}]}
+
+
+@cache
+def checkpoint_seeds() -> list[Seed]:
+    """A checkpoint is a folder: its files are the parts, of which one is damaged, and travel in an archive."""
+    with tempfile.TemporaryDirectory() as name:
+        checkpoints = CheckpointFolder(name, keep=1, say=print)
+        checkpoints.write(Snapshot(RUN, FACTS))
+        checkpoints.close()
+        (folder,) = checkpoints.complete()
+        files = {str(path.relative_to(name)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def archive(parts: list[bytes]) -> bytes:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, part in zip(files, parts, strict=True):
+                archive.writestr(name, part)
+        return packed.getvalue()
+
+    return [Seed(tuple(files.values()), archive)]
+
+
+def check_checkpoint(path: str) -> None:
+    """It is read as it was written, or set aside, and that is said."""
+    said: list[str] = []
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as name:
+        zipfile.ZipFile(path).extractall(name)
+        checkpoints = CheckpointFolder(name, keep=1, say=said.append)
+        found = checkpoints.newest()
+        checkpoints.close()
+    if found is None:
+        assert len(said) == 1 and name in said[0] and "damaged" in said[0], said
+    else:
+        assert found.arrays.keys() == RUN.keys() and found.facts == FACTS
+        assert all(np.array_equal(found.arrays[key], array) for key, array in RUN.items())
+
+
 READERS = [
-    Reader("idx", 16, "images", idx_seeds, check_idx),
+    Reader("idx", 12, "images", idx_seeds, check_idx),
     Reader("idx.gz", 10, "images.gz", packed_idx_seeds, check_idx),
     Reader("idx folder", 8, FILES["x_train"], packed_idx_seeds, check_idx_folder, idx_folder),
     Reader("image cache", 4, "kmnist.npz", cache_seeds, check_cache),
@@ -283,5 +326,5 @@ READERS = [
     Reader("network's metadata", 8, "net.safetensors", tensor_seeds, check_metadata),
     Reader("history", 14, "history.json", history_seeds, check_history),
     Reader("NIR", 6, "net.nir", nir_seeds, check_nir),
-    # The reader of checkpoints comes here.
+    Reader("checkpoint", 4, "checkpoint.zip", checkpoint_seeds, check_checkpoint),
 ]

@@ -90,6 +90,7 @@ def test_what_a_trainer_says_about_itself(digits):
     trainer.fit()
     last = trainer.history.epochs[0]
     expected = {"data": "digits", "epochs": 1, "steps": 2, "seed": 5, "batch_size": 64, "learning_rate": 0.01}
+    expected["readout"] = "max"
     results = {name: last[name] for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
     assert trainer.summary == expected | results
 

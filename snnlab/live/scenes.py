@@ -190,9 +190,9 @@ def _order(values: np.ndarray, sort: str) -> np.ndarray:
 
 
 def _classes_shown(probe: Probe) -> list[int]:
-    """The classes with the highest traces, and the true one."""
+    """The classes with the highest traces, the true one and the predicted one."""
     peaks = probe.readout.max(0).astype(np.float64)
-    peaks[probe.label] = np.inf
+    peaks[[probe.label, probe.prediction]] = np.inf
     return sorted((-peaks).argsort(kind="stable")[:MAX_CLASSES].tolist())
 
 
