@@ -14,11 +14,12 @@ def test_probing_while_training_changes_nothing(digits):
 
     def lab():
         net = models.build(SnnConfig(hidden=20, num_steps=40), sample_shape=(8, 8), num_classes=10)
-        return LiveTrainer(net, digits, epochs=2, batch_size=64)
+        return LiveTrainer(net, digits, epochs=20, batch_size=64)
 
     alone, probed = lab(), lab()
     alone.fit()
     prober = Prober(probed.trainer.model, digits)
+    prober(probed.model, 0)  # compiles
     probed.start()
     seen = 0
     while not probed.wait(timeout=0.0):

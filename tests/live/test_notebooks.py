@@ -63,7 +63,7 @@ def test_02_spiking(page, address, lab_folder):
     notebook = Notebook(page, address, lab_folder, ROOT / "notebooks" / "02-spiking.ipynb")
     (epochs,) = run_and_watch(notebook, 1)
     no_errors(notebook)
-    assert len(epochs) >= 3 and epochs == sorted(epochs) and epochs[-1] == 15
+    assert len(epochs) >= 3 and epochs == sorted(epochs) and epochs[-1] == 300
     assert "same outputs: True" in again(notebook, "lab.export")
     said = again(notebook, "test accuracy {row")
     assert float(re.search(r"test accuracy (0\.\d+)", said)[1]) > 0.9
