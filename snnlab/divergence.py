@@ -26,12 +26,12 @@ from snnlab.errors import DivergenceError, StateError
 from snnlab.interrupt import uninterrupted
 from snnlab.knobs import LEARNING_RATE, find_knobs
 from snnlab.naming import short_names
+from snnlab.report import term_names
 from snnlab.step import State, Stepper, not_finite, run_model
 
 LOWER = 0.1  # of the learning rate: a step of the usual search, and as `snnlab.diagnosis` proposes
 CALM_RATE = 0.01  # Adam's usual range ends here: from a rate far above it a tenth leads nowhere
 RISE = 1.0  # of the first loss; see `snnlab.diagnosis.RISE`
-NO_TERMS = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")
 
 
 class Mark(NamedTuple):
@@ -180,7 +180,7 @@ class Guard:
     def _place(self, state: State, after: State, batch: np.ndarray, row: dict[str, np.ndarray]) -> Place:
         """Of the step that leads from `state` to `after`."""
         x, y = self._trainer.data.x_train[batch], self._trainer.data.y_train[batch]
-        names = [name for name in self._trainer.metric_names if name not in NO_TERMS]
+        names = term_names(self._trainer.metric_names)
         if not np.isfinite(row["loss"][0]):
             bad = [name for name in names if not np.isfinite(row[name][0])]
             values = ", ".join(f"{name} is {row[name][0]:g}" for name in bad) or "the sum of its terms"

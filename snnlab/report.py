@@ -1,10 +1,12 @@
 """What the engine says between two chunks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+NOT_TERMS = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")  # metrics of other kinds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,16 @@ class Report:
     eta: float
 
 
+def term_names(metrics: Iterable[str]) -> list[str]:
+    """The metrics that are terms of the loss.
+
+    Example:
+        >>> term_names(["loss", "accuracy", "cross_entropy", "l1"])
+        ['cross_entropy', 'l1']
+    """
+    return [name for name in metrics if name not in NOT_TERMS]
+
+
 def epoch_result(
     epoch: int, steps: Mapping[str, np.ndarray], count: int, test: Mapping[str, float], seconds: float, speed: float
 ) -> dict[str, Any]:
@@ -57,7 +69,6 @@ def epoch_result(
         (1.5, 1.2, {'l1': 1.5})
     """
     train = {name: float(column[-count:].mean(dtype=float)) for name, column in steps.items()}
-    others = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")
     return {
         "epoch": epoch,
         "seconds": seconds,
@@ -68,5 +79,5 @@ def epoch_result(
         "spikes_per_sample": test.get("spikes_per_sample"),
         "grad_norm": train["grad_norm"],
         "samples_per_second": speed,
-        "terms": {name: value for name, value in train.items() if name not in others},
+        "terms": {name: train[name] for name in term_names(train)},
     }

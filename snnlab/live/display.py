@@ -1,12 +1,13 @@
 """The dashboard of a LiveTrainer, wired to it, and the two threads that feed it."""
 
 from snnlab.files import inside
-from snnlab.live import panels, restart
+from snnlab.live import restart
 from snnlab.live.dashboard import Dashboard
 from snnlab.live.probe import hidden_layers
 from snnlab.live.screen import Screen
 from snnlab.live.watcher import Watcher
 from snnlab.live.writing import write_into
+from snnlab.report import term_names
 
 
 class Display:
@@ -29,7 +30,7 @@ class Display:
             lambda name, value: lab.trainer.set(name, value),  # of the trainer that there is then
             self._actions(),
             self.wake,
-            terms=panels.term_names(names),
+            terms=term_names(names),
             spiking="spikes_per_sample" in names,
             layers=hidden_layers(lab.trainer.model),
             samples=len(lab.trainer.data.x_test),

@@ -17,8 +17,6 @@ MAX_POINTS = 300  # about one a pixel
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 TERM_COLOURS = (GREEN, PURPLE, VERMILION, SKY, ORANGE, BLUE)
 
-NOT_TERMS = {"epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample"}
-
 Curve = tuple[np.ndarray, np.ndarray]
 
 
@@ -50,16 +48,6 @@ def smooth(curve: Curve) -> Curve:
     first = np.maximum(np.arange(len(y)) - reach, 0)
     end = np.minimum(np.arange(len(y)) + reach + 1, len(y))
     return x, ((sums[end] - sums[first]) / (end - first)).astype(np.float32)
-
-
-def term_names(metrics: Sequence[str]) -> list[str]:
-    """The metrics that are terms of the loss.
-
-    Example:
-        >>> term_names(["loss", "accuracy", "cross_entropy", "l1"])
-        ['cross_entropy', 'l1']
-    """
-    return [name for name in metrics if name not in NOT_TERMS]
 
 
 def curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:

@@ -14,6 +14,7 @@ from snnlab.live import panels, svg
 from snnlab.live.panels import BLUE, ORANGE, TERM_COLOURS, Mark
 from snnlab.live.probe import Probe
 from snnlab.live.svg import Scale
+from snnlab.report import term_names
 
 WIDTH, EDGE, HEAD = 960, 24, 74  # pixels: the card, its margin, and where the plots begin
 AXIS, PLOT, BELOW, IMAGE = 44, 140, 40, 112  # pixels: numbers of a y axis, height of a plot, room under it, the sample
@@ -100,7 +101,7 @@ def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, lis
         return [_Line(name, svg.cut(label), *curves[curve], *look, **more)]
 
     test = {"colour": ORANGE, "dash": "7 4", "points": True}
-    terms = [name for name in panels.term_names(list(curves)) if name not in ("test_loss", "test_acc")]
+    terms = [name for name in term_names(curves) if name not in ("test_loss", "test_acc")]
     last = "spikes_per_sample" if "spikes_per_sample" in curves else "grad_norm"
     plots = {
         "loss": line("train", "loss", BLUE) + line("test", "test_loss", **test),

@@ -110,7 +110,7 @@ class Session:
         """
         name, value = self.trainer.mailbox.check(name, value)
         with self._lock:
-            if len(self.trainer.history.epochs) < epoch:
+            if self.trainer.history.num_epochs < epoch:
                 self._moves.append((epoch, name, value))
                 return
         self.trainer.set(name, value)
