@@ -122,7 +122,8 @@ class Dashboard:
             for name, value in structure.items()
         }
         self.folder = w.Text(folder, description="folder", continuous_update=False, **narrow)
-        self.table = w.HTML("")
+        self.table, self.words = w.HTML(""), w.HTML("")
+        self.words.add_class("snnlab-words")
 
     def _layout(self) -> list[w.Widget]:
         buttons = self.buttons
@@ -140,7 +141,7 @@ class Dashboard:
             rows.append(self.health)
         restart = [w.HTML("<i>applies at restart:</i>"), *self.structure.values(), buttons["restart"]]
         export = [self.folder, buttons["export"]]
-        return [*rows, w.HBox(restart, layout=wrap), w.HBox(export, layout=wrap), self.table, self.pulse]
+        return [*rows, w.HBox(restart, layout=wrap), w.HBox(export, layout=wrap), self.words, self.table, self.pulse]
 
     def say(self, text: str, *, warning: bool = False) -> None:
         """Show a message beside the status until the next action."""

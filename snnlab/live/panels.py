@@ -63,6 +63,20 @@ def test_curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
     return {name: (x * np.float32(steps_per_epoch), y) for name, (x, y) in found.items()}
 
 
+def words(curves: dict[str, Curve]) -> str:
+    """What the curves have come to, for those who do not see them.
+
+    Example:
+        >>> words({"loss": (np.array([8.0]), np.array([0.5])), "test_acc": (np.empty(0), np.empty(0))})
+        'Curves at step 8: loss 0.5.'
+    """
+    ends = {name: (x[-1], y[-1]) for name, (x, y) in curves.items() if len(x)}
+    if not ends:
+        return "Curves: nothing yet."
+    said = [f"{name.replace('_', ' ')} {value:.3g}" for name, (_, value) in ends.items()]
+    return f"Curves at step {max(step for step, _ in ends.values()):,.0f}: {', '.join(said)}."
+
+
 def joined(curves_of_runs: Sequence[dict[str, Curve]], name: str) -> Curve:
     """One curve of several runs as one line, interrupted by NaN between them."""
     gap = np.full(1, np.nan, np.float32)

@@ -122,6 +122,7 @@ class Screen:
         marks = panels.marks(lab.history.interventions, lab.trainer.total_steps)
         curves = panels.curves(lab.history, lab.trainer.steps_per_epoch)
         board.figure.show_run(curves, marks, smoothed=board.smooth.value, log=board.log.value)
+        board.words.value = panels.words(curves)
         return True
 
     def _show_health(self) -> bool:

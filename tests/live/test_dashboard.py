@@ -112,6 +112,8 @@ def test_a_frame_is_sent_only_when_something_changed(make):
     assert lengths["loss"] == lengths["grad_norm"] == 2 and lengths["test_acc"] == 1 and lengths["ghost:loss"] == 0
     assert "<td>1</td>" in board.table.value and board.raster.frame["summary"].startswith("true class")
     assert "hidden" in board.health.frame["summary"]
+    test = lab.history.epochs[-1]["test_loss"]
+    assert board.words.value.startswith("Curves at step 2: ") and f"test loss {test:.3g}" in board.words.value
     lab.set(v_th=0.7)
     lab.display.screen.show()
     assert board.rows["hidden.v_th"].slider.value == pytest.approx(0.7)
