@@ -25,8 +25,10 @@ class SnnConfig:
     code: str = "latency"  # of images; "events" for samples that are events already
     num_steps: int = 100  # steps
     dt: float = 1.0  # ms: 100 steps then last ten membrane time constants; the tutorial's 0.1 only one
-    tau_latency: float = 20.0  # ms, of the latency code
-    threshold_latency: float = 0.2  # the weakest pixel that fires, in 0..1
+    # Of the latency code: the brightest pixel fires at 6 ms, one of 1/8 at 97 ms. SpyTorch's 20 ms and 0.2 leave two
+    # thirds of the time empty and dark pixels out: 0.7 % more errors on Fashion-MNIST (on training images held out).
+    tau_latency: float = 60.0  # ms
+    threshold_latency: float = 0.1  # the weakest pixel that fires, in 0..1
     tau_mem: float = 10.0  # ms
     tau_syn: float = 10.0  # ms
     tau_out: float = 5.0  # ms, of the readout
@@ -50,7 +52,7 @@ class SnnConfig:
             check.time_constant(name, getattr(self, name), self.dt)
 
 
-TUTORIAL_SNN = SnnConfig(dt=0.1, tau_latency=2.0, slope=100.0, delay=1, bias=True)
+TUTORIAL_SNN = SnnConfig(dt=0.1, tau_latency=2.0, threshold_latency=0.2, slope=100.0, delay=1, bias=True)
 """BrainPy's tutorial. Its 100 steps last one time constant, its surrogate is steep, and its biases (the default of
 BrainPy's `Linear`) learn faster than its weights: it hardly learns.
 

@@ -13,6 +13,9 @@ from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
 
 
+WIDE = 100  # neurons; to a layer of more, the readout listens more slowly
+
+
 class Network(nnx.Module):
     """An encoder and a stack: images or events in, `Record` out.
 
@@ -88,6 +91,8 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         use_bias=config.bias,
         rngs=rngs,
     )
+    # Adam moves all weights by the same step, so a score moves by as much as neurons fire, and of more neurons more do.
+    readout.kernel.set_metadata(pace=min(1.0, math.sqrt(WIDE / config.hidden)))
     return Network(encoder, Stack(hidden=hidden, readout=readout))
 
 

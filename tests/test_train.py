@@ -140,6 +140,17 @@ def test_learning_rate_knob_scales_the_step(small):
     assert max(np.abs(a - b).max() for a, b in zip(before, weights(trainer), strict=True)) <= 1.1e-6
 
 
+@pytest.mark.parametrize(("hidden", "pace"), [(50, 1.0), (100, 1.0), (400, 0.5)])
+def test_the_readout_of_a_wide_layer_learns_more_slowly(small, hidden, pace):
+    """Whatever the gradient, the first step of Adam is the learning rate: here times sqrt(100 / neurons)."""
+    trainer = make(small, SnnConfig(hidden=hidden, num_steps=40), learning_rate=1e-3)
+    before = trainer.state.params["model"]["stack"]["layers"]
+    next(iter(trainer))
+    after = trainer.state.params["model"]["stack"]["layers"]
+    steps = [np.abs(after[name]["kernel"][...] - before[name]["kernel"][...]).max() for name in ("hidden", "readout")]
+    np.testing.assert_allclose(steps, [1e-3, pace * 1e-3], rtol=1e-3)
+
+
 def test_the_model_passed_in_is_trained_also_after_a_break(small):
     trainer = make(small)
     start = np.asarray(trainer.model.stack.layers["hidden"].kernel[...])

@@ -80,6 +80,8 @@ def test_03_why_does_it_not_learn(page, address, lab_folder):
     no_errors(notebook)
     ill = [float(found) for found in re.findall(r"test accuracy (0\.\d+)", again(notebook, "ill.history.epochs[SICK"))]
     assert ill[0] < 0.2 and ill[-1] < 0.5
+    moves = re.findall(r"^    \(\d+, '([\w.]+)'", again(notebook, "print(lab.script())"), re.MULTILINE)
+    assert sorted(moves) == ["hidden.slope", "hidden.v_th", "l2", "learning_rate"]  # its own, no echo of a slider's
     replayed = again(notebook, "replay.py")
     assert "True" in replayed and "False" not in replayed
     again(notebook, '"with biases": ill')
