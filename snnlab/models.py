@@ -12,7 +12,6 @@ from snnlab.encode import Binned, Latency, Rows
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
 
-
 WIDE = 100  # neurons; to a layer of more, the readout listens more slowly
 
 

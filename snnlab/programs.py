@@ -1,5 +1,6 @@
 """Compiled programs: kept for the next process, so that its start is quick; and what compiling leaves behind."""
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -32,28 +33,25 @@ def keep_programs() -> str | None:
     return str(folder)
 
 
+def give_memory_back() -> None:
+    """Hand memory that was freed to the system; glibc would keep it. Elsewhere this does nothing. Some milliseconds."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # macOS, musl; Windows
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @functools.cache
-def tidy_after_compiling() -> bool:
-    """Give memory back to the system after everything that JAX compiles, from now on.
+def tidy_after_compiling() -> None:
+    """Give memory back after everything that JAX compiles, from now on.
 
-    The C library would keep what a compiler freed: of a dashboard's process of 600 MB about 60, and a free machine in
-    the cloud has 1000.
-
-    Returns:
-        Whether it can be done; it needs glibc.
+    Of a dashboard's process of 600 MB it is about 60, and a free machine in the cloud has 1000.
     """
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # macOS, Windows, musl
-        return False
 
     def tidy(event: str, seconds: float, **_) -> None:
         if "compile" in event and seconds > _WORTH_TIDYING:
-            trim(0)
+            give_memory_back()
 
-    trim(0)
+    give_memory_back()
     jax.monitoring.register_event_duration_secs_listener(tidy)
-    return True
 
 
 def _processor() -> str:

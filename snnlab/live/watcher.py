@@ -11,10 +11,12 @@ from flax import nnx
 from snnlab.diagnosis import Diagnosis, diagnose
 from snnlab.health import Checkup, Health
 from snnlab.live.probe import Probe, Prober
+from snnlab.programs import give_memory_back
 from snnlab.train import Trainer
 
 CHECKUP_PERIOD = 2.5, 5.0  # seconds between two checkups, at least and at most
 CHECKUP_SHARE = 0.01  # of the time that checkups may take
+TIDY_PERIOD = 5.0  # seconds; what is made and freed for pictures would otherwise be kept, some 15 MB a minute
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,7 @@ class Watcher:
         self._trainer, self._sample, self._hz, self._on_change = trainer, sample, hz, on_change
         self._prober = Prober(trainer.model, trainer.data, trainer.loss) if probing else None
         self._checkup = Checkup(trainer.stepper, trainer.data) if checking else None
-        self._next_checkup = 0.0
+        self._next_checkup = self._next_tidying = 0.0
         self._checked: tuple | None = None
         self._looked_at: tuple | None = None
         self.awake = threading.Event()
@@ -84,11 +86,17 @@ class Watcher:
                 looked, checked = self._take_a_look(), self._check_up()
                 if looked or checked:
                     self._on_change()
+                    self._tidy_up()
                 self.awake.wait(1.0 / self._hz())
                 self.awake.clear()
         except Exception as error:  # a model of the user's own can fail in any way; the training goes on
             self.error = error
             self._on_change()
+
+    def _tidy_up(self) -> None:
+        if time.monotonic() >= self._next_tidying:
+            give_memory_back()
+            self._next_tidying = time.monotonic() + TIDY_PERIOD
 
     def _take_a_look(self) -> bool:
         """Whether there was something new to see."""
