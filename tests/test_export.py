@@ -65,7 +65,7 @@ def test_what_a_file_says_about_itself(trained, digits, tmp_path):
     assert (about["recipe"]["sample_shape"], about["recipe"]["num_classes"]) == (list(sample_shape), classes)
     layers = {(part["name"], part["kind"]): part for part in about["layers"]}
     if about["recipe"]["kind"] == "snn":
-        code = {"kind": "Latency", "num_steps": 30, "dt": 1.0, "tau": 20.0, "threshold": 0.2}
+        code = {"kind": "Latency", "num_steps": 30, "dt": 1.0, "tau": 60.0, "threshold": 0.1}
         assert about["encoder"] == code
         assert layers["hidden", "LifRef"] == {
             "name": "hidden",
