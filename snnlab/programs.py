@@ -1,4 +1,4 @@
-"""Compiled programs: kept for the next process, so that its start is quick; and what compiling leaves behind."""
+"""Compiled programs, kept for the next process, so that its start is quick; and memory that nobody uses any more."""
 
 import contextlib
 import ctypes
@@ -11,7 +11,6 @@ import jax
 from snnlab.files import cache_folder, writable
 
 _WORTH_KEEPING = 0.2  # seconds of compiling
-_WORTH_TIDYING = 0.05  # seconds of compiling; tidying up takes a few thousandths
 
 
 @functools.cache
@@ -37,21 +36,6 @@ def give_memory_back() -> None:
     """Hand memory that was freed to the system; glibc would keep it. Elsewhere this does nothing. Some milliseconds."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # macOS, musl; Windows
         ctypes.CDLL(None).malloc_trim(0)
-
-
-@functools.cache
-def tidy_after_compiling() -> None:
-    """Give memory back after everything that JAX compiles, from now on.
-
-    Of a dashboard's process of 600 MB it is about 60, and a free machine in the cloud has 1000.
-    """
-
-    def tidy(event: str, seconds: float, **_) -> None:
-        if "compile" in event and seconds > _WORTH_TIDYING:
-            give_memory_back()
-
-    give_memory_back()
-    jax.monitoring.register_event_duration_secs_listener(tidy)
 
 
 def _processor() -> str:

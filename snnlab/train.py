@@ -28,7 +28,7 @@ from snnlab.history import History
 from snnlab.interrupt import uninterrupted
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
-from snnlab.programs import keep_programs, tidy_after_compiling
+from snnlab.programs import keep_programs
 from snnlab.report import Report, epoch_result
 from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key, default_optimizer
 
@@ -98,8 +98,6 @@ class Trainer:
         self.total_steps = self.config.epochs * self.steps_per_epoch
         self.own_optimizer = optimizer is not None
         optimizer = optimizer or default_optimizer(self.config, self.total_steps)
-        keep_programs()
-        tidy_after_compiling()
         record = check_fit(model, data, self.config.batch_size)
         spiking = any(trace.spikes is not None for trace in record.layers.values())
         self.loss = loss or Classification(**(SPIKING if spiking else {}))
@@ -110,6 +108,7 @@ class Trainer:
         self.metric_names = self.stepper.metric_names(data.x_train[first], data.y_train[first])
         self._guard = Guard(self)
         self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
+        keep_programs()
         self.run = Runner(self.stepper, data, self.config.batch_size)
         self._test = jax.jit(self.stepper.test)
         self._steps_in_chunk = 1
