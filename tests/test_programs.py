@@ -1,4 +1,4 @@
-"""What compiling leaves behind."""
+"""Memory that nobody uses any more goes back to the system."""
 
 import ctypes
 import sys
