@@ -39,6 +39,7 @@ import numpy as np
 from snnlab.controls import Knob
 from snnlab.errors import DivergenceError
 from snnlab.history import History
+from snnlab.series import worst_rise
 
 if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
     from snnlab.health import Health, LayerHealth
@@ -139,16 +140,14 @@ def _learning_rate(health: "Health", history: History, knobs: Knobs) -> Diagnosi
     since = losses[_last_excuse(history) :]
     if not len(since):
         return None
-    padded = np.concatenate([np.full(WINDOW - 1, since[0]), since])
-    smooth = np.convolve(padded, np.full(WINDOW, 1.0 / WINDOW), "valid")
-    lowest = np.minimum.accumulate(smooth)
-    worst, scale = int((smooth - lowest).argmax()), max(abs(losses[0]), 1.0)
-    if smooth[worst] - lowest[worst] < RISE * scale or smooth[-1] < RECOVERED * scale:
+    low, high, now = worst_rise(since, WINDOW)
+    scale = max(abs(losses[0]), 1.0)
+    if high - low < RISE * scale or now < RECOVERED * scale:
         return None
     rate = knobs.get(LEARNING_RATE)
     move = _move(knobs, LEARNING_RATE, min(rate.value / 10.0, CALM_RATE)) if rate else {}
     text = (
-        f"the loss rose from {lowest[worst]:.3g} to {smooth[worst]:.3g} by itself, and is {smooth[-1]:.3g} now; "
+        f"the loss rose from {low:.3g} to {high:.3g} by itself, and is {now:.3g} now; "
         f"lower the learning rate to {move.get('value', 'a tenth')} and draw new weights"
     )
     return Diagnosis(name="learning rate too high", text=text, new_seed=True, **move)

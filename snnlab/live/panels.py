@@ -10,29 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnlab.history import History
-
-MAX_POINTS = 300  # about one a pixel
+from snnlab.series import thin
 
 # Okabe & Ito (2008): told apart with any kind of colour vision. Train and test also differ by line and marker.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 TERM_COLOURS = (GREEN, PURPLE, VERMILION, SKY, ORANGE, BLUE)
 
 Curve = tuple[np.ndarray, np.ndarray]
-
-
-def thin(values: np.ndarray, points: int = MAX_POINTS) -> Curve:
-    """Mean of equal bins, at most `points` of them: `(step at the bin's end, mean)`, float32 for the wire.
-
-    Example:
-        >>> [part.tolist() for part in thin(np.array([1.0, 3.0, 5.0, 7.0]), points=2)]
-        [[2.0, 4.0], [2.0, 6.0]]
-    """
-    count = len(values)
-    if count == 0:
-        return np.empty(0, np.float32), np.empty(0, np.float32)
-    edges = np.linspace(0, count, min(count, points) + 1).astype(int)
-    sums = np.add.reduceat(values, edges[:-1], dtype=np.float64)
-    return edges[1:].astype(np.float32), (sums / np.diff(edges)).astype(np.float32)
 
 
 def smooth(curve: Curve) -> Curve:

@@ -15,6 +15,7 @@ from snnlab.live.panels import BLUE, ORANGE, TERM_COLOURS, Mark
 from snnlab.live.probe import Probe
 from snnlab.live.svg import Scale
 from snnlab.report import term_names
+from snnlab.series import thin
 
 WIDTH, EDGE, HEAD = 960, 24, 74  # pixels: the card, its margin, and where the plots begin
 AXIS, PLOT, BELOW, IMAGE = 44, 140, 40, 112  # pixels: numbers of a y axis, height of a plot, room under it, the sample
@@ -113,7 +114,7 @@ def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, lis
 
 
 def _thin(x: np.ndarray, y: np.ndarray, points: int) -> panels.Curve:
-    last, means = panels.thin(np.where(np.isfinite(y), y, np.nan), points)
+    last, means = thin(np.where(np.isfinite(y), y, np.nan), points)
     return x[last.astype(int) - 1], np.where(np.isfinite(means), means, np.nan)
 
 

@@ -9,15 +9,6 @@ from snnlab.live.curves import make_figure, mark_shapes
 from snnlab.live.panels import Mark
 
 
-@pytest.mark.parametrize("count", [1, 7, 300, 301, 12_345])
-def test_thinning_keeps_the_mean_and_the_end(count):
-    values = np.random.default_rng(0).normal(size=count)
-    x, y = panels.thin(values)
-    assert len(x) == len(y) == min(count, panels.MAX_POINTS) and x.dtype == y.dtype == np.float32
-    assert x[-1] == count and (np.diff(x) > 0).all()
-    np.testing.assert_allclose((y * np.diff(x, prepend=0)).sum() / count, values.mean(), atol=1e-6)
-
-
 @pytest.mark.parametrize("count", [1, 2, 49, 500])
 def test_smoothing_keeps_straight_lines_and_calms_noise(count):
     x = np.arange(count, dtype=np.float32)

@@ -1,0 +1,53 @@
+"""Summaries of long series of numbers, in memory that does not grow with them. NumPy only.
+
+A small network takes a thousand steps a second, and each of its curves is looked at several times a second: copies of
+all of it would be the largest thing in the process after some minutes.
+"""
+
+import numpy as np
+
+MAX_POINTS = 300  # of a curve: about one a pixel
+PIECE = 16_384  # values that are worked on at once
+
+
+def thin(values: np.ndarray, points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of equal bins, at most `points` of them: `(step at the bin's end, mean)`, float32 for the wire.
+
+    Example:
+        >>> [part.tolist() for part in thin(np.array([1.0, 3.0, 5.0, 7.0]), points=2)]
+        [[2.0, 4.0], [2.0, 6.0]]
+    """
+    count, bins = len(values), min(len(values), points)
+    if count == 0:
+        return np.empty(0, np.float32), np.empty(0, np.float32)
+    edges = np.linspace(0, count, bins + 1).astype(int)
+    sums, at_once = np.empty(bins), max(1, PIECE * bins // count)
+    for k in range(0, bins, at_once):
+        begins, end = edges[:-1][k : k + at_once], edges[min(k + at_once, bins)]
+        sums[k : k + at_once] = np.add.reduceat(values[begins[0] : end], begins - begins[0], dtype=np.float64)
+    return edges[1:].astype(np.float32), (sums / np.diff(edges)).astype(np.float32)
+
+
+def worst_rise(values: np.ndarray, window: int) -> tuple[float, float, float]:
+    """The largest rise of the mean over the last `window` values above the lowest that it had before.
+
+    Before the first value there were others like it.
+
+    Returns:
+        What it rose from, and to; and the mean over the last values of all.
+
+    Example:
+        >>> worst_rise(np.array([3.0, 1.0, 2.0, 4.0, 3.0, 3.0]), window=1)
+        (1.0, 4.0, 3.0)
+    """
+    lowest, worst = np.inf, (0.0, -1.0)
+    for start in range(0, len(values), PIECE):
+        part = values[max(0, start - window + 1) : start + PIECE]
+        if start == 0:
+            part = np.concatenate([np.full(window - 1, part[0]), part])
+        means = np.convolve(part.astype(np.float64), np.full(window, 1.0 / window), "valid")
+        lows = np.minimum(np.minimum.accumulate(means), lowest)
+        k = int((means - lows).argmax())
+        worst = max(worst, (float(lows[k]), float(means[k])), key=lambda pair: pair[1] - pair[0])
+        lowest = lows[-1]
+    return *worst, float(means[-1])
