@@ -20,6 +20,7 @@ from snnlab.errors import ArgumentError
 from snnlab.knobs import keep_in_range
 from snnlab.losses import accuracy, class_scores
 from snnlab.naming import short_names
+from snnlab.programs import give_memory_back
 from snnlab.record import Record
 from snnlab.variables import Live
 
@@ -253,6 +254,7 @@ class Runner:
         samples = jax.tree.map(jnp.asarray, (self._data.x_train, self._data.y_train))
         index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
         self._chunk.lower(state, *samples, index, np.int32(0)).compile()
+        give_memory_back()  # of the compiler
         self._on_device = samples
         return time.perf_counter() - started
 

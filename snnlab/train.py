@@ -28,7 +28,7 @@ from snnlab.history import History
 from snnlab.interrupt import uninterrupted
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
-from snnlab.programs import keep_programs
+from snnlab.programs import give_memory_back, keep_programs
 from snnlab.report import Report, epoch_result
 from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key, default_optimizer
 
@@ -223,6 +223,7 @@ class Trainer:
                 yield from self._epoch(self.history.num_epochs + 1)
         finally:
             self._write_back()
+            give_memory_back()
 
     def _write_back(self) -> None:
         with uninterrupted():
