@@ -29,6 +29,7 @@ class SnnConfig:
     # thirds of the time empty and dark pixels out: 0.7 % more errors on Fashion-MNIST (on training images held out).
     tau_latency: float = 60.0  # ms
     threshold_latency: float = 0.1  # the weakest pixel that fires, in 0..1
+    input_dropout: float | None = None  # share of input spikes lost while it trains; None: 0, above 100 neurons 0.1
     tau_mem: float = 10.0  # ms
     tau_syn: float = 10.0  # ms
     tau_out: float = 5.0  # ms, of the readout
@@ -48,6 +49,8 @@ class SnnConfig:
         check.choice("code", self.code, ("latency", "events"))
         check.count("num_steps", self.num_steps)
         check.number("dt", self.dt, 0.0, strict=True, unit="ms")
+        if self.input_dropout is not None:
+            check.number("input_dropout", self.input_dropout, 0.0, 1.0)
         for name in ("tau_mem", "tau_syn", "tau_out"):
             check.time_constant(name, getattr(self, name), self.dt)
 

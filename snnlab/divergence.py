@@ -245,7 +245,7 @@ def _in_the_forward_pass(stepper: Stepper, state: State, x) -> tuple[str, str | 
 
     @jax.jit
     def finite(state, x):
-        record = run_model(stepper.merge(state)["model"], x, key)
+        record = run_model(stepper.merge(state, training=True)["model"], x, key)
         outputs = {name: trace.state for name, trace in record.layers.items()} or {"readout": record.readout}
         order[:] = outputs  # a jitted dict comes back sorted
         return {name: jnp.isfinite(output).all() for name, output in outputs.items()}
@@ -263,7 +263,7 @@ def _in_the_gradient(stepper: Stepper, state: State, x, y, names: list[str]) -> 
     @functools.partial(jax.jit, static_argnums=1)
     @jax.grad
     def gradient_of(params, name):
-        system = stepper.merge(state._replace(params=params))
+        system = stepper.merge(state._replace(params=params), training=True)
         order[:] = run_model(system["model"], x, key).layers
         return stepper.forward(system, x, y, key)[name]
 

@@ -1,12 +1,12 @@
 """Spikes in sparse form: what was fired, and when."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from snnlab import check
 from snnlab.errors import ArgumentError
@@ -89,6 +89,29 @@ class Events:
         units = jnp.where(self.units < 0, self.num_units, self.units)
         batch = jnp.arange(len(times))[:, None]
         return jnp.zeros((self.num_steps, len(times), self.num_units)).at[times, batch, units].add(1.0, mode="drop")
+
+
+def thin(
+    spikes: Events | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
+) -> Events | Float[Array, "time batch unit"]:
+    """Each spike is lost with probability `rate`, independently; a network that learns from such input overfits less.
+
+    Args:
+        spikes: in either form; of real numbers, such as `snnlab.encode.Rows` returns, each entry is lost, or stays.
+        rate: the probability, in 0..1.
+        key: random key.
+
+    Example:
+        >>> events = Events(times=jnp.zeros((1, 1000), jnp.int32), num_steps=3, num_units=1000)
+        >>> 850 < thin(events, 0.1, jax.random.key(0)).dense().sum().item() < 950
+        True
+
+    Source: Gu et al. (2021), EventDrop, DOI 10.24963/ijcai.2021/97; drawn spike by spike.
+    """
+    if isinstance(spikes, Events):
+        kept = jax.random.bernoulli(key, 1.0 - rate, spikes.times.shape)
+        return replace(spikes, times=jnp.where(kept, spikes.times, spikes.num_steps))
+    return jnp.where(jax.random.bernoulli(key, 1.0 - rate, spikes.shape), spikes, 0)
 
 
 def _pair(k: int, pair, num_steps: int, num_units: int) -> tuple[np.ndarray, np.ndarray]:

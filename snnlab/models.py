@@ -3,16 +3,20 @@
 import math
 from typing import NamedTuple
 
+import jax
 from flax import nnx
 from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab import check
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.encode import Binned, Latency, Rows
+from snnlab.errors import ArgumentError
+from snnlab.events import thin
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
 
-WIDE = 100  # neurons; to a layer of more, the readout listens more slowly
+WIDE = 100  # neurons; what has more learns more slowly, and overfits: without a share of its input it does so less
+WIDE_DROPOUT = 0.1
 
 
 class Network(nnx.Module):
@@ -22,6 +26,11 @@ class Network(nnx.Module):
         encoder: such as `snnlab.encode.Latency()`; what it returns, the first layer reads.
         stack: the layers.
         recipe: the arguments of `build` that it was made from, if it was; exported with the weights.
+        input_dropout: share of the input spikes that is lost, drawn anew at every call, while it is in the mode of
+            `train()`; a trainer trains in that mode and tests in the other, `eval()`, in which a network is made.
+
+    Raises:
+        ArgumentError: for a share out of range; when called in the mode of `train()`, without a key to draw with.
 
     Example:
         >>> import jax.numpy as jnp
@@ -30,13 +39,22 @@ class Network(nnx.Module):
         (5, 2, 3)
     """
 
-    def __init__(self, encoder, stack: Stack, recipe: "Recipe | None" = None):
+    def __init__(self, encoder, stack: Stack, recipe: "Recipe | None" = None, *, input_dropout: float = 0.0):
         self.encoder = encoder
         self.stack = stack
         self.recipe = recipe
+        self.input_dropout = check.number("input_dropout", input_dropout, 0.0, 1.0)
+        self.deterministic = True  # NNX's name for what `train()` and `eval()` switch
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Record:
-        return self.stack(self.encoder(x, key=key))
+        spikes = self.encoder(x, key=key)
+        if self.input_dropout > 0.0 and not self.deterministic:
+            if key is None:
+                raise ArgumentError(
+                    "key: input spikes are lost at random; pass key=jax.random.key(...), or call eval()"
+                )
+            spikes = thin(spikes, self.input_dropout, jax.random.fold_in(key, 1))
+        return self.stack(spikes)
 
 
 def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
@@ -92,7 +110,11 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     )
     # Adam moves all weights by the same step, so a score moves by as much as neurons fire, and of more neurons more do.
     readout.kernel.set_metadata(pace=min(1.0, math.sqrt(WIDE / config.hidden)))
-    return Network(encoder, Stack(hidden=hidden, readout=readout))
+    stack = Stack(hidden=hidden, readout=readout)
+    dropout = config.input_dropout
+    if dropout is None:
+        dropout = WIDE_DROPOUT if config.hidden > WIDE else 0.0
+    return Network(encoder, stack, input_dropout=dropout)
 
 
 def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:

@@ -44,6 +44,19 @@ class State(NamedTuple):
     key: PRNGKeyArray
 
 
+def graphdef(module: nnx.Module, *, training: bool) -> nnx.GraphDef:
+    """The structure of a module in NNX's mode of `train()` or of `eval()`; the module itself keeps its own.
+
+    Example:
+        >>> layer = nnx.Dropout(0.5)
+        >>> nnx.merge(graphdef(layer, training=False), nnx.state(layer)).deterministic, layer.deterministic
+        (True, False)
+    """
+    copy = nnx.merge(*nnx.split(module))
+    copy.train() if training else copy.eval()
+    return nnx.graphdef(copy)
+
+
 def run_model(model: nnx.Module, x: Shaped[Array, "batch *sample"], key: PRNGKeyArray) -> Record:
     """Call a model, with the key if it takes one; a plain readout array becomes a `Record` without layers."""
     takes_key = "key" in inspect.signature(type(model).__call__).parameters
@@ -64,8 +77,8 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
     _check_events(model, data)
     x = data.x_train[:1]
     x = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
-    graphdef, state = nnx.split(model)
-    record = jax.eval_shape(lambda s, x: run_model(nnx.merge(graphdef, s), x, jax.random.key(0)), state, x)
+    structure, state = nnx.split(model)
+    record = jax.eval_shape(lambda s, x: run_model(nnx.merge(structure, s), x, jax.random.key(0)), state, x)
     shape = record.readout.shape
     if len(shape) != 3 or shape[1] != batch_size:
         raise ArgumentError(f"model: its readout must be (time, batch, class), got {shape} for a batch of {batch_size}")
@@ -146,7 +159,7 @@ class Stepper:
         # A dict of NNX takes both modules and plain functions; only modules have a state.
         self.system = nnx.Dict(model=model, loss=loss)
         self.optimizer = optimizer
-        self.graphdef = nnx.graphdef(self.system)
+        self._graphdefs = {training: graphdef(self.system, training=training) for training in (False, True)}
         self.start = self.first_state(model, key)
 
     def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
@@ -163,10 +176,10 @@ class Stepper:
         params, live, rest = jax.tree.map(lambda leaf: leaf, values)  # of new Variables: `write_back` changes the old
         return State(params, live, rest, self.optimizer.init(params), jnp.int32(0), key)
 
-    def merge(self, state: State) -> nnx.Dict:
-        """Model and loss with the values of a state, as modules of their own."""
+    def merge(self, state: State, *, training: bool = False) -> nnx.Dict:
+        """Model and loss with the values of a state, as modules of their own, in the mode of `train()` or `eval()`."""
         values = jax.tree.map(lambda leaf: leaf, (state.params, state.live, state.rest))
-        return nnx.merge(self.graphdef, *values)  # of new Variables, that belong to the trace we are in
+        return nnx.merge(self._graphdefs[training], *values)  # of new Variables, that belong to the trace we are in
 
     def write_back(self, state: State) -> None:
         """Put the values of a state into the modules that were passed in."""
@@ -187,7 +200,7 @@ class Stepper:
         """One optimizer step on one batch."""
 
         def objective(params):
-            system = self.merge(state._replace(params=params))
+            system = self.merge(state._replace(params=params), training=True)
             metrics = self.forward(system, x, y, jax.random.fold_in(state.key, state.step))
             rest = nnx.split(system, nnx.Param, Live, ...)[3]  # running statistics, random counters
             return metrics["loss"], (metrics, rest)

@@ -1,12 +1,13 @@
 """Events: the sparse form of spikes, from lists of any length."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from snnlab import kernels
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
+from snnlab.events import Events, thin
 
 T, P = 11, 5
 
@@ -46,3 +47,22 @@ def test_samples_without_events():
 def test_bad_lists_are_named(samples, message):
     with pytest.raises(ArgumentError, match=message):
         Events.from_lists(samples, num_steps=T, num_units=P)
+
+
+def test_each_spike_is_lost_with_the_same_probability():
+    """Of n spikes n (1 - rate) stay, within five standard deviations, in each form; what stays is where it was."""
+    rng, rate, n = np.random.default_rng(0), 0.3, 20_000
+    pair = rng.integers(0, T, (2, n // 2)), rng.integers(0, P, (2, n // 2))
+    listed = Events.from_lists(list(zip(*pair, strict=True)), num_steps=T, num_units=P)
+    once = Events(times=jnp.asarray(rng.integers(0, T, (2, n // 2))), num_steps=T, num_units=n // 2)
+    for events in (listed, once):
+        before = np.asarray(events.dense())
+        for spikes in (events, jnp.asarray(np.minimum(before, 1.0))):
+            whole = before if isinstance(spikes, Events) else np.minimum(before, 1.0)
+            after = thin(spikes, rate, jax.random.key(1))
+            after = np.asarray(after.dense() if isinstance(after, Events) else after)
+            count = whole.sum()
+            assert (after <= whole).all()
+            assert abs(after.sum() - count * (1 - rate)) < 5 * np.sqrt(count * rate * (1 - rate))
+    np.testing.assert_array_equal(thin(once, 0.0, jax.random.key(1)).dense(), once.dense())
+    assert thin(once, 1.0, jax.random.key(1)).dense().sum() == 0

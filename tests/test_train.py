@@ -140,6 +140,15 @@ def test_learning_rate_knob_scales_the_step(small):
     assert max(np.abs(a - b).max() for a, b in zip(before, weights(trainer), strict=True)) <= 1.1e-6
 
 
+@pytest.mark.parametrize(
+    ("given", "lost"),
+    [({"hidden": 100}, 0.0), ({"hidden": 101}, 0.1), ({"hidden": 101, "input_dropout": 0.0}, 0.0)],
+)
+def test_a_wide_layer_learns_without_a_tenth_of_its_input(given, lost):
+    net = models.build(SnnConfig(**given, num_steps=40), sample_shape=(8, 8), num_classes=10)
+    assert net.input_dropout == lost and net.deterministic
+
+
 @pytest.mark.parametrize(("hidden", "pace"), [(50, 1.0), (100, 1.0), (400, 0.5)])
 def test_the_readout_of_a_wide_layer_learns_more_slowly(small, hidden, pace):
     """Whatever the gradient, the first step of Adam is the learning rate: here times sqrt(100 / neurons)."""
@@ -149,6 +158,42 @@ def test_the_readout_of_a_wide_layer_learns_more_slowly(small, hidden, pace):
     after = trainer.state.params["model"]["stack"]["layers"]
     steps = [np.abs(after[name]["kernel"][...] - before[name]["kernel"][...]).max() for name in ("hidden", "readout")]
     np.testing.assert_allclose(steps, [1e-3, pace * 1e-3], rtol=1e-3)
+
+
+def test_it_trains_in_train_mode_and_tests_in_eval_mode(small):
+    """As NNX's layers expect; the mode of the model itself stays what it was."""
+
+    class Mode(nnx.Module):
+        def __init__(self):
+            self.bias, self.deterministic = nnx.Param(jnp.zeros(10)), False
+
+        def __call__(self, x):
+            sure = jnp.zeros((1, len(x), 10)).at[..., 0].set(1000.0)
+            return sure * self.deterministic + self.bias
+
+    trainer = Trainer(Mode(), small, epochs=1, batch_size=32)
+    trainer.fit()
+    result = trainer.history.epochs[-1]
+    assert result["train_loss"] < 5.0 and result["test_loss"] > 500.0
+    np.testing.assert_allclose(result["test_acc"], (small.y_test == 0).mean(), rtol=1e-6)
+    assert not trainer.model.deterministic and trainer.snapshot().deterministic
+
+
+def test_input_spikes_are_lost_in_training_only(small):
+    net = models.build(SnnConfig(hidden=32, num_steps=40, input_dropout=1.0), sample_shape=(8, 8), num_classes=10)
+    trainer = Trainer(net, small, epochs=1, batch_size=32)
+    trainer.fit()
+    spikes = trainer.history.steps()["spikes_per_sample"], trainer.history.epochs[-1]["spikes_per_sample"]
+    assert spikes[0].max() == 0.0 and spikes[1] > 0.0
+    x = jnp.asarray(small.x_test[:4])
+    expected = net(x).readout
+    np.testing.assert_array_equal(net(x, key=jax.random.key(3)).readout, expected)
+    net.train()
+    assert not net(x, key=jax.random.key(3)).readout.any()
+    with pytest.raises(ArgumentError, match="key: input spikes are lost at random"):
+        net(x)
+    with pytest.raises(ArgumentError, match=r"input_dropout: must be a finite number >= 0\.0 and <= 1\.0, got 1\.5"):
+        SnnConfig(input_dropout=1.5)
 
 
 def test_the_model_passed_in_is_trained_also_after_a_break(small):

@@ -43,7 +43,7 @@ PUBLIC = (
 )
 # Rooms whose names only snnlab itself needs.
 INTERNAL = ("check", "checkpoint_folder", "cli", "divergence", "files", "gallery", "interrupt", "naming", "programs")
-INTERNAL += ("snapshot", "step", "table")
+INTERNAL += ("series", "snapshot", "step", "table")
 
 
 def build(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.files import atomic_path
 from snnlab.interrupt import uninterrupted
 
-SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th")
+SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,8 @@ class Train:
     """snn: synaptic time constant [ms]."""
     v_th: Annotated[float | None, default_is("FLOAT", SnnConfig.v_th)] = None
     """snn: firing threshold."""
+    input_dropout: Annotated[float | None, default_is("FLOAT", "0, above 100 neurons 0.1")] = None
+    """snn: share of the input spikes that is lost while it trains."""
     l1: Annotated[float | None, default_is("FLOAT", "1e-4")] = None
     """snn: price of a spike, times the spikes of a sample; 1e-3 makes three do the work of ten."""
     out: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None

@@ -13,7 +13,7 @@ from snnlab.errors import ArgumentError
 from snnlab.events import Events
 from snnlab.layers import LSTM
 from snnlab.losses import class_scores
-from snnlab.step import run_model
+from snnlab.step import graphdef, run_model
 
 CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
 
@@ -70,11 +70,11 @@ class Prober:
     def __init__(self, model: nnx.Module, data: Dataset, loss: Callable | None = None):
         self._data = data
         self._names: tuple[str, ...] = ()
-        graphdef = nnx.graphdef(model)
+        structure = graphdef(model, training=False)
 
         @jax.jit
         def run(state, x):
-            model = nnx.merge(graphdef, state)
+            model = nnx.merge(structure, state)
             record = run_model(model, x, jax.random.key(0))
             self._names = tuple(record.layers)  # in order; known when it is traced, a jitted dict comes back sorted
             rasters = {name: spikes[:, 0] > 0 for name, spikes in record.spikes.items()}
