@@ -91,7 +91,7 @@ class Events:
         return jnp.zeros((self.num_steps, len(times), self.num_units)).at[times, batch, units].add(1.0, mode="drop")
 
 
-def thin(
+def drop_spikes(
     spikes: Events | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
 ) -> Events | Float[Array, "time batch unit"]:
     """Each spike is lost with probability `rate`, independently; a network that learns from such input overfits less.
@@ -103,7 +103,7 @@ def thin(
 
     Example:
         >>> events = Events(times=jnp.zeros((1, 1000), jnp.int32), num_steps=3, num_units=1000)
-        >>> 850 < thin(events, 0.1, jax.random.key(0)).dense().sum().item() < 950
+        >>> 850 < drop_spikes(events, 0.1, jax.random.key(0)).dense().sum().item() < 950
         True
 
     Source: Gu et al. (2021), EventDrop, DOI 10.24963/ijcai.2021/97; drawn spike by spike.

@@ -8,15 +8,12 @@ from flax import nnx
 from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab import check
-from snnlab.config import LstmConfig, SnnConfig
+from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig
 from snnlab.encode import Binned, Latency, Rows
 from snnlab.errors import ArgumentError
-from snnlab.events import thin
+from snnlab.events import drop_spikes
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
-
-WIDE = 100  # neurons; what has more learns more slowly, and overfits: without a share of its input it does so less
-WIDE_DROPOUT = 0.1
 
 
 class Network(nnx.Module):
@@ -53,7 +50,7 @@ class Network(nnx.Module):
                 raise ArgumentError(
                     "key: input spikes are lost at random; pass key=jax.random.key(...), or call eval()"
                 )
-            spikes = thin(spikes, self.input_dropout, jax.random.fold_in(key, 1))
+            spikes = drop_spikes(spikes, self.input_dropout, jax.random.fold_in(key, 1))
         return self.stack(spikes)
 
 

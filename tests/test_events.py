@@ -7,7 +7,7 @@ import pytest
 
 from snnlab import kernels
 from snnlab.errors import ArgumentError
-from snnlab.events import Events, thin
+from snnlab.events import Events, drop_spikes
 
 T, P = 11, 5
 
@@ -59,10 +59,10 @@ def test_each_spike_is_lost_with_the_same_probability():
         before = np.asarray(events.dense())
         for spikes in (events, jnp.asarray(np.minimum(before, 1.0))):
             whole = before if isinstance(spikes, Events) else np.minimum(before, 1.0)
-            after = thin(spikes, rate, jax.random.key(1))
+            after = drop_spikes(spikes, rate, jax.random.key(1))
             after = np.asarray(after.dense() if isinstance(after, Events) else after)
             count = whole.sum()
             assert (after <= whole).all()
             assert abs(after.sum() - count * (1 - rate)) < 5 * np.sqrt(count * rate * (1 - rate))
-    np.testing.assert_array_equal(thin(once, 0.0, jax.random.key(1)).dense(), once.dense())
-    assert thin(once, 1.0, jax.random.key(1)).dense().sum() == 0
+    np.testing.assert_array_equal(drop_spikes(once, 0.0, jax.random.key(1)).dense(), once.dense())
+    assert drop_spikes(once, 1.0, jax.random.key(1)).dense().sum() == 0

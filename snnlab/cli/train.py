@@ -11,7 +11,7 @@ import tyro
 
 from snnlab import __version__
 from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_existing
-from snnlab.config import LstmConfig, SnnConfig, TrainConfig
+from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.files import atomic_path
 from snnlab.interrupt import uninterrupted
@@ -51,7 +51,7 @@ class Train:
     """snn: synaptic time constant [ms]."""
     v_th: Annotated[float | None, default_is("FLOAT", SnnConfig.v_th)] = None
     """snn: firing threshold."""
-    input_dropout: Annotated[float | None, default_is("FLOAT", "0, above 100 neurons 0.1")] = None
+    input_dropout: Annotated[float | None, default_is("FLOAT", f"0, above {WIDE} neurons {WIDE_DROPOUT}")] = None
     """snn: share of the input spikes that is lost while it trains."""
     l1: Annotated[float | None, default_is("FLOAT", "1e-4")] = None
     """snn: price of a spike, times the spikes of a sample; 1e-3 makes three do the work of ten."""

@@ -96,7 +96,7 @@ def test_watch_touch_pause_stop(page, address, lab_folder):
     wait_until(notebook.complete, 20, "curves and raster")
     wait_until(lambda: page.evaluate("document.querySelectorAll('.snnlab .shapelayer path').length") > 0, 5, "a mark")
     words = page.locator(".snnlab-words").first  # the curves for a screen reader: there, but takes no place
-    assert re.match(r"Curves at step [\d,]+: .*\bloss [\d.]+", words.text_content().strip())
+    assert re.match(r"Curves at step [\d,]+: accuracy [\d.]+, .*\bloss [\d.]+, ", words.text_content().strip())
     assert words.bounding_box()["width"] <= 1
 
     reactions(notebook)
