@@ -114,8 +114,7 @@ class Checkpoints:
     def save_now(self) -> None:
         """Save the run as it is now if that is not saved yet, and wait for it."""
         self.wait()
-        whole = int(self.trainer.state.step) == len(self.trainer.history)  # not so where an interrupt came in between
-        if whole and self._mark() != self._saved:
+        if self._mark() != self._saved:
             self._write(*self._snapshot())
 
     def wait(self) -> None:

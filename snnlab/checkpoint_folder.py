@@ -80,6 +80,7 @@ class CheckpointFolder:
             Exception: of many types, if it cannot; `reason` has it in words. What was saved before is still there.
         """
         self._lock()
+        self._sweep()  # a thread of Orbax may have written on into what the last failure left
         ocp = _orbax()
         facts = {"facts": snapshot.facts, "digest": snapshot.digest}
         parts = ocp.args.Composite(arrays=ocp.args.PyTreeSave(snapshot.arrays), facts=ocp.args.JsonSave(facts))
@@ -87,7 +88,7 @@ class CheckpointFolder:
             with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
                 checkpointer.save(self.path / f"{PREFIX}{self._number + 1:06d}", args=parts)
         except BaseException:
-            self._sweep()  # on a full disk, what is half written is in the way of the next
+            self._sweep()  # on a full disk, what is half written is in the way of all
             raise
         self._number += 1
         for path in self.complete()[: -self.keep]:

@@ -113,15 +113,14 @@ class Guard:
         stuck = less and not number and self._before is None
         step = began.steps + number
         earlier = self._one_step_less() if less and not number and not stuck else None
-        with uninterrupted():
-            if earlier is not None:
-                self._return_to(earlier)
-            elif less and number:
-                self._keep(before, {name: values[:-1] for name, values in log.items()}, began, batches)
-            else:
-                self._keep(state, log, began, batches)
-            self._goal = self._way_back(stuck) if to_blame else None
-            self._error = self._explain(step, place)
+        if earlier is not None:
+            self._return_to(earlier)
+        elif less and number:
+            self._keep(before, {name: values[:-1] for name, values in log.items()}, began, batches)
+        else:
+            self._keep(state, log, began, batches)
+        self._goal = self._way_back(stuck) if to_blame else None
+        self._error = self._explain(step, place)
         raise self._error
 
     def _keep(self, state: State, log: dict[str, np.ndarray], began: Mark, batches: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and the interrupt of a notebook's kernel, held back while two things must change together."""
+"""Ctrl-C and the interrupt of a notebook's kernel, held back while several things must change together."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """An interrupt that comes meanwhile takes effect right after the block; for milliseconds, not for computing.
+    """An interrupt that comes meanwhile takes effect right after the block: one that can be waited for.
 
     Python hands interrupts to its main thread alone: in any other there is nothing to hold back.
 

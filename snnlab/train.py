@@ -209,21 +209,34 @@ class Trainer:
         return self.history
 
     def __iter__(self) -> Iterator[Report]:
-        """Train on from where the last iteration stopped; stopping between two reports loses nothing."""
+        """Train on from where the last iteration stopped; stopping between two reports loses nothing.
+
+        An interrupt (Ctrl-C) takes effect at the next report: what is compiled or computed until then is kept.
+        """
         try:
-            yield from self._epochs()
+            yield from self._reports()
         except KeyboardInterrupt:  # perhaps while it was written back
             self._write_back()
             raise
 
-    def _epochs(self) -> Iterator[Report]:
+    def _reports(self) -> Iterator[Report]:
+        reports = self._epochs()
         try:
-            self.compile_seconds += self.run.prepare(self.state)
-            while not self.done:
-                yield from self._epoch(self.history.num_epochs + 1)
+            while True:
+                # Nothing interrupts a compiled program; one that comes while JAX traces can be lost in its callbacks.
+                with uninterrupted():
+                    report = next(reports, None)
+                if report is None:
+                    return
+                yield report
         finally:
             self._write_back()
             give_memory_back()
+
+    def _epochs(self) -> Iterator[Report]:
+        self.compile_seconds += self.run.prepare(self.state)
+        while not self.done:
+            yield from self._epoch(self.history.num_epochs + 1)
 
     def _write_back(self) -> None:
         with uninterrupted():
@@ -242,13 +255,12 @@ class Trainer:
         """Post the moves that are due; then as many steps as the clock likes, but not across the next one."""
         taken = len(self.history)
         while self.planned and self.planned[0][0] <= taken:
-            with uninterrupted():
-                self.set(*self.planned.pop(0)[1:])
+            self.set(*self.planned.pop(0)[1:])
         stops = [step for step, *_ in self.planned[:1]] + [self.until or 0]
         return min([self._steps_in_chunk, *(step - taken for step in stops if step > taken)])
 
     def commit(self, state: State, log: dict[str, np.ndarray]) -> None:
-        """Steps that were taken become part of the run; call it `uninterrupted`."""
+        """Steps that were taken become part of the run."""
         self.state = state
         if log:
             self.history.add_steps({"epoch": np.full(len(log["loss"]), self.history.num_epochs + 1), **log})
@@ -260,9 +272,8 @@ class Trainer:
         state, log, sound = self.run(self.state, batches)
         if not self._guard.is_well(log, sound):
             state, log = self._guard.replay(began, batches)
-        with uninterrupted():
-            self.commit(state, log)
-            self._guard.chunk_went_well(began, batches)
+        self.commit(state, log)
+        self._guard.chunk_went_well(began, batches)
         count, seconds = len(batches), self._clock(started)
         self._steps_in_chunk = int(np.clip(count * CHUNK_SECONDS / seconds, 1, MAX_CHUNK))
         means = {name: float(values.mean()) for name, values in log.items()}
@@ -282,18 +293,16 @@ class Trainer:
             yield self._report("test", epoch, metrics, len(labels) / self._clock(started))
         samples, seconds = self.steps_per_epoch * size, self.seconds - self._epoch_started
         result = epoch_result(epoch, self.history.steps(), self.steps_per_epoch, totals, seconds, samples / seconds)
-        with uninterrupted():
-            self.history.add_epoch(result)
-            self._epoch_started = self.seconds
-            self._guard.epoch_ended()
+        self.history.add_epoch(result)
+        self._epoch_started = self.seconds
+        self._guard.epoch_ended()
         yield self._report("epoch", epoch, result, result["samples_per_second"])
 
     def _apply_mail(self) -> None:
-        with uninterrupted():
-            for name, new in self.mailbox.drain().items():
-                old, live, opt_state = set_knob(self.state.live, self.state.opt_state, name, new)
-                self.state = self.state._replace(live=live, opt_state=opt_state)
-                self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
+        for name, new in self.mailbox.drain().items():
+            old, live, opt_state = set_knob(self.state.live, self.state.opt_state, name, new)
+            self.state = self.state._replace(live=live, opt_state=opt_state)
+            self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
 
     def _clock(self, started: float) -> float:
         seconds = time.perf_counter() - started

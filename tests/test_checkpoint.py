@@ -364,8 +364,8 @@ def test_training_goes_on_when_it_cannot_save(small, small_disk, place, trouble)
         assert len(run.trainer.history) == 20 and run.problem == said[0] and len(said) == 1
         assert said[0].startswith(f"cannot save in {folder} ({words}); training goes on")
     assert {path: path.read_bytes() for path in before} == before
-    assert not list(folder.glob("*tmp*")) or trouble is read_only
     run_to(run, 24)
+    assert not list(folder.glob("*tmp*"))
     assert run.problem is None and said[1:] == [f"saving in {folder} works again"]
     run.close()
     again = Checkpoints(make(small, epochs=5), folder)
