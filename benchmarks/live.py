@@ -65,8 +65,12 @@ def turn(name, epochs):
         time.sleep(0.5)  # the page has come to rest
         tell(over=False)
         began = time.process_time(), time.monotonic(), pictures()
-        lab._session.go_on(lab.history.num_epochs + epochs)
-        lab.wait()
+        try:
+            lab._session.go_on(lab.history.num_epochs + epochs)
+            lab.wait()
+        except Exception as error:
+            tell(over=True, error=repr(error))
+            raise
         ended = time.process_time(), time.monotonic(), pictures()
         cpu, seconds, shown = (b - a for a, b in zip(began, ended))
         tell(over=True, kernel_cpu=cpu / epochs, epoch_seconds=seconds / epochs, pictures=shown / seconds)
@@ -115,24 +119,19 @@ class Traffic:
 @contextmanager
 def notebook(data: str, epochs: int) -> Iterator[tuple[Notebook, Traffic]]:
     """A page with a notebook that has loaded the data and shows every dashboard, each below its own cell."""
-    from playwright.sync_api import sync_playwright
-
     cells = [SETUP.format(data=data, epochs=epochs)]
     for name, panels in CONDITIONS.items():
         cells.append(f"make({name!r}, {panels or ()!r})" + ("; None" if panels is None else ""))
-    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "live"
         folder.mkdir()
-        with lab_driver.jupyter(Path(place)) as address:
-            browser = playwright.chromium.launch(executable_path=lab_driver.CHROMIUM, args=lab_driver.FLAGS)
-            page = browser.new_page(viewport={"width": 1200, "height": 2200})
+        with lab_driver.lab_page(Path(place), 1200, 2200) as (page, address):
             traffic = Traffic(page)
             book = Notebook(page, address, folder, cells)
             for number in range(len(cells)):
                 book.run_cell(number)
                 book.wait_idle()
             yield book, traffic
-            browser.close()
 
 
 def take_turn(book: Notebook, traffic: Traffic, name: str, epochs: int) -> dict:
@@ -157,6 +156,8 @@ def take_turn(book: Notebook, traffic: Traffic, name: str, epochs: int) -> dict:
     wait_until(False)
     before = so_far()
     found = wait_until(True)
+    if "error" in found:
+        raise SystemExit(f"the training failed: {found['error']}")
     *parts, seconds = (b - a for a, b in zip(before, so_far(), strict=True))
     rates = [part / seconds for part in parts]
     return found | dict(zip(("browser", "server", "messages", "kilobytes"), rates, strict=True))

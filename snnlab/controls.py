@@ -11,6 +11,19 @@ from dataclasses import dataclass, replace
 
 from snnlab.errors import ArgumentError
 
+LEARNING_RATE = "learning_rate"  # the knob
+CALM_RATE = 0.01  # Adam's usual range ends here: from a rate far above it a tenth leads nowhere
+
+
+def calmer(rate: float) -> float:
+    """The learning rate to try where `rate` was too high: a tenth of it, at most `CALM_RATE`.
+
+    Example:
+        >>> calmer(0.03), calmer(2.0)
+        (0.003, 0.01)
+    """
+    return float(f"{min(rate / 10.0, CALM_RATE):.2g}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Knob:

@@ -36,23 +36,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snnlab.controls import Knob
+from snnlab.controls import LEARNING_RATE, Knob, calmer
 from snnlab.errors import DivergenceError
 from snnlab.history import History
-from snnlab.series import worst_rise
+from snnlab.series import RISE, worst_rise
 
 if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
     from snnlab.health import Health, LayerHealth
 
 Knobs = Mapping[str, Knob]
 
-LEARNING_RATE = "learning_rate"
-
 PATIENCE = 25  # steps: the reference network, silent at first, fires in 10 to 20
 WINDOW = 10  # steps: the loss of one batch says little
-RISE = 1.0  # of the first loss: healthy runs rise by 0.7 of it at most, a rate of 0.3 by 1.7 and more
 RECOVERED = 0.5  # of the first loss: below that it has learned, whatever happened before
-CALM_RATE = 0.01  # Adam's usual range ends here
 EXPLODED = 300.0  # times: healthy spiking layers stay below 2, LSTMs of 8 to 28 steps below 50
 OVERDRIVEN = 10.0  # thresholds: a healthy layer is driven to 1.5 to 6, one with weights 20 times too large to 13
 OUT_OF_REACH = 5.0  # slider lengths: from there on another threshold is no cure
@@ -145,7 +141,7 @@ def _learning_rate(health: "Health", history: History, knobs: Knobs) -> Diagnosi
     if high - low < RISE * scale or now < RECOVERED * scale:
         return None
     rate = knobs.get(LEARNING_RATE)
-    move = _move(knobs, LEARNING_RATE, min(rate.value / 10.0, CALM_RATE)) if rate else {}
+    move = _move(knobs, LEARNING_RATE, calmer(rate.value)) if rate else {}
     text = (
         f"the loss rose from {low:.3g} to {high:.3g} by itself, and is {now:.3g} now; "
         f"lower the learning rate to {move.get('value', 'a tenth')} and draw new weights"

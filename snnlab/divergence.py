@@ -22,16 +22,14 @@ import numpy as np
 import optax
 from flax import nnx
 
+from snnlab.controls import LEARNING_RATE, calmer
 from snnlab.errors import DivergenceError, StateError
 from snnlab.interrupt import uninterrupted
-from snnlab.knobs import LEARNING_RATE, find_knobs
+from snnlab.knobs import find_knobs
 from snnlab.naming import short_names
 from snnlab.report import term_names
+from snnlab.series import RISE
 from snnlab.step import State, Stepper, not_finite, run_model
-
-LOWER = 0.1  # of the learning rate: a step of the usual search, and as `snnlab.diagnosis` proposes
-CALM_RATE = 0.01  # Adam's usual range ends here: from a rate far above it a tenth leads nowhere
-RISE = 1.0  # of the first loss; see `snnlab.diagnosis.RISE`
 
 
 class Mark(NamedTuple):
@@ -197,7 +195,7 @@ class Guard:
         knobs = {knob.name: knob for knob in find_knobs(trainer.state.live, trainer.state.opt_state)}
         knob, advice = knobs.get(LEARNING_RATE), None
         if goal is not None and knob is not None:
-            advice = float(f"{min(LOWER * knob.value, CALM_RATE):.2g}")
+            advice = calmer(knob.value)
             advice = advice if advice >= knob.low else None
         kept = len(trainer.history)
         words = [f"step {step}: {place.words}; the weights kept are those of step {kept}."]

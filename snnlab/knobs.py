@@ -5,10 +5,8 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from snnlab.controls import Knob
+from snnlab.controls import LEARNING_RATE, Knob
 from snnlab.naming import short_names
-
-LEARNING_RATE = "learning_rate"
 
 
 def find_knobs(live: nnx.State, opt_state: optax.OptState) -> list[Knob]:

@@ -8,6 +8,7 @@ import numpy as np
 
 MAX_POINTS = 300  # of a curve: about one a pixel
 PIECE = 16_384  # values that are worked on at once
+RISE = 1.0  # of the first loss: healthy runs rise by 0.7 of it at most, a learning rate of 0.3 by 1.7 and more
 
 
 def thin(values: np.ndarray, points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:

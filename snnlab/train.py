@@ -209,10 +209,7 @@ class Trainer:
         return self.history
 
     def __iter__(self) -> Iterator[Report]:
-        """Train on from where the last iteration stopped; stopping between two reports loses nothing.
-
-        An interrupt (Ctrl-C) takes effect at the next report: what is compiled or computed until then is kept.
-        """
+        """Train on from where it stopped; stopping between two reports loses nothing, and Ctrl-C waits for the next."""
         try:
             yield from self._reports()
         except KeyboardInterrupt:  # perhaps while it was written back

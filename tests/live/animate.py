@@ -35,13 +35,9 @@ def record(data: str, seconds: float, rate: float) -> list[tuple[float, Image.Im
         seconds: how long.
         rate: pictures a second, if the machine keeps up.
     """
-    from playwright.sync_api import sync_playwright
-
     folder = Path(tempfile.mkdtemp(prefix="animate-"))
     (folder / "live").mkdir()
-    with lab_driver.jupyter(folder) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=lab_driver.CHROMIUM, args=lab_driver.FLAGS)
-        page = browser.new_page(viewport={"width": WIDTH + 500, "height": 2200})
+    with lab_driver.lab_page(folder, WIDTH + 500, 2200) as (page, address):
         cells = [MAKE.format(data=data) + lab_driver.SPY, "lab"]
         notebook = lab_driver.Notebook(page, address, folder / "live", cells)
         notebook.run_all()
@@ -57,8 +53,6 @@ def record(data: str, seconds: float, rate: float) -> list[tuple[float, Image.Im
         page.evaluate("document.querySelector('.snnlab button.mod-primary').click()")
         notebook.wait_for("training")
         taken = capture(page, clip, seconds, 1.0 / rate)
-        browser.close()
-        lab_driver.end_kernels(address)
     return taken
 
 

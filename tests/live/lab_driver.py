@@ -105,6 +105,18 @@ def jupyter(folder: Path, server: str = "lab", kernels: dict[str, str] | None = 
 
 
 @contextmanager
+def lab_page(folder: Path, width: int, height: int) -> Iterator[tuple]:
+    """For a script: a page of Chromium and the address of a JupyterLab that serves `folder`, until the block ends."""
+    from playwright.sync_api import sync_playwright
+
+    with jupyter(folder) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser.new_page(viewport={"width": width, "height": height}), address
+        browser.close()
+        end_kernels(address)
+
+
+@contextmanager
 def voila(notebook: Path) -> Iterator[str]:
     """Voila on a free port, which runs a notebook for everybody who comes; yields its address."""
     port = free_port()

@@ -42,12 +42,8 @@ def show(page, address: str, folder: Path, cells: list[str]) -> lab_driver.Noteb
 
 def main() -> None:
     """All of them."""
-    from playwright.sync_api import sync_playwright
-
     folder = Path(tempfile.mkdtemp(prefix="pictures-"))
-    with lab_driver.jupyter(folder) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=lab_driver.CHROMIUM, args=lab_driver.FLAGS)
-        page = browser.new_page(viewport={"width": WIDTH + 500, "height": 2400})
+    with lab_driver.lab_page(folder, WIDTH + 500, 2400) as (page, address):
         notebook = show(page, address, folder / "run", [MAKE.format(more="", slow="") + lab_driver.SPY, RUN, AGAIN])
         canvas = page.locator(".snnlab canvas[aria-label*=predicted]").bounding_box()
         page.mouse.click(canvas["x"] + NEURON[0] * canvas["width"], canvas["y"] + NEURON[1] * canvas["height"])
@@ -61,8 +57,6 @@ def main() -> None:
         ill = MAKE.format(more=", v_th=3.0, slope=100.0", slow=", learning_rate=1e-3")
         show(page, address, folder / "sick", [ill + lab_driver.SPY, "lab.fit(until_epoch=10)"])
         take(page, "sick")
-        browser.close()
-        lab_driver.end_kernels(address)
 
 
 if __name__ == "__main__":
