@@ -23,6 +23,7 @@ class Events:
     Attributes:
         times: step of each event.
         units: unit of each event; None says that event `e` belongs to unit `e` (each fires at most once).
+        strength: what each event counts.
         num_steps: length of the sequence, in steps.
         num_units: number of units.
 
@@ -34,6 +35,7 @@ class Events:
 
     times: Int[Array, "batch events"]
     units: Int[Array, "batch events"] | None = None
+    strength: float = field(default=1.0, metadata={"static": True})
     num_steps: int = field(metadata={"static": True})
     num_units: int = field(metadata={"static": True})
 
@@ -80,21 +82,24 @@ class Events:
         return values.astype(jnp.int32)
 
     def dense(self) -> Float[Array, "time batch unit"]:
-        """Number of spikes of every unit at every step."""
+        """Number of spikes of every unit at every step, times their strength."""
         if self.units is None:
             steps = jnp.arange(self.num_steps, dtype=self.times.dtype)
-            return (self.times == steps[:, None, None]).astype(jnp.float32)
+            return (self.times == steps[:, None, None]).astype(jnp.float32) * self.strength
         # An index below zero would count from the end; send it out of range, where mode="drop" leaves it.
         times = jnp.where(self.times < 0, self.num_steps, self.times)
         units = jnp.where(self.units < 0, self.num_units, self.units)
         batch = jnp.arange(len(times))[:, None]
-        return jnp.zeros((self.num_steps, len(times), self.num_units)).at[times, batch, units].add(1.0, mode="drop")
+        silence = jnp.zeros((self.num_steps, len(times), self.num_units))
+        return silence.at[times, batch, units].add(self.strength, mode="drop")
 
 
 def drop_spikes(
     spikes: Events | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
 ) -> Events | Float[Array, "time batch unit"]:
     """Each spike is lost with probability `rate`, independently; a network that learns from such input overfits less.
+
+    Those that stay count `1 / (1 - rate)`, so that on average nothing changes.
 
     Args:
         spikes: in either form; of real numbers, such as `snnlab.encode.Rows` returns, each entry is lost, or stays.
@@ -103,15 +108,19 @@ def drop_spikes(
 
     Example:
         >>> events = Events(times=jnp.zeros((1, 1000), jnp.int32), num_steps=3, num_units=1000)
-        >>> 850 < drop_spikes(events, 0.1, jax.random.key(0)).dense().sum().item() < 950
-        True
+        >>> some = drop_spikes(events, 0.2, jax.random.key(0))
+        >>> some.strength, 950 < some.dense().sum().item() < 1050
+        (1.25, True)
 
-    Source: Gu et al. (2021), EventDrop, DOI 10.24963/ijcai.2021/97; drawn spike by spike.
+    Source: Srivastava et al. (2014), Dropout, https://jmlr.org/papers/v15/srivastava14a.html; drawn spike by spike, as
+    in Gu et al. (2021), EventDrop, DOI 10.24963/ijcai.2021/97.
     """
+    more = 1.0 / (1.0 - rate) if rate < 1.0 else 1.0
     if isinstance(spikes, Events):
         kept = jax.random.bernoulli(key, 1.0 - rate, spikes.times.shape)
-        return replace(spikes, times=jnp.where(kept, spikes.times, spikes.num_steps))
-    return jnp.where(jax.random.bernoulli(key, 1.0 - rate, spikes.shape), spikes, 0)
+        times = jnp.where(kept, spikes.times, spikes.num_steps)
+        return replace(spikes, times=times, strength=more * spikes.strength)
+    return jnp.where(jax.random.bernoulli(key, 1.0 - rate, spikes.shape), more * spikes, 0.0)
 
 
 def _pair(k: int, pair, num_steps: int, num_units: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,7 @@
 """One battery of contracts over every layer, and what each layer alone promises."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -139,9 +141,11 @@ def test_projection_is_linear_synapse_neuron(x):
     np.testing.assert_allclose(layer(x).state, traces, rtol=1e-4, atol=1e-4)
 
 
-def test_events_and_their_dense_view_give_the_same():
+@pytest.mark.parametrize("strength", [1.0, 2.0])
+def test_events_and_their_dense_view_give_the_same(strength):
     times = jnp.asarray(np.random.default_rng(0).integers(0, T + 5, (B, N)))
-    events = Events(times=times, num_steps=T, num_units=N)
+    events = Events(times=times, strength=strength, num_steps=T, num_units=N)
+    np.testing.assert_array_equal(events.dense(), strength * replace(events, strength=1.0).dense())
     layer = projection(LifRef(M, v_th=0.1))
     np.testing.assert_array_equal(layer(events).spikes, layer(events.dense()).spikes)
 

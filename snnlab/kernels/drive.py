@@ -1,6 +1,6 @@
 """What reaches a layer of neurons, not yet computed: so that a kernel can add it spike by spike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -38,6 +38,11 @@ class Drive:
     delay: int = 0
     tau_syn: Float[Array, "..."] | None = None
     onward: Float[Array, "post after"] | None = None
+
+    def __post_init__(self):
+        if isinstance(self.x, Events) and self.x.strength != 1.0 and self.kernel is not None:
+            object.__setattr__(self, "kernel", self.x.strength * self.kernel)  # kernels know spikes of 1 only
+            object.__setattr__(self, "x", replace(self.x, strength=1.0))
 
     @classmethod
     def of(cls, x) -> "Drive":
