@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """An interrupt that comes meanwhile takes effect right after the block: one that can be waited for.
+    """An interrupt that comes meanwhile takes effect right after the block: short, or one that nothing ends sooner.
 
     Python hands interrupts to its main thread alone: in any other there is nothing to hold back.
 
