@@ -164,7 +164,7 @@ def test_one_that_python_would_lose(trainer, monkeypatch):
 
 
 CHILD = """
-import time
+import signal
 import numpy as np, jax
 from flax import nnx
 from snnlab import data, models
@@ -172,10 +172,11 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.live import LiveTrainer
 from snnlab.train import Trainer
 
+signal.alarm(200)  # ends what hangs
 digits = data.load("digits").subset(train=1024, test=256)
 def make(kind):
     net = models.build({config}, sample_shape=(8, 8), num_classes=10)
-    return kind(net, digits, epochs=300, batch_size=32)  # seconds
+    return kind(net, digits, epochs=100_000, batch_size=32)  # on any machine it lasts until all have come
 def weights(trainer):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(trainer.state.params)]
 
@@ -185,7 +186,7 @@ trainer = owner.trainer if how == "live" else owner
 moves = [(5, "learning_rate", 8e-3), (40, "learning_rate", 3e-3), (41, "learning_rate", 2e-3)]
 trainer.plan(moves)
 caught = 0
-while True:
+while caught < 20 or len(trainer.history) < 100:
     try:
         print("go", flush=True)
         if how == "for":
@@ -193,8 +194,7 @@ while True:
                 pass
         else:
             owner.fit()
-        print("done", flush=True)
-        time.sleep(60)
+        raise SystemExit("it came to its end")
     except KeyboardInterrupt:
         caught += 1
         if how == "live":
@@ -202,16 +202,14 @@ while True:
         assert int(trainer.state.step) == len(trainer.history), "steps"
         model = jax.tree.leaves(nnx.state(trainer.model, nnx.Param))
         assert all(map(np.array_equal, model, weights(trainer))), "model"
-        if trainer.done:
-            break
+steps = len(trainer.history)
 whole = make(Trainer)
 whole.plan(moves)
-whole.fit()
+whole.fit(until=steps)
 assert all(map(np.array_equal, weights(whole), weights(trainer))), "another end"
 assert whole.history.interventions == trainer.history.interventions, "other moves"
 losses = (one.history.steps()["loss"] for one in (whole, trainer))
 assert np.array_equal(*losses), "another history"
-print("same", caught, flush=True)
 """
 
 
@@ -220,21 +218,17 @@ print("same", caught, flush=True)
     [("for", LstmConfig(hidden=16)), ("fit", SnnConfig(hidden=16, num_steps=20)), ("live", LstmConfig(hidden=16))],
 )
 def test_at_random_moments(how, config, tmp_path):
-    """Real signals to a real process, from the first moment of compiling on, each as soon as the run goes on."""
+    """Real signals to a real process, from the first moment of compiling on, one each time that the run goes on."""
     path = tmp_path / "child.py"
     path.write_text(CHILD.format(how=how, config=config), encoding="utf-8")
     draw = random.Random(how)
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     sent = 0
     with subprocess.Popen([sys.executable, path.name], cwd=tmp_path, **options) as process:
-        for line in process.stdout:
-            if line.startswith("same"):
-                break
-            if line == "go\n" and sent < 20:
-                time.sleep(draw.choice((0.001, 0.01, 0.1)) * draw.random())
-            if line == "done\n" or sent < 20:
-                process.send_signal(signal.SIGINT)
-                sent += 1
-        errors = process.communicate(timeout=60)[1]
+        while process.stdout.readline() == "go\n":
+            time.sleep(draw.choice((0.001, 0.01, 0.1)) * draw.random())
+            process.send_signal(signal.SIGINT)
+            sent += 1
+        errors = process.communicate()[1]
     assert process.returncode == 0, errors
-    assert int(line.split()[1]) >= 10
+    assert sent >= 20
