@@ -45,6 +45,7 @@ class SnnConfig:
     reset: str = "subtract"
     detach_reset: bool = False
     delay: int = 0  # steps, from the hidden layer to the readout
+    centralize: bool = True  # the gradient of the input weights: see `snnlab.optimizer.centralized`
     bias: bool = False  # learn a constant that arrives at every step; a step of Adam then moves a voltage far
 
     def __post_init__(self):
@@ -58,7 +59,9 @@ class SnnConfig:
             check.time_constant(name, getattr(self, name), self.dt)
 
 
-TUTORIAL_SNN = SnnConfig(dt=0.1, tau_latency=2.0, threshold_latency=0.2, slope=100.0, delay=1, bias=True)
+TUTORIAL_SNN = SnnConfig(
+    dt=0.1, tau_latency=2.0, threshold_latency=0.2, slope=100.0, delay=1, centralize=False, bias=True
+)
 """BrainPy's tutorial. Its 100 steps last one time constant, its surrogate is steep, and its biases (the default of
 BrainPy's `Linear`) learn faster than its weights: it hardly learns.
 

@@ -105,8 +105,9 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         use_bias=config.bias,
         rngs=rngs,
     )
+    hidden.kernel.set_metadata(centralize=config.centralize)
     # Adam moves all weights by the same step, so a score moves by as much as neurons fire, and of more neurons more do.
-    readout.kernel.set_metadata(pace=min(1.0, math.sqrt(WIDE / config.hidden)))
+    readout.kernel.set_metadata(pace=min(1.0, WIDE / config.hidden))
     stack = Stack(hidden=hidden, readout=readout)
     dropout = config.input_dropout
     if dropout is None:

@@ -13,7 +13,6 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
-from snnlab.config import TrainConfig
 from snnlab.data import Dataset, EventLists
 from snnlab.encode import Binned
 from snnlab.errors import ArgumentError
@@ -111,38 +110,6 @@ def _check_events(model: nnx.Module, data: Dataset) -> None:
 def code_key(seed: int) -> PRNGKeyArray:
     """One seed, three streams: weights (by `models.build`), codes (this one), order of the data (`Runner.batches`)."""
     return jax.random.fold_in(jax.random.key(seed), 1)
-
-
-def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:
-    """Adam with a live learning rate, the schedule on top of it, and every parameter at its own pace.
-
-    Source: Kingma & Ba (2015), arXiv:1412.6980; cosine decay: Loshchilov & Hutter (2017), arXiv:1608.03983.
-    """
-    adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(config.learning_rate))
-    if config.schedule == "constant":
-        return optax.chain(adam, at_their_pace())
-    schedule = optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, total_steps))
-    return optax.chain(adam, schedule, at_their_pace())
-
-
-def at_their_pace() -> optax.GradientTransformation:
-    """Multiplies the step of each parameter whose `nnx.Param` has the metadata `pace` by that number.
-
-    Example:
-        >>> params = nnx.state(nnx.Dict(slow=nnx.Param(1.0, pace=0.5), other=nnx.Param(1.0)))
-        >>> step, _ = at_their_pace().update(params, optax.EmptyState(), params)
-        >>> step["slow"].get_value(), step["other"].get_value()
-        (0.5, 1.0)
-    """
-
-    def paced(variable: nnx.Variable, update: nnx.Variable) -> nnx.Variable:
-        pace = variable.get_metadata().get("pace", 1.0)
-        return jax.tree.map(lambda values: pace * values, update)
-
-    def scale(updates, params):
-        return jax.tree.map(paced, params, updates, is_leaf=lambda node: isinstance(node, nnx.Variable))
-
-    return optax.stateless(scale)
 
 
 class Stepper:

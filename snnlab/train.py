@@ -28,9 +28,10 @@ from snnlab.history import History
 from snnlab.interrupt import uninterrupted
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
+from snnlab.optimizer import default_optimizer
 from snnlab.programs import give_memory_back, keep_programs
 from snnlab.report import Report, epoch_result
-from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key, default_optimizer
+from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
 # Of a network that spikes. The mean over time teaches at every step, the maximum at one only: 0.88 of Fashion-MNIST

@@ -124,7 +124,7 @@ def enlarge(factor):
 SICK = {
     "silent": ("silent", "hidden.v_th", SnnConfig(hidden=50, v_th=3.0, slope=100.0), {"learning_rate": 1e-3}),
     "threshold too low": ("saturated", "hidden.v_th", SnnConfig(hidden=50, v_th=0.01), {}),
-    "weights too large": ("saturated", "hidden.v_th", SNN, {"spoil": enlarge(20.0)}),
+    "weights too large": ("saturated", "hidden.v_th", SNN, {"spoil": enlarge(25.0)}),
     "vanishing": ("vanishing", "hidden.slope", SnnConfig(hidden=50, slope=1000.0, v_th=0.2), {"learning_rate": 3e-3}),
     "too fast": ("learning rate too high", "learning_rate", SNN, {"learning_rate": 1.0}),
 }

@@ -18,7 +18,7 @@ STOREYS = [
     {"check", "files", "table", "series", "interrupt"},
     {"events"},
     {"surrogate", "encode", "controls", "history", "config", "data", "naming", "programs", "report"},
-    {"dynamics"},
+    {"dynamics", "optimizer"},
     {"kernels"},
     {"variables", "record"},
     {"layers"},

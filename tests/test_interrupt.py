@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from optax.tree_utils import tree_get
 
 import snnlab
 from snnlab import losses, models
@@ -64,8 +65,8 @@ def check(trainer: Trainer) -> None:
     in_state = jax.tree.leaves(nnx.to_pure_dict(state.params)["model"])
     assert len(in_model) == len(in_state) and all(map(np.array_equal, in_model, in_state))
     rates = [row["new"] for row in history.interventions if row["knob"] == "learning_rate"]
-    rate = float(state.opt_state[0].hyperparams["learning_rate"])
-    assert rate == pytest.approx(rates[-1] if rates else trainer.start.opt_state[0].hyperparams["learning_rate"])
+    now, first = (float(tree_get(at.opt_state, "learning_rate")) for at in (state, trainer.start))
+    assert now == pytest.approx(rates[-1] if rates else first)
 
 
 class Interrupter:

@@ -34,6 +34,7 @@ PUBLIC = (
     "snnlab.history",
     "snnlab.controls",
     "snnlab.knobs",
+    "snnlab.optimizer",
     "snnlab.health",
     "snnlab.diagnosis",
     "snnlab.script",

@@ -1,0 +1,77 @@
+"""What the engine learns with: Adam, and what a parameter says of how it wants to be learned."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from snnlab.config import TrainConfig
+
+
+def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:
+    """Adam with a live learning rate, a schedule on top of it, and every parameter in its own way: see `centralized`
+    and `at_their_pace`.
+
+    Example:
+        >>> params = nnx.state(nnx.Dict(w=nnx.Param(1.0)))
+        >>> optimizer = default_optimizer(TrainConfig(learning_rate=0.1), total_steps=2)
+        >>> step, _ = optimizer.update(params, optimizer.init(params), params)
+        >>> round(step["w"].get_value().item(), 4)  # the first step of Adam is the learning rate
+        -0.1
+
+    Source: Kingma & Ba (2015), arXiv:1412.6980; cosine decay: Loshchilov & Hutter (2017), arXiv:1608.03983.
+    """
+    adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(config.learning_rate))
+    if config.schedule == "constant":
+        return optax.chain(centralized(), adam, at_their_pace())
+    schedule = optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, total_steps))
+    return optax.chain(centralized(), adam, schedule, at_their_pace())
+
+
+def centralized() -> optax.GradientTransformation:
+    """Takes its mean over the inputs off the gradient of the weights `(in, out)` whose `nnx.Param` has the metadata
+    `centralize`:
+
+        g <- g - mean_in g
+
+    Spikes are never negative: whatever an input tells, they push all weights of a neuron the same way as well, most of
+    all, and Adam sets its step by that. Without it the weights learn what tells one input from another.
+
+    Example:
+        >>> params = nnx.state(nnx.Dict(one=nnx.Param(jnp.ones((2, 1)), centralize=True), other=nnx.Param(jnp.ones(2))))
+        >>> grads = jax.tree.map(lambda p: jnp.array([1.0, 4.0]).reshape(p.shape), params)
+        >>> updates, _ = centralized().update(grads, optax.EmptyState(), params)
+        >>> updates["one"].get_value().ravel().tolist(), updates["other"].get_value().tolist()
+        ([-1.5, 1.5], [1.0, 4.0])
+
+    Source: Yong et al. (2020), Gradient Centralization, arXiv:2004.01461.
+    """
+    return _by_metadata("centralize", False, lambda update, wanted: update - update.mean(0) if wanted else update)
+
+
+def at_their_pace() -> optax.GradientTransformation:
+    """Multiplies the step of each parameter whose `nnx.Param` has the metadata `pace` by that number.
+
+    Example:
+        >>> params = nnx.state(nnx.Dict(slow=nnx.Param(1.0, pace=0.5), other=nnx.Param(1.0)))
+        >>> step, _ = at_their_pace().update(params, optax.EmptyState(), params)
+        >>> step["slow"].get_value(), step["other"].get_value()
+        (0.5, 1.0)
+    """
+    return _by_metadata("pace", 1.0, lambda update, pace: pace * update)
+
+
+def _by_metadata(name: str, default: Any, change: Callable) -> optax.GradientTransformation:
+    """`change(update, value)` for every parameter, with the value that its Variable has in its metadata."""
+
+    def one(variable: nnx.Variable, update: nnx.Variable) -> nnx.Variable:
+        value = variable.get_metadata().get(name, default)
+        return jax.tree.map(lambda values: change(values, value), update)
+
+    def all_of_them(updates, params):
+        return jax.tree.map(one, params, updates, is_leaf=lambda node: isinstance(node, nnx.Variable))
+
+    return optax.stateless(all_of_them)
