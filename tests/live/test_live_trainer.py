@@ -206,3 +206,29 @@ def test_events_in_the_dashboard(make_lab):
     config = lab.model.recipe.config
     assert (config.hidden, config.code) == (12, "events")
     assert ElementTree.fromstring(still(lab)["image/svg+xml"]).tag.endswith("svg")
+
+
+LEAVES = """
+import atexit, threading
+names = lambda: {thread.name for thread in threading.enumerate() if thread.name.startswith("snnlab")}
+import jax
+atexit.register(lambda: print(*names()))  # runs between those of snnlab and that of JAX, which takes its devices away
+import snnlab
+from snnlab.live.watcher import Watcher
+digits = snnlab.load_data("digits").subset(train=64, test=64)
+net = snnlab.build(snnlab.SnnConfig(hidden=4), sample_shape=(8, 8), num_classes=10)
+lab = snnlab.LiveTrainer(net, digits, epochs=100_000, batch_size=32)
+lab.start()
+inside = threading.Event()
+Watcher(lab.trainer, lambda: inside.set() or 0, lambda: 10.0, lambda: None, probing=True, checking=True).open()
+inside.wait()
+assert names() == {"snnlab-train", "snnlab-watch"}
+"""
+
+
+def test_the_interpreter_goes_away_while_it_trains(tmp_path):
+    """A thread that is inside XLA then can crash the process: there is none any more."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
