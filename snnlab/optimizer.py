@@ -37,8 +37,9 @@ def centralized() -> optax.GradientTransformation:
 
         g <- g - mean_in g
 
-    Spikes are never negative: whatever an input tells, they push all weights of a neuron the same way as well, most of
-    all, and Adam sets its step by that. Without it the weights learn what tells one input from another.
+    Spikes are never negative. Whatever the input, they push all weights of a neuron the same way as well; this part of
+    the gradient is the largest, and Adam sets its steps by it. Taken off, it no longer hides what tells one input from
+    another.
 
     Example:
         >>> params = nnx.state(nnx.Dict(one=nnx.Param(jnp.ones((2, 1)), centralize=True), other=nnx.Param(jnp.ones(2))))
