@@ -10,20 +10,19 @@ for a minute then slows both. Needs the extra "test", a Chromium, and the data (
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median, quantiles
 
+from benchmarks.machine import cpu_seconds
 from benchmarks.tables import show, write
 from tests.live import lab_driver
 from tests.live.lab_driver import Notebook
 
 ROOT = Path(__file__).parents[1]
-TICKS = os.sysconf("SC_CLK_TCK")
 
 # Name of a condition: panels of the dashboard, or None for no dashboard at all.
 CONDITIONS = {
@@ -40,6 +39,7 @@ SETUP = """
 import json, threading, time
 from contextlib import suppress
 from pathlib import Path
+from benchmarks.machine import cpu_seconds
 from snnlab import data, models
 from snnlab.config import SnnConfig
 from snnlab.live import LiveTrainer
@@ -63,8 +63,7 @@ def own_threads():
     for thread in threading.enumerate():
         if thread.name != "snnlab-train":
             with suppress(OSError):  # one that has just ended
-                fields = Path(f"/proc/self/task/{{thread.native_id}}/stat").read_text().rpartition(")")[2].split()
-                found[thread.native_id] = (int(fields[11]) + int(fields[12])) / {ticks}
+                found[thread.native_id] = cpu_seconds(f"/proc/self/task/{{thread.native_id}}/stat")
     return found
 
 def turn(name, epochs):
@@ -94,15 +93,12 @@ def turn(name, epochs):
 """
 
 
-def cpu_seconds(pids: set[int]) -> float:
-    """CPU time of processes so far."""
+def cpu_seconds_of(pids: set[int]) -> float:
+    """CPU time of processes so far; of those that have ended, none."""
     total = 0.0
     for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += (int(fields[11]) + int(fields[12])) / TICKS
+        with suppress(OSError):
+            total += cpu_seconds(f"/proc/{pid}/stat")
     return total
 
 
@@ -133,7 +129,7 @@ class Traffic:
 @contextmanager
 def notebook(data: str, epochs: int) -> Iterator[tuple[Notebook, Traffic]]:
     """A page with a notebook that has loaded the data and shows every dashboard, each below its own cell."""
-    cells = [SETUP.format(data=data, epochs=epochs, ticks=TICKS)]
+    cells = [SETUP.format(data=data, epochs=epochs)]
     for name, panels in CONDITIONS.items():
         cells.append(f"make({name!r}, {panels or ()!r})" + ("; None" if panels is None else ""))
     with tempfile.TemporaryDirectory() as place:
@@ -159,8 +155,8 @@ def take_turn(book: Notebook, traffic: Traffic, name: str, epochs: int) -> dict:
         return json.loads(path.read_text())
 
     def so_far() -> tuple[float, ...]:
-        browsers, servers = processes("chromium"), processes("jupyterlab")
-        return cpu_seconds(browsers), cpu_seconds(servers), traffic.messages, traffic.bytes / 1000.0, time.monotonic()
+        used = (cpu_seconds_of(processes(name)) for name in ("chromium", "jupyterlab"))
+        return *used, traffic.messages, traffic.bytes / 1000.0, time.monotonic()
 
     widget = "window.jupyterapp.shell.currentWidget"
     cell = list(CONDITIONS).index(name) + 1

@@ -28,6 +28,16 @@ def version(distribution: str) -> str | None:
         return None
 
 
+def cpu_seconds(stat: str | Path) -> float:
+    """CPU seconds so far of a process, or a thread, by its `stat` below /proc.
+
+    Raises:
+        OSError: if it has ended.
+    """
+    fields = Path(stat).read_text(errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def busy_seconds() -> float | None:
     """CPU seconds that all processes together have used since the system started, None where it does not tell.
 

@@ -25,10 +25,9 @@ def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTr
     Source: Kingma & Ba (2015), arXiv:1412.6980; cosine decay: Loshchilov & Hutter (2017), arXiv:1608.03983.
     """
     adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(config.learning_rate))
-    if config.schedule == "constant":
-        return optax.chain(centralized(), adam, at_their_pace())
-    schedule = optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, total_steps))
-    return optax.chain(centralized(), adam, schedule, at_their_pace())
+    cosine = optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, total_steps))
+    schedule = [cosine] if config.schedule == "cosine" else []
+    return optax.chain(centralized(), adam, *schedule, at_their_pace())
 
 
 def centralized() -> optax.GradientTransformation:

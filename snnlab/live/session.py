@@ -3,15 +3,14 @@
 The main thread stays free, so that the notebook's kernel can hand over what the user does.
 """
 
-import atexit
 import threading
 import traceback
-import weakref
 from collections.abc import Callable
 
 from snnlab.checkpoint import Checkpoints
 from snnlab.errors import StateError
 from snnlab.interrupt import uninterrupted
+from snnlab.live.ending import end_at_exit
 from snnlab.report import Report
 from snnlab.train import Trainer
 
@@ -24,8 +23,6 @@ IDLE, COMPILING, TRAINING, PAUSED, STOPPED, DONE, ERROR = (
     "done",
     "error",
 )
-
-_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
 class Session:
@@ -69,8 +66,6 @@ class Session:
         self._hold_after_chunk = False
         self._until_epoch: int | None = None
         self._moves: list[tuple[int, str, float]] = []
-        self._thread: threading.Thread | None = None
-        _sessions.add(self)
 
     @property
     def alive(self) -> bool:
@@ -146,8 +141,9 @@ class Session:
             with uninterrupted():  # a state without its thread would never change again
                 self._set_state(COMPILING)
                 self._over.clear()
-                self._thread = threading.Thread(target=self._run, name="snnlab-train", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="snnlab-train", daemon=True)
+                end_at_exit(thread, self.stop)
+                thread.start()
 
     def pause(self) -> None:
         """Hold before the next chunk; knobs that are moved meanwhile act when it goes on."""
@@ -231,12 +227,3 @@ class Session:
         if state != self.state:
             self.state = state
             self._on_change()
-
-
-@atexit.register
-def _stop_all() -> None:
-    """A thread inside XLA while the interpreter goes away can crash the process."""
-    for session in list(_sessions):
-        session.stop()
-        if session._thread is not None:
-            session._thread.join(timeout=5)

@@ -1,10 +1,8 @@
 """Looking at the network while it trains: one sample in detail, many for their health. In a thread of its own, because
 the first look compiles for a second, and pictures and controls must not wait for that."""
 
-import atexit
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ from flax import nnx
 
 from snnlab.diagnosis import Diagnosis, diagnose
 from snnlab.health import Checkup, Health
+from snnlab.live.ending import end_at_exit
 from snnlab.live.probe import Probe, Prober
 from snnlab.programs import give_memory_back
 from snnlab.train import Trainer
@@ -19,8 +18,6 @@ from snnlab.train import Trainer
 CHECKUP_PERIOD = 2.5, 5.0  # seconds between two checkups, at least and at most
 CHECKUP_SHARE = 0.01  # of the time that checkups may take
 TIDY_PERIOD = 5.0  # seconds; what is made and freed for pictures would otherwise be kept, some 15 MB a minute
-
-_open: "weakref.WeakSet[Watcher]" = weakref.WeakSet()
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +74,7 @@ class Watcher:
 
     def open(self) -> None:
         """Begin."""
-        _open.add(self)
+        end_at_exit(self._thread, self.close)
         self._thread.start()
 
     def close(self) -> None:
@@ -128,11 +125,3 @@ class Watcher:
         least, most = CHECKUP_PERIOD
         self._next_checkup = time.monotonic() + min(max(least, took / CHECKUP_SHARE), most)
         return True
-
-
-@atexit.register
-def _close_all() -> None:
-    """As for the thread that trains: inside XLA while the interpreter goes away, it can crash the process."""
-    for watcher in list(_open):
-        watcher.close()
-        watcher._thread.join(timeout=5)
