@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from snnlab import check
 from snnlab.checkpoint_folder import CheckpointFolder, reason
 from snnlab.report import Report
 from snnlab.snapshot import Snapshot, put_back, take
+from snnlab.support import arguments
 from snnlab.train import Trainer
 
 SHARE = 0.1  # of the time that saving may take: what takes longer, because the history is long, is saved less often
@@ -74,12 +74,12 @@ class Checkpoints:
         note: Any = None,
         adapt: Callable[[Trainer, Any], Trainer] = lambda trainer, note: trainer,
     ):
-        self.every = check.number("every", every, 0.0)
+        self.every = arguments.number("every", every, 0.0)
         self.problem: str | None = None
         self.trainer = trainer
         self.note = note
         self._say = say
-        self._folder = CheckpointFolder(folder, keep=check.count("keep", keep), say=say)
+        self._folder = CheckpointFolder(folder, keep=arguments.count("keep", keep), say=say)
         try:
             self.resumed = self._go_on(adapt)
         except BaseException:

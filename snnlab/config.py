@@ -6,7 +6,7 @@ there are plain keyword arguments.
 
 from dataclasses import dataclass
 
-from snnlab import check
+from snnlab.support import arguments
 
 WIDE = 100  # neurons; what has more learns more slowly, and overfits: without a share of its input it does so less
 WIDE_DROPOUT = 0.1
@@ -49,14 +49,14 @@ class SnnConfig:
     bias: bool = False  # learn a constant that arrives at every step; a step of Adam then moves a voltage far
 
     def __post_init__(self):
-        check.count("hidden", self.hidden)
-        check.choice("code", self.code, ("latency", "events"))
-        check.count("num_steps", self.num_steps)
-        check.number("dt", self.dt, 0.0, strict=True, unit="ms")
+        arguments.count("hidden", self.hidden)
+        arguments.choice("code", self.code, ("latency", "events"))
+        arguments.count("num_steps", self.num_steps)
+        arguments.number("dt", self.dt, 0.0, strict=True, unit="ms")
         if self.input_dropout is not None:
-            check.number("input_dropout", self.input_dropout, 0.0, 1.0)
+            arguments.number("input_dropout", self.input_dropout, 0.0, 1.0)
         for name in ("tau_mem", "tau_syn", "tau_out"):
-            check.time_constant(name, getattr(self, name), self.dt)
+            arguments.time_constant(name, getattr(self, name), self.dt)
 
 
 TUTORIAL_SNN = SnnConfig(
@@ -85,7 +85,7 @@ class LstmConfig:
     hidden: int = 100  # units
 
     def __post_init__(self):
-        check.count("hidden", self.hidden)
+        arguments.count("hidden", self.hidden)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +107,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        check.count("epochs", self.epochs)
-        check.count("batch_size", self.batch_size)
-        check.number("learning_rate", self.learning_rate, 0.0, strict=True)
-        check.choice("schedule", self.schedule, ("cosine", "constant"))
-        check.count("seed", self.seed, 0)
+        arguments.count("epochs", self.epochs)
+        arguments.count("batch_size", self.batch_size)
+        arguments.number("learning_rate", self.learning_rate, 0.0, strict=True)
+        arguments.choice("schedule", self.schedule, ("cosine", "constant"))
+        arguments.count("seed", self.seed, 0)

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from snnlab import check
 from snnlab.errors import ArgumentError
 from snnlab.events import Events
+from snnlab.support import arguments
 
 
 def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:
@@ -39,8 +39,8 @@ def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:
 
 
 def _check_time(num_steps: int, dt: float) -> None:
-    check.count("num_steps", num_steps)
-    check.number("dt", dt, 0.0, strict=True, unit="ms")
+    arguments.count("num_steps", num_steps)
+    arguments.number("dt", dt, 0.0, strict=True, unit="ms")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +77,8 @@ class Latency:
 
     def __post_init__(self):
         _check_time(self.num_steps, self.dt)
-        check.number("tau", self.tau, 0.0, strict=True, unit="ms")
-        check.number("threshold", self.threshold, 0.0, 1.0)
+        arguments.number("tau", self.tau, 0.0, strict=True, unit="ms")
+        arguments.number("threshold", self.threshold, 0.0, 1.0)
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """One unit a pixel."""
@@ -130,8 +130,8 @@ class Population:
 
     def __post_init__(self):
         _check_time(self.num_steps, self.dt)
-        check.count("fields", self.fields, 3)
-        check.number("cutoff", self.cutoff, 0.0, 1.0)
+        arguments.count("fields", self.fields, 3)
+        arguments.number("cutoff", self.cutoff, 0.0, 1.0)
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """`fields` units a feature."""
@@ -171,7 +171,7 @@ class Rate:
 
     def __post_init__(self):
         _check_time(self.num_steps, self.dt)
-        check.number("max_rate", self.max_rate, 0.0, 1000.0 / self.dt, unit="Hz (at most one spike a step)")
+        arguments.number("max_rate", self.max_rate, 0.0, 1000.0 / self.dt, unit="Hz (at most one spike a step)")
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """One unit a feature."""
@@ -209,7 +209,7 @@ class Delta:
     threshold: float = 0.1
 
     def __post_init__(self):
-        check.number("threshold", self.threshold, 0.0, strict=True)
+        arguments.number("threshold", self.threshold, 0.0, strict=True)
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """An ON and an OFF unit a feature."""
@@ -258,7 +258,7 @@ class Binned:
 
     def __post_init__(self):
         _check_time(self.num_steps, self.dt)
-        check.count("units", self.units)
+        arguments.count("units", self.units)
         if self._dt_us < 1 or abs(self.dt * 1000.0 - self._dt_us) > 1e-6:
             raise ArgumentError(f"dt: must be a whole number of microseconds (0.001 ms) for events, got {self.dt} ms")
 

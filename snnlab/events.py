@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from snnlab import check
 from snnlab.errors import ArgumentError
+from snnlab.support import arguments
 
 
 @jax.tree_util.register_dataclass
@@ -56,8 +56,8 @@ class Events:
             >>> e.times.shape, e.dense().sum((0, 2)).tolist()
             ((2, 3), [3.0, 0.0])
         """
-        check.count("num_steps", num_steps)
-        check.count("num_units", num_units)
+        arguments.count("num_steps", num_steps)
+        arguments.count("num_units", num_units)
         pairs = [_pair(k, pair, num_steps, num_units) for k, pair in enumerate(samples)]
         if not pairs:
             raise ArgumentError("samples: there are none")

@@ -6,9 +6,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import check, kernels
+from snnlab import kernels
 from snnlab.kernels import Drive
 from snnlab.record import Trace
+from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
 from snnlab.variables import Fixed, plain, setting
 
@@ -51,15 +52,15 @@ class IF(nnx.Module):
         detach_reset: bool = False,
         dt: float = 1.0,
     ):
-        self.features = check.count("features", features)
-        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.features = arguments.count("features", features)
+        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
         self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
         floor = max(0.0, float(np.max(plain(v_reset))))
         self.v_th = setting("v_th", v_th, features, low=floor + 0.01, high=floor + 4.0)
         self.r = setting("r", r, features, unit="1/ms", default=Fixed)
         self.slope = setting("slope", slope, features, low=0.1, high=100.0)
         self.surrogate = get_surrogate(surrogate)
-        self.reset = check.choice("reset", reset, ("subtract", "value"))
+        self.reset = arguments.choice("reset", reset, ("subtract", "value"))
         self.detach_reset = bool(detach_reset)
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:

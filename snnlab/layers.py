@@ -13,12 +13,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import check, kernels
+from snnlab import kernels
 from snnlab.dynamics import LifParams
 from snnlab.errors import ArgumentError
 from snnlab.events import Events
 from snnlab.kernels import Drive, Packed
 from snnlab.record import Record, Trace
+from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
 from snnlab.variables import Fixed, plain, setting, time_constant
 
@@ -42,8 +43,8 @@ class Expon(nnx.Module):
     """
 
     def __init__(self, features: int, *, tau_syn=10.0, dt: float = 1.0):
-        self.features = check.count("features", features)
-        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.features = arguments.count("features", features)
+        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
         self.tau_syn = time_constant("tau_syn", tau_syn, features, self.dt)
 
     def __call__(self, x: Float[Array, "time batch n"]) -> Float[Array, "time batch n"]:
@@ -71,8 +72,8 @@ class Leaky(nnx.Module):
     """
 
     def __init__(self, features: int, *, tau_mem=5.0, v_rest=None, dt: float = 1.0):
-        self.features = check.count("features", features)
-        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.features = arguments.count("features", features)
+        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
         self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
         self.v_rest = None if v_rest is None else setting("v_rest", v_rest, features, default=Fixed)
 
@@ -127,8 +128,8 @@ class LifRef(nnx.Module):
         detach_reset: bool = False,
         dt: float = 1.0,
     ):
-        self.features = check.count("features", features)
-        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.features = arguments.count("features", features)
+        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
         self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
         self.v_rest = setting("v_rest", v_rest, features, default=Fixed)
         self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
@@ -139,7 +140,7 @@ class LifRef(nnx.Module):
         self.tau_ref = setting("tau_ref", tau_ref, features, low=0.0, unit="ms", default=Fixed)
         self.slope = setting("slope", slope, features, low=0.1, high=100.0)
         self.surrogate = get_surrogate(surrogate)
-        self.reset = check.choice("reset", reset, ("subtract", "value"))
+        self.reset = arguments.choice("reset", reset, ("subtract", "value"))
         self.detach_reset = bool(detach_reset)
 
     @property
@@ -174,8 +175,8 @@ class LSTM(nnx.Module):
     """
 
     def __init__(self, in_features: int, features: int, *, forget_bias: float = 1.0, rngs: nnx.Rngs):
-        self.in_features = check.count("in_features", in_features)
-        self.features = check.count("features", features)
+        self.in_features = arguments.count("in_features", in_features)
+        self.features = arguments.count("features", features)
         init = jax.nn.initializers.glorot_normal()
         self.w_x = nnx.Param(init(rngs.params(), (in_features, 4 * features)))
         self.w_h = nnx.Param(init(rngs.params(), (features, 4 * features)))
@@ -224,9 +225,9 @@ class Projection(nnx.Module):
     ):
         if synapse is not None and synapse.features != neuron.features:
             raise ArgumentError(f"synapse: has {synapse.features} features, the neuron has {neuron.features}")
-        self.in_features = check.count("in_features", in_features)
+        self.in_features = arguments.count("in_features", in_features)
         self.features = neuron.features
-        self.delay = check.count("delay", delay, 0)
+        self.delay = arguments.count("delay", delay, 0)
         self.kernel = nnx.Param(kernel_init(rngs.params(), (in_features, self.features)))
         self.bias = nnx.Param(jnp.zeros(self.features)) if use_bias else None
         self.synapse = synapse

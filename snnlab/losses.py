@@ -11,8 +11,8 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from snnlab import check
 from snnlab.record import Record
+from snnlab.support import arguments
 from snnlab.variables import Live, setting
 
 Counts = Float[Array, "batch n"]
@@ -150,8 +150,8 @@ class Classification(nnx.Module):
         rate_weight: float = 1e-4,
         dt: float = 1.0,
     ):
-        self.readout = check.choice("readout", readout, READOUTS)
-        self.dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.readout = arguments.choice("readout", readout, READOUTS)
+        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
         self.l1 = _knob("l1", l1, high=0.01)
         self.l2 = _knob("l2", l2, high=0.01)
         self.min_rate = _knob("min_rate", min_rate, high=50.0, unit="Hz")
@@ -182,4 +182,4 @@ class Classification(nnx.Module):
 def _knob(name: str, value: float | None, *, high: float, unit: str = "") -> Live | None:
     if value is None:
         return None
-    return setting(name, check.number(name, value, 0.0, unit=unit), 1, low=0.0, high=high, unit=unit)
+    return setting(name, arguments.number(name, value, 0.0, unit=unit), 1, low=0.0, high=high, unit=unit)

@@ -7,13 +7,13 @@ import jax
 from flax import nnx
 from jaxtyping import Array, PRNGKeyArray, Shaped
 
-from snnlab import check
 from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig
 from snnlab.encode import Binned, Latency, Rows
 from snnlab.errors import ArgumentError
 from snnlab.events import drop_spikes
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
+from snnlab.support import arguments
 
 
 class Network(nnx.Module):
@@ -40,7 +40,7 @@ class Network(nnx.Module):
         self.encoder = encoder
         self.stack = stack
         self.recipe = recipe
-        self.input_dropout = check.number("input_dropout", input_dropout, 0.0, 1.0)
+        self.input_dropout = arguments.number("input_dropout", input_dropout, 0.0, 1.0)
         self.deterministic = True  # NNX's name for what `train()` and `eval()` switch
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Record:
@@ -73,7 +73,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
 
     Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
     """
-    check.count("num_classes", num_classes)
+    arguments.count("num_classes", num_classes)
     units, time = math.prod(sample_shape), {"num_steps": config.num_steps, "dt": config.dt}
     latency = {"tau": config.tau_latency, "threshold": config.threshold_latency}
     encoder = Binned(**time, units=units) if config.code == "events" else Latency(**time, **latency)
@@ -133,7 +133,7 @@ def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int,
         >>> net(jnp.zeros((2, 8, 6))).readout.shape
         (8, 2, 3)
     """
-    check.count("num_classes", num_classes)
+    arguments.count("num_classes", num_classes)
     hidden = LSTM(sample_shape[-1], config.hidden, rngs=rngs)
     return Network(Rows(), Stack(hidden=hidden, readout=nnx.Linear(config.hidden, num_classes, rngs=rngs)))
 

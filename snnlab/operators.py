@@ -12,9 +12,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import check
 from snnlab.errors import ArgumentError
 from snnlab.events import Events
+from snnlab.support import arguments
 from snnlab.variables import Fixed
 
 Input = Events | Float[Array, "time batch pre"]
@@ -42,7 +42,7 @@ class Scale(nnx.Module):
     """
 
     def __init__(self, scale):
-        scale = check.numbers("scale", scale)
+        scale = arguments.numbers("scale", scale)
         if scale.ndim != 1:
             raise ArgumentError(f"scale: must be one number per unit, got shape {scale.shape}")
         self.features = len(scale)
@@ -67,7 +67,7 @@ class Delay(nnx.Module):
     """
 
     def __init__(self, steps):
-        steps = np.asarray([check.count("steps", k, 0) for k in np.ravel(steps)], np.int32)
+        steps = np.asarray([arguments.count("steps", k, 0) for k in np.ravel(steps)], np.int32)
         self.features = len(steps)
         self.steps = Fixed(jnp.asarray(steps))
 
@@ -102,7 +102,7 @@ class Conv(nnx.Module):
     """
 
     def __init__(self, kernel, bias=None, *, shape, stride=None, padding=None, dilation=None, groups: int = 1):
-        kernel, dims = check.numbers("kernel", kernel), len(shape) - 1
+        kernel, dims = arguments.numbers("kernel", kernel), len(shape) - 1
         if dims not in (1, 2) or kernel.ndim != dims + 2 or kernel.shape[1] * groups != shape[0]:
             raise ArgumentError(f"kernel: shape {kernel.shape} with groups={groups} does not fit the input {shape}")
         if kernel.shape[0] % groups or (bias is not None and np.shape(bias) != kernel.shape[:1]):
@@ -112,7 +112,7 @@ class Conv(nnx.Module):
         self.padding = padding or ((0, 0),) * dims
         self.dilation = dilation or (1,) * dims
         self.kernel = nnx.Param(jnp.asarray(kernel, jnp.float32))
-        self.bias = None if bias is None else nnx.Param(jnp.asarray(check.numbers("bias", bias), jnp.float32))
+        self.bias = None if bias is None else nnx.Param(jnp.asarray(arguments.numbers("bias", bias), jnp.float32))
         reach = [d * (k - 1) + 1 for d, k in zip(self.dilation, kernel.shape[2:], strict=True)]
         self.out_shape = (kernel.shape[0], *_window_shape(shape[1:], reach, self.stride, self.padding))
 
@@ -150,7 +150,7 @@ class Pool(nnx.Module):
     """
 
     def __init__(self, kind: str, *, shape, window, stride, padding=((0, 0), (0, 0))):
-        self.kind = check.choice("kind", kind, ("sum", "average"))
+        self.kind = arguments.choice("kind", kind, ("sum", "average"))
         if len(shape) != 3:
             raise ArgumentError(f"shape: must be (channels, rows, columns), got {shape}")
         self.shape, self.window, self.stride, self.padding = tuple(shape), window, stride, padding

@@ -19,8 +19,8 @@ from snnlab.errors import ArgumentError
 from snnlab.knobs import keep_in_range
 from snnlab.losses import accuracy, class_scores
 from snnlab.naming import short_names
-from snnlab.programs import give_memory_back
 from snnlab.record import Record
+from snnlab.support.memory import give_memory_back
 from snnlab.variables import Live
 
 # Event lists on the device; a batch is cut out of them within the compiled step, as one is out of an array of images.

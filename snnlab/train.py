@@ -18,20 +18,21 @@ import numpy as np
 import optax
 from flax import nnx
 
-from snnlab import check
 from snnlab.config import TrainConfig
 from snnlab.controls import Mailbox
 from snnlab.data import Dataset
 from snnlab.divergence import Guard
 from snnlab.errors import ArgumentError
 from snnlab.history import History
-from snnlab.interrupt import uninterrupted
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
 from snnlab.optimizer import default_optimizer
-from snnlab.programs import give_memory_back, keep_programs
 from snnlab.report import Report, epoch_result
 from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key
+from snnlab.support import arguments
+from snnlab.support.compile_cache import keep_programs
+from snnlab.support.interrupt import uninterrupted
+from snnlab.support.memory import give_memory_back
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
 # Of a network that spikes. The mean over time teaches at every step, the maximum at one only: 0.88 of Fashion-MNIST
@@ -153,7 +154,7 @@ class Trainer:
         """
         planned = []
         for step, name, value in moves:
-            if check.count("step", step, 0) < len(self.history):
+            if arguments.count("step", step, 0) < len(self.history):
                 raise ArgumentError(f"step: {step} is taken already, the run is at {len(self.history)}")
             planned.append((step, *self.mailbox.check(name, value)))
         self.planned = sorted([*self.planned, *planned], key=lambda move: move[0])

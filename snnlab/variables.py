@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from snnlab import check
 from snnlab.errors import ArgumentError
+from snnlab.support import arguments
 
 
 class Live(nnx.Variable):
@@ -67,7 +67,7 @@ def setting(
         'ms'
     """
     kind = type(value) if isinstance(value, nnx.Variable) else default
-    value = check.numbers(name, plain(value), -np.inf if low is None else low, unit=unit)
+    value = arguments.numbers(name, plain(value), -np.inf if low is None else low, unit=unit)
     if value.ndim and value.shape != (features,):
         raise ArgumentError(f"{name}: must be one number or {features}, one per neuron, got shape {value.shape}")
     if high is not None:
@@ -92,5 +92,5 @@ def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
         >>> time_constant("tau_mem", 20.0, 3, dt=1.0).get_metadata()["low"]
         1.0
     """
-    check.time_constant(name, plain(value), dt)
+    arguments.time_constant(name, plain(value), dt)
     return setting(name, value, features, low=dt, high=100.0 * dt, unit="ms")

@@ -18,7 +18,7 @@ from optax.tree_utils import tree_get
 import snnlab
 from snnlab import losses, models
 from snnlab.config import LstmConfig, SnnConfig
-from snnlab.interrupt import uninterrupted
+from snnlab.support.interrupt import uninterrupted
 from snnlab.train import Trainer
 
 WATCHED = {str(Path(snnlab.__file__).parent / name) for name in ("train.py", "divergence.py", "step.py", "report.py")}

@@ -36,7 +36,7 @@ class Export:
     def run(self) -> int:
         """Load, write, say what was written."""
         from snnlab import data, export
-        from snnlab.check import choice
+        from snnlab.support.arguments import choice
 
         ending = choice("OUT: its ending", self.out.suffix, export.FORMATS)
         refuse_existing(self.out, self.overwrite)

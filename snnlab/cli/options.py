@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from snnlab.errors import ArgumentError, SnnlabError
-from snnlab.files import try_writing
+from snnlab.support.files import try_writing
 
 
 def default_is(metavar: str, shown) -> Any:

@@ -13,8 +13,8 @@ from snnlab import __version__
 from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_existing
 from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError
-from snnlab.files import atomic_path
-from snnlab.interrupt import uninterrupted
+from snnlab.support.files import atomic_path
+from snnlab.support.interrupt import uninterrupted
 
 SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 

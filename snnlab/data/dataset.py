@@ -9,9 +9,9 @@ from numbers import Integral
 
 import numpy as np
 
-from snnlab import check
 from snnlab.data.eventlists import EventLists
 from snnlab.errors import ArgumentError
+from snnlab.support import arguments
 
 MAX_CLASSES = 100_000
 
@@ -113,7 +113,7 @@ class Dataset:
         if events is not None:
             if not self.has_events:
                 raise ArgumentError(f"events: means nothing to {self.name!r}, whose samples have none")
-            check.count("events", events)
+            arguments.count("events", events)
             kept |= {part: kept[part].capped(events) for part in ("x_train", "x_test")}
         return Dataset(name=self.name, class_names=self.class_names, **kept)
 

@@ -21,7 +21,7 @@ from snnlab.data.dataset import MAX_CLASSES, Dataset
 from snnlab.data.eventlists import EventLists
 from snnlab.data.npz import read_npz
 from snnlab.errors import ArgumentError, DataError, FileFormatError
-from snnlab.files import atomic_path, refuse_existing
+from snnlab.support.files import atomic_path, refuse_existing
 
 PARTS = ("train", "test")
 NEEDED = ("events", "offsets", "labels", "sensor")

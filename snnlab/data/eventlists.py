@@ -12,8 +12,8 @@ from numbers import Integral
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from snnlab import check
 from snnlab.errors import ArgumentError
+from snnlab.support import arguments
 
 EVENT = np.dtype([("t", "<u4"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 """One event as it is written to files: time [us], column, row, polarity."""
@@ -130,7 +130,7 @@ class EventLists:
 
     def capped(self, limit: int) -> "EventLists":
         """The same samples, of each the first `limit` events at the most."""
-        return replace(self, limit=min(self.limit, check.count("limit", limit)))
+        return replace(self, limit=min(self.limit, arguments.count("limit", limit)))
 
     def head(self, count: int) -> "EventLists":
         """The first `count` samples."""

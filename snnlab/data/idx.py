@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from snnlab.errors import DataError, FileFormatError
-from snnlab.files import read_announced, unpacked_limit
+from snnlab.support.files import read_announced, unpacked_limit
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

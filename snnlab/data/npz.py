@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from snnlab.errors import DataError, FileFormatError
-from snnlab.files import read_announced, unpacked_limit
+from snnlab.support.files import read_announced, unpacked_limit
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

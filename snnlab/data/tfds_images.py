@@ -20,7 +20,7 @@ from snnlab.data.dataset import Dataset
 from snnlab.data.npz import read_npz
 from snnlab.data.sources import FILES, SOURCES
 from snnlab.errors import DataError, SnnlabError
-from snnlab.files import atomic_path, cache_folder
+from snnlab.support.files import atomic_path, cache_folder
 
 
 def load_images(

@@ -20,7 +20,7 @@ import numpy as np
 from snnlab.data.dataset import Dataset
 from snnlab.data.eventlists import EVENT, EventLists, compact
 from snnlab.errors import ArgumentError, DataError, FileFormatError, SnnlabError
-from snnlab.files import cache_folder
+from snnlab.support.files import cache_folder
 
 EVENT_BYTES = 5  # of N-MNIST
 

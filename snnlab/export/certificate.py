@@ -13,11 +13,11 @@ from snnlab.export.nir_constants import NEVER
 from snnlab.export.nir_file import write_graph
 from snnlab.export.nir_read import from_nir
 from snnlab.export.nir_write import as_stack, parts, time_step, to_nir
-from snnlab.files import refuse_existing
 from snnlab.integrate import IF
 from snnlab.layers import LifRef, Stack
 from snnlab.models import Network
 from snnlab.record import Record
+from snnlab.support.files import refuse_existing
 
 SPIKING = LifRef | IF
 RANDOM = {"steps": 100, "batch": 16, "rate": 0.05}  # the spikes that are tried where no samples are given

@@ -16,7 +16,7 @@ import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
 from snnlab.export import nir_child
-from snnlab.files import atomic_path, refuse_existing, unpacked_limit
+from snnlab.support.files import atomic_path, refuse_existing, unpacked_limit
 
 SECONDS = 5  # of computing that a small file may take; it takes a fifth of one
 BYTES_A_SECOND = 2 * 10**7  # of a large one, packed

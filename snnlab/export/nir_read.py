@@ -7,7 +7,6 @@ import textwrap
 import numpy as np
 from flax import nnx
 
-from snnlab import check
 from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.export.nir_constants import FOREVER, METHODS, NEVER, fade, tau_from_nir
 from snnlab.export.nir_file import need_nir, read_graph
@@ -17,6 +16,7 @@ from snnlab.integrate import IF
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
 from snnlab.operators import Conv, Delay, Pool, Scale
 from snnlab.recurrent import Recurrent
+from snnlab.support import arguments
 from snnlab.variables import Fixed
 
 NEURONS = {
@@ -83,9 +83,9 @@ def from_nir(
 
     Source: Pedersen et al. (2024), Neuromorphic intermediate representation, DOI 10.1038/s41467-024-52259-9.
     """
-    dt = check.number("dt", dt, 0.0, strict=True, unit="ms")
-    check.choice("method", method, METHODS)
-    check.choice("reset", reset, ("subtract", "value"))
+    dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+    arguments.choice("method", method, METHODS)
+    arguments.choice("reset", reset, ("subtract", "value"))
     from_file = isinstance(source, str | os.PathLike)
     graph = read_graph(source) if from_file else source
     if not isinstance(graph, need_nir().NIRGraph):
@@ -202,7 +202,7 @@ class _Builder:
         """Conv1d or Conv2d."""
         self.flush()
         node, dims = step.node, int(kind(step.node)[-2])
-        kernel = check.numbers("weight", node.weight)
+        kernel = arguments.numbers("weight", node.weight)
         options = {name: whole(name, getattr(node, name), dims, low=1) for name in ("stride", "dilation")}
         reach = [d * (k - 1) for d, k in zip(options["dilation"], kernel.shape[2:], strict=False)]
         pad = padding(node.padding, reach, options["stride"])
@@ -249,7 +249,7 @@ class _Builder:
 
     def tau(self, name: str, seconds: np.ndarray) -> np.ndarray:
         """A time constant [ms], for exact decay; see `tau_from_nir`."""
-        check.numbers(name, seconds, 0.0, strict=True, unit="s")
+        arguments.numbers(name, seconds, 0.0, strict=True, unit="s")
         least = self.dt / float(fade(1.0, 1.0)) if self.method == "euler" else self.dt
         if (1000.0 * seconds < least * (1.0 - 1e-6)).any():
             raise ArgumentError(

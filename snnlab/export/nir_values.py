@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from snnlab import check
 from snnlab.errors import ArgumentError
 from snnlab.export.nir_graph import kind
+from snnlab.support import arguments
 
 MAX_UNITS = 2**22
 """Of a layer, four times the pixels of an HD event camera: a shape is quickly written into a file, and memory for it
@@ -17,7 +17,7 @@ quickly asked for."""
 
 def values(node, name: str, shape: tuple[int, ...], low: float = -math.inf) -> np.ndarray:
     """A parameter, one number per unit."""
-    array = check.numbers(name, getattr(node, name), low)
+    array = arguments.numbers(name, getattr(node, name), low)
     if math.prod(shape) > MAX_UNITS:
         raise ArgumentError(f"{name}: {shape} arrives here, that is more than {MAX_UNITS} units")
     if array.size > 1 and array.shape != shape:
@@ -27,8 +27,8 @@ def values(node, name: str, shape: tuple[int, ...], low: float = -math.inf) -> n
 
 def matrix(node) -> tuple[np.ndarray, np.ndarray | None]:
     """Weights (in, out) and bias of a Linear or Affine node."""
-    weight = check.numbers("weight", node.weight)
-    bias = check.numbers("bias", node.bias) if kind(node) == "Affine" else None
+    weight = arguments.numbers("weight", node.weight)
+    bias = arguments.numbers("bias", node.bias) if kind(node) == "Affine" else None
     if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
         shapes = [weight.shape] if bias is None else [weight.shape, bias.shape]
         raise ArgumentError(f"weight, bias: must be of shapes (out, in) and (out,), got {shapes}")
@@ -37,7 +37,7 @@ def matrix(node) -> tuple[np.ndarray, np.ndarray | None]:
 
 def whole(name: str, value, count: int | None = None, low: int = 0) -> tuple[int, ...]:
     """Whole numbers; one stands for all dimensions."""
-    array = check.numbers(name, value, low).ravel()
+    array = arguments.numbers(name, value, low).ravel()
     if (array != array.round()).any() or (count is not None and len(array) not in (1, count)):
         raise ArgumentError(f"{name}: must be whole numbers, one or {count}, got {value}")
     return tuple(int(v) for v in np.broadcast_to(array, (count,) if count else array.shape))
@@ -47,7 +47,7 @@ def padding(value, reach, stride) -> tuple[tuple[int, int], ...]:
     """(before, after) of each dimension; "same" puts the odd zero after."""
     value = value.decode() if isinstance(value, bytes) else value
     if isinstance(value, str):
-        check.choice("padding", value, ("same", "valid"))
+        arguments.choice("padding", value, ("same", "valid"))
         if value == "same" and max(stride) > 1:
             raise ArgumentError(f"padding: 'same' needs a stride of 1, got {stride}")
         return tuple((r // 2, r - r // 2) if value == "same" else (0, 0) for r in reach)

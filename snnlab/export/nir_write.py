@@ -5,7 +5,6 @@ import math
 import numpy as np
 from flax import nnx
 
-from snnlab import check
 from snnlab.errors import ArgumentError
 from snnlab.export.nir_constants import METHODS, NEVER, fade, tau_to_nir
 from snnlab.export.nir_file import need_nir
@@ -14,6 +13,7 @@ from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
 from snnlab.models import Network
 from snnlab.operators import Conv, Delay, Pool, Scale
 from snnlab.recurrent import Recurrent
+from snnlab.support import arguments
 
 READOUTS = ("li", "lif")
 
@@ -63,12 +63,12 @@ def to_nir(
 
     Source: Pedersen et al. (2024), Neuromorphic intermediate representation, DOI 10.1038/s41467-024-52259-9.
     """
-    check.choice("method", method, METHODS)
-    check.choice("readout", readout, READOUTS)
+    arguments.choice("method", method, METHODS)
+    arguments.choice("readout", readout, READOUTS)
     stack = as_stack(model)
     dt = time_step(stack)
     if reader_dt is not None:
-        reader_dt = check.number("reader_dt", reader_dt, 0.0, strict=True, unit="ms")
+        reader_dt = arguments.number("reader_dt", reader_dt, 0.0, strict=True, unit="ms")
     layers = [stack.layers[name] for name in stack.names]
     writer = _Writer(dt, reader_dt or dt, method, unit_gain, _image(layers))
     for name, layer in zip(stack.names, layers, strict=True):
@@ -308,4 +308,4 @@ def _full(variable, n: int) -> np.ndarray:
 
 def _finite(name: str, values) -> np.ndarray:
     """As single precision; what is not finite is no network."""
-    return check.numbers(name, values).astype(np.float32)
+    return arguments.numbers(name, values).astype(np.float32)

@@ -19,14 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from snnlab import __version__, check
+from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.errors import FileFormatError
 from snnlab.export.nir_write import parts
-from snnlab.files import atomic_path, refuse_existing
 from snnlab.layers import Stack
 from snnlab.models import Network, build
 from snnlab.naming import short_names
+from snnlab.support import arguments
+from snnlab.support.files import atomic_path, refuse_existing
 
 KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
 
@@ -148,8 +149,8 @@ def _read(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.ndarray
 def _build(recipe: dict[str, Any], values: int) -> Network:
     """The network that a file describes, before its `values` are put in; not one that has more of them."""
     config = KINDS[recipe["kind"]](**recipe["config"])
-    shape = tuple(check.count("sample_shape", size) for size in recipe["sample_shape"])
-    classes = check.count("num_classes", recipe["num_classes"])
+    shape = tuple(arguments.count("sample_shape", size) for size in recipe["sample_shape"])
+    classes = arguments.count("num_classes", recipe["num_classes"])
     inputs = math.prod(shape) if recipe["kind"] == "snn" else shape[-1]
     if config.hidden * max(inputs, classes) > values:
         raise ValueError(f"{inputs} x {config.hidden} x {classes} units, but the file has only {values} values")

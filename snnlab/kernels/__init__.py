@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlab import check
 from snnlab.dynamics import LifParams
 from snnlab.errors import ArgumentError
 from snnlab.kernels import reference
 from snnlab.kernels.drive import Drive, Input
 from snnlab.kernels.packed import Packed
+from snnlab.support import arguments
 from snnlab.surrogate import SURROGATES, Surrogate
 
 __all__ = ["Drive", "Lif", "Packed", "backend", "current", "expon", "leaky", "lif", "lstm", "project", "recurrent_lif"]
@@ -64,8 +64,8 @@ def backend(wanted: str | None = None) -> str:
         True
     """
     if wanted is None:
-        wanted = check.choice("SNNLAB_KERNELS", os.environ.get("SNNLAB_KERNELS", "auto"), BACKENDS)
-    check.choice("backend", wanted, BACKENDS)
+        wanted = arguments.choice("SNNLAB_KERNELS", os.environ.get("SNNLAB_KERNELS", "auto"), BACKENDS)
+    arguments.choice("backend", wanted, BACKENDS)
     on_cpu = jax.default_backend() == "cpu"
     return "numba" if wanted != "reference" and on_cpu and _numba_works() else "reference"
 

@@ -31,7 +31,6 @@ from llvmlite import ir
 from numba import cfunc, config, int64, njit
 from numba.extending import intrinsic
 
-from snnlab.files import cache_folder, writable
 from snnlab.kernels.memory import (
     WORD,
     address_of,
@@ -45,6 +44,7 @@ from snnlab.kernels.memory import (
     set_int,
     set_word,
 )
+from snnlab.support.files import cache_folder, writable
 
 # Where things are, in words of 8 bytes. Frame: size, extension, api, context, stage, then arguments and results,
 # each as: size, extension, count, types, pointers. Buffer: size, extension, type, data, rank, dimensions.

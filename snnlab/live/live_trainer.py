@@ -15,7 +15,6 @@ from pathlib import Path
 import optax
 from flax import nnx
 
-from snnlab import check
 from snnlab.data import Dataset
 from snnlab.diagnosis import Diagnosis, diagnose, diverged
 from snnlab.errors import StateError
@@ -31,6 +30,7 @@ from snnlab.live.still import still
 from snnlab.live.writing import write
 from snnlab.report import Report
 from snnlab.script import script
+from snnlab.support import arguments
 from snnlab.train import Trainer
 
 
@@ -83,8 +83,8 @@ class LiveTrainer:
         show: tuple[str, ...] = PANELS,
         **settings,
     ):
-        self.hz = check.number("hz", hz, 0.5, 10.0)
-        self.show = tuple(check.choice("show", panel, PANELS) for panel in show)
+        self.hz = arguments.number("hz", hz, 0.5, 10.0)
+        self.show = tuple(arguments.choice("show", panel, PANELS) for panel in show)
         self.folder = Path(folder)
         self._made_of = {"loss": loss, "optimizer": optimizer}
         self.trainer = Trainer(model, data, **self._made_of, **settings)
@@ -201,7 +201,7 @@ class LiveTrainer:
         Raises:
             ArgumentError: if there is no such knob, or the value is out of range.
         """
-        after_epoch = check.count("after_epoch", after_epoch, 0)
+        after_epoch = arguments.count("after_epoch", after_epoch, 0)
         for name, value in values.items():
             self._session.move_after(after_epoch, name, value)
         self.wake()
@@ -236,7 +236,7 @@ class LiveTrainer:
             until_epoch: stop when so many epochs are trained; the next `fit`, or Start, goes on.
         """
         if until_epoch is not None:
-            check.count("until_epoch", until_epoch, self.history.num_epochs + 1)
+            arguments.count("until_epoch", until_epoch, self.history.num_epochs + 1)
         watched = not frontend.headless()
         if watched:
             self._fit_in = frontend.show_once(self, self._fit_in)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from snnlab import check
 from snnlab.health import Health, LayerHealth
 from snnlab.live.probe import Neuron, Probe
+from snnlab.support import arguments
 
 MAX_COLUMNS = 400  # of time
 MAX_ROWS = 256  # units of a hidden layer
@@ -69,7 +69,7 @@ def raster_frame(
     Raises:
         ArgumentError: if there is no such layer or order.
     """
-    check.choice("sort", sort, SORTS)
+    arguments.choice("sort", sort, SORTS)
     truth, guess = class_names[probe.label], class_names[probe.prediction]
     spikes = ", ".join(f"{name} {raster.sum():,} spikes" for name, raster in probe.rasters.items())
     summary = f"true class {truth}, predicted {guess}" + (f"; {spikes}" if spikes else "")
@@ -144,7 +144,7 @@ def _hidden(probe: Probe, layer: str) -> list[str]:
     """The layers with a row of their own: all but the readout, which has one only if it spikes."""
     names = [name for name in probe.states or probe.rasters if name != "input"]
     if layer != "all":
-        check.choice("layer", layer, ("all", *names))
+        arguments.choice("layer", layer, ("all", *names))
         names = [layer]
     readout = next(reversed(probe.states), None)
     return [name for name in names if name != readout or name in probe.rasters]

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from snnlab.checkpoint import Checkpoints
 from snnlab.errors import StateError
-from snnlab.interrupt import uninterrupted
-from snnlab.live.ending import end_at_exit
 from snnlab.report import Report
+from snnlab.support.exit import end_at_exit
+from snnlab.support.interrupt import uninterrupted
 from snnlab.train import Trainer
 
 IDLE, COMPILING, TRAINING, PAUSED, STOPPED, DONE, ERROR = (

@@ -10,9 +10,9 @@ from flax import nnx
 
 from snnlab.diagnosis import Diagnosis, diagnose
 from snnlab.health import Checkup, Health
-from snnlab.live.ending import end_at_exit
 from snnlab.live.probe import Probe, Prober
-from snnlab.programs import give_memory_back
+from snnlab.support.exit import end_at_exit
+from snnlab.support.memory import give_memory_back
 from snnlab.train import Trainer
 
 CHECKUP_PERIOD = 2.5, 5.0  # seconds between two checkups, at least and at most

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from snnlab import check
 from snnlab.errors import StateError
 from snnlab.export import FORMATS, save, save_nir
-from snnlab.files import free_path
 from snnlab.live.session import COMPILING, TRAINING
+from snnlab.support import arguments
+from snnlab.support.files import free_path
 
 
 def write(lab, path: str | os.PathLike | None, overwrite: bool) -> Path:
@@ -18,7 +18,7 @@ def write(lab, path: str | os.PathLike | None, overwrite: bool) -> Path:
     if path is None:
         return write_into(lab, lab.folder)
     path, data = Path(path), lab.trainer.data
-    if check.choice("path: its ending", path.suffix, FORMATS) == ".nir":
+    if arguments.choice("path: its ending", path.suffix, FORMATS) == ".nir":
         print(save_nir(lab.model, path, samples=data.x_test[:256], overwrite=overwrite))
         return path
     return _save(lab, path, overwrite)

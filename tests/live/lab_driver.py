@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from snnlab.files import cache_folder
+from snnlab.support.files import cache_folder
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snnlab.programs import give_memory_back
+from snnlab.support.memory import give_memory_back
 
 
 def memory() -> int:

@@ -1,14 +1,12 @@
-"""Compiled programs, kept for the next process, so that its start is quick; and memory that nobody uses any more."""
+"""JAX's compilation cache: keep compiled programs for the next process, so that it starts quickly."""
 
-import contextlib
-import ctypes
 import functools
 import hashlib
 import platform
 
 import jax
 
-from snnlab.files import cache_folder, writable
+from snnlab.support.files import cache_folder, writable
 
 _WORTH_KEEPING = 0.2  # seconds of compiling
 
@@ -30,12 +28,6 @@ def keep_programs() -> str | None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
     return str(folder)
-
-
-def give_memory_back() -> None:
-    """Hand memory that was freed to the system; glibc would keep it. Elsewhere this does nothing. Some milliseconds."""
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # macOS, musl; Windows
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _processor() -> str:
