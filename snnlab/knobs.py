@@ -1,12 +1,11 @@
 """The live values inside a training state: which there are, how they are set, how learned ones are kept in range."""
 
-import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
 
 from snnlab.controls import LEARNING_RATE, Knob
-from snnlab.naming import short_names
+from snnlab.variables import short_names
 
 
 def find_knobs(live: nnx.State, opt_state: optax.OptState) -> list[Knob]:
@@ -57,24 +56,3 @@ def set_knob(live: nnx.State, opt_state: optax.OptState, name: str, value: float
     old = flat[target].get_value()
     flat[target] = flat[target].replace(jnp.full_like(old, value))
     return float(old.mean()), nnx.from_flat_state(flat), opt_state
-
-
-def keep_in_range(params: nnx.State) -> nnx.State:
-    """Project learned parameters back on their range after an update (a learned `tau_mem` stays >= dt).
-
-    Clipping after the update, not inside the model, leaves the gradient alive at the bound. A training loop
-    written by hand calls this too.
-
-    Example:
-        >>> from snnlab.layers import Leaky
-        >>> params = nnx.state(Leaky(1, tau_mem=nnx.Param(2.0), dt=1.0), nnx.Param)
-        >>> moved = jax.tree.map(lambda p: p - 5.0, params)
-        >>> keep_in_range(moved)["tau_mem"].get_value().item()
-        1.0
-    """
-
-    def clip(variable: nnx.Variable) -> nnx.Variable:
-        low = variable.get_metadata().get("low")
-        return variable if low is None else variable.replace(jnp.maximum(variable.get_value(), low))
-
-    return jax.tree.map(clip, params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))

@@ -16,12 +16,10 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 from snnlab.data import Dataset, EventLists
 from snnlab.encode import Binned
 from snnlab.errors import ArgumentError
-from snnlab.knobs import keep_in_range
 from snnlab.losses import accuracy, class_scores
-from snnlab.naming import short_names
 from snnlab.record import Record
 from snnlab.support.memory import give_memory_back
-from snnlab.variables import Live
+from snnlab.variables import Live, keep_in_range, short_names
 
 # Event lists on the device; a batch is cut out of them within the compiled step, as one is out of an array of images.
 jax.tree_util.register_dataclass(EventLists, ["times", "units", "offsets"], ["sensor", "limit"])

@@ -9,12 +9,16 @@ Who may is said by the type of the Variable:
 Each may be one number or one per neuron. All are traced: changing a value compiles nothing anew.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
+
+# Attributes that only hold other things; "hidden.tau_mem" says as much as the whole path.
+CONTAINERS = {"model", "loss", "stack", "layers", "neuron", "synapse"}
 
 
 class Live(nnx.Variable):
@@ -94,3 +98,38 @@ def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
     """
     arguments.time_constant(name, plain(value), dt)
     return setting(name, value, features, low=dt, high=100.0 * dt, unit="ms")
+
+
+def short_names(state: nnx.State) -> dict[str, tuple]:
+    """Name of every variable -> its path: without containers, or the whole path where that would be ambiguous.
+
+    Example:
+        >>> from snnlab.layers import LifRef, Stack
+        >>> list(short_names(nnx.state(Stack(hidden=LifRef(3)), Live)))
+        ['hidden.slope', 'hidden.tau_mem', 'hidden.v_th']
+    """
+    paths = [path for path, _ in nnx.to_flat_state(state)]
+    short = [".".join(str(part) for part in path if part not in CONTAINERS) for path in paths]
+    whole = [".".join(map(str, path)) for path in paths]
+    return {s if s and short.count(s) == 1 else w: path for s, w, path in zip(short, whole, paths, strict=True)}
+
+
+def keep_in_range(params: nnx.State) -> nnx.State:
+    """Project learned parameters back on their range after an update (a learned `tau_mem` stays >= dt).
+
+    Clipping after the update, not inside the model, leaves the gradient alive at the bound. A training loop
+    written by hand calls this too.
+
+    Example:
+        >>> from snnlab.layers import Leaky
+        >>> params = nnx.state(Leaky(1, tau_mem=nnx.Param(2.0), dt=1.0), nnx.Param)
+        >>> moved = jax.tree.map(lambda p: p - 5.0, params)
+        >>> keep_in_range(moved)["tau_mem"].get_value().item()
+        1.0
+    """
+
+    def clip(variable: nnx.Variable) -> nnx.Variable:
+        low = variable.get_metadata().get("low")
+        return variable if low is None else variable.replace(jnp.maximum(variable.get_value(), low))
+
+    return jax.tree.map(clip, params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))

@@ -25,9 +25,9 @@ from snnlab.errors import FileFormatError
 from snnlab.export.nir_write import parts
 from snnlab.layers import Stack
 from snnlab.models import Network, build
-from snnlab.naming import short_names
 from snnlab.support import arguments
 from snnlab.support.files import atomic_path, refuse_existing
+from snnlab.variables import short_names
 
 KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
 
