@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnlab import data
-from snnlab.data.sources import SAMPLES, SOURCES
+from snnlab.data.published import SAMPLES, SOURCES
 from snnlab.data.tonic_sets import SETS
 from snnlab.knobs import find_knobs
 from snnlab.losses import Classification

@@ -19,10 +19,10 @@ from fuzzing import Seed
 
 import snnlab
 from snnlab.checkpoint_folder import CheckpointFolder
-from snnlab.data.event_files import load_event_folder, read_events
-from snnlab.data.folder import load_folder
+from snnlab.data.event_folder import load_event_folder, read_events
 from snnlab.data.idx import read_idx
-from snnlab.data.sources import FILES
+from snnlab.data.idx_folder import load_folder
+from snnlab.data.published import FILES
 from snnlab.data.tfds_images import _read_cache
 from snnlab.errors import DataError
 from snnlab.export import load_metadata

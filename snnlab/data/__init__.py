@@ -8,10 +8,10 @@ from pathlib import Path
 from snnlab.data.dataset import Dataset
 from snnlab.data.digits import load_digits
 from snnlab.data.event_digits import load_event_digits
-from snnlab.data.event_files import is_event_folder, load_event_folder, save_events
+from snnlab.data.event_folder import is_event_folder, load_event_folder, save_events
 from snnlab.data.eventlists import EventLists
-from snnlab.data.folder import load_folder
-from snnlab.data.sources import SOURCES
+from snnlab.data.idx_folder import load_folder
+from snnlab.data.published import SOURCES
 from snnlab.data.tfds_images import load_images
 from snnlab.data.tonic_sets import SETS, load_tonic
 from snnlab.data.yinyang import load_yinyang
@@ -48,7 +48,7 @@ def load(
     Args:
         name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "fashion_mnist",
             "mnist" or "kmnist" (fetched once, 28x28), "nmnist" or "shd" (events, fetched once), or the path of a folder
-            with the four idx files of an MNIST-like set or with events (`snnlab.data.event_files`).
+            with the four idx files of an MNIST-like set or with events (`snnlab.data.event_folder`).
         cache_dir: where what was fetched is kept; default: the environment variable SNNLAB_CACHE, or the user's
             cache folder.
         manual_dir: a folder that has the four files of the named set already; their checksums are verified.

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from snnlab.data.idx import read_idx
-from snnlab.data.sources import FILES, SOURCES
+from snnlab.data.published import FILES, SOURCES
 
 
 class SnnlabImages(tfds.core.GeneratorBasedBuilder):

@@ -18,7 +18,7 @@ import numpy as np
 
 from snnlab.data.dataset import Dataset
 from snnlab.data.npz import read_npz
-from snnlab.data.sources import FILES, SOURCES
+from snnlab.data.published import FILES, SOURCES
 from snnlab.errors import DataError, SnnlabError
 from snnlab.support.files import atomic_path, cache_folder
 

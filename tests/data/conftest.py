@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from idx_writer import idx_bytes
 
-from snnlab.data.sources import FILES, SOURCES
+from snnlab.data.published import FILES, SOURCES
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snnlab import data
-from snnlab.data.sources import FILES, SOURCES
+from snnlab.data.published import FILES, SOURCES
 from snnlab.errors import DataError, SnnlabError
 
 

@@ -8,7 +8,7 @@ import pytest
 from idx_writer import idx_bytes
 
 from snnlab import data
-from snnlab.data.sources import FILES, SOURCES
+from snnlab.data.published import FILES, SOURCES
 from snnlab.errors import DataError, FileFormatError
 
 

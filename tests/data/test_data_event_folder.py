@@ -9,7 +9,7 @@ import pytest
 
 from snnlab import data
 from snnlab.data import Dataset, EventLists, save_events
-from snnlab.data.event_files import read_events
+from snnlab.data.event_folder import read_events
 from snnlab.data.eventlists import EVENT
 from snnlab.errors import ArgumentError, DataError, FileFormatError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snnlab.data.dataset import Dataset
 from snnlab.data.idx import read_idx
-from snnlab.data.sources import FILES, SOURCES, recognize
+from snnlab.data.published import FILES, SOURCES, recognize
 from snnlab.errors import ArgumentError, DataError
 
 
