@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from snnlab import kernels
 from snnlab.data import Dataset
 from snnlab.dynamics import LifParams, decay
-from snnlab.events import Events
+from snnlab.encode import Events
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import Expon, LifRef, Projection, Stack
 from snnlab.losses import accuracy, class_scores

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
+from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 from snnlab.kernels import Drive, Packed
 from snnlab.record import Record, Trace
 from snnlab.support import arguments

@@ -8,9 +8,8 @@ from flax import nnx
 from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig
-from snnlab.encode import Binned, Latency, Rows
+from snnlab.encode import Binned, Latency, Rows, drop_spikes
 from snnlab.errors import ArgumentError
-from snnlab.events import drop_spikes
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
 from snnlab.support import arguments

@@ -12,8 +12,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 from snnlab.support import arguments
 from snnlab.variables import Fixed
 

@@ -8,8 +8,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
+from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import Expon, LifRef, Projection
 from snnlab.record import Trace

@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnlab.encode import Delta, Latency, Population, Rate, Rows
+from snnlab.encode import Delta, Events, Latency, Population, Rate, Rows
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 
 
 def latency_formula(x, *, tau, threshold, num_steps):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from snnlab import kernels
+from snnlab.encode import Events, drop_spikes
 from snnlab.errors import ArgumentError
-from snnlab.events import Events, drop_spikes
 
 T, P = 11, 5
 

@@ -12,8 +12,7 @@ from flax import nnx
 from snnlab import dynamics, kernels, losses, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, load
-from snnlab.encode import Latency, Rows
-from snnlab.events import Events
+from snnlab.encode import Events, Latency, Rows
 from snnlab.health import FIRING_SHARE, Checkup
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
+from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 from snnlab.kernels import Drive, reference
 from snnlab.surrogate import SURROGATES
 
@@ -340,7 +340,7 @@ def test_a_surrogate_of_ones_own_takes_the_reference():
 def test_the_choice_may_fall_in_the_middle_of_a_trace():
     """The first use of all is inside `jit`, with warnings as errors."""
     script = (
-        "import jax, jax.numpy as jnp; from snnlab import kernels; from snnlab.events import Events\n"
+        "import jax, jax.numpy as jnp; from snnlab import kernels; from snnlab.encode import Events\n"
         "events = Events(times=jnp.zeros((1, 2), jnp.int32), num_steps=1, num_units=2)\n"
         "print(jax.jit(kernels.project)(events, jnp.ones((2, 3))).tolist(), kernels.backend())"
     )
@@ -361,7 +361,7 @@ def test_backend_is_chosen_by_argument_or_environment(monkeypatch):
 def test_without_numba_the_reference_runs_with_one_warning():
     script = (
         "import sys, warnings; sys.modules['numba'] = None; warnings.simplefilter('always')\n"
-        "import jax.numpy as jnp; from snnlab import kernels; from snnlab.events import Events\n"
+        "import jax.numpy as jnp; from snnlab import kernels; from snnlab.encode import Events\n"
         "events = Events(times=jnp.zeros((1, 2), jnp.int32), num_steps=1, num_units=2)\n"
         "print(kernels.project(events, jnp.ones((2, 3))).tolist(), kernels.backend())"
     )

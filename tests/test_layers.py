@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Trace
 from snnlab.recurrent import Recurrent

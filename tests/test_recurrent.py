@@ -14,8 +14,8 @@ from test_kernels import PATTERNS, close, flags, make_drive, make_input, make_pa
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
+from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 from snnlab.kernels import Drive
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
 from snnlab.recurrent import Recurrent

@@ -16,7 +16,6 @@ PUBLIC = (
     "snnlab.config",
     "snnlab.data",
     "snnlab.encode",
-    "snnlab.events",
     "snnlab.surrogate",
     "snnlab.dynamics",
     "snnlab.kernels",

@@ -18,7 +18,7 @@ from flax import nnx
 from benchmarks import machine
 from benchmarks.scaling.points import Point
 from snnlab import kernels
-from snnlab.events import Events
+from snnlab.encode import Events
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
 from snnlab.losses import Classification, spike_l2
 

@@ -14,7 +14,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, Int, UInt16
 
 from snnlab.dynamics import LifParams, decay
-from snnlab.events import Events
+from snnlab.encode import Events
 from snnlab.kernels import cpu_filter, cpu_lif  # noqa: F401 (registers the targets)
 from snnlab.kernels import layout as at
 from snnlab.kernels.drive import Drive

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlab.dynamics import LifParams
-from snnlab.events import Events
+from snnlab.encode import Events
 from snnlab.kernels import cpu, cpu_recurrent, cpu_recurrent_back  # noqa: F401 (register the targets)
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed, pad, unpack

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlab.events import Events
+from snnlab.encode import Events
 from snnlab.kernels.packed import Packed
 
 Input = Events | Packed | Float[Array, "time batch pre"]

@@ -9,8 +9,8 @@ from flax import nnx
 from jaxtyping import Bool, Float, Shaped
 
 from snnlab.data import Dataset
+from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 from snnlab.layers import LSTM
 from snnlab.losses import class_scores
 from snnlab.step import graphdef, run_model

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from snnlab.encode.events import Events
 from snnlab.errors import ArgumentError
-from snnlab.events import Events
 from snnlab.support import arguments
 
 
