@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from snnlab.errors import ArgumentError
 from snnlab.kernels import reference
-from snnlab.kernels.cpu_lstm_call import lstm
+from snnlab.kernels.cpu.calls_lstm import lstm
 
 T, B, P, N = 7, 11, 5, 3
 

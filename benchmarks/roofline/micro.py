@@ -6,9 +6,9 @@ compiler cannot do without it. Several independent chains run side by side: a ra
 
 from numba import float32, njit
 
-from snnlab.kernels.layout import LANES
-from snnlab.kernels.memory import get_int, set_half
-from snnlab.kernels.simd import accumulate, fill, load, pack, select, store
+from snnlab.kernels.cpu.memory import get_int, set_half
+from snnlab.kernels.cpu.simd import accumulate, fill, load, pack, select, store
+from snnlab.kernels.packed import LANES
 
 TILES = 7  # of 16 neurons: 100 and padding
 ROW = TILES * LANES

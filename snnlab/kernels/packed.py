@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt16
 
-from snnlab.kernels.layout import LANES
+LANES = 16  # neurons in a tile, the unit in which kernels work and spikes are packed
 
 
 @functools.partial(jax.tree_util.register_dataclass)

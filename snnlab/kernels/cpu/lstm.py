@@ -1,4 +1,4 @@
-"""LSTM over whole sequences on the CPU, forward and backward; what JAX sees of it is `snnlab.kernels.cpu_lstm_call`.
+"""LSTM over whole sequences on the CPU, forward and backward; what JAX sees of it is `snnlab.kernels.cpu.calls_lstm`.
 
 A block of samples goes through all steps on one core, which keeps the weights in its cache. With the rows
 `r[t] = [1, x[t], h[t-1]]` and the weights `W = [bias; W_x; W_h]`, nearly all the work is three products:
@@ -13,12 +13,12 @@ The way back needs i, f, g, o, c of every step: 20 bytes a step and unit, units 
 import numpy as np
 from numba import float32, njit
 
-from snnlab.kernels import ffi
-from snnlab.kernels.cpu_lstm_call import stride_of, up
-from snnlab.kernels.ffi import ARGUMENTS, RESULTS, data
-from snnlab.kernels.layout import LANES
-from snnlab.kernels.memory import get_float, get_int, named_word, set_float
-from snnlab.kernels.simd import clear, exp, fill, load, select, store
+from snnlab.kernels.cpu import ffi
+from snnlab.kernels.cpu.calls_lstm import stride_of, up
+from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data
+from snnlab.kernels.cpu.memory import get_float, get_int, named_word, set_float
+from snnlab.kernels.cpu.simd import clear, exp, fill, load, select, store
+from snnlab.kernels.packed import LANES
 
 _OPTIONS, _X, _WEIGHTS, _H, _SAVED, _D_H = range(6)  # arguments; the last three backward only
 _BLOCKS, _ROOM, _UNITS, _BACK = range(4)  # entries of the options: blocks, samples in each, units, 1 for backward

@@ -8,8 +8,9 @@ walks back through them. The equations are those of `snnlab.dynamics.lif_step`.
 import numpy as np
 from numba import float32, njit
 
-from snnlab.kernels import layout as at
-from snnlab.kernels.ffi import (
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.cpu.arrivals import arrivals
+from snnlab.kernels.cpu.ffi import (
     ARGUMENTS,
     RESULTS,
     close_job,
@@ -22,10 +23,10 @@ from snnlab.kernels.ffi import (
     register,
     size,
 )
-from snnlab.kernels.memory import address_of, get_float, get_half, named_word, set_half
-from snnlab.kernels.simd import absolute, accumulate, exp, fill, load, pack, select, store, unpack
-from snnlab.kernels.sums import SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
-from snnlab.kernels.trains import arrivals
+from snnlab.kernels.cpu.memory import address_of, get_float, get_half, named_word, set_half
+from snnlab.kernels.cpu.simd import absolute, accumulate, exp, fill, load, pack, select, store, unpack
+from snnlab.kernels.cpu.sums import SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
+from snnlab.kernels.packed import LANES
 
 _NEVER = 1e9  # steps since the last spike of a neuron that has not fired yet
 
@@ -58,7 +59,7 @@ def _run(frame, b, tile, starts, units, trace, held):
         size(frame, ARGUMENTS, at.WEIGHTS, 1),
         len(starts) - 1,
     )
-    width, lane = tiles * at.LANES, tile * at.LANES
+    width, lane = tiles * LANES, tile * LANES
     bias, a_syn = load(params, at.BIAS * width + lane), load(params, at.DECAY_SYN * width + lane)
     a, gain = load(params, at.DECAY_MEM * width + lane), load(params, at.GAIN * width + lane)
     v_rest, v_th = load(params, at.V_REST * width + lane), load(params, at.V_TH * width + lane)
@@ -75,7 +76,7 @@ def _run(frame, b, tile, starts, units, trace, held):
         if current:
             x = x + load(current, row)
         for e in range(starts[t], starts[t + 1]):
-            x = x + load(weights, (tile * num_units + units[e]) * at.LANES)
+            x = x + load(weights, (tile * num_units + units[e]) * LANES)
         g = g * a_syn + x
         u = v * a + (pull + gain * g)
         if holds:
@@ -89,8 +90,8 @@ def _run(frame, b, tile, starts, units, trace, held):
             age = select(s, zero, age)
         v = select(s, v_reset if value_reset else u - gap, u)
         if trace:
-            store(trace, 2 * t * at.LANES, u)
-            store(trace, (2 * t + 1) * at.LANES, g)
+            store(trace, 2 * t * LANES, u)
+            store(trace, (2 * t + 1) * LANES, g)
         else:
             count = count + select(s, one, zero)
             set_half(bits, t, pack(s))
@@ -120,7 +121,7 @@ def _walk_back(frame, block, b, tile, starts, units, trace, held):
         size(frame, ARGUMENTS, at.WEIGHTS, 1),
         len(starts) - 1,
     )
-    width, lane = tiles * at.LANES, tile * at.LANES
+    width, lane = tiles * LANES, tile * LANES
     a_syn, a = load(params, at.DECAY_SYN * width + lane), load(params, at.DECAY_MEM * width + lane)
     gain, v_rest = load(params, at.GAIN * width + lane), load(params, at.V_REST * width + lane)
     v_th, v_reset = load(params, at.V_TH * width + lane), load(params, at.V_RESET * width + lane)
@@ -133,14 +134,14 @@ def _walk_back(frame, block, b, tile, starts, units, trace, held):
     stride = size(frame, ARGUMENTS, at.D_SPIKES, 2)
     d_states = data(frame, ARGUMENTS, at.D_STATES) if option(frame, at.STATES) == 1 else 0
     d_input = data(frame, RESULTS, 2) if option(frame, at.INPUTS) == 1 else 0
-    d_weights = data(frame, RESULTS, SUMS_WEIGHTS) + 4 * (block * tiles + tile) * num_units * at.LANES
+    d_weights = data(frame, RESULTS, SUMS_WEIGHTS) + 4 * (block * tiles + tile) * num_units * LANES
     zero, one = fill(float32(0.0)), fill(float32(1.0))
     d_count = load(d_counts, b * width + lane)
     dv, dg = zero, zero
     d_bias, d_a_syn, d_a, d_gain, d_rest, d_th, d_reset = zero, zero, zero, zero, zero, zero, zero
     for t in range(num_steps - 1, -1, -1):
         row = (b * num_steps + t) * width + lane
-        u = load(trace, 2 * t * at.LANES)
+        u = load(trace, 2 * t * LANES)
         s, ds = u >= v_th, d_count
         if d_states:
             dv = dv + load(d_states, row)
@@ -169,19 +170,19 @@ def _walk_back(frame, block, b, tile, starts, units, trace, held):
             moved = select(stuck, zero, du)
             dv = select(stuck, du, dv)
         if learns:
-            before = load(trace, 2 * (t - 1) * at.LANES) if t > 0 else v_rest
+            before = load(trace, 2 * (t - 1) * LANES) if t > 0 else v_rest
             if t > 0:
                 after = v_reset if value_reset else before - gap
                 before = select(before >= v_th, after, before)
             d_a = d_a + moved * (before - v_rest)
-            d_gain = d_gain + moved * load(trace, (2 * t + 1) * at.LANES)
+            d_gain = d_gain + moved * load(trace, (2 * t + 1) * LANES)
             d_rest = d_rest + moved * (one - a)
         dg = dg * a_syn + moved * gain
         d_bias = d_bias + dg
         if learns and t > 0:
-            d_a_syn = d_a_syn + dg * load(trace, (2 * t - 1) * at.LANES)
+            d_a_syn = d_a_syn + dg * load(trace, (2 * t - 1) * LANES)
         for e in range(starts[t], starts[t + 1]):
-            place = units[e] * at.LANES
+            place = units[e] * LANES
             store(d_weights, place, load(d_weights, place) + dg)
         if d_input:
             store(d_input, row, dg)
@@ -201,7 +202,7 @@ def _backward(frame, block):
     batch, tiles = size(frame, ARGUMENTS, at.D_COUNTS, 0), size(frame, ARGUMENTS, at.WEIGHTS, 0)
     clear_sums(frame, block)
     starts, held = np.empty(num_steps + 1, np.int32), np.empty(num_steps, np.uint16)
-    trace = np.empty(2 * num_steps * at.LANES, np.float32)
+    trace = np.empty(2 * num_steps * LANES, np.float32)
     for b in range(block * batch // blocks, (block + 1) * batch // blocks):
         units = arrivals(frame, b, starts)
         for tile in range(tiles):

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import float32, njit, uint16
 
-from snnlab.kernels import layout as at
-from snnlab.kernels.cpu_lif import _NEVER
-from snnlab.kernels.ffi import (
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.cpu.arrivals import arrivals
+from snnlab.kernels.cpu.ffi import (
     ARGUMENTS,
     RESULTS,
     close_job,
@@ -28,9 +28,10 @@ from snnlab.kernels.ffi import (
     register,
     size,
 )
-from snnlab.kernels.memory import address_of, get_int, named_word, set_half, set_int
-from snnlab.kernels.simd import accumulate, clear, fill, load, pack, select, store, trailing_zeros
-from snnlab.kernels.trains import arrivals
+from snnlab.kernels.cpu.lif import _NEVER
+from snnlab.kernels.cpu.memory import address_of, get_int, named_word, set_half, set_int
+from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, pack, select, store, trailing_zeros
+from snnlab.kernels.packed import LANES
 
 # Rows of scratch memory, a value per neuron.
 _V, _G, _AGE, _COUNT, FORWARD_ROWS = range(5)
@@ -66,7 +67,7 @@ class Neurons(NamedTuple):
 def sample_of(frame, b):
     """Sample `b` of a call."""
     steps, tiles = option(frame, at.STEPS), size(frame, ARGUMENTS, at.WEIGHTS, 0)
-    width, from_current = tiles * at.LANES, option(frame, at.SOURCE) == at.FROM_CURRENT
+    width, from_current = tiles * LANES, option(frame, at.SOURCE) == at.FROM_CURRENT
     return Sample(
         steps,
         tiles,
@@ -82,7 +83,7 @@ def sample_of(frame, b):
 @njit
 def neurons_of(sample, tile):
     """The parameters of the neurons of a tile."""
-    params, width, lane = sample.params, sample.width, tile * at.LANES
+    params, width, lane = sample.params, sample.width, tile * LANES
     hold = load(params, at.HOLD * width + lane)
     return Neurons(
         load(params, at.DECAY_SYN * width + lane),
@@ -99,7 +100,7 @@ def neurons_of(sample, tile):
 @njit
 def list_spikes(sample, word, tile, fired, count):
     """Append the neurons of a tile that fired, as rows of the weights, to a list; its new length."""
-    word, first = np.int64(word), sample.rows - sample.width + tile * at.LANES
+    word, first = np.int64(word), sample.rows - sample.width + tile * LANES
     while word:
         set_int(fired, count, first + trailing_zeros(word))
         count += 1
@@ -110,21 +111,21 @@ def list_spikes(sample, word, tile, fired, count):
 @njit(forceinline=True)
 def _arriving(sample, t, tile, starts, units, fired, num_fired):
     """`x[t - delay] W + bias + s[t - 1] W_rec` of 16 neurons."""
-    lane = tile * at.LANES
+    lane = tile * LANES
     x = load(sample.params, at.BIAS * sample.width + lane)
     if sample.current:
         x = x + load(sample.current, t * sample.width + lane)
     for e in range(starts[t], starts[t + 1]):
-        x = x + load(sample.weights, (tile * sample.rows + units[e]) * at.LANES)
+        x = x + load(sample.weights, (tile * sample.rows + units[e]) * LANES)
     for k in range(num_fired):
-        x = x + load(sample.weights, (tile * sample.rows + get_int(fired, k)) * at.LANES)
+        x = x + load(sample.weights, (tile * sample.rows + get_int(fired, k)) * LANES)
     return x
 
 
 @njit(forceinline=True)
 def _step(sample, tile, x, state):
     """Synapse and neurons, one step: which were held, the voltage before the reset, the current, the spikes."""
-    width, lane = sample.width, tile * at.LANES
+    width, lane = sample.width, tile * LANES
     n, zero = neurons_of(sample, tile), fill(float32(0.0))
     v, g = load(state, _V * width + lane), load(state, _G * width + lane) * n.a_syn + x
     u = v * n.a + ((n.v_rest - n.v_rest * n.a) + n.gain * g)
@@ -146,7 +147,7 @@ def _step(sample, tile, x, state):
 def _begin(sample, state):
     """At rest, never having fired."""
     clear(state, FORWARD_ROWS * sample.tiles)
-    for lane in range(0, sample.width, at.LANES):
+    for lane in range(0, sample.width, LANES):
         store(state, _V * sample.width + lane, load(sample.params, at.V_REST * sample.width + lane))
         store(state, _AGE * sample.width + lane, fill(float32(_NEVER)))
 
@@ -165,12 +166,12 @@ def run(sample, starts, units, state, fired, bits, states, trace, words):
             x = _arriving(sample, t, tile, starts, units, before, num_fired)
             held, u, g, word = _step(sample, tile, x, state)
             num_now = list_spikes(sample, word, tile, now, num_now)
-            lane, place = tile * at.LANES, 2 * (t * sample.tiles + tile)
+            lane, place = tile * LANES, 2 * (t * sample.tiles + tile)
             if trace:
                 set_half(words, place, held)
                 set_half(words, place + 1, word)
-                store(trace, place * at.LANES, u)
-                store(trace, (place + 1) * at.LANES, g)
+                store(trace, place * LANES, u)
+                store(trace, (place + 1) * LANES, g)
             else:
                 set_half(bits, tile * sample.steps + t, word)
             if states:
@@ -182,7 +183,7 @@ def run(sample, starts, units, state, fired, bits, states, trace, words):
 def _forward(frame, block):
     num_steps, blocks = option(frame, at.STEPS), option(frame, at.BLOCKS)
     batch, tiles = size(frame, RESULTS, 0, 0), size(frame, RESULTS, 0, 1)
-    width, wanted = tiles * at.LANES, option(frame, at.STATES) == 1
+    width, wanted = tiles * LANES, option(frame, at.STATES) == 1
     starts, fired = np.empty(num_steps + 1, np.int32), np.empty(2 * width, np.int32)
     state, nowhere = np.empty(FORWARD_ROWS * width, np.float32), np.int64(0)  # no literal: see `ffi`
     for b in range(block * batch // blocks, (block + 1) * batch // blocks):
@@ -191,7 +192,7 @@ def _forward(frame, block):
         counts = data(frame, RESULTS, 1) + 4 * b * width
         states = data(frame, RESULTS, 2) + 4 * b * num_steps * width if wanted else nowhere
         run(sample_of(frame, b), starts, units, address_of(state), address_of(fired), bits, states, nowhere, nowhere)
-        for lane in range(0, width, at.LANES):
+        for lane in range(0, width, LANES):
             store(counts, lane, load(address_of(state), _COUNT * width + lane))
 
 

@@ -12,8 +12,8 @@ from numba.core.datamodel import models, register_default
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin
 
-from snnlab.kernels.layout import LANES
-from snnlab.kernels.memory import accessors
+from snnlab.kernels.cpu.memory import accessors
+from snnlab.kernels.packed import LANES
 
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _FLOATS, _INTS, _BITS = (ir.VectorType(kind, LANES) for kind in (_FLOAT, _INT, ir.IntType(1)))

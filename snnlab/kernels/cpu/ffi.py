@@ -31,7 +31,7 @@ from llvmlite import ir
 from numba import cfunc, config, int64, njit
 from numba.extending import intrinsic
 
-from snnlab.kernels.memory import (
+from snnlab.kernels.cpu.memory import (
     WORD,
     address_of,
     atomic_add,

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from snnlab.errors import ArgumentError
 from snnlab.kernels import reference
-from snnlab.kernels.layout import LANES
+from snnlab.kernels.packed import LANES
 
 _MAX_BLOCKS, _MIN_ROOM = 16, 8  # every block has its own dW, which takes memory, and time if it has few samples
 _MAX_BYTES = 2**21  # of weights: more do not stay in the cache, and XLA's products are quicker
@@ -31,7 +31,7 @@ def stride_of(count: int) -> int:
 
 def _call(x, n: int, back: bool, words: int, out, more, *arguments) -> list[Array]:
     """Run the kernel; `out` and `more`: shapes of its results, `words`: memory to work in for one sample."""
-    from snnlab.kernels import cpu_lstm  # noqa: F401 (numba takes a while, and may not be there: only where it runs)
+    from snnlab.kernels.cpu import lstm  # noqa: F401 (numba takes a while, and may not be there: only where it runs)
 
     batch = x.shape[1]
     room = max(_MIN_ROOM, up(-(-batch // _MAX_BLOCKS), 4))

@@ -4,8 +4,6 @@ Neurons come in *tiles* of 16. Arrays over time are `(batch, time, neuron)` here
 lies in one piece. Weights are `(tile, unit, 16)`; packed spikes `(batch, tile, time)`, 16 neurons a word of uint16.
 """
 
-LANES = 16
-
 # Arguments of every kernel.
 OPTIONS, PARAMS, WEIGHTS, TIMES, UNITS, BITS, CURRENT = range(7)
 # Further ones of a backward kernel.

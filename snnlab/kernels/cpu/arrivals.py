@@ -7,10 +7,11 @@ range, in time or in unit, is dropped.
 import numpy as np
 from numba import njit
 
-from snnlab.kernels import layout as at
-from snnlab.kernels.ffi import ARGUMENTS, data, option, size
-from snnlab.kernels.memory import get_half, get_int
-from snnlab.kernels.simd import count_ones, trailing_zeros
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, size
+from snnlab.kernels.cpu.memory import get_half, get_int
+from snnlab.kernels.cpu.simd import count_ones, trailing_zeros
+from snnlab.kernels.packed import LANES
 
 
 @njit
@@ -59,7 +60,7 @@ def sort_bits(bits, tiles, delay, starts):
         for tile in range(tiles):
             word = np.int64(get_half(bits, tile * num_steps + t - delay))
             while word:
-                found[k] = tile * at.LANES + trailing_zeros(word)
+                found[k] = tile * LANES + trailing_zeros(word)
                 k += 1
                 word &= word - 1
     starts[num_steps] = k

@@ -13,12 +13,13 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, Int, UInt16
 
+import snnlab.kernels.cpu.filter
+import snnlab.kernels.cpu.lif  # noqa: F401 (both register targets of the FFI)
 from snnlab.dynamics import LifParams, decay
 from snnlab.encode import Events
-from snnlab.kernels import cpu_filter, cpu_lif  # noqa: F401 (registers the targets)
-from snnlab.kernels import layout as at
+from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.drive import Drive
-from snnlab.kernels.packed import Packed, from_tiles, pad, to_tiles, unpack
+from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack
 
 # Of the batch: enough for all threads to share evenly, few enough that adding their sums costs nothing.
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 2, 16, 64
@@ -89,11 +90,11 @@ class Call(NamedTuple):
 
     def over_time(self) -> jax.ShapeDtypeStruct:
         """An array with a value for every neuron and step."""
-        return jax.ShapeDtypeStruct((self.batch, self.steps, self.tiles * at.LANES), jnp.float32)
+        return jax.ShapeDtypeStruct((self.batch, self.steps, self.tiles * LANES), jnp.float32)
 
     def per_sample(self) -> jax.ShapeDtypeStruct:
         """An array with a value for every neuron and sample."""
-        return jax.ShapeDtypeStruct((self.batch, self.tiles * at.LANES), jnp.float32)
+        return jax.ShapeDtypeStruct((self.batch, self.tiles * LANES), jnp.float32)
 
 
 _NOTHING = jax.ShapeDtypeStruct((0, 0, 0), jnp.float32)
@@ -310,9 +311,9 @@ def _feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"
         factored = x.current is not None
         source = _source(bits=x.bits, carrier=x.current if factored else x.carrier)
         return _tiles(pad(drive.kernel, 0)), source, options._replace(source=at.FROM_BITS, factored=factored)
-    none = jnp.zeros((-(-drive.features // at.LANES), 0, at.LANES))
+    none = jnp.zeros((-(-drive.features // LANES), 0, LANES))
     return none, _source(current=to_tiles(drive.arriving())), options._replace(source=at.FROM_CURRENT)
 
 
 def _tiles(kernel: Float[Array, "pre post"]) -> Float[Array, "tile pre lane"]:
-    return pad(kernel, 1).reshape(len(kernel), -1, at.LANES).swapaxes(0, 1)
+    return pad(kernel, 1).reshape(len(kernel), -1, LANES).swapaxes(0, 1)

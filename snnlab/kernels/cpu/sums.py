@@ -5,9 +5,10 @@ So the bits of a gradient do not depend on how many threads there were, or which
 
 from numba import njit
 
-from snnlab.kernels import layout as at
-from snnlab.kernels.ffi import ARGUMENTS, RESULTS, data, size
-from snnlab.kernels.simd import accumulate, clear, load
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, size
+from snnlab.kernels.cpu.simd import accumulate, clear, load
+from snnlab.kernels.packed import LANES
 
 # Results of a backward kernel: gradients of weights, parameters and current; then the sums of the blocks.
 D_WEIGHTS, D_PARAMS, D_CURRENT, SUMS_WEIGHTS, SUMS_PARAMS = range(5)
@@ -17,8 +18,8 @@ D_WEIGHTS, D_PARAMS, D_CURRENT, SUMS_WEIGHTS, SUMS_PARAMS = range(5)
 def clear_sums(frame, block):
     """Begin the sums of a block."""
     tiles, units = size(frame, ARGUMENTS, at.WEIGHTS, 0), size(frame, ARGUMENTS, at.WEIGHTS, 1)
-    clear(data(frame, RESULTS, SUMS_WEIGHTS) + 4 * block * tiles * units * at.LANES, tiles * units)
-    clear(data(frame, RESULTS, SUMS_PARAMS) + 4 * block * at.LEARNED * tiles * at.LANES, at.LEARNED * tiles)
+    clear(data(frame, RESULTS, SUMS_WEIGHTS) + 4 * block * tiles * units * LANES, tiles * units)
+    clear(data(frame, RESULTS, SUMS_PARAMS) + 4 * block * at.LEARNED * tiles * LANES, at.LEARNED * tiles)
 
 
 @njit
@@ -34,5 +35,5 @@ def add_sums(frame):
 def _add(out, sums, count, blocks):
     clear(out, count)
     for block in range(blocks):
-        for k in range(0, count * at.LANES, at.LANES):
-            accumulate(out, k, load(sums, block * count * at.LANES + k))
+        for k in range(0, count * LANES, LANES):
+            accumulate(out, k, load(sums, block * count * LANES + k))

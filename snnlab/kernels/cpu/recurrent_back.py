@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import float32, njit
 
-from snnlab.kernels import layout as at
-from snnlab.kernels.cpu_lif import _derivative
-from snnlab.kernels.cpu_recurrent import FORWARD_ROWS, list_spikes, neurons_of, run, sample_of
-from snnlab.kernels.ffi import (
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.cpu.arrivals import arrivals
+from snnlab.kernels.cpu.ffi import (
     ARGUMENTS,
     RESULTS,
     close_job,
@@ -26,10 +25,12 @@ from snnlab.kernels.ffi import (
     register,
     size,
 )
-from snnlab.kernels.memory import address_of, get_float, get_half, get_int, named_word
-from snnlab.kernels.simd import accumulate, clear, fill, load, select, store, unpack
-from snnlab.kernels.sums import SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
-from snnlab.kernels.trains import arrivals
+from snnlab.kernels.cpu.lif import _derivative
+from snnlab.kernels.cpu.memory import address_of, get_float, get_half, get_int, named_word
+from snnlab.kernels.cpu.recurrent import FORWARD_ROWS, list_spikes, neurons_of, run, sample_of
+from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, select, store, unpack
+from snnlab.kernels.cpu.sums import SUMS_PARAMS, SUMS_WEIGHTS, add_sums, clear_sums
+from snnlab.kernels.packed import LANES
 
 # Behind the arguments of every backward kernel: the weights between the neurons with rows and columns exchanged,
 # `(tile, neuron, 16)`, without padded rows.
@@ -60,7 +61,7 @@ class _Way(NamedTuple):
 
 @njit
 def _way(frame, block, b, sample):
-    over_time, floats = 4 * b * sample.steps * sample.width, 4 * sample.tiles * at.LANES
+    over_time, floats = 4 * b * sample.steps * sample.width, 4 * sample.tiles * LANES
     stride = size(frame, ARGUMENTS, at.D_SPIKES, 2)
     spikes = data(frame, ARGUMENTS, at.D_SPIKES) + 4 * b * sample.steps * stride
     return _Way(
@@ -88,20 +89,20 @@ def _sent_back(transposed, place, neurons, d_arriving):
     a, b, c, d = zero, zero, zero, zero
     whole = neurons & ~3
     for m in range(0, whole, 4):
-        row = place + m * at.LANES
+        row = place + m * LANES
         a = a + load(transposed, row) * fill(get_float(d_arriving, m))
-        b = b + load(transposed, row + at.LANES) * fill(get_float(d_arriving, m + 1))
-        c = c + load(transposed, row + 2 * at.LANES) * fill(get_float(d_arriving, m + 2))
-        d = d + load(transposed, row + 3 * at.LANES) * fill(get_float(d_arriving, m + 3))
+        b = b + load(transposed, row + LANES) * fill(get_float(d_arriving, m + 1))
+        c = c + load(transposed, row + 2 * LANES) * fill(get_float(d_arriving, m + 2))
+        d = d + load(transposed, row + 3 * LANES) * fill(get_float(d_arriving, m + 3))
     for m in range(whole, neurons):
-        a = a + load(transposed, place + m * at.LANES) * fill(get_float(d_arriving, m))
+        a = a + load(transposed, place + m * LANES) * fill(get_float(d_arriving, m))
     return (a + b) + (c + d)
 
 
 @njit(forceinline=True)
 def _d_spikes(sample, way, t, tile, d_arriving):
     """The gradient of the spikes of 16 neurons: from the results, and from what they sent to each other."""
-    lane = tile * at.LANES
+    lane = tile * LANES
     ds = load(way.d_counts, lane)
     if way.d_spikes and way.post:  # as that of the current that they make onward
         for c in range(way.post):
@@ -118,12 +119,12 @@ def _d_spikes(sample, way, t, tile, d_arriving):
 def _step_back(sample, way, t, tile, ds, dg, state, trace, words):
     """Neurons and synapse, one step back, as in `cpu_lif`: from the gradients of spikes and current to that of what
     arrived."""
-    width, lane = sample.width, tile * at.LANES
+    width, lane = sample.width, tile * LANES
     n, place = neurons_of(sample, tile), 2 * (t * sample.tiles + tile)
     earlier = place - 2 * sample.tiles
     slope, gap = load(sample.params, at.SLOPE * width + lane), n.v_th - n.v_reset
     zero, one = fill(float32(0.0)), fill(float32(1.0))
-    u, dv = load(trace, place * at.LANES), load(state, _D_V * width + lane)
+    u, dv = load(trace, place * LANES), load(state, _D_V * width + lane)
     if way.d_states:
         dv = dv + load(way.d_states, t * width + lane)
     s = unpack(get_half(words, place + 1))
@@ -146,11 +147,11 @@ def _step_back(sample, way, t, tile, ds, dg, state, trace, words):
         accumulate(sums, at.V_TH * width + lane, d_th if sample.value_reset else d_th - jump)
         v = n.v_rest  # before this step
         if t > 0:
-            v = load(trace, earlier * at.LANES)
+            v = load(trace, earlier * LANES)
             v = select(unpack(get_half(words, earlier + 1)), n.v_reset if sample.value_reset else v - gap, v)
-            accumulate(sums, at.DECAY_SYN * width + lane, dg * load(trace, (earlier + 1) * at.LANES))
+            accumulate(sums, at.DECAY_SYN * width + lane, dg * load(trace, (earlier + 1) * LANES))
         accumulate(sums, at.DECAY_MEM * width + lane, moved * (v - n.v_rest))
-        accumulate(sums, at.GAIN * width + lane, moved * load(trace, (place + 1) * at.LANES))
+        accumulate(sums, at.GAIN * width + lane, moved * load(trace, (place + 1) * LANES))
         accumulate(sums, at.V_REST * width + lane, moved * (one - n.a))
     return dg
 
@@ -167,20 +168,20 @@ def _walk_back(sample, way, starts, units, state, fired, trace, words):
             word = get_half(words, 2 * ((t - 1) * sample.tiles + tile) + 1)
             num_fired = list_spikes(sample, word, tile, fired, num_fired)
         for tile in range(sample.tiles):
-            lane = tile * at.LANES
+            lane = tile * LANES
             ds = _d_spikes(sample, way, t, tile, after)
             dg = _step_back(sample, way, t, tile, ds, load(after, lane), state, trace, words)
             store(now, lane, dg)
             if way.d_input:
                 store(way.d_input, t * sample.width + lane, dg)
             for e in range(starts[t], starts[t + 1]):
-                accumulate(way.d_weights, (tile * sample.rows + units[e]) * at.LANES, dg)
+                accumulate(way.d_weights, (tile * sample.rows + units[e]) * LANES, dg)
             for k in range(num_fired):
-                accumulate(way.d_weights, (tile * sample.rows + get_int(fired, k)) * at.LANES, dg)
+                accumulate(way.d_weights, (tile * sample.rows + get_int(fired, k)) * LANES, dg)
     sums = state + 4 * _D_PARAMS * sample.width
-    for lane in range(0, sample.width, at.LANES):  # the sequence began at rest
+    for lane in range(0, sample.width, LANES):  # the sequence began at rest
         accumulate(sums, at.V_REST * sample.width + lane, load(state, _D_V * sample.width + lane))
-    for k in range(0, at.LEARNED * sample.width, at.LANES):
+    for k in range(0, at.LEARNED * sample.width, LANES):
         accumulate(way.d_params, k, load(sums, k))
 
 
@@ -188,7 +189,7 @@ def _walk_back(sample, way, starts, units, state, fired, trace, words):
 def _backward(frame, block):
     num_steps, blocks = option(frame, at.STEPS), option(frame, at.BLOCKS)
     batch, tiles = size(frame, ARGUMENTS, at.D_COUNTS, 0), size(frame, ARGUMENTS, at.WEIGHTS, 0)
-    width, nowhere = tiles * at.LANES, np.int64(0)  # no literal: see `ffi`
+    width, nowhere = tiles * LANES, np.int64(0)  # no literal: see `ffi`
     clear_sums(frame, block)
     starts, fired = np.empty(num_steps + 1, np.int32), np.empty(2 * width, np.int32)
     state = np.empty(max(FORWARD_ROWS, _ROWS) * width, np.float32)

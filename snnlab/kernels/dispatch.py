@@ -1,0 +1,253 @@
+"""Which backend runs: the numba kernels where they can, the reference elsewhere."""
+
+import functools
+import os
+import warnings
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlab.dynamics import LifParams
+from snnlab.errors import ArgumentError
+from snnlab.kernels import reference
+from snnlab.kernels.drive import Drive, Input
+from snnlab.kernels.packed import Packed
+from snnlab.support import arguments
+from snnlab.surrogate import SURROGATES, Surrogate
+
+BACKENDS = ("auto", "numba", "reference")
+
+
+class Lif(NamedTuple):
+    """What LIF neurons did. Inside `jit`, what nobody reads is not computed.
+
+    Attributes:
+        spikes: 0.0 or 1.0.
+        v: voltages after the reset.
+        counts: spikes of every neuron over the sequence.
+        packed: the spikes as the next kernel reads them best, if it does.
+
+    Example:
+        >>> from snnlab.surrogate import arctan
+        >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
+        >>> spikes, v, counts, packed = lif(jnp.ones((5, 3, 2)), p, dt=1.0, surrogate=arctan)
+        >>> spikes.shape, v.shape, counts.shape
+        ((5, 3, 2), (5, 3, 2), (3, 2))
+    """
+
+    spikes: Float[Array, "time batch n"]
+    v: Float[Array, "time batch n"]
+    counts: Float[Array, "batch n"]
+    packed: Packed | None = None
+
+
+def backend(wanted: str | None = None) -> str:
+    """The backend in use: "numba" or "reference".
+
+    Args:
+        wanted: "auto", "numba" or "reference"; default: the environment variable `SNNLAB_KERNELS`, or "auto".
+
+    Raises:
+        ArgumentError: if it is none of these.
+
+    Example:
+        >>> backend() in ("numba", "reference")
+        True
+    """
+    if wanted is None:
+        wanted = arguments.choice("SNNLAB_KERNELS", os.environ.get("SNNLAB_KERNELS", "auto"), BACKENDS)
+    arguments.choice("backend", wanted, BACKENDS)
+    on_cpu = jax.default_backend() == "cpu"
+    return "numba" if wanted != "reference" and on_cpu and _numba_works() else "reference"
+
+
+@functools.cache
+def _numba_works() -> bool:
+    """Compile the kernels and run one; where that fails, say so once."""
+    try:
+        from snnlab.kernels.cpu import calls
+
+        with jax.ensure_compile_time_eval():  # it may be asked for in the middle of a trace
+            one = jnp.ones((1, 1, 1))
+            return calls.leaky(Drive(x=one), None, dt=1.0)[0].item() == 1.0
+    except Exception as error:  # numba and the FFI fail in many ways, none of which may stop a training
+        warnings.warn(f"numba kernels do not work here ({error!r}); the slower reference runs", stacklevel=3)
+        return False
+
+
+def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array) -> bool:
+    """The numba kernels are in use, and every number is a float32."""
+    single = all(jnp.result_type(x) == jnp.float32 for x in (*drive.numbers(), *parameters))
+    return backend(wanted) == "numba" and single
+
+
+def lif(
+    drive: Drive | Float[Array, "time batch n"],
+    params: LifParams,
+    *,
+    dt: float,
+    surrogate: Surrogate,
+    reset: str = "subtract",
+    detach_reset: bool = False,
+    backend: str | None = None,
+) -> Lif:
+    """LIF neurons with refractory time over the sequence, from rest; the equations are those of `dynamics.lif_step`.
+
+    Args:
+        drive: the current, or what becomes it.
+        params: see `dynamics.LifParams`.
+        dt: time step [ms].
+        surrogate: one of `snnlab.surrogate`, or your own (which the reference runs).
+        reset: "subtract" or "value".
+        detach_reset: let no gradient through the reset.
+        backend: see `backend`.
+
+    Example:
+        >>> from snnlab.surrogate import inv_square
+        >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
+        >>> lif(jnp.full((20, 1, 1), 1.5), p, dt=1.0, surrogate=inv_square).counts.item()  # every 10 ln 3 = 11 ms
+        1.0
+    """
+    drive = Drive.of(drive)
+    known = list(SURROGATES.values())
+    if surrogate in known and _has_kernel(backend, drive, *params):
+        from snnlab.kernels.cpu import calls
+
+        options = calls.Options(
+            surrogate=known.index(surrogate), value_reset=reset == "value", detach_reset=detach_reset
+        )
+        packed, counts, v = calls.lif(drive, params, options, dt=dt)
+        return Lif(packed.dense(), v, counts, packed)
+    options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
+    spikes, v = reference.lif(reference.current(drive, dt=dt), params, **options)
+    return Lif(spikes, v, spikes.sum(0))
+
+
+def recurrent_lif(
+    drive: Drive | Float[Array, "time batch n"],
+    w_rec: Float[Array, "n n"],
+    params: LifParams,
+    *,
+    dt: float,
+    surrogate: Surrogate,
+    reset: str = "subtract",
+    detach_reset: bool = False,
+    backend: str | None = None,
+) -> Lif:
+    """LIF neurons that also send their spikes to each other, one step later and through the synapse of the drive:
+
+        arriving[t] = x[t - delay] W + bias + s[t - 1] W_rec
+
+    Args:
+        drive, params, dt, surrogate, reset, detach_reset, backend: as for `lif`.
+        w_rec: weights from neuron (row) to neuron (column).
+
+    Raises:
+        ArgumentError: if `w_rec` has another shape.
+
+    Example:
+        >>> from snnlab.surrogate import inv_square
+        >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
+        >>> x = jnp.zeros((3, 1, 2)).at[0, 0, 0].set(15.0)  # neuron 0 fires at once, and makes neuron 1 fire
+        >>> w = jnp.array([[0.0, 15.0], [0.0, 0.0]])
+        >>> recurrent_lif(x, w, p, dt=1.0, surrogate=inv_square).spikes[:, 0].tolist()
+        [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+
+    Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
+    """
+    drive, known = Drive.of(drive), list(SURROGATES.values())
+    if w_rec.shape != (drive.features, drive.features):
+        raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
+    if surrogate in known and _has_kernel(backend, drive, w_rec, *params):
+        from snnlab.kernels.cpu import calls, calls_recurrent
+
+        options = calls.Options(
+            surrogate=known.index(surrogate), value_reset=reset == "value", detach_reset=detach_reset
+        )
+        packed, counts, v = calls_recurrent.recurrent_lif(drive, w_rec, params, options, dt=dt)
+        return Lif(packed.dense(), v, counts, packed)
+    options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
+    spikes, v = reference.recurrent_lif(drive, w_rec, params, **options)
+    return Lif(spikes, v, spikes.sum(0))
+
+
+def leaky(
+    drive: Drive | Float[Array, "time batch n"], tau_mem: Float[Array, "..."], *, dt: float, backend: str | None = None
+) -> tuple[Float[Array, "time batch n"], Float[Array, "batch n"]]:
+    """Leaky integrators over the sequence, from 0; the equation is that of `dynamics.leaky_step`.
+
+    Returns:
+        The traces, and their maximum over time, whose gradient ties share evenly. Inside `jit` only what is read is
+        computed, and the maximum alone needs no array over time.
+
+    Example:
+        >>> trace, peak = leaky(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0)
+        >>> trace.shape, peak.item() == trace[1].item()
+        ((2, 1, 1), True)
+    """
+    drive = Drive.of(drive)
+    if _has_kernel(backend, drive, tau_mem):
+        from snnlab.kernels.cpu import calls
+
+        return calls.leaky(drive, tau_mem, dt=dt)
+    trace = reference.leaky(reference.current(drive, dt=dt), tau_mem, dt=dt)
+    return trace, trace.max(0)
+
+
+def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Array, "time batch n"]:
+    """The current itself, at every step.
+
+    Example:
+        >>> current(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5)), tau_syn=jnp.float32(10.0)), dt=1.0).shape
+        (3, 2, 5)
+    """
+    if _has_kernel(backend, drive):
+        from snnlab.kernels.cpu import calls
+
+        return calls.leaky(drive, None, dt=dt)[0]
+    return reference.current(drive, dt=dt)
+
+
+def expon(
+    x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: float, backend: str | None = None
+) -> Float[Array, "time batch n"]:
+    """Exponential synapses over the sequence, from 0; the equation is that of `dynamics.expon_step`.
+
+    Example:
+        >>> expon(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0).shape
+        (2, 1, 1)
+    """
+    return current(Drive(x=jnp.asarray(x), tau_syn=tau_syn), dt=dt, backend=backend)
+
+
+def project(x: Input, kernel: Float[Array, "pre post"], *, backend: str | None = None) -> Float[Array, "time batch n"]:
+    """Weighted sum of the input at every step, `I[t] = x[t] W`; for spikes the dense input is never formed.
+
+    Example:
+        >>> project(jnp.ones((3, 2, 4)), jnp.ones((4, 5))).shape
+        (3, 2, 5)
+    """
+    return current(Drive(x=x, kernel=kernel), dt=1.0, backend=backend)
+
+
+def lstm(
+    x: Float[Array, "time batch pre"],
+    w_x: Float[Array, "pre gates"],
+    w_h: Float[Array, "n gates"],
+    bias: Float[Array, " gates"],
+    *,
+    backend: str | None = None,
+) -> Float[Array, "time batch n"]:
+    """LSTM over the sequence, from 0; the equations are those of `dynamics.lstm_step`.
+
+    Example:
+        >>> lstm(jnp.ones((7, 2, 5)), jnp.zeros((5, 12)), jnp.zeros((3, 12)), jnp.ones(12)).shape
+        (7, 2, 3)
+    """
+    if _has_kernel(backend, Drive.of(x), w_x, w_h, bias):
+        from snnlab.kernels.cpu import calls_lstm
+
+        return calls_lstm.lstm(x, w_x, w_h, bias)
+    return reference.lstm(x, w_x, w_h, bias)
