@@ -25,11 +25,10 @@ from snnlab.data import Dataset
 from snnlab.dynamics import LifParams, decay
 from snnlab.encode import Events
 from snnlab.kernels import Drive, Packed
-from snnlab.layers import Expon, LifRef, Projection, Stack
+from snnlab.layers import Expon, LifRef, Projection, Recurrent, Stack
 from snnlab.losses import accuracy, class_scores
 from snnlab.models import Network
 from snnlab.record import Record, Trace
-from snnlab.recurrent import Recurrent
 from snnlab.step import State, Stepper, run_model
 
 FIRING_SHARE = 0.03

@@ -250,8 +250,7 @@ def nir_bytes(which: str) -> bytes:
     import h5py
     from flax import nnx
 
-    from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
-    from snnlab.operators import Delay
+    from snnlab.layers import Delay, Expon, Leaky, LifRef, Projection, Stack
 
     rngs = nnx.Rngs(0)
     hidden = Projection(3, LifRef(4, reset="value"), synapse=Expon(4), rngs=rngs)

@@ -16,8 +16,7 @@ from snnlab.diagnosis import PATIENCE, WINDOW, diagnose
 from snnlab.encode import Latency
 from snnlab.health import Checkup, Health, LayerHealth
 from snnlab.history import History
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
-from snnlab.recurrent import Recurrent
+from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.step import Stepper
 from snnlab.train import Trainer
 

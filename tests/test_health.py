@@ -14,9 +14,8 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, load
 from snnlab.encode import Events, Latency, Rows
 from snnlab.health import FIRING_SHARE, Checkup
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.record import Record
-from snnlab.recurrent import Recurrent
 from snnlab.step import Stepper, run_model
 from snnlab.surrogate import get_surrogate
 from snnlab.train import Trainer

@@ -10,9 +10,8 @@ from flax import nnx
 
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.record import Trace
-from snnlab.recurrent import Recurrent
 from snnlab.surrogate import SURROGATES, Surrogate
 from snnlab.variables import Fixed, Live
 

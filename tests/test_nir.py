@@ -17,11 +17,8 @@ from snnlab.config import LstmConfig
 from snnlab.encode import Latency
 from snnlab.errors import ArgumentError, SnnlabError
 from snnlab.export.nir_graph import kind
-from snnlab.integrate import IF
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
+from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.models import Network, build
-from snnlab.operators import Conv, Delay, Pool, Scale
-from snnlab.recurrent import Recurrent
 
 nir = needed("nir")
 

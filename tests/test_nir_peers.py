@@ -13,8 +13,7 @@ from flax import nnx
 from needed import needed
 
 import snnlab
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
-from snnlab.recurrent import Recurrent
+from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
 
 nir, torch, norse = needed("nir"), needed("torch"), needed("norse.torch")
 norse_reset, snntorch = needed("norse.torch.functional.reset"), needed("snntorch.import_nir")

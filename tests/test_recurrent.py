@@ -17,8 +17,7 @@ from snnlab.dynamics import LifParams
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
-from snnlab.recurrent import Recurrent
+from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.surrogate import SURROGATES, Surrogate
 
 T, B, P, N = 23, 3, 11, 7

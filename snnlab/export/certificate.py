@@ -13,8 +13,7 @@ from snnlab.export.nir_constants import NEVER
 from snnlab.export.nir_file import write_graph
 from snnlab.export.nir_read import from_nir
 from snnlab.export.nir_write import as_stack, parts, time_step, to_nir
-from snnlab.integrate import IF
-from snnlab.layers import LifRef, Stack
+from snnlab.layers import IF, LifRef, Stack
 from snnlab.models import Network
 from snnlab.record import Record
 from snnlab.support.files import refuse_existing

@@ -12,10 +12,7 @@ from snnlab.export.nir_constants import FOREVER, METHODS, NEVER, fade, tau_from_
 from snnlab.export.nir_file import need_nir, read_graph
 from snnlab.export.nir_graph import Step, in_order, kind
 from snnlab.export.nir_values import above, matrix, one, padding, single, values, whole
-from snnlab.integrate import IF
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
-from snnlab.operators import Conv, Delay, Pool, Scale
-from snnlab.recurrent import Recurrent
+from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.support import arguments
 from snnlab.variables import Fixed
 

@@ -8,11 +8,8 @@ from flax import nnx
 from snnlab.errors import ArgumentError
 from snnlab.export.nir_constants import METHODS, NEVER, fade, tau_to_nir
 from snnlab.export.nir_file import need_nir
-from snnlab.integrate import IF
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
+from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.models import Network
-from snnlab.operators import Conv, Delay, Pool, Scale
-from snnlab.recurrent import Recurrent
 from snnlab.support import arguments
 
 READOUTS = ("li", "lif")

@@ -11,10 +11,9 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.encode import Rows
 from snnlab.errors import ArgumentError
 from snnlab.health import Health, LayerHealth
-from snnlab.layers import Expon, LifRef, Stack
+from snnlab.layers import Expon, LifRef, Recurrent, Stack
 from snnlab.live import scenes
 from snnlab.live.probe import Neuron, Probe, Prober, neuron
-from snnlab.recurrent import Recurrent
 
 NAMES = tuple("abcdefghijk")
 

@@ -11,7 +11,9 @@ from snnlab import kernels
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
-from snnlab.layers import Expon, LifRef, Projection
+from snnlab.layers.expon import Expon
+from snnlab.layers.lif import LifRef
+from snnlab.layers.projection import Projection
 from snnlab.record import Trace
 
 _scaled_normal = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal")

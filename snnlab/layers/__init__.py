@@ -1,0 +1,30 @@
+"""Flax NNX layers over whole sequences `(time, batch, neuron)`.
+
+Time constants, thresholds and the like are numbers, arrays with one value per neuron, or Variables that say who
+may change them: see `snnlab.variables`.
+"""
+
+from snnlab.layers.expon import Expon
+from snnlab.layers.integrate_and_fire import IF
+from snnlab.layers.leaky import Leaky
+from snnlab.layers.lif import LifRef
+from snnlab.layers.lstm import LSTM
+from snnlab.layers.operators import Conv, Delay, Pool, Scale
+from snnlab.layers.projection import Projection
+from snnlab.layers.recurrent import Recurrent
+from snnlab.layers.stack import Stack
+
+__all__ = [
+    "IF",
+    "LSTM",
+    "Conv",
+    "Delay",
+    "Expon",
+    "Leaky",
+    "LifRef",
+    "Pool",
+    "Projection",
+    "Recurrent",
+    "Scale",
+    "Stack",
+]

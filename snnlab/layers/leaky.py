@@ -1,0 +1,44 @@
+"""Leaky integrators, which do not spike: `Leaky`."""
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from snnlab import kernels
+from snnlab.kernels import Drive
+from snnlab.record import Trace
+from snnlab.support import arguments
+from snnlab.variables import Fixed, setting, time_constant
+
+
+class Leaky(nnx.Module):
+    """Leaky integrator for readouts, `v <- v e^(-dt/tau_mem) + I`, or around a resting value
+    `v <- v_rest + (v - v_rest) e^(-dt/tau_mem) + I`.
+
+    Args:
+        features: number of neurons.
+        tau_mem: time constant [ms], >= dt.
+        v_rest: where it begins and returns to; None is 0 and costs nothing.
+        dt: time step [ms].
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> Leaky(10, tau_mem=5.0)(jnp.ones((7, 2, 10))).state.shape
+        (7, 2, 10)
+
+    Source: see `snnlab.dynamics.leaky_step`.
+    """
+
+    def __init__(self, features: int, *, tau_mem=5.0, v_rest=None, dt: float = 1.0):
+        self.features = arguments.count("features", features)
+        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
+        self.v_rest = None if v_rest is None else setting("v_rest", v_rest, features, default=Fixed)
+
+    def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
+        drive = Drive.of(current)
+        trace, peak = kernels.leaky(drive, self.tau_mem[...], dt=self.dt)
+        if self.v_rest is not None:  # it is linear: rest and what came add up
+            trace, peak = trace + self.v_rest[...], peak + self.v_rest[...]
+        return Trace(state=trace, current=kernels.current(drive, dt=self.dt), peak=peak)

@@ -1,0 +1,83 @@
+"""Leaky integrate-and-fire neurons with a refractory time: `LifRef`."""
+
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from snnlab import kernels
+from snnlab.dynamics import LifParams
+from snnlab.kernels import Drive
+from snnlab.record import Trace
+from snnlab.support import arguments
+from snnlab.surrogate import Surrogate, get_surrogate
+from snnlab.variables import Fixed, plain, setting, time_constant
+
+
+class LifRef(nnx.Module):
+    """Leaky integrate-and-fire neurons with refractory time; the equations are those of `dynamics.lif_step`.
+
+    Args:
+        features: number of neurons.
+        tau_mem: membrane time constant [ms], >= dt.
+        v_th: threshold, above v_rest and v_reset.
+        v_rest: resting voltage.
+        v_reset: voltage after a spike.
+        r: membrane resistance.
+        tau_ref: absolute refractory time [ms], >= 0.
+        slope: inverse width of the surrogate, > 0. BrainPy's default is 100, which hardly lets a gradient
+            through unless the voltage comes within 0.01 of the threshold.
+        surrogate: a name in `snnlab.surrogate.SURROGATES`, or a `Surrogate`.
+        reset: "subtract" takes `v_th - v_reset` off, "value" sets `v_reset`.
+        detach_reset: let no gradient through the reset.
+        dt: time step [ms].
+
+    Raises:
+        ArgumentError: for a value out of range.
+
+    Example:
+        >>> trace = LifRef(3, tau_mem=10.0)(jnp.full((20, 2, 3), 1.5))
+        >>> trace.spikes.shape, int(trace.spikes[:, 0, 0].sum())  # one spike every 10 ln 3 = 11 ms
+        ((20, 2, 3), 1)
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        tau_mem=10.0,
+        v_th=1.0,
+        v_rest=0.0,
+        v_reset=0.0,
+        r=1.0,
+        tau_ref=0.0,
+        slope=10.0,
+        surrogate: str | Surrogate = "inv_square",
+        reset: str = "subtract",
+        detach_reset: bool = False,
+        dt: float = 1.0,
+    ):
+        self.features = arguments.count("features", features)
+        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
+        self.v_rest = setting("v_rest", v_rest, features, default=Fixed)
+        self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
+        # From the arguments, not from the Variables: those are tracers where a model is built under `nnx.eval_shape`.
+        floor = max(float(np.max(plain(v_rest))), float(np.max(plain(v_reset))))
+        self.v_th = setting("v_th", v_th, features, low=floor + 0.01, high=floor + 4.0)
+        self.r = setting("r", r, features, default=Fixed)
+        self.tau_ref = setting("tau_ref", tau_ref, features, low=0.0, unit="ms", default=Fixed)
+        self.slope = setting("slope", slope, features, low=0.1, high=100.0)
+        self.surrogate = get_surrogate(surrogate)
+        self.reset = arguments.choice("reset", reset, ("subtract", "value"))
+        self.detach_reset = bool(detach_reset)
+
+    @property
+    def params(self) -> LifParams:
+        """The parameters as `dynamics.lif_step` takes them."""
+        return LifParams(**{name: getattr(self, name)[...] for name in LifParams._fields})
+
+    def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
+        drive = Drive.of(current)
+        options = {"dt": self.dt, "reset": self.reset, "detach_reset": self.detach_reset}
+        out = kernels.lif(drive, self.params, surrogate=self.surrogate, **options)
+        return Trace(out.v, out.spikes, kernels.current(drive, dt=self.dt), out.counts, out.packed)

@@ -1,0 +1,43 @@
+"""Long short-term memory: `LSTM`."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from snnlab import kernels
+from snnlab.layers.projection import check_width
+from snnlab.record import Trace
+from snnlab.support import arguments
+
+
+class LSTM(nnx.Module):
+    """Long short-term memory layer; the equations are those of `dynamics.lstm_step`.
+
+    Args:
+        in_features: inputs a step.
+        features: units.
+        forget_bias: start of the forget gate's bias: 1 lets the cell remember at first.
+        rngs: random streams; `params` draws the weights (Glorot normal).
+
+    Raises:
+        ArgumentError: for a value out of range, or an input of another width.
+
+    Example:
+        >>> LSTM(5, 3, rngs=nnx.Rngs(0))(jnp.ones((7, 2, 5))).state.shape
+        (7, 2, 3)
+
+    Source: Hochreiter & Schmidhuber (1997), DOI 10.1162/neco.1997.9.8.1735.
+    """
+
+    def __init__(self, in_features: int, features: int, *, forget_bias: float = 1.0, rngs: nnx.Rngs):
+        self.in_features = arguments.count("in_features", in_features)
+        self.features = arguments.count("features", features)
+        init = jax.nn.initializers.glorot_normal()
+        self.w_x = nnx.Param(init(rngs.params(), (in_features, 4 * features)))
+        self.w_h = nnx.Param(init(rngs.params(), (features, 4 * features)))
+        self.bias = nnx.Param(jnp.zeros(4 * features).at[features : 2 * features].set(forget_bias))
+
+    def __call__(self, x: Float[Array, "time batch pre"]) -> Trace:
+        check_width(x, self.in_features)
+        return Trace(state=kernels.lstm(x, self.w_x[...], self.w_h[...], self.bias[...]))
