@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from snnlab.checkpoint_folder import CheckpointFolder, reason
-from snnlab.report import Report
+from snnlab.history import Report
 from snnlab.snapshot import Snapshot, put_back, take
 from snnlab.support import arguments
 from snnlab.train import Trainer

@@ -39,7 +39,7 @@ import numpy as np
 from snnlab.controls import LEARNING_RATE, Knob, calmer
 from snnlab.errors import DivergenceError
 from snnlab.history import History
-from snnlab.series import RISE, worst_rise
+from snnlab.history.series import RISE, worst_rise
 
 if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
     from snnlab.health import Health, LayerHealth

@@ -24,9 +24,9 @@ from flax import nnx
 
 from snnlab.controls import LEARNING_RATE, calmer
 from snnlab.errors import DivergenceError, StateError
+from snnlab.history import term_names
+from snnlab.history.series import RISE
 from snnlab.knobs import find_knobs
-from snnlab.report import term_names
-from snnlab.series import RISE
 from snnlab.step import State, Stepper, not_finite, run_model
 from snnlab.support.interrupt import uninterrupted
 from snnlab.variables import short_names

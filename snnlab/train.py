@@ -23,11 +23,11 @@ from snnlab.controls import Mailbox
 from snnlab.data import Dataset
 from snnlab.divergence import Guard
 from snnlab.errors import ArgumentError
-from snnlab.history import History
+from snnlab.history import History, Report
+from snnlab.history.report import epoch_result
 from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
 from snnlab.optimizer import default_optimizer
-from snnlab.report import Report, epoch_result
 from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs

@@ -8,8 +8,8 @@ import pytest
 from snnlab.diagnosis import diagnose
 from snnlab.health import Health
 from snnlab.history import History
+from snnlab.history.series import MAX_POINTS, PIECE, thin, worst_rise
 from snnlab.live import panels
-from snnlab.series import MAX_POINTS, PIECE, thin, worst_rise
 
 LENGTHS = [1, 7, 300, 301, 12_345, PIECE, PIECE + 1, 5 * PIECE + 3]
 

@@ -25,7 +25,6 @@ PUBLIC = (
     "snnlab.models",
     "snnlab.losses",
     "snnlab.train",
-    "snnlab.report",
     "snnlab.checkpoint",
     "snnlab.history",
     "snnlab.controls",

@@ -1,12 +1,12 @@
 """The dashboard of a LiveTrainer, wired to it, and the two threads that feed it."""
 
+from snnlab.history import term_names
 from snnlab.live import restart
 from snnlab.live.dashboard import Dashboard
 from snnlab.live.probe import hidden_layers
 from snnlab.live.screen import Screen
 from snnlab.live.watcher import Watcher
 from snnlab.live.writing import write_into
-from snnlab.report import term_names
 from snnlab.support.files import inside
 
 

@@ -19,7 +19,7 @@ from snnlab.data import Dataset
 from snnlab.diagnosis import Diagnosis, diagnose, diverged
 from snnlab.errors import StateError
 from snnlab.health import Checkup, Health
-from snnlab.history import History
+from snnlab.history import History, Report
 from snnlab.live import frontend, restart
 from snnlab.live.dashboard import PANELS
 from snnlab.live.display import Display
@@ -28,7 +28,6 @@ from snnlab.live.saving import Saving
 from snnlab.live.session import Session
 from snnlab.live.still import still
 from snnlab.live.writing import write
-from snnlab.report import Report
 from snnlab.script import script
 from snnlab.support import arguments
 from snnlab.train import Trainer

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnlab.history import History
-from snnlab.series import thin
+from snnlab.history.series import thin
 
 # Okabe & Ito (2008): told apart with any kind of colour vision. Train and test also differ by line and marker.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"

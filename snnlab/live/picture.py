@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snnlab.history import History
+from snnlab.history import History, term_names
+from snnlab.history.series import thin
 from snnlab.live import panels, svg
 from snnlab.live.panels import BLUE, ORANGE, TERM_COLOURS, Mark
 from snnlab.live.probe import Probe
 from snnlab.live.svg import Scale
-from snnlab.report import term_names
-from snnlab.series import thin
 
 WIDTH, EDGE, HEAD = 960, 24, 74  # pixels: the card, its margin, and where the plots begin
 AXIS, PLOT, BELOW, IMAGE = 44, 140, 40, 112  # pixels: numbers of a y axis, height of a plot, room under it, the sample

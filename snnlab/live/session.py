@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from snnlab.checkpoint import Checkpoints
 from snnlab.errors import StateError
-from snnlab.report import Report
+from snnlab.history import Report
 from snnlab.support.exit import end_at_exit
 from snnlab.support.interrupt import uninterrupted
 from snnlab.train import Trainer

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
+from snnlab.history.table import Table
 from snnlab.support.files import atomic_path, refuse_existing
-from snnlab.table import Table
 
 TERM = "terms."  # before the name of a term of the loss, among the results
 
