@@ -1,6 +1,6 @@
 """What can be configured: frozen dataclasses with a unit and a reason beside each default.
 
-They are opened once at the top (by `snnlab.models`, `snnlab.train` and the command line); below that
+They are opened once at the top (by `snnlab.models`, `snnlab.train.trainer` and the command line); below that
 there are plain keyword arguments.
 """
 
@@ -45,7 +45,7 @@ class SnnConfig:
     reset: str = "subtract"
     detach_reset: bool = False
     delay: int = 0  # steps, from the hidden layer to the readout
-    centralize: bool = True  # the gradient of the input weights: see `snnlab.optimizer.centralized`
+    centralize: bool = True  # the gradient of the input weights: see `snnlab.train.optimizer.centralized`
     bias: bool = False  # learn a constant that arrives at every step; a step of Adam then moves a voltage far
 
     def __post_init__(self):

@@ -29,7 +29,7 @@ from snnlab.layers import Expon, LifRef, Projection, Recurrent, Stack
 from snnlab.losses import accuracy, class_scores
 from snnlab.models import Network
 from snnlab.record import Record, Trace
-from snnlab.step import State, Stepper, run_model
+from snnlab.train.step import State, Stepper, run_model
 
 FIRING_SHARE = 0.03
 """Share of the pairs (neuron, sample) that fire in a network that starts well; see `LayerHealth.peak_voltage`.

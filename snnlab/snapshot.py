@@ -16,8 +16,8 @@ import numpy as np
 
 from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.history import History
-from snnlab.knobs import LEARNING_RATE, find_knobs
 from snnlab.train import Trainer
+from snnlab.train.knobs import LEARNING_RATE, find_knobs
 
 FORMAT = 1
 
@@ -27,7 +27,7 @@ class Snapshot:
     """A run at one moment.
 
     Args:
-        arrays: `state/...` and `start/...` by the path in `snnlab.step.State`, `history/...` by metric.
+        arrays: `state/...` and `start/...` by the path in `snnlab.train.step.State`, `history/...` by metric.
         facts: the rest, as JSON has it: "format"; "identity": what the run is of; "epochs", "interventions",
             "planned", "posted", "seconds", "learning_rate"; "note": of whoever took the snapshot.
 

@@ -17,8 +17,8 @@ from snnlab.encode import Latency
 from snnlab.health import Checkup, Health, LayerHealth
 from snnlab.history import History
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
-from snnlab.step import Stepper
 from snnlab.train import Trainer
+from snnlab.train.step import Stepper
 
 SNN, LSTM = SnnConfig(hidden=50), LstmConfig(hidden=50)
 

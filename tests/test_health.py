@@ -16,9 +16,9 @@ from snnlab.encode import Events, Latency, Rows
 from snnlab.health import FIRING_SHARE, Checkup
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.record import Record
-from snnlab.step import Stepper, run_model
 from snnlab.surrogate import get_surrogate
 from snnlab.train import Trainer
+from snnlab.train.step import Stepper, run_model
 from snnlab.variables import Live
 
 T, B, N = 97, 5, 7

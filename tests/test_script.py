@@ -10,8 +10,8 @@ import pytest
 
 from snnlab import data, losses, models
 from snnlab.config import LstmConfig, SnnConfig
-from snnlab.script import script
 from snnlab.train import Trainer
+from snnlab.train.replay import script
 
 
 def replay(text: str, folder) -> dict[str, np.ndarray]:

@@ -84,7 +84,7 @@ class Train:
     def _loss(self):
         """The default, with another price of a spike if one is given."""
         from snnlab.losses import Classification
-        from snnlab.train import SPIKING
+        from snnlab.train.trainer import SPIKING
 
         return None if self.l1 is None else Classification(**SPIKING | {"l1": self.l1})
 

@@ -28,9 +28,9 @@ from snnlab.live.saving import Saving
 from snnlab.live.session import Session
 from snnlab.live.still import still
 from snnlab.live.writing import write
-from snnlab.script import script
 from snnlab.support import arguments
 from snnlab.train import Trainer
+from snnlab.train.replay import script
 
 
 class LiveTrainer:

@@ -13,7 +13,7 @@ from snnlab.encode import Events
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM
 from snnlab.losses import class_scores
-from snnlab.step import graphdef, run_model
+from snnlab.train.step import graphdef, run_model
 
 CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import snnlab.step  # noqa: F401 (makes event lists known to jax)
+import snnlab.train.step  # noqa: F401 (makes event lists known to jax)
 from snnlab.data import Dataset, EventLists, load
 from snnlab.data.eventlists import EVENT, MAX_UNITS
 from snnlab.errors import ArgumentError

@@ -10,10 +10,10 @@ import numpy as np
 from snnlab import data
 from snnlab.data.published import SAMPLES, SOURCES
 from snnlab.data.tonic_sets import SETS
-from snnlab.knobs import find_knobs
 from snnlab.losses import Classification
 from snnlab.models import build
-from snnlab.train import Trainer
+from snnlab.train.knobs import find_knobs
+from snnlab.train.trainer import Trainer
 
 WEIGHTS = ("l1", "l2", "min_rate", "max_rate", "rate_weight")  # of `Classification`
 

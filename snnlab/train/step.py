@@ -1,30 +1,23 @@
 """One optimizer step, many in one call, and one batch of a test: pure functions of a `State`, to be jitted."""
 
 import inspect
-import time
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
-from snnlab.data import Dataset, EventLists
-from snnlab.encode import Binned
+from snnlab.data import EventLists
 from snnlab.errors import ArgumentError
 from snnlab.losses import accuracy, class_scores
 from snnlab.record import Record
-from snnlab.support.memory import give_memory_back
 from snnlab.variables import Live, keep_in_range, short_names
 
 # Event lists on the device; a batch is cut out of them within the compiled step, as one is out of an array of images.
 jax.tree_util.register_dataclass(EventLists, ["times", "units", "offsets"], ["sensor", "limit"])
-
-MAX_CHUNK = 32  # steps in one call at the most
 
 Metrics = dict[str, Float[Array, "..."]]
 
@@ -59,50 +52,6 @@ def run_model(model: nnx.Module, x: Shaped[Array, "batch *sample"], key: PRNGKey
     takes_key = "key" in inspect.signature(type(model).__call__).parameters
     out = model(x, key=key) if takes_key else model(x)
     return out if isinstance(out, Record) else Record(readout=out, layers={})
-
-
-def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
-    """Trace the model without computing it, so that what does not fit is said before anything runs.
-
-    Raises:
-        ArgumentError: if its readout is not `(time, batch, class)`, or has fewer classes than the data; if it reads
-            events of another sensor.
-
-    Warns:
-        UserWarning: if the data has events after the last time step.
-    """
-    _check_events(model, data)
-    x = data.x_train[:1]
-    x = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
-    structure, state = nnx.split(model)
-    record = jax.eval_shape(lambda s, x: run_model(nnx.merge(structure, s), x, jax.random.key(0)), state, x)
-    shape = record.readout.shape
-    if len(shape) != 3 or shape[1] != batch_size:
-        raise ArgumentError(f"model: its readout must be (time, batch, class), got {shape} for a batch of {batch_size}")
-    if shape[2] < data.num_classes:
-        raise ArgumentError(f"model: has {shape[2]} outputs, the data has {data.num_classes} classes")
-    return record
-
-
-def _check_events(model: nnx.Module, data: Dataset) -> None:
-    """The network sees all events of the data; what it would not see, no error of shape would tell."""
-    code = getattr(model, "encoder", None)
-    if not isinstance(code, Binned) or not data.has_events:
-        return
-    if code.units != data.num_features:
-        raise ArgumentError(
-            f"model: reads events of {code.units} units, the sensor of the data has {data.sample_shape} = "
-            f"{data.num_features}; build it with sample_shape=data.sample_shape"
-        )
-    parts = data.x_train, data.x_test
-    late = sum(part.late(code.num_steps, code.dt) for part in parts)
-    if late:
-        total, steps = sum(len(part.times) for part in parts), max(part.steps(code.dt) for part in parts)
-        warnings.warn(
-            f"{late:,} of {total:,} events come after num_steps * dt = {code.num_steps * code.dt:g} ms and are not "
-            f"seen; num_steps={steps} sees them all",
-            stacklevel=4,
-        )
 
 
 def code_key(seed: int) -> PRNGKeyArray:
@@ -203,51 +152,6 @@ class Stepper:
     def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
         """The metrics of batch `number` of the test set."""
         return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))
-
-
-class Runner:
-    """The compiled steps of a run, with its training data on the device.
-
-    Args:
-        stepper: what a step is.
-        data: where the samples are.
-        batch_size: samples in a step.
-    """
-
-    def __init__(self, stepper: Stepper, data: Dataset, batch_size: int):
-        self._chunk = jax.jit(stepper.chunk)
-        self._data, self._batch_size = data, batch_size
-        self._on_device: tuple | None = None
-
-    @property
-    def compilations(self) -> int:
-        """How many programs there are."""
-        return self._chunk._cache_size()
-
-    def prepare(self, state: State) -> float:
-        """Put the data on the device and compile, once; the seconds that it took."""
-        if self._on_device is not None:
-            return 0.0
-        started = time.perf_counter()
-        samples = jax.tree.map(jnp.asarray, (self._data.x_train, self._data.y_train))
-        index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
-        self._chunk.lower(state, *samples, index, np.int32(0)).compile()
-        give_memory_back()  # of the compiler
-        self._on_device = samples
-        return time.perf_counter() - started
-
-    def batches(self, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
-        """Indices of the samples. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
-        samples, size = len(self._data.x_train), self._batch_size
-        order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int32)
-        return order[: samples // size * size].reshape(-1, size)
-
-    def __call__(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
-        """The state after steps on the samples with these indices `(step, batch)`, and the rest of `Stepper.chunk`."""
-        index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
-        index[: len(batches)] = batches
-        state, log, sound = self._chunk(state, *self._on_device, index, np.int32(len(batches)))
-        return state, {name: np.asarray(values)[: len(batches)] for name, values in log.items()}, bool(sound)
 
 
 def not_finite(values: nnx.State) -> list[str]:

@@ -21,18 +21,20 @@ from flax import nnx
 from snnlab.config import TrainConfig
 from snnlab.controls import Mailbox
 from snnlab.data import Dataset
-from snnlab.divergence import Guard
 from snnlab.errors import ArgumentError
 from snnlab.history import History, Report
 from snnlab.history.report import epoch_result
-from snnlab.knobs import find_knobs, set_knob
 from snnlab.losses import Classification
-from snnlab.optimizer import default_optimizer
-from snnlab.step import MAX_CHUNK, Runner, State, Stepper, check_fit, code_key
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import uninterrupted
 from snnlab.support.memory import give_memory_back
+from snnlab.train.divergence import Guard
+from snnlab.train.fit_check import check_fit
+from snnlab.train.knobs import find_knobs, set_knob
+from snnlab.train.optimizer import default_optimizer
+from snnlab.train.runner import MAX_CHUNK, Runner
+from snnlab.train.step import State, Stepper, code_key
 
 CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
 # Of a network that spikes. The mean over time teaches at every step, the maximum at one only: 0.88 of Fashion-MNIST

@@ -26,9 +26,9 @@ from snnlab.controls import LEARNING_RATE, calmer
 from snnlab.errors import DivergenceError, StateError
 from snnlab.history import term_names
 from snnlab.history.series import RISE
-from snnlab.knobs import find_knobs
-from snnlab.step import State, Stepper, not_finite, run_model
 from snnlab.support.interrupt import uninterrupted
+from snnlab.train.knobs import find_knobs
+from snnlab.train.step import State, Stepper, not_finite, run_model
 from snnlab.variables import short_names
 
 

@@ -1,0 +1,5 @@
+"""The engine: back-propagation through time in jitted chunks, steered while it runs. Knows no widget."""
+
+from snnlab.train.trainer import Trainer
+
+__all__ = ["Trainer"]

@@ -1,0 +1,59 @@
+"""The compiled steps of a run, with its training data on the device."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
+
+from snnlab.data import Dataset
+from snnlab.support.memory import give_memory_back
+from snnlab.train.step import State, Stepper
+
+MAX_CHUNK = 32  # steps in one call at the most
+
+
+class Runner:
+    """The compiled steps of a run, with its training data on the device.
+
+    Args:
+        stepper: what a step is.
+        data: where the samples are.
+        batch_size: samples in a step.
+    """
+
+    def __init__(self, stepper: Stepper, data: Dataset, batch_size: int):
+        self._chunk = jax.jit(stepper.chunk)
+        self._data, self._batch_size = data, batch_size
+        self._on_device: tuple | None = None
+
+    @property
+    def compilations(self) -> int:
+        """How many programs there are."""
+        return self._chunk._cache_size()
+
+    def prepare(self, state: State) -> float:
+        """Put the data on the device and compile, once; the seconds that it took."""
+        if self._on_device is not None:
+            return 0.0
+        started = time.perf_counter()
+        samples = jax.tree.map(jnp.asarray, (self._data.x_train, self._data.y_train))
+        index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
+        self._chunk.lower(state, *samples, index, np.int32(0)).compile()
+        give_memory_back()  # of the compiler
+        self._on_device = samples
+        return time.perf_counter() - started
+
+    def batches(self, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
+        """Indices of the samples. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
+        samples, size = len(self._data.x_train), self._batch_size
+        order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int32)
+        return order[: samples // size * size].reshape(-1, size)
+
+    def __call__(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
+        """The state after steps on the samples with these indices `(step, batch)`, and the rest of `Stepper.chunk`."""
+        index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
+        index[: len(batches)] = batches
+        state, log, sound = self._chunk(state, *self._on_device, index, np.int32(len(batches)))
+        return state, {name: np.asarray(values)[: len(batches)] for name, values in log.items()}, bool(sound)
