@@ -18,7 +18,8 @@ import numpy as np
 from fuzzing import Seed
 
 import snnlab
-from snnlab.checkpoint_folder import CheckpointFolder
+from snnlab.checkpoint.folder import CheckpointFolder
+from snnlab.checkpoint.snapshot import Snapshot
 from snnlab.data.event_folder import load_event_folder, read_events
 from snnlab.data.idx import read_idx
 from snnlab.data.idx_folder import load_folder
@@ -26,7 +27,6 @@ from snnlab.data.published import FILES
 from snnlab.data.tfds_images import _read_cache
 from snnlab.errors import DataError
 from snnlab.export import load_metadata
-from snnlab.snapshot import Snapshot
 
 
 class Reader(NamedTuple):

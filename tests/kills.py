@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 
 COMMAND = ("train", "snn", "--hidden", "40", "--num-steps", "50", "--batch-size", "32", "--seed", "7")
 COMMAND += ("--epochs", "200", "--overwrite")  # many saves, on a slow disk, too
-WARM = ["snnlab.cli", "snnlab.train.trainer", "snnlab.export", "snnlab.checkpoint", "orbax.checkpoint"]
+WARM = ["snnlab.cli", "snnlab.train.trainer", "snnlab.export", "snnlab.checkpoint.checkpoints", "orbax.checkpoint"]
 EARLY = 0.2  # of the kills come while a process starts
 SAVES = 0.5  # of the others after it has saved anew: on a busy machine, too, the run comes to its end
 CLOCKS = ("seconds", "samples_per_second")  # what differs between two runs that are the same

@@ -20,13 +20,13 @@ from safetensors.numpy import load_file
 
 from snnlab import losses, models
 from snnlab.checkpoint import Checkpoints
-from snnlab.checkpoint_folder import CheckpointFolder
+from snnlab.checkpoint.folder import CheckpointFolder
+from snnlab.checkpoint.snapshot import Snapshot, take
 from snnlab.cli import main
 from snnlab.config import SnnConfig
 from snnlab.data import Dataset
 from snnlab.encode import Rate
 from snnlab.errors import ArgumentError, StateError
-from snnlab.snapshot import Snapshot, take
 from snnlab.train import Trainer
 
 STEPS = 8  # in an epoch

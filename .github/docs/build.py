@@ -25,7 +25,7 @@ PUBLIC = (
     "snnlab.models",
     "snnlab.losses",
     "snnlab.train",
-    "snnlab.checkpoint",
+    "snnlab.checkpoint.checkpoints",
     "snnlab.history",
     "snnlab.controls",
     "snnlab.health",

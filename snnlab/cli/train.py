@@ -152,7 +152,7 @@ class Train:
     def _check_files(self) -> None:
         """Find out before the training, not after it, that its result cannot be written, or would replace another."""
         names = ("net.safetensors", "history.json")
-        from snnlab.checkpoint_folder import PREFIX
+        from snnlab.checkpoint.folder import PREFIX
 
         resumed = self.resume is not None and any(self.resume.glob(PREFIX + "*"))  # then they are of the same run
         for file in filter(None, (self.json, *(self.out / name for name in names if self.out is not None))):

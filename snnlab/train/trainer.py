@@ -191,7 +191,7 @@ class Trainer:
         self._guard.go_back(learning_rate)
 
     def restore(self, state: State, start: State, history: History, planned: list, seconds: float) -> None:
-        """Be where a run of the same model, data and settings was: see `snnlab.snapshot`."""
+        """Be where a run of the same model, data and settings was: see `snnlab.checkpoint.snapshot`."""
         self.state, self.start, self.history, self.planned, self.seconds = state, start, history, planned, seconds
         self._epoch_started = float(history.results().get("seconds", np.empty(0)).sum())
         self._guard = Guard(self)

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from snnlab.checkpoint_folder import CheckpointFolder, reason
+from snnlab.checkpoint.folder import CheckpointFolder, reason
+from snnlab.checkpoint.snapshot import Snapshot, put_back, take
 from snnlab.history import Report
-from snnlab.snapshot import Snapshot, put_back, take
 from snnlab.support import arguments
 from snnlab.train import Trainer
 

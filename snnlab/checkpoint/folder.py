@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from snnlab.checkpoint.snapshot import Snapshot
 from snnlab.errors import ArgumentError, FileFormatError, StateError
-from snnlab.snapshot import Snapshot
 
 PREFIX = "checkpoint-"
 GOING = ".old"  # renamed first: a checkpoint that is half deleted must not look like one
