@@ -12,9 +12,9 @@ from snnlab import losses, models
 from snnlab.config import TUTORIAL_SNN, LstmConfig, SnnConfig
 from snnlab.controls import Knob
 from snnlab.data import load
-from snnlab.diagnosis import PATIENCE, WINDOW, diagnose
 from snnlab.encode import Latency
-from snnlab.health import Checkup, Health, LayerHealth
+from snnlab.health import Checkup, Health, LayerHealth, diagnose
+from snnlab.health.diagnosis import PATIENCE, WINDOW
 from snnlab.history import History
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.train import Trainer

@@ -5,8 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from snnlab.diagnosis import diagnose
-from snnlab.health import Health
+from snnlab.health import Health, diagnose
 from snnlab.history import History
 from snnlab.history.series import MAX_POINTS, PIECE, thin, worst_rise
 from snnlab.live import panels

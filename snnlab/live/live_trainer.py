@@ -16,9 +16,8 @@ import optax
 from flax import nnx
 
 from snnlab.data import Dataset
-from snnlab.diagnosis import Diagnosis, diagnose, diverged
 from snnlab.errors import StateError
-from snnlab.health import Checkup, Health
+from snnlab.health import Checkup, Diagnosis, Health, diagnose, diverged
 from snnlab.history import History, Report
 from snnlab.live import frontend, restart
 from snnlab.live.dashboard import PANELS

@@ -4,8 +4,7 @@ import html
 import threading
 import time
 
-from snnlab.diagnosis import Diagnosis, diverged
-from snnlab.health import Health
+from snnlab.health import Diagnosis, Health, diverged
 from snnlab.live import panels, scenes
 from snnlab.live.dashboard import WARNING
 from snnlab.live.knob_rows import KnobRow

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from flax import nnx
 
-from snnlab.diagnosis import Diagnosis, diagnose
-from snnlab.health import Checkup, Health
+from snnlab.health import Checkup, Diagnosis, Health, diagnose
 from snnlab.live.probe import Probe, Prober
 from snnlab.support.exit import end_at_exit
 from snnlab.support.memory import give_memory_back

@@ -10,8 +10,8 @@ from lab_driver import wait_until
 
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.controls import Knob
-from snnlab.diagnosis import Diagnosis
 from snnlab.errors import DivergenceError
+from snnlab.health import Diagnosis
 from snnlab.live import LiveTrainer, knob_rows
 from snnlab.live.knob_rows import KnobRow, make_slider
 

@@ -42,7 +42,7 @@ from snnlab.history import History
 from snnlab.history.series import RISE, worst_rise
 
 if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
-    from snnlab.health import Health, LayerHealth
+    from snnlab.health.checkup import Health, LayerHealth
 
 Knobs = Mapping[str, Knob]
 

@@ -6,7 +6,7 @@
 A checkup costs a few training steps. It runs the model on the same samples every time, and takes the gradient of the
 loss in the parameters and in a *nudge*: zeros `(time, batch, n)` added to what reaches each layer. The gradient in it,
 `dLoss/dI[t]`, says how strongly a current at step `t` would change the loss, which is where gradients explode or vanish
-on their way back through time. `snnlab.diagnosis` turns all of this into words.
+on their way back through time. `snnlab.health.diagnosis` turns all of this into words.
 """
 
 import functools
