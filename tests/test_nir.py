@@ -16,7 +16,7 @@ import snnlab
 from snnlab.config import LstmConfig
 from snnlab.encode import Latency
 from snnlab.errors import ArgumentError, SnnlabError
-from snnlab.export.nir_graph import kind
+from snnlab.export.nir.graph import kind
 from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.models import Network, build
 

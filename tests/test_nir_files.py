@@ -10,7 +10,7 @@ from needed import needed
 
 import snnlab
 from snnlab.errors import ArgumentError, FileFormatError
-from snnlab.export import nir_file
+from snnlab.export.nir import file as nir_file
 from snnlab.layers import LifRef, Stack
 
 nir, h5py = needed("nir"), needed("h5py")

@@ -1,8 +1,6 @@
 """Trained networks out of the house and back: safetensors and NIR."""
 
-from snnlab.export.certificate import Agreement, Certificate, save_nir
-from snnlab.export.nir_read import from_nir
-from snnlab.export.nir_write import to_nir
+from snnlab.export.nir import Agreement, Certificate, from_nir, save_nir, to_nir
 from snnlab.export.tensors import load, load_metadata, save
 
 FORMATS = (".safetensors", ".nir")

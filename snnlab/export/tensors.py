@@ -22,7 +22,7 @@ from flax import nnx
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.errors import FileFormatError
-from snnlab.export.nir_write import parts
+from snnlab.export.nir.write import parts
 from snnlab.layers import Stack
 from snnlab.models import Network, build
 from snnlab.support import arguments

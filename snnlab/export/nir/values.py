@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from snnlab.errors import ArgumentError
-from snnlab.export.nir_graph import kind
+from snnlab.export.nir.graph import kind
 from snnlab.support import arguments
 
 MAX_UNITS = 2**22

@@ -6,8 +6,8 @@ import numpy as np
 from flax import nnx
 
 from snnlab.errors import ArgumentError
-from snnlab.export.nir_constants import METHODS, NEVER, fade, tau_to_nir
-from snnlab.export.nir_file import need_nir
+from snnlab.export.nir.constants import METHODS, NEVER, fade, tau_to_nir
+from snnlab.export.nir.file import need_nir
 from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.models import Network
 from snnlab.support import arguments

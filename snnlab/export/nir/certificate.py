@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from snnlab.export.nir_constants import NEVER
-from snnlab.export.nir_file import write_graph
-from snnlab.export.nir_read import from_nir
-from snnlab.export.nir_write import as_stack, parts, time_step, to_nir
+from snnlab.export.nir.constants import NEVER
+from snnlab.export.nir.file import write_graph
+from snnlab.export.nir.read import from_nir
+from snnlab.export.nir.write import as_stack, parts, time_step, to_nir
 from snnlab.layers import IF, LifRef, Stack
 from snnlab.models import Network
 from snnlab.record import Record

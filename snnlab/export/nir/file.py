@@ -1,6 +1,6 @@
 """NIR files: HDF5, of which only plain numbers and strings are taken, and nothing that lies outside the file.
 
-They are read in a process of their own (`nir_child`, a fifth of a second), because libhdf5 never comes back from some
+They are read in a process of their own (`child.py`, a fifth of a second), because libhdf5 never comes back from some
 damaged files.
 """
 
@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
-from snnlab.export import nir_child
+from snnlab.export.nir import child
 from snnlab.support.files import atomic_path, refuse_existing, unpacked_limit
 
 SECONDS = 5  # of computing that a small file may take; it takes a fifth of one
@@ -74,7 +74,7 @@ def _unpack(path: str | os.PathLike, archive: IO[bytes]) -> None:
     """What is in an HDF5 file, as a NumPy archive."""
     packed = Path(path).stat().st_size
     seconds = SECONDS + packed // BYTES_A_SECOND
-    command = [sys.executable, "-P", nir_child.__file__, Path(path).absolute(), unpacked_limit(packed), seconds]
+    command = [sys.executable, "-P", child.__file__, Path(path).absolute(), unpacked_limit(packed), seconds]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # it computes nothing
     try:
         done = subprocess.run(

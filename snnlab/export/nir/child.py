@@ -1,9 +1,9 @@
-"""A process that reads one HDF5 file and writes what is in it as a NumPy archive; `nir_file` runs it and judges it.
+"""A process that reads one HDF5 file and writes what is in it as a NumPy archive; `file.py` runs it and judges it.
 
 HDF5 is a large format, and libhdf5 does not come through every damaged file: some end it, some keep it in a loop for
 ever. So untrusted files are opened here, under limits of time and memory, and only plain numbers and strings come out.
 
-    python nir_child.py FILE BYTES SECONDS > archive.npz
+    python child.py FILE BYTES SECONDS > archive.npz
 
 `BYTES` is the most that all arrays may take, `SECONDS` the most that the processor may work. The members of the archive
 are called as in the file, `node/nodes/hidden/tau`. What is wrong with the file is said on stderr.

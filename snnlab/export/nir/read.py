@@ -8,10 +8,10 @@ import numpy as np
 from flax import nnx
 
 from snnlab.errors import ArgumentError, FileFormatError
-from snnlab.export.nir_constants import FOREVER, METHODS, NEVER, fade, tau_from_nir
-from snnlab.export.nir_file import need_nir, read_graph
-from snnlab.export.nir_graph import Step, in_order, kind
-from snnlab.export.nir_values import above, matrix, one, padding, single, values, whole
+from snnlab.export.nir.constants import FOREVER, METHODS, NEVER, fade, tau_from_nir
+from snnlab.export.nir.file import need_nir, read_graph
+from snnlab.export.nir.graph import Step, in_order, kind
+from snnlab.export.nir.values import above, matrix, one, padding, single, values, whole
 from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.support import arguments
 from snnlab.variables import Fixed
