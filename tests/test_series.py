@@ -8,7 +8,7 @@ import pytest
 from snnlab.health import Health, diagnose
 from snnlab.history import History
 from snnlab.history.series import MAX_POINTS, PIECE, thin, worst_rise
-from snnlab.live import panels
+from snnlab.live.frames import curves
 
 LENGTHS = [1, 7, 300, 301, 12_345, PIECE, PIECE + 1, 5 * PIECE + 3]
 
@@ -44,7 +44,7 @@ def test_looking_at_a_long_run_takes_no_memory_that_grows_with_it():
     health = Health(step=steps, samples=10, loss=1.0, accuracy=0.5, layers=(), readout_spread=1.0, finite=True)
 
     def look():
-        panels.curves(history, steps_per_epoch=100)
+        curves.curves(history, steps_per_epoch=100)
         diagnose(health, history, {})
 
     look()

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from snnlab.encode import Events
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Packed
+from snnlab.layers.projection import Projection
 from snnlab.record import Record, Trace
 
 

@@ -20,12 +20,12 @@ from snnlab.errors import StateError
 from snnlab.health import Checkup, Diagnosis, Health, diagnose, diverged
 from snnlab.history import History, Report
 from snnlab.live import frontend, restart
-from snnlab.live.dashboard import PANELS
-from snnlab.live.display import Display
 from snnlab.live.repair import repair
 from snnlab.live.saving import Saving
 from snnlab.live.session import Session
-from snnlab.live.still import still
+from snnlab.live.still.still import still
+from snnlab.live.widgets.dashboard import PANELS
+from snnlab.live.widgets.display import Display
 from snnlab.live.writing import write
 from snnlab.support import arguments
 from snnlab.train import Trainer

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from snnlab.health import Health, LayerHealth
-from snnlab.live import scenes
-from snnlab.live.canvases import HealthCanvas, RasterCanvas
-from snnlab.live.probe import Neuron, Probe
+from snnlab.live.frames import scenes
+from snnlab.live.look.probe import Neuron, Probe
+from snnlab.live.widgets.canvases import HealthCanvas, RasterCanvas
 
 NAMES = ("zero", "one", "two")
 LIGHT, DARK = ("#ffffff", "#202020"), ("#111111", "#e0e0e0")  # paper and ink

@@ -12,8 +12,9 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.controls import Knob
 from snnlab.errors import DivergenceError
 from snnlab.health import Diagnosis
-from snnlab.live import LiveTrainer, knob_rows
-from snnlab.live.knob_rows import KnobRow, make_slider
+from snnlab.live import LiveTrainer
+from snnlab.live.widgets import knob_rows
+from snnlab.live.widgets.knob_rows import KnobRow, make_slider
 
 
 @pytest.fixture

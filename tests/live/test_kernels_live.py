@@ -5,7 +5,7 @@ import numpy as np
 from snnlab import kernels, models
 from snnlab.config import SnnConfig
 from snnlab.live import LiveTrainer
-from snnlab.live.probe import Prober
+from snnlab.live.look.probe import Prober
 
 
 def test_probing_while_training_changes_nothing(digits):

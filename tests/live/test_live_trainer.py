@@ -15,7 +15,7 @@ from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError
 from snnlab.export import load_metadata
 from snnlab.live import LiveTrainer, frontend
-from snnlab.live.still import still
+from snnlab.live.still.still import still
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ names = lambda: {thread.name for thread in threading.enumerate() if thread.name.
 import jax
 atexit.register(lambda: print(*names()))  # runs between those of snnlab and that of JAX, which takes its devices away
 import snnlab
-from snnlab.live.watcher import Watcher
+from snnlab.live.look.watcher import Watcher
 digits = snnlab.load_data("digits").subset(train=64, test=64)
 net = snnlab.build(snnlab.SnnConfig(hidden=4), sample_shape=(8, 8), num_classes=10)
 lab = snnlab.LiveTrainer(net, digits, epochs=100_000, batch_size=32)

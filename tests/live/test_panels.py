@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from snnlab.history import History
-from snnlab.live import panels
-from snnlab.live.curves import make_figure, mark_shapes
-from snnlab.live.panels import Mark
+from snnlab.live.frames import curves
+from snnlab.live.frames.curves import Mark
+from snnlab.live.widgets.curves_figure import make_figure, mark_shapes
 
 
 @pytest.mark.parametrize("count", [1, 2, 49, 500])
 def test_smoothing_keeps_straight_lines_and_calms_noise(count):
     x = np.arange(count, dtype=np.float32)
     middle = slice(count // 50 + 1, count - count // 50 - 1)  # the ends see one side only
-    np.testing.assert_allclose(panels.smooth((x, 3 * x))[1][middle], 3 * x[middle], atol=1e-3)
+    np.testing.assert_allclose(curves.smooth((x, 3 * x))[1][middle], 3 * x[middle], atol=1e-3)
     noise = np.random.default_rng(0).normal(size=count).astype(np.float32)
-    calm = panels.smooth((x, noise))[1]
+    calm = curves.smooth((x, noise))[1]
     assert len(calm) == count and np.isfinite(calm).all()
     if count == 500:  # mean of 21 values
         assert 0.5 / 21**0.5 < calm[middle].std() / noise.std() < 1.5 / 21**0.5
@@ -26,23 +26,23 @@ def test_curves_place_tests_at_the_ends_of_epochs():
     history.add_steps({"loss": np.arange(6.0), "epoch": np.repeat([1, 2], 3)})
     for epoch in (1, 2):
         history.add_epoch({"epoch": epoch, "test_loss": 0.1 * epoch, "test_acc": 0.5 * epoch})
-    curves = panels.curves(history, steps_per_epoch=3)
-    assert set(curves) == {"loss", "test_loss", "test_acc"}
-    assert curves["test_acc"][0].tolist() == [3.0, 6.0] and curves["test_acc"][1].tolist() == [0.5, 1.0]
+    found = curves.curves(history, steps_per_epoch=3)
+    assert set(found) == {"loss", "test_loss", "test_acc"}
+    assert found["test_acc"][0].tolist() == [3.0, 6.0] and found["test_acc"][1].tolist() == [0.5, 1.0]
 
 
 def test_earlier_runs_are_one_line_with_gaps():
     ones = {"loss": (np.arange(2.0), np.ones(2))}
-    x, y = panels.joined([ones, {}, ones], "loss")
+    x, y = curves.joined([ones, {}, ones], "loss")
     assert x.tolist()[:2] == [0.0, 1.0] and np.isnan(x[[2, 5]]).all() and y[3:5].tolist() == [1.0, 1.0]
-    assert [len(part) for part in panels.joined([], "loss")] == [0, 0]
+    assert [len(part) for part in curves.joined([], "loss")] == [0, 0]
 
 
 def test_a_drag_is_one_mark_and_two_knobs_are_two():
     rows = [("hidden.v_th", 10, 0.9), ("hidden.v_th", 12, 0.8), ("l1", 13, 0.01), ("hidden.v_th", 14, 0.7)]
     rows += [("hidden.v_th", 200, 0.5)]
     moves = [{"step": step, "knob": knob, "old": 1.0, "new": new} for knob, step, new in rows]
-    found = panels.marks(moves, total_steps=500)
+    found = curves.marks(moves, total_steps=500)
     assert found == [Mark(12, "v_th 0.8"), Mark(13, "l1 0.01"), Mark(14, "v_th 0.7"), Mark(200, "v_th 0.5")]
 
 
@@ -76,5 +76,5 @@ def test_every_curve_has_its_trace():
 
 
 def test_an_error_is_shown_with_its_traceback_and_without_markup():
-    text = panels.error_text("Traceback\n  line <b>\nValueError: 1 < 2 & so\n")
+    text = curves.error_text("Traceback\n  line <b>\nValueError: 1 < 2 & so\n")
     assert "ValueError: 1 &lt; 2 &amp; so" in text.split("<details>")[0] and "line &lt;b&gt;" in text

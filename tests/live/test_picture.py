@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from snnlab.history import History
-from snnlab.live import svg
-from snnlab.live.picture import picture
-from snnlab.live.probe import Probe
+from snnlab.live.look.probe import Probe
+from snnlab.live.still import svg
+from snnlab.live.still.picture import picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 POWERS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError, StateError
 from snnlab.live import LiveTrainer
-from snnlab.live.screen import status_text
+from snnlab.live.widgets.screen import status_text
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from snnlab.encode import Rows
 from snnlab.errors import ArgumentError
 from snnlab.health import Health, LayerHealth
 from snnlab.layers import Expon, LifRef, Recurrent, Stack
-from snnlab.live import scenes
-from snnlab.live.probe import Neuron, Probe, Prober, neuron
+from snnlab.live.frames import scenes
+from snnlab.live.look.probe import Neuron, Probe, Prober, neuron
 
 NAMES = tuple("abcdefghijk")
 

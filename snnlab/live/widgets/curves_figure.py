@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import traitlets
 from plotly.subplots import make_subplots
 
-from snnlab.live.panels import BLUE, GREEN, ORANGE, TERM_COLOURS, VERMILION, Curve, Mark, joined, smooth
+from snnlab.live.frames.curves import BLUE, GREEN, ORANGE, TERM_COLOURS, VERMILION, Curve, Mark, joined, smooth
 
 GREY = "#808080"  # read on white and on black
 PALE = "rgba(128,128,128,0.55)"

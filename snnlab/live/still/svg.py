@@ -1,4 +1,4 @@
-"""The few parts of SVG that `snnlab.live.picture` is made of, as text: scales, axes, curves, rasters, words."""
+"""The few parts of SVG that `snnlab.live.still.picture` is made of, as text: scales, axes, curves, rasters, words."""
 
 import math
 from collections.abc import Iterable

@@ -5,10 +5,10 @@ import threading
 import time
 
 from snnlab.health import Diagnosis, Health, diverged
-from snnlab.live import panels, scenes
-from snnlab.live.dashboard import WARNING
-from snnlab.live.knob_rows import KnobRow
-from snnlab.live.probe import neuron, time_step
+from snnlab.live.frames import curves, scenes
+from snnlab.live.look.probe import neuron, time_step
+from snnlab.live.widgets.dashboard import WARNING
+from snnlab.live.widgets.knob_rows import KnobRow
 
 CURVES_EVERY = 2  # pictures; redrawing the curves is what costs a browser most: an eighth of a second each time
 GHOSTS = 3  # earlier runs that are shown
@@ -117,11 +117,11 @@ class Screen:
         self._drawn, self._curves_at = now, time.monotonic() + (CURVES_EVERY - 0.5) / board.hz.value
         if len(lab.runs) != self._ghosts:
             self._ghosts = len(lab.runs)
-            board.figure.show_earlier([panels.curves(*run) for run in lab.runs[-GHOSTS:]])
-        marks = panels.marks(lab.history.interventions, lab.trainer.total_steps)
-        curves = panels.curves(lab.history, lab.trainer.steps_per_epoch)
-        board.figure.show_run(curves, marks, smoothed=board.smooth.value, log=board.log.value)
-        board.words.value = panels.words(curves)
+            board.figure.show_earlier([curves.curves(*run) for run in lab.runs[-GHOSTS:]])
+        marks = curves.marks(lab.history.interventions, lab.trainer.total_steps)
+        now = curves.curves(lab.history, lab.trainer.steps_per_epoch)
+        board.figure.show_run(now, marks, smoothed=board.smooth.value, log=board.log.value)
+        board.words.value = curves.words(now)
         return True
 
     def _show_health(self) -> bool:
@@ -157,7 +157,7 @@ class Screen:
 def status_text(lab, message: str) -> str:
     """State, place, speed, time left, and the last result."""
     if lab.error:
-        return panels.error_text(lab.error)
+        return curves.error_text(lab.error)
     parts = [f"<b>{lab.state}</b>"]
     report = lab.report
     if report is not None:
@@ -166,7 +166,7 @@ def status_text(lab, message: str) -> str:
         parts.append(f"{report.samples_per_second:,.0f} samples/s")
         parts.append(f"compilations {lab.trainer.compilations}")
         if lab.state in ("training", "paused"):
-            parts.append(f"{panels.clock(report.eta)} left")
+            parts.append(f"{curves.clock(report.eta)} left")
     elif len(lab.history):  # gone on from a checkpoint
         parts.append(f"step {len(lab.history)} of {lab.trainer.total_steps}")
     for row in lab.history.newest_epochs(1):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from snnlab.live.picture import picture
-from snnlab.live.probe import Prober, time_step
+from snnlab.live.look.probe import Prober, time_step
+from snnlab.live.still.picture import picture
 
 
 def still(lab) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The two hand-drawn views: a sample on its way through the network, and the health of the layers.
 
-What they draw comes from `snnlab.live.scenes`. A front end loads one file a widget, so each gets the shared helpers
-with its own code. Whoever writes the traits must be one thread; what the browser says goes into a plain field.
+What they draw comes from `snnlab.live.frames.scenes`. A front end loads one file a widget, so each gets the shared
+helpers with its own code. Whoever writes the traits must be one thread; what the browser says goes into a plain field.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def _code(name: str) -> str:
-    return "\n".join((HERE / part).read_text(encoding="utf-8") for part in ("draw.js", name))
+    return "\n".join((HERE / "js" / part).read_text(encoding="utf-8") for part in ("draw.js", name))
 
 
 class RasterCanvas(anywidget.AnyWidget):

@@ -15,7 +15,7 @@ class Pulse(anywidget.AnyWidget):
     Without an answer (a hidden tab, a closed one, a busy kernel) it is ready again after `timeout` [s].
     """
 
-    _esm = HERE / "pulse.js"
+    _esm = HERE / "js" / "pulse.js"
     _css = HERE / "dashboard.css"
     ping = traitlets.Int(0).tag(sync=True)
 

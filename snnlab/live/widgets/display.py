@@ -2,10 +2,10 @@
 
 from snnlab.history import term_names
 from snnlab.live import restart
-from snnlab.live.dashboard import Dashboard
-from snnlab.live.probe import hidden_layers
-from snnlab.live.screen import Screen
-from snnlab.live.watcher import Watcher
+from snnlab.live.look.probe import hidden_layers
+from snnlab.live.look.watcher import Watcher
+from snnlab.live.widgets.dashboard import Dashboard
+from snnlab.live.widgets.screen import Screen
 from snnlab.live.writing import write_into
 from snnlab.support.files import inside
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from snnlab.history import History, term_names
 from snnlab.history.series import thin
-from snnlab.live import panels, svg
-from snnlab.live.panels import BLUE, ORANGE, TERM_COLOURS, Mark
-from snnlab.live.probe import Probe
-from snnlab.live.svg import Scale
+from snnlab.live.frames import curves
+from snnlab.live.frames.curves import BLUE, ORANGE, TERM_COLOURS, Mark
+from snnlab.live.look.probe import Probe
+from snnlab.live.still import svg
+from snnlab.live.still.svg import Scale
 
 WIDTH, EDGE, HEAD = 960, 24, 74  # pixels: the card, its margin, and where the plots begin
 AXIS, PLOT, BELOW, IMAGE = 44, 140, 40, 112  # pixels: numbers of a y axis, height of a plot, room under it, the sample
@@ -72,7 +73,7 @@ def picture(
     """
     with np.errstate(all="ignore"):  # what is not finite is not drawn
         plots = _plots(history, steps_per_epoch, max_points)
-        moves = panels.marks(history.interventions, len(history))
+        moves = curves.marks(history.interventions, len(history))
         marks = [move._replace(label=svg.cut(move.label)) for move in moves]
         body, bottom = _draw_plots(plots, marks)
         words = [_summary(history, marks), *(_in_words(*plot) for plot in plots.items())]
@@ -90,29 +91,29 @@ def picture(
 
 
 def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, list[_Line]]:
-    curves = panels.test_curves(history, steps_per_epoch)
-    curves |= {name: (np.arange(1, len(y) + 1), y) for name, y in history.steps().items() if name != "epoch"}
-    curves = {name: _thin(*curve, points) for name, curve in curves.items() if len(curve[0])}
+    found = curves.test_curves(history, steps_per_epoch)
+    found |= {name: (np.arange(1, len(y) + 1), y) for name, y in history.steps().items() if name != "epoch"}
+    found = {name: _thin(*curve, points) for name, curve in found.items() if len(curve[0])}
 
     def line(name: str, curve: str, *look: Any, **more: Any) -> list[_Line]:
-        if curve not in curves:
+        if curve not in found:
             return []
-        label = name if name == curve else f"{name} {svg.number(curves[curve][1][-1])}"
-        return [_Line(name, svg.cut(label), *curves[curve], *look, **more)]
+        label = name if name == curve else f"{name} {svg.number(found[curve][1][-1])}"
+        return [_Line(name, svg.cut(label), *found[curve], *look, **more)]
 
     test = {"colour": ORANGE, "dash": "7 4", "points": True}
-    terms = [name for name in term_names(curves) if name not in ("test_loss", "test_acc")]
-    last = "spikes_per_sample" if "spikes_per_sample" in curves else "grad_norm"
+    terms = [name for name in term_names(found) if name not in ("test_loss", "test_acc")]
+    last = "spikes_per_sample" if "spikes_per_sample" in found else "grad_norm"
     plots = {
         "loss": line("train", "loss", BLUE) + line("test", "test_loss", **test),
         "accuracy": line("train", "accuracy", BLUE) + line("test", "test_acc", **test),
-        TERMS: [found for k, name in enumerate(terms) for found in line(name, name, *_look(k))],
+        TERMS: [one for k, name in enumerate(terms) for one in line(name, name, *_look(k))],
         "gradient norm" if last == "grad_norm" else "spikes per sample": line("train", last, BLUE),
     }
     return {title: lines for title, lines in plots.items() if lines}
 
 
-def _thin(x: np.ndarray, y: np.ndarray, points: int) -> panels.Curve:
+def _thin(x: np.ndarray, y: np.ndarray, points: int) -> curves.Curve:
     last, means = thin(np.where(np.isfinite(y), y, np.nan), points)
     return x[last.astype(int) - 1], np.where(np.isfinite(means), means, np.nan)
 

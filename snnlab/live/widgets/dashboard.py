@@ -12,11 +12,11 @@ import ipywidgets as w
 
 from snnlab.controls import Knob
 from snnlab.errors import SnnlabError
-from snnlab.live.canvases import HealthCanvas, RasterCanvas
-from snnlab.live.curves import Curves
-from snnlab.live.knob_rows import KnobRow, make_groups
-from snnlab.live.pulse import Pulse
-from snnlab.live.scenes import SORTS
+from snnlab.live.frames.scenes import SORTS
+from snnlab.live.widgets.canvases import HealthCanvas, RasterCanvas
+from snnlab.live.widgets.curves_figure import Curves
+from snnlab.live.widgets.knob_rows import KnobRow, make_groups
+from snnlab.live.widgets.pulse import Pulse
 
 PANELS = ("curves", "raster", "health")
 WARNING = "<span style='color:#D55E00'>&#9888;</span> "  # a sign, not only a colour

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flax import nnx
 
 from snnlab.health import Checkup, Diagnosis, Health, diagnose
-from snnlab.live.probe import Probe, Prober
+from snnlab.live.look.probe import Probe, Prober
 from snnlab.support.exit import end_at_exit
 from snnlab.support.memory import give_memory_back
 from snnlab.train import Trainer

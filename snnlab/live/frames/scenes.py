@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from snnlab.health import Health, LayerHealth
-from snnlab.live.probe import Neuron, Probe
+from snnlab.live.look.probe import Neuron, Probe
 from snnlab.support import arguments
 
 MAX_COLUMNS = 400  # of time
@@ -89,7 +89,7 @@ def neuron_frame(probe: Probe, neuron: Neuron, class_names: Sequence[str], dt: f
 
     Args:
         probe: what the network did.
-        neuron: see `snnlab.live.probe.neuron`.
+        neuron: see `snnlab.live.look.probe.neuron`.
         class_names: of the data.
         dt: time step [ms] of the axis; None counts steps.
     """

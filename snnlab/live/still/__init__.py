@@ -1,0 +1,1 @@
+"""The picture that stays in a saved notebook: SVG, no browser needed."""

@@ -1,0 +1,1 @@
+"""The dashboard: ipywidgets, plotly and hand-drawn canvases, written by one thread."""
