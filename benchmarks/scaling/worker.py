@@ -18,7 +18,7 @@ from flax import nnx
 from benchmarks import machine
 from benchmarks.scaling.points import Point
 from snnlab import kernels
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Stack
 from snnlab.losses import Classification, spike_l2
 
@@ -27,7 +27,7 @@ WEIGHT = 3.0  # standard deviation of a neuron's weights of one sample, all toge
 CALLS = 3  # at least
 
 
-def events(point: Point, rng: np.random.Generator) -> Events:
+def events(point: Point, rng: np.random.Generator) -> SpikeTimes:
     """Latency code of random brightness: most spikes come early, however long the sequence lasts. While there are
     enough inputs, each fires at most once."""
     bright = rng.uniform(0.2001, 1.0, (point.batch, point.events))
@@ -36,7 +36,7 @@ def events(point: Point, rng: np.random.Generator) -> Events:
         units = np.stack([rng.permutation(point.inputs)[: point.events] for _ in range(point.batch)])
     else:
         units = rng.integers(0, point.inputs, (point.batch, point.events))
-    return Events(
+    return SpikeTimes(
         times=jnp.asarray(times),
         units=jnp.asarray(units, jnp.int32),
         num_steps=point.steps,

@@ -1,6 +1,6 @@
 """From numbers to spikes: latency, population, rate and delta codes, bins for events, rows for an LSTM."""
 
 from snnlab.encode.codes import Binned, Delta, Latency, Population, Rate, Rows, unit_interval
-from snnlab.encode.events import Events, drop_spikes
+from snnlab.encode.events import SpikeTimes, drop_spikes
 
-__all__ = ["Binned", "Delta", "Events", "Latency", "Population", "Rate", "Rows", "drop_spikes", "unit_interval"]
+__all__ = ["Binned", "Delta", "Latency", "Population", "Rate", "Rows", "SpikeTimes", "drop_spikes", "unit_interval"]

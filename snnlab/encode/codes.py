@@ -1,7 +1,7 @@
 """From numbers to spikes: latency, population, rate and delta codes, bins for events, and rows for an LSTM.
 
 An encoder is a frozen dataclass, called on a batch `(batch, *sample_shape)`; it returns what a
-network reads: `Events` (sparse) or a dense array `(time, batch, unit)`. Images may stay `uint8`
+network reads: `SpikeTimes` (sparse) or a dense array `(time, batch, unit)`. Images may stay `uint8`
 (0..255 stands for 0..1). `key` is needed by codes that draw at random, and ignored by the others.
 Everything here runs inside `jit`.
 """
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from snnlab.encode.events import Events
+from snnlab.encode.events import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
@@ -84,13 +84,13 @@ class Latency:
         """One unit a pixel."""
         return math.prod(sample_shape)
 
-    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Events:
+    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
         x = x.reshape(len(x), -1)
         if x.dtype == jnp.uint8:  # 256 possible values: a table in double precision, rounded as NumPy rounds it
             times = jnp.asarray(self._steps(np.arange(256) / 255.0, np))[x]
         else:
             times = self._steps(unit_interval(x), jnp)
-        return Events(times=times, num_steps=self.num_steps, num_units=x.shape[1])
+        return SpikeTimes(times=times, num_steps=self.num_steps, num_units=x.shape[1])
 
     def _steps(self, x, xp):
         fires = x > self.threshold
@@ -137,14 +137,14 @@ class Population:
         """`fields` units a feature."""
         return math.prod(sample_shape) * self.fields
 
-    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Events:
+    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
         x = unit_interval(x.reshape(len(x), -1, 1))
         k = jnp.arange(1, self.fields + 1)
         centre = (2 * k - 3) / (2 * (self.fields - 2))
         response = jnp.exp(-0.5 * ((x - centre) * 1.5 * (self.fields - 2)) ** 2)
         steps = jnp.round((1.0 - response) * (self.num_steps - 1)).astype(jnp.int32)
         times = jnp.where(response >= self.cutoff, steps, self.num_steps).reshape(len(x), -1)
-        return Events(times=times, num_steps=self.num_steps, num_units=times.shape[1])
+        return SpikeTimes(times=times, num_steps=self.num_steps, num_units=times.shape[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,14 +270,14 @@ class Binned:
         """One unit for each polarity of a pixel."""
         return math.prod(sample_shape)
 
-    def __call__(self, x: Int[Array, "batch 2 events"], *, key: PRNGKeyArray | None = None) -> Events:
+    def __call__(self, x: Int[Array, "batch 2 events"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
         x = jnp.asarray(x)
         if x.ndim != 3 or x.shape[1] != 2 or x.dtype != jnp.int32:
             raise ArgumentError(
                 f"x: must be events, int32 (batch, 2, events) as snnlab.data.EventLists gives them, got {x.dtype}"
                 f"{x.shape}; images need SnnConfig(code='latency')"
             )
-        return Events(times=x[:, 0] // self._dt_us, units=x[:, 1], num_steps=self.num_steps, num_units=self.units)
+        return SpikeTimes(times=x[:, 0] // self._dt_us, units=x[:, 1], num_steps=self.num_steps, num_units=self.units)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from snnlab.support import arguments
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
-class Events:
+class SpikeTimes:
     """Spikes of a batch in sparse form: event `e` of sample `b` is unit `units[b, e]` firing at step `times[b, e]`.
 
     An event whose time lies outside `0 .. num_steps - 1`, or whose unit lies outside
@@ -28,7 +28,7 @@ class Events:
         num_units: number of units.
 
     Example:
-        >>> e = Events(times=jnp.array([[0, 2, 9]]), num_steps=3, num_units=3)
+        >>> e = SpikeTimes(times=jnp.array([[0, 2, 9]]), num_steps=3, num_units=3)
         >>> e.dense()[:, 0].tolist()
         [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
@@ -40,7 +40,7 @@ class Events:
     num_units: int = field(metadata={"static": True})
 
     @classmethod
-    def from_lists(cls, samples: Sequence, *, num_steps: int, num_units: int) -> "Events":
+    def from_lists(cls, samples: Sequence, *, num_steps: int, num_units: int) -> "SpikeTimes":
         """From a pair `(times, units)` for every sample, of any length and in any order.
 
         Args:
@@ -52,7 +52,7 @@ class Events:
             ArgumentError: naming the sample, for numbers out of range or not whole, or lists of different lengths.
 
         Example:
-            >>> e = Events.from_lists([([0, 2, 2], [1, 0, 1]), ([], [])], num_steps=3, num_units=2)
+            >>> e = SpikeTimes.from_lists([([0, 2, 2], [1, 0, 1]), ([], [])], num_steps=3, num_units=2)
             >>> e.times.shape, e.dense().sum((0, 2)).tolist()
             ((2, 3), [3.0, 0.0])
         """
@@ -95,8 +95,8 @@ class Events:
 
 
 def drop_spikes(
-    spikes: Events | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
-) -> Events | Float[Array, "time batch unit"]:
+    spikes: SpikeTimes | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
+) -> SpikeTimes | Float[Array, "time batch unit"]:
     """Each spike is lost with probability `rate`, independently; a network that learns from such input overfits less.
 
     Those that stay count `1 / (1 - rate)`, so that on average nothing changes.
@@ -107,7 +107,7 @@ def drop_spikes(
         key: random key.
 
     Example:
-        >>> events = Events(times=jnp.zeros((1, 1000), jnp.int32), num_steps=3, num_units=1000)
+        >>> events = SpikeTimes(times=jnp.zeros((1, 1000), jnp.int32), num_steps=3, num_units=1000)
         >>> some = drop_spikes(events, 0.2, jax.random.key(0))
         >>> some.strength, 950 < some.dense().sum().item() < 1050
         (1.25, True)
@@ -116,7 +116,7 @@ def drop_spikes(
     in Gu et al. (2021), EventDrop, DOI 10.24963/ijcai.2021/97.
     """
     more = 1.0 / (1.0 - rate) if rate < 1.0 else 1.0
-    if isinstance(spikes, Events):
+    if isinstance(spikes, SpikeTimes):
         kept = jax.random.bernoulli(key, 1.0 - rate, spikes.times.shape)
         times = jnp.where(kept, spikes.times, spikes.num_steps)
         return replace(spikes, times=times, strength=more * spikes.strength)

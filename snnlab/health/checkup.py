@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from snnlab import kernels
 from snnlab.data import Dataset
 from snnlab.dynamics import LifParams, decay
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import Expon, LifRef, Projection, Recurrent, Stack
 from snnlab.losses import accuracy, class_scores
@@ -244,7 +244,7 @@ def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[s
             x = kernels.current(layer.drive(x), dt=1.0)
         elif isinstance(x, Packed):
             x = x.dense()
-        if not isinstance(x, Events):  # a layer of the user's own may read events, which have no gradient
+        if not isinstance(x, SpikeTimes):  # a layer of the user's own may read events, which have no gradient
             reached[name] = x = x + nudges.get(name, 0.0)
         out = layer(Drive(x=x)) if wired else layer(x)
         traces[name] = trace = out if isinstance(out, Trace) else Trace(state=out)

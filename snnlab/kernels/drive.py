@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.kernels.packed import Packed
 
-Input = Events | Packed | Float[Array, "time batch pre"]
+Input = SpikeTimes | Packed | Float[Array, "time batch pre"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Drive:
     onward: Float[Array, "post after"] | None = None
 
     def __post_init__(self):
-        if isinstance(self.x, Events) and self.x.strength != 1.0 and self.kernel is not None:
+        if isinstance(self.x, SpikeTimes) and self.x.strength != 1.0 and self.kernel is not None:
             object.__setattr__(self, "kernel", self.x.strength * self.kernel)  # kernels know spikes of 1 only
             object.__setattr__(self, "x", replace(self.x, strength=1.0))
 

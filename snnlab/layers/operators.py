@@ -12,16 +12,16 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 from snnlab.variables import Fixed
 
-Input = Events | Float[Array, "time batch pre"]
+Input = SpikeTimes | Float[Array, "time batch pre"]
 
 
 def _array(x: Input, features: int) -> Float[Array, "time batch pre"]:
-    x = x.dense() if isinstance(x, Events) else x
+    x = x.dense() if isinstance(x, SpikeTimes) else x
     if x.shape[-1] != features:
         raise ArgumentError(f"x: has {x.shape[-1]} units, this layer was built for {features}")
     return x

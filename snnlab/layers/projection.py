@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
@@ -67,7 +67,7 @@ class Projection(nnx.Module):
 
     def __call__(
         self,
-        x: Events | Packed | Drive | Float[Array, "time batch pre"],
+        x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"],
         *,
         onward: Float[Array, "post after"] | None = None,
     ) -> Trace:
@@ -80,7 +80,7 @@ class Projection(nnx.Module):
         arriving = kernels.current(drive, dt=1.0)  # for a part of the user's own
         return self.neuron(arriving if self.synapse is None else self.synapse(arriving))
 
-    def drive(self, x: Events | Packed | Drive | Float[Array, "time batch pre"], onward=None) -> Drive:
+    def drive(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"], onward=None) -> Drive:
         """What reaches the synapse, for an input of the right width; a `Drive` is that already."""
         if isinstance(x, Drive):
             return x
@@ -90,6 +90,6 @@ class Projection(nnx.Module):
 
 
 def check_width(x, in_features: int) -> None:
-    width = x.num_units if isinstance(x, Events | Packed) else x.shape[-1]
+    width = x.num_units if isinstance(x, SpikeTimes | Packed) else x.shape[-1]
     if width != in_features:
         raise ArgumentError(f"x: has {width} units, this layer was built with in_features={in_features}")

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
@@ -71,7 +71,10 @@ class Recurrent(Projection):
         self.recurrent_kernel = nnx.Param(recurrent_init(rngs.params(), (self.features, self.features)))
 
     def __call__(
-        self, x: Events | Packed | Float[Array, "time batch pre"], *, onward: Float[Array, "post after"] | None = None
+        self,
+        x: SpikeTimes | Packed | Float[Array, "time batch pre"],
+        *,
+        onward: Float[Array, "post after"] | None = None,
     ) -> Trace:
         neuron, w_rec = self.neuron, self.recurrent_kernel[...]
         tau_syn = None if self.synapse is None else self.synapse.tau_syn[...]

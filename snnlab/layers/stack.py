@@ -6,7 +6,7 @@ from dataclasses import replace
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Packed
 from snnlab.layers.projection import Projection
@@ -37,7 +37,7 @@ class Stack(nnx.Module):
         self.names = tuple(layers)
         self.layers = nnx.Dict(layers)
 
-    def __call__(self, x: Events | Float[Array, "time batch pre"]) -> Record:
+    def __call__(self, x: SpikeTimes | Float[Array, "time batch pre"]) -> Record:
         traces = {}
         layers = [self.layers[name] for name in self.names]
         for name, layer, after in zip(self.names, layers, [*layers[1:], None], strict=True):

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, UInt16
 import snnlab.kernels.cpu.filter
 import snnlab.kernels.cpu.lif  # noqa: F401 (both register targets of the FFI)
 from snnlab.dynamics import LifParams, decay
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack
@@ -304,7 +304,7 @@ def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "para
 def _feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"], Source, Options]:
     """Weights in tiles, the source that goes with them, and the options that tell what it is."""
     x, options = drive.x, options._replace(delay=drive.delay)
-    if isinstance(x, Events):
+    if isinstance(x, SpikeTimes):
         units = jnp.arange(x.num_units, dtype=jnp.int32)[None] if x.units is None else x.int32("units")
         return _tiles(drive.kernel), _source(times=x.int32("times"), units=units), options
     if isinstance(x, Packed):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlab.dynamics import LifParams
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.kernels.cpu import calls, recurrent, recurrent_back  # noqa: F401 (register the targets)
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed, pad, unpack
@@ -80,7 +80,7 @@ def recurrent_lif(
         The spikes as `Packed`, their counts, and the voltages after the reset.
     """
     weights, source, options = calls._feed(drive, options)
-    if isinstance(drive.x, Events):  # the rows of the neurons are behind those of the units: no event may reach them
+    if isinstance(drive.x, SpikeTimes):  # the neurons' rows lie behind the units': no event may reach them
         source = source._replace(units=jnp.where(source.units < drive.x.num_units, source.units, -1))
     weights = jnp.concatenate([weights, calls._tiles(pad(w_rec, 0))], axis=1)
     arguments = calls._lif_rows(drive, params, dt), weights, calls._onward(drive), source

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Bool, Float, Shaped
 
 from snnlab.data import Dataset
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM
 from snnlab.losses import class_scores
@@ -82,7 +82,7 @@ class Prober:
             encoder = getattr(model, "encoder", None)
             code = encoder(x, key=jax.random.key(0)) if encoder is not None and rasters else None
             if code is not None:
-                dense = code.dense() if isinstance(code, Events) else code
+                dense = code.dense() if isinstance(code, SpikeTimes) else code
                 rasters = {"input": dense[:, 0] > 0, **rasters}
             return rasters, states, record.readout[:, 0], class_scores(loss, record)[0].argmax()
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnlab.encode import Delta, Events, Latency, Population, Rate, Rows
+from snnlab.encode import Delta, Latency, Population, Rate, Rows, SpikeTimes
 from snnlab.errors import ArgumentError
 
 
@@ -42,9 +42,9 @@ def test_latency_of_floats_agrees_with_the_formula(shared=None):
 def test_events_dense_view_counts_and_drops():
     times = jnp.array([[0, 1, 1, 5, -1, 2]])
     units = jnp.array([[1, 0, 0, 1, 0, 7]])  # twice unit 0 at step 1; then: too late, too early, no such unit
-    dense = Events(times=times, units=units, num_steps=3, num_units=2).dense()
+    dense = SpikeTimes(times=times, units=units, num_steps=3, num_units=2).dense()
     assert dense[:, 0].tolist() == [[0.0, 1.0], [2.0, 0.0], [0.0, 0.0]]
-    shared_units = Events(times=jnp.array([[2, -1], [3, 0]]), num_steps=3, num_units=2).dense()
+    shared_units = SpikeTimes(times=jnp.array([[2, -1], [3, 0]]), num_steps=3, num_units=2).dense()
     assert shared_units.shape == (3, 2, 2)
     assert shared_units[:, 0].tolist() == [[0, 0], [0, 0], [1, 0]] and shared_units[:, 1].tolist() == [
         [0, 1],
@@ -56,8 +56,8 @@ def test_events_dense_view_counts_and_drops():
 def test_both_forms_of_events_agree():
     times = jnp.asarray(np.random.default_rng(1).integers(-2, 13, (5, 7)))
     units = jnp.broadcast_to(jnp.arange(7), (5, 7))
-    implicit = Events(times=times, num_steps=11, num_units=7)
-    explicit = Events(times=times, units=units, num_steps=11, num_units=7)
+    implicit = SpikeTimes(times=times, num_steps=11, num_units=7)
+    explicit = SpikeTimes(times=times, units=units, num_steps=11, num_units=7)
     np.testing.assert_array_equal(implicit.dense(), explicit.dense())
 
 

@@ -21,7 +21,8 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.support.interrupt import uninterrupted
 from snnlab.train import Trainer
 
-WATCHED = {str(Path(snnlab.__file__).parent / name) for name in ("train.py", "divergence.py", "step.py", "report.py")}
+WATCHED = {str(path) for path in (Path(snnlab.__file__).parent / "train").glob("*.py")}
+WATCHED |= {str(Path(snnlab.__file__).parent / "history" / "report.py")}
 MOVES = [(0, "l1", 1e-4), (2, "learning_rate", 3e-3), (3, "learning_rate", 2e-3)]
 
 

@@ -14,7 +14,7 @@ from test_kernels import PATTERNS, close, flags, make_drive, make_input, make_pa
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
@@ -141,7 +141,7 @@ def test_no_event_is_taken_for_a_neuron():
     wrong = [P, P + 1, P + 15, P + 16, P + 31, P + 32, 2**31 - 1, -1, -(2**31), 0, 0]
     late = [0] * 9 + [2**31 - 1, -(2**31)]
     units, times = (jnp.array([values] * B, jnp.int32) for values in (wrong, late))
-    drive = make_drive(rng, Events(times=times, units=units, num_steps=T, num_units=P), 17, bias=False)
+    drive = make_drive(rng, SpikeTimes(times=times, units=units, num_steps=T, num_units=P), 17, bias=False)
     params, w_rec = make_params(rng, 17, v_rest=jnp.float32(0.0)), 9 + make_w_rec(rng, 17)
 
     @jax.grad
@@ -247,7 +247,7 @@ def task():
     """Two classes of spike trains, early in one half of the units or in the other."""
     labels = np.arange(16) % 2
     times = np.random.default_rng(0).integers(0, T // 2, (16, P)) + (np.arange(P) % 2 != labels[:, None]) * (T // 2)
-    return Events(times=jnp.asarray(times, jnp.int32), num_steps=T, num_units=P), jnp.asarray(labels)
+    return SpikeTimes(times=jnp.asarray(times, jnp.int32), num_steps=T, num_units=P), jnp.asarray(labels)
 
 
 def loss(net, x, y):
@@ -294,7 +294,7 @@ def test_a_layer_outside_jit():
     np.testing.assert_allclose(layer.neuron(trace.current).state, trace.state, atol=1e-5)
     np.testing.assert_array_equal(layer(x.dense()).spikes, trace.spikes)
     for b in (0, 5):
-        one = Events(times=x.times[b : b + 1], num_steps=T, num_units=P)
+        one = SpikeTimes(times=x.times[b : b + 1], num_steps=T, num_units=P)
         np.testing.assert_array_equal(layer(one).spikes[:, 0], trace.spikes[:, b])
 
 

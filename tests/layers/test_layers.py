@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.record import Trace
@@ -143,7 +143,7 @@ def test_projection_is_linear_synapse_neuron(x):
 @pytest.mark.parametrize("strength", [1.0, 2.0])
 def test_events_and_their_dense_view_give_the_same(strength):
     times = jnp.asarray(np.random.default_rng(0).integers(0, T + 5, (B, N)))
-    events = Events(times=times, strength=strength, num_steps=T, num_units=N)
+    events = SpikeTimes(times=times, strength=strength, num_steps=T, num_units=N)
     np.testing.assert_array_equal(events.dense(), strength * replace(events, strength=1.0).dense())
     layer = projection(LifRef(M, v_th=0.1))
     np.testing.assert_array_equal(layer(events).spikes, layer(events.dense()).spikes)

@@ -12,7 +12,7 @@ from flax import nnx
 from snnlab import dynamics, kernels, losses, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, load
-from snnlab.encode import Events, Latency, Rows
+from snnlab.encode import Latency, Rows, SpikeTimes
 from snnlab.health import FIRING_SHARE, Checkup
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.record import Record
@@ -235,7 +235,7 @@ def test_layers_come_in_their_order_and_may_be_plain_functions(digits):
 class ReadsEvents(nnx.Module):
     """A first layer of one's own that takes spikes as events."""
 
-    def __call__(self, x: Events):
+    def __call__(self, x: SpikeTimes):
         return x.dense()[..., :10]
 
 

@@ -1,6 +1,6 @@
 """Kill `snnlab train` with SIGKILL at random moments and resume it each time: does it end like the run never killed?
 
-python tests/kills.py 100
+python tests/checkpoint/kills.py 100
 
 The processes are forked from one that has imported everything, so that a life is short; what they run is the command.
 """

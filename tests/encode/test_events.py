@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnlab import kernels
-from snnlab.encode import Events, drop_spikes
+from snnlab.encode import SpikeTimes, drop_spikes
 from snnlab.errors import ArgumentError
 
 T, P = 11, 5
@@ -20,14 +20,14 @@ def test_lists_of_any_length_and_order_become_spikes():
     for b, (times, units) in enumerate(samples):
         for t, u in zip(times, units, strict=True):
             expected[t, b, u] += 1
-    events = Events.from_lists(samples, num_steps=T, num_units=P)
+    events = SpikeTimes.from_lists(samples, num_steps=T, num_units=P)
     np.testing.assert_array_equal(events.dense(), expected)
     for backend in ("numba", "reference"):
         np.testing.assert_allclose(kernels.project(events, jnp.eye(P), backend=backend), expected, atol=1e-6)
 
 
 def test_samples_without_events():
-    assert Events.from_lists([([], [])] * 2, num_steps=T, num_units=P).dense().sum() == 0
+    assert SpikeTimes.from_lists([([], [])] * 2, num_steps=T, num_units=P).dense().sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_samples_without_events():
 )
 def test_bad_lists_are_named(samples, message):
     with pytest.raises(ArgumentError, match=message):
-        Events.from_lists(samples, num_steps=T, num_units=P)
+        SpikeTimes.from_lists(samples, num_steps=T, num_units=P)
 
 
 def test_each_spike_is_lost_with_the_same_probability():
@@ -54,14 +54,14 @@ def test_each_spike_is_lost_with_the_same_probability():
     counts 1 / (1 - rate)."""
     rng, rate, n = np.random.default_rng(0), 0.3, 20_000
     pair = rng.integers(0, T, (2, n // 2)), rng.integers(0, P, (2, n // 2))
-    listed = Events.from_lists(list(zip(*pair, strict=True)), num_steps=T, num_units=P)
-    once = Events(times=jnp.asarray(rng.integers(0, T, (2, n // 2))), num_steps=T, num_units=n // 2)
+    listed = SpikeTimes.from_lists(list(zip(*pair, strict=True)), num_steps=T, num_units=P)
+    once = SpikeTimes(times=jnp.asarray(rng.integers(0, T, (2, n // 2))), num_steps=T, num_units=n // 2)
     for events in (listed, once):
         before = np.asarray(events.dense())
         for spikes in (events, jnp.asarray(np.minimum(before, 1.0))):
-            whole = before if isinstance(spikes, Events) else np.minimum(before, 1.0)
+            whole = before if isinstance(spikes, SpikeTimes) else np.minimum(before, 1.0)
             after = drop_spikes(spikes, rate, jax.random.key(1))
-            after = np.asarray(after.dense() if isinstance(after, Events) else after) * (1 - rate)
+            after = np.asarray(after.dense() if isinstance(after, SpikeTimes) else after) * (1 - rate)
             count = whole.sum()
             np.testing.assert_allclose(after, after.round(), rtol=1e-6)
             assert (after.round() <= whole).all()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
-from snnlab.encode import Events
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, reference
 from snnlab.surrogate import SURROGATES
@@ -43,11 +43,11 @@ def make_input(rng, pattern, num_steps=T, batch=B, pre=P):
         times[:] = num_steps // 2
     if pattern == "empty":
         times[:] = num_steps
-    return Events(times=jnp.asarray(times, jnp.int32), units=units, num_steps=num_steps, num_units=pre)
+    return SpikeTimes(times=jnp.asarray(times, jnp.int32), units=units, num_steps=num_steps, num_units=pre)
 
 
 def make_drive(rng, x, post=N, *, synapse=True, bias=True, delay=0):
-    pre = x.num_units if isinstance(x, Events) else x.shape[2]
+    pre = x.num_units if isinstance(x, SpikeTimes) else x.shape[2]
     return Drive(
         x=x,
         kernel=jnp.asarray(rng.normal(0.3, 1.0, (pre, post)), jnp.float32),
@@ -83,7 +83,7 @@ def close(found, expected, tolerance=2e-5):
 def learned(drive: Drive) -> dict:
     """The arrays of a drive that have a gradient."""
     named = {"kernel": drive.kernel, "bias": drive.bias, "tau_syn": drive.tau_syn}
-    if not isinstance(drive.x, Events):
+    if not isinstance(drive.x, SpikeTimes):
         named["x"] = drive.x
     return {name: value for name, value in named.items() if value is not None}
 
@@ -214,7 +214,7 @@ def test_events_out_of_range_never_touch_memory():
     """Times and units of any 32-bit value: dropped, as in the dense view, however far out they are."""
     extreme = jnp.array([[-(2**31), 2**31 - 1, -1, T, 0, 0, 0, 0]] * B, jnp.int32)
     units = jnp.array([[0, 0, 0, 0, -(2**31), 2**31 - 1, -1, P]] * B, jnp.int32)
-    events = Events(times=extreme, units=units, num_steps=T, num_units=P)
+    events = SpikeTimes(times=extreme, units=units, num_steps=T, num_units=P)
     for delay in (0, 2, T, T + 5):
         drive = make_drive(np.random.default_rng(0), events, delay=delay, bias=False)
         assert (kernels.current(drive, dt=1.0) == 0).all()
@@ -340,8 +340,8 @@ def test_a_surrogate_of_ones_own_takes_the_reference():
 def test_the_choice_may_fall_in_the_middle_of_a_trace():
     """The first use of all is inside `jit`, with warnings as errors."""
     script = (
-        "import jax, jax.numpy as jnp; from snnlab import kernels; from snnlab.encode import Events\n"
-        "events = Events(times=jnp.zeros((1, 2), jnp.int32), num_steps=1, num_units=2)\n"
+        "import jax, jax.numpy as jnp; from snnlab import kernels; from snnlab.encode import SpikeTimes\n"
+        "events = SpikeTimes(times=jnp.zeros((1, 2), jnp.int32), num_steps=1, num_units=2)\n"
         "print(jax.jit(kernels.project)(events, jnp.ones((2, 3))).tolist(), kernels.backend())"
     )
     done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", script], capture_output=True, text=True)
@@ -361,8 +361,8 @@ def test_backend_is_chosen_by_argument_or_environment(monkeypatch):
 def test_without_numba_the_reference_runs_with_one_warning():
     script = (
         "import sys, warnings; sys.modules['numba'] = None; warnings.simplefilter('always')\n"
-        "import jax.numpy as jnp; from snnlab import kernels; from snnlab.encode import Events\n"
-        "events = Events(times=jnp.zeros((1, 2), jnp.int32), num_steps=1, num_units=2)\n"
+        "import jax.numpy as jnp; from snnlab import kernels; from snnlab.encode import SpikeTimes\n"
+        "events = SpikeTimes(times=jnp.zeros((1, 2), jnp.int32), num_steps=1, num_units=2)\n"
         "print(kernels.project(events, jnp.ones((2, 3))).tolist(), kernels.backend())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

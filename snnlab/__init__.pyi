@@ -1,0 +1,37 @@
+# What `snnlab.` offers, for editors and type checkers: at run time each name is imported when it is first used.
+from snnlab.checkpoint import Checkpoints as Checkpoints
+from snnlab.config import LstmConfig as LstmConfig
+from snnlab.config import SnnConfig as SnnConfig
+from snnlab.data import Dataset as Dataset
+from snnlab.data import load as load_data
+from snnlab.export import from_nir as from_nir
+from snnlab.export import load as load
+from snnlab.export import save as save
+from snnlab.export import save_nir as save_nir
+from snnlab.export import to_nir as to_nir
+from snnlab.history import History as History
+from snnlab.live import LiveTrainer as LiveTrainer
+from snnlab.losses import Classification as Classification
+from snnlab.models import build as build
+from snnlab.train import Trainer as Trainer
+
+__all__ = [
+    "Checkpoints",
+    "Classification",
+    "Dataset",
+    "History",
+    "LiveTrainer",
+    "LstmConfig",
+    "SnnConfig",
+    "Trainer",
+    "__version__",
+    "build",
+    "from_nir",
+    "load",
+    "load_data",
+    "save",
+    "save_nir",
+    "to_nir",
+]
+
+__version__: str
