@@ -35,6 +35,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "binder" / "lock.txt"
+OURS = "snnlab-live"
 NOTEBOOKS = ["notebooks/02-spiking.ipynb", "notebooks/03-why-does-it-not-learn.ipynb"]
 MB = 1_000_000
 MAX_ENVIRONMENT = 900 * MB
@@ -237,10 +238,8 @@ def lock() -> None:
     """Write the versions of everything that snnlab needs, but for what JupyterLab brings along."""
     comments = [line for line in LOCK.read_text().splitlines() if line.startswith("#")]
     packages, found = resolved("."), set()
-    asked_for("snnlab", packages, found)
-    pins = [
-        f"{name}=={packages[name]['version']}" for name in sorted(found - resolved("jupyterlab").keys() - {"snnlab"})
-    ]
+    asked_for(OURS, packages, found)
+    pins = [f"{name}=={packages[name]['version']}" for name in sorted(found - resolved("jupyterlab").keys() - {OURS})]
     LOCK.write_text("\n".join([*comments, *pins, ""]))
     print(f"{len(pins)} versions in {LOCK.relative_to(ROOT)}; now check them: python binder/check.py")
 

@@ -21,7 +21,7 @@ from snnlab.errors import SnnlabError
 
 HERE = Path(__file__).parents[1]
 DATA = HERE.parents[1] / "shared" / "data" / "fashion-mnist"
-PACKAGES = ("snnlab", "jax", "jaxlib", "flax", "optax", "numpy", "numba", "torch", "brainpy")
+PACKAGES = ("snnlab-live", "jax", "jaxlib", "flax", "optax", "numpy", "numba", "torch", "brainpy")
 PACKAGES += ("spyx", "snntorch", "spikingjelly", "norse")
 EPOCH_STEPS = 30  # of 234, for the contenders that take steps of an epoch and scale them
 EPOCH_ROUNDS = 3

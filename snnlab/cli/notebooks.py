@@ -13,6 +13,7 @@ import tyro
 
 from snnlab.cli.options import INTERRUPTED, check_folders, notebooks_folder
 from snnlab.errors import SnnlabError
+from snnlab.support.extras import install_hint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class Lab:
         try:
             metadata.version("jupyterlab")
         except metadata.PackageNotFoundError:
-            raise SnnlabError('JupyterLab is not installed: pip install "snnlab[lab]"') from None
+            raise SnnlabError(f"JupyterLab is not installed: {install_hint('lab')}") from None
         command = [
             sys.executable,
             "-m",

@@ -20,6 +20,7 @@ from snnlab.data.dataset import Dataset
 from snnlab.data.npz import read_npz
 from snnlab.data.published import FILES, SOURCES
 from snnlab.errors import DataError, SnnlabError
+from snnlab.support.extras import install_hint
 from snnlab.support.files import atomic_path, cache_folder
 
 
@@ -91,7 +92,7 @@ def _through_tfds(name: str, cache: Path, manual_dir, progress: bool) -> dict[st
     except SnnlabError:
         raise
     except ImportError as error:  # some parts are imported only when they are needed
-        raise SnnlabError(f'{name} needs tensorflow-datasets ({error}): pip install "snnlab[data]"') from error
+        raise SnnlabError(f"{name} needs tensorflow-datasets ({error}): {install_hint('data')}") from error
     except Exception as error:  # tensorflow-datasets lets through whatever its downloader raises
         raise DataError(_advice(name, error, manual_dir)) from error
 

@@ -20,6 +20,7 @@ import numpy as np
 from snnlab.data.dataset import Dataset
 from snnlab.data.eventlists import EVENT, EventLists, compact
 from snnlab.errors import ArgumentError, DataError, FileFormatError, SnnlabError
+from snnlab.support.extras import install_hint
 from snnlab.support.files import cache_folder
 
 EVENT_BYTES = 5  # of N-MNIST
@@ -78,7 +79,7 @@ def load_tonic(name: str, *, cache_dir: str | os.PathLike | None = None, progres
     try:
         from tonic import datasets
     except ImportError as error:
-        raise SnnlabError(f'{name} needs tonic ({error}): pip install "snnlab[events]"') from error
+        raise SnnlabError(f"{name} needs tonic ({error}): {install_hint('events')}") from error
     folder = Path(cache_dir or cache_folder()).absolute() / "tonic"
     arrays, names = {}, tuple("0123456789")
     for part in ("train", "test"):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snnlab.errors import ArgumentError, SnnlabError
+from snnlab.support.extras import install_hint
 
 MARK = '<meta name="generator" content="snnlab gallery">'
 """By this an index page is known to be ours, and may be replaced."""
@@ -37,7 +38,7 @@ def build(notebooks: Sequence[str | os.PathLike], out: str | os.PathLike = "gall
     try:
         from snnlab.gallery import execute, pages
     except ImportError as error:
-        raise SnnlabError(f'the gallery needs JupyterLab: pip install "snnlab[lab]" ({error})') from None
+        raise SnnlabError(f"the gallery needs JupyterLab ({error}): {install_hint('lab')}") from None
     paths, out = [Path(path) for path in notebooks], Path(out)
     names = [path.stem for path in paths]
     if not names or len(set(names)) < len(names) or "index" in names:

@@ -215,7 +215,7 @@ def test_a_cache_that_cannot_be_written_is_said(tiny_kmnist, tmp_path):
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     monkeypatch.delitem(sys.modules, "snnlab.data.tfds_builder", raising=False)
-    with pytest.raises(SnnlabError, match=r'pip install "snnlab\[data\]"'):
+    with pytest.raises(SnnlabError, match=r'pip install "snnlab-live\[data\]"'):
         data.load("mnist", cache_dir=tmp_path)
 
 
@@ -223,5 +223,5 @@ def test_half_of_the_extra_is_not_enough(source, tmp_path):
     """tensorflow-datasets imports array_record late; that it is missing is still said as such."""
     script = f"import sys; sys.modules['array_record.python'] = None\n{load_script(tmp_path, source)}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert 'pip install "snnlab[data]"' in done.stderr.splitlines()[-1]
+    assert 'pip install "snnlab-live[data]"' in done.stderr.splitlines()[-1]
     assert left_in(tmp_path) == []

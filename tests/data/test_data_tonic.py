@@ -170,7 +170,7 @@ def test_without_tonic(monkeypatch, tmp_path):
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(SnnlabError, match=r'shd needs tonic .*: pip install "snnlab\[events\]"'):
+    with pytest.raises(SnnlabError, match=r'shd needs tonic .*: pip install "snnlab-live\[events\]"'):
         data.load("shd", cache_dir=tmp_path)
 
 

@@ -328,7 +328,7 @@ def test_arguments_are_checked():
 def test_without_the_extra_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "nir", None)
     for call in (lambda: snnlab.from_nir("net.nir", dt=1.0), lambda: snnlab.to_nir(Stack(a=LifRef(1)))):
-        with pytest.raises(SnnlabError, match=r'pip install "snnlab\[nir\]"'):
+        with pytest.raises(SnnlabError, match=r'pip install "snnlab-live\[nir\]"'):
             call()
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
 from snnlab.export.nir import child
+from snnlab.support.extras import install_hint
 from snnlab.support.files import atomic_path, refuse_existing, unpacked_limit
 
 SECONDS = 5  # of computing that a small file may take; it takes a fifth of one
@@ -32,7 +33,7 @@ def need_nir():
     try:
         import nir
     except ImportError:
-        raise SnnlabError('NIR is not installed: pip install "snnlab[nir]"') from None
+        raise SnnlabError(f"NIR is not installed: {install_hint('nir')}") from None
     return nir
 
 
