@@ -1,23 +1,27 @@
-"""What can be configured: frozen dataclasses with a unit and a reason beside each default.
+"""Settings: frozen dataclasses with a unit and a reason beside each default.
 
-They are opened once at the top (by `snnlab.models`, `snnlab.train.trainer` and the command line); below that
-there are plain keyword arguments.
+Only the top reads them (`snnlab.models`, `snnlab.train.trainer` and the command line); everything below takes plain
+keyword arguments.
 """
 
 from dataclasses import dataclass
 
+from snnlab import accepted
 from snnlab.support import arguments
 
-WIDE = 100  # neurons; what has more learns more slowly, and overfits: without a share of its input it does so less
-WIDE_DROPOUT = 0.1
+WIDE = 100  # neurons; a wider layer learns at a lower rate and drops a share of its input spikes, because it overfits
+WIDE_DROPOUT = 0.1  # the share that it drops
 
 
 @dataclass(frozen=True, kw_only=True)
 class SnnConfig:
-    """The spiking reference network: code -> LifRef(hidden) -> Leaky readout, each behind an Expon synapse.
+    """Settings of the spiking network: code -> LifRef(hidden) -> Leaky readout, each behind an Expon synapse.
+
+    Every time constant is at least one time step long, and `v_th` lies at least 0.01 above `v_rest` and `v_reset`, as
+    in `snnlab.layers.LifRef`.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> SnnConfig(hidden=200, tau_mem=20.0).hidden
@@ -25,57 +29,71 @@ class SnnConfig:
     """
 
     hidden: int = 100  # neurons
-    code: str = "latency"  # of images; "events" for samples that are events already
+    code: str = "latency"  # for images; "events" for samples that already are events
     num_steps: int = 100  # steps
-    dt: float = 1.0  # ms: 100 steps then last ten membrane time constants; the tutorial's 0.1 only one
-    # Of the latency code: the brightest pixel fires at 6 ms, one of 1/8 at 97 ms. SpyTorch's 20 ms and 0.2 leave two
-    # thirds of the time empty and dark pixels out: 0.7 % more errors on Fashion-MNIST (on training images held out).
+    dt: float = 1.0  # ms: 100 steps last ten membrane time constants; with the tutorial's 0.1 ms they last one
+    # With these two a pixel of brightness 1 fires at 6 ms, one of 1/8 at 97 ms. SpyTorch's 20 ms and 0.2 leave two
+    # thirds of the time empty and drop dark pixels: 0.7 % more errors on Fashion-MNIST (on training images held out).
     tau_latency: float = 60.0  # ms
     threshold_latency: float = 0.1  # the weakest pixel that fires, in 0..1
-    input_dropout: float | None = None  # share of input spikes lost in training; None: WIDE_DROPOUT or 0
+    input_dropout: float | None = None  # share of input spikes dropped in training; None: see WIDE_DROPOUT
     tau_mem: float = 10.0  # ms
     tau_syn: float = 10.0  # ms
-    tau_out: float = 5.0  # ms, of the readout
+    tau_out: float = 5.0  # ms, membrane of the readout
     tau_ref: float = 0.0  # ms
-    v_th: float = 1.0
+    v_th: float = 1.0  # dimensionless, like all voltages
     v_rest: float = 0.0
     v_reset: float = 0.0
-    slope: float = 10.0  # wide enough that a silent neuron still learns
-    surrogate: str = "inv_square"
-    reset: str = "subtract"
-    detach_reset: bool = False
+    slope: float = 10.0  # of the surrogate: wide enough that a silent neuron still learns
+    surrogate: str = "inv_square"  # a name in `snnlab.surrogate.SURROGATES`
+    reset: str = "subtract"  # or "value": set `v_reset`
+    detach_reset: bool = False  # let no gradient through the reset
     delay: int = 0  # steps, from the hidden layer to the readout
-    centralize: bool = True  # the gradient of the input weights: see `snnlab.train.optimizer.centralized`
-    bias: bool = False  # learn a constant that arrives at every step; a step of Adam then moves a voltage far
+    centralize: bool = True  # the gradient of the input weights; see `snnlab.train.optimizer.centralized`
+    bias: bool = False  # a learned constant that arrives at every step: one step of Adam moves the voltage far
 
     def __post_init__(self):
         arguments.count("hidden", self.hidden)
         arguments.choice("code", self.code, ("latency", "events"))
         arguments.count("num_steps", self.num_steps)
         arguments.number("dt", self.dt, 0.0, strict=True, unit="ms")
+        arguments.number("tau_latency", self.tau_latency, 0.0, strict=True, unit="ms")
+        arguments.number("threshold_latency", self.threshold_latency, 0.0, 1.0)
         if self.input_dropout is not None:
             arguments.number("input_dropout", self.input_dropout, 0.0, 1.0)
+        self._check_neurons()
+        arguments.count("delay", self.delay, 0)
+        for name in ("detach_reset", "centralize", "bias"):
+            arguments.flag(name, getattr(self, name))
+
+    def _check_neurons(self) -> None:
         for name in ("tau_mem", "tau_syn", "tau_out"):
-            arguments.time_constant(name, getattr(self, name), self.dt)
+            arguments.time_constant(name, arguments.number(name, getattr(self, name)), self.dt)
+        arguments.number("tau_ref", self.tau_ref, 0.0, unit="ms")
+        starts = [arguments.number(name, getattr(self, name)) for name in ("v_rest", "v_reset")]
+        arguments.number("v_th", self.v_th, accepted.threshold_range(*starts)[0])
+        arguments.number("slope", self.slope, accepted.MIN_SLOPE)
+        arguments.choice("surrogate", self.surrogate, accepted.SURROGATES)
+        arguments.choice("reset", self.reset, accepted.RESETS)
 
 
 TUTORIAL_SNN = SnnConfig(
     dt=0.1, tau_latency=2.0, threshold_latency=0.2, slope=100.0, delay=1, centralize=False, bias=True
 )
-"""BrainPy's tutorial. Its 100 steps last one time constant, its surrogate is steep, and its biases (the default of
-BrainPy's `Linear`) learn faster than its weights: it hardly learns.
+"""Settings of BrainPy's tutorial. The network hardly learns: its 100 steps last one time constant, its surrogate is
+steep, and its biases (the default of BrainPy's `Linear`) learn faster than its weights.
 
-BrainPy's projection lets a spike decay for one step on arrival: with the same weights, currents here are larger by
+In BrainPy a spike decays for one step on arrival. With the same weights, currents here are larger by
 `e^(dt/tau_syn)`, one per cent.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class LstmConfig:
-    """The recurrent reference network: an image row by row -> LSTM(hidden) -> linear readout.
+    """Settings of the LSTM network, which reads an image row by row: LSTM(hidden) -> linear readout.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> LstmConfig().hidden
@@ -90,25 +108,25 @@ class LstmConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How to train.
+    """Settings of the training.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> TrainConfig(epochs=3).epochs
         3
     """
 
-    epochs: int = 10
-    batch_size: int = 128  # samples; the tutorial's 256 leaves a small data set few steps
+    epochs: int = 10  # passes over the training samples
+    batch_size: int = 128  # samples; with the tutorial's 256 a small data set has few steps an epoch
     learning_rate: float = 1e-2
-    schedule: str = "cosine"  # "cosine" falls to zero at the last step, "constant" stays
-    seed: int = 0
+    schedule: str = "cosine"  # of the learning rate: "cosine" falls to zero at the last step, "constant" stays
+    seed: int = 0  # of codes drawn at random and of the order of the samples; 0 to 2**32 - 1
 
     def __post_init__(self):
         arguments.count("epochs", self.epochs)
         arguments.count("batch_size", self.batch_size)
         arguments.number("learning_rate", self.learning_rate, 0.0, strict=True)
         arguments.choice("schedule", self.schedule, ("cosine", "constant"))
-        arguments.count("seed", self.seed, 0)
+        arguments.seed("seed", self.seed)

@@ -166,6 +166,7 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
         >>> build(LstmConfig(hidden=20), sample_shape=(8, 8), num_classes=10).recipe.config
         LstmConfig(hidden=20)
     """
+    seed = arguments.seed("seed", seed)
     make = {SnnConfig: snn, LstmConfig: lstm}[type(config)]
     net = make(config, sample_shape=sample_shape, num_classes=num_classes, rngs=nnx.Rngs(params=seed))
     net.recipe = Recipe(config, tuple(sample_shape), num_classes)

@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlab.errors import ArgumentError
+from snnlab import accepted
+from snnlab.support import arguments
 
 
 class Surrogate(NamedTuple):
@@ -154,6 +155,4 @@ def get_surrogate(surrogate: str | Surrogate) -> Surrogate:
     """
     if isinstance(surrogate, Surrogate):
         return surrogate
-    if surrogate not in SURROGATES:
-        raise ArgumentError(f"surrogate: {surrogate!r} is unknown; choose one of {', '.join(SURROGATES)}")
-    return SURROGATES[surrogate]
+    return SURROGATES[arguments.choice("surrogate", surrogate, accepted.SURROGATES)]

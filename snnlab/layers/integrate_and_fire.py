@@ -2,11 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import kernels
+from snnlab import accepted, kernels
 from snnlab.kernels import Drive
 from snnlab.record import Trace
 from snnlab.support import arguments
@@ -24,7 +23,7 @@ class IF(nnx.Module):
 
     Args:
         features: number of neurons.
-        v_th: threshold, above v_reset and 0, where they start.
+        v_th: threshold, at least 0.01 above v_reset and 0, where they start.
         v_reset: voltage after a spike.
         r: voltage that a current of 1 adds in a millisecond [1/ms].
         slope, surrogate, reset, detach_reset, dt: see `snnlab.layers.LifRef`.
@@ -55,13 +54,13 @@ class IF(nnx.Module):
         self.features = arguments.count("features", features)
         self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
         self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
-        floor = max(0.0, float(np.max(plain(v_reset))))
-        self.v_th = setting("v_th", v_th, features, low=floor + 0.01, high=floor + 4.0)
+        low, high = accepted.threshold_range(0.0, plain(v_reset))
+        self.v_th = setting("v_th", v_th, features, low=low, high=high)
         self.r = setting("r", r, features, unit="1/ms", default=Fixed)
-        self.slope = setting("slope", slope, features, low=0.1, high=100.0)
+        self.slope = setting("slope", slope, features, low=accepted.MIN_SLOPE, high=100.0)
         self.surrogate = get_surrogate(surrogate)
-        self.reset = arguments.choice("reset", reset, ("subtract", "value"))
-        self.detach_reset = bool(detach_reset)
+        self.reset = arguments.choice("reset", reset, accepted.RESETS)
+        self.detach_reset = arguments.flag("detach_reset", detach_reset)
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         current = kernels.current(Drive.of(current), dt=self.dt)

@@ -1,10 +1,9 @@
 """Leaky integrate-and-fire neurons with a refractory time: `LifRef`."""
 
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import kernels
+from snnlab import accepted, kernels
 from snnlab.dynamics import LifParams
 from snnlab.kernels import Drive
 from snnlab.record import Trace
@@ -19,12 +18,12 @@ class LifRef(nnx.Module):
     Args:
         features: number of neurons.
         tau_mem: membrane time constant [ms], >= dt.
-        v_th: threshold, above v_rest and v_reset.
+        v_th: threshold, at least 0.01 above v_rest and v_reset.
         v_rest: resting voltage.
         v_reset: voltage after a spike.
         r: membrane resistance.
         tau_ref: absolute refractory time [ms], >= 0.
-        slope: inverse width of the surrogate, > 0. BrainPy's default is 100, which hardly lets a gradient
+        slope: inverse width of the surrogate, >= 0.1. BrainPy's default is 100, which hardly lets a gradient
             through unless the voltage comes within 0.01 of the threshold.
         surrogate: a name in `snnlab.surrogate.SURROGATES`, or a `Surrogate`.
         reset: "subtract" takes `v_th - v_reset` off, "value" sets `v_reset`.
@@ -62,14 +61,14 @@ class LifRef(nnx.Module):
         self.v_rest = setting("v_rest", v_rest, features, default=Fixed)
         self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
         # From the arguments, not from the Variables: those are tracers where a model is built under `nnx.eval_shape`.
-        floor = max(float(np.max(plain(v_rest))), float(np.max(plain(v_reset))))
-        self.v_th = setting("v_th", v_th, features, low=floor + 0.01, high=floor + 4.0)
+        low, high = accepted.threshold_range(plain(v_rest), plain(v_reset))
+        self.v_th = setting("v_th", v_th, features, low=low, high=high)
         self.r = setting("r", r, features, default=Fixed)
         self.tau_ref = setting("tau_ref", tau_ref, features, low=0.0, unit="ms", default=Fixed)
-        self.slope = setting("slope", slope, features, low=0.1, high=100.0)
+        self.slope = setting("slope", slope, features, low=accepted.MIN_SLOPE, high=100.0)
         self.surrogate = get_surrogate(surrogate)
-        self.reset = arguments.choice("reset", reset, ("subtract", "value"))
-        self.detach_reset = bool(detach_reset)
+        self.reset = arguments.choice("reset", reset, accepted.RESETS)
+        self.detach_reset = arguments.flag("detach_reset", detach_reset)
 
     @property
     def params(self) -> LifParams:

@@ -8,8 +8,8 @@ import numpy as np
 from snnlab.errors import ArgumentError
 
 
-def count(name: str, value, low: int = 1) -> int:
-    """An integer `>= low`.
+def count(name: str, value, low: int = 1, high: int | None = None) -> int:
+    """An integer in `[low, high]`.
 
     Example:
         >>> count("epochs", 0)
@@ -17,9 +17,30 @@ def count(name: str, value, low: int = 1) -> int:
         ...
         snnlab.errors.ArgumentError: epochs: must be an integer >= 1, got 0
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-        raise ArgumentError(f"{name}: must be an integer >= {low}, got {value!r}")
+    out_of_range = not isinstance(value, Integral) or value < low or (high is not None and value > high)
+    if isinstance(value, bool) or out_of_range:
+        bounds = f">= {low}" if high is None else f">= {low} and <= {high}"
+        raise ArgumentError(f"{name}: must be an integer {bounds}, got {value!r}")
     return int(value)
+
+
+def flag(name: str, value) -> bool:
+    """True or False.
+
+    Example:
+        >>> flag("bias", "no")
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: bias: must be True or False, got 'no'
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{name}: must be True or False, got {value!r}")
+    return bool(value)
+
+
+def seed(name: str, value) -> int:
+    """The seed of a random stream: 32 bits, because JAX ignores the others."""
+    return count(name, value, 0, 2**32 - 1)
 
 
 def number(
@@ -44,6 +65,8 @@ def numbers(
 ) -> np.ndarray:
     """A number or an array of numbers, all finite and in `[low, high]`; `strict` leaves out `low`."""
     try:
+        if value is None or np.asarray(value).dtype.kind in "SU":  # NumPy makes numbers of None and of "1.0"
+            raise TypeError
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name}: must be a number, got {value!r}") from None

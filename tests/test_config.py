@@ -1,0 +1,133 @@
+"""Settings: every field is checked, by the same bounds as the layer, code or network that it is for."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from snnlab import accepted, models
+from snnlab.config import TUTORIAL_SNN, LstmConfig, SnnConfig, TrainConfig
+from snnlab.encode import Latency
+from snnlab.errors import ArgumentError
+from snnlab.layers import Leaky, LifRef
+from snnlab.surrogate import SURROGATES
+
+NAN, INF = float("nan"), float("inf")
+NOT_NUMBERS = (NAN, INF, -INF, "1", None, True, [1.0, 1.0])
+NOT_COUNTS = (0, -1, 1.5, "1", None, True, NAN)
+NOT_FLAGS = (0, 1, "yes", None)
+
+WRONG = {
+    SnnConfig: {
+        "hidden": NOT_COUNTS,
+        "code": ("rate", None, 1),
+        "num_steps": NOT_COUNTS,
+        "dt": (0.0, -1.0, *NOT_NUMBERS),
+        "tau_latency": (0.0, -1.0, *NOT_NUMBERS),
+        "threshold_latency": (-0.1, 1.1, *NOT_NUMBERS),
+        "input_dropout": (-0.1, 1.1, NAN, INF, "1", True),
+        "tau_mem": (0.0, -1.0, 0.9, *NOT_NUMBERS),
+        "tau_syn": (0.0, -1.0, 0.9, *NOT_NUMBERS),
+        "tau_out": (0.0, -1.0, 0.9, *NOT_NUMBERS),
+        "tau_ref": (-0.1, *NOT_NUMBERS),
+        "v_th": (-1.0, 0.0, 0.009, *NOT_NUMBERS),
+        "v_rest": NOT_NUMBERS,
+        "v_reset": NOT_NUMBERS,
+        "slope": (0.0, -1.0, 0.09, *NOT_NUMBERS),
+        "surrogate": ("nonsense", None, 1),
+        "reset": ("hard", None, 1),
+        "detach_reset": NOT_FLAGS,
+        "delay": (-1, 1.5, "1", None, True),
+        "centralize": NOT_FLAGS,
+        "bias": NOT_FLAGS,
+    },
+    LstmConfig: {"hidden": NOT_COUNTS},
+    TrainConfig: {
+        "epochs": NOT_COUNTS,
+        "batch_size": NOT_COUNTS,
+        "learning_rate": (0.0, -1.0, *NOT_NUMBERS),
+        "schedule": ("step", None, 1),
+        "seed": (-1, 2**32, 1.5, "1", None, True),
+    },
+}
+CASES = [
+    (config, name, value) for config, fields in WRONG.items() for name, values in fields.items() for value in values
+]
+
+
+def test_every_field_is_tried():
+    for config, wrong in WRONG.items():
+        assert list(wrong) == [field.name for field in dataclasses.fields(config)]
+
+
+@pytest.mark.parametrize(("config", "name", "value"), CASES)
+def test_a_value_out_of_range_is_refused_with_name_and_value(config, name, value):
+    with pytest.raises(ArgumentError) as error:
+        config(**{name: value})
+    said, shape = str(error.value), f"shape {np.shape(value)}"
+    assert said.startswith(f"{name}: must be ") and (str(value) in said or shape in said)
+
+
+def test_bounds_that_hang_on_another_field():
+    """A threshold lies above rest and reset; a time constant is no shorter than a step."""
+    for start in ("v_rest", "v_reset"):
+        with pytest.raises(ArgumentError, match=r"v_th: .* 2\.01, got 2\.0"):
+            SnnConfig(**{start: 2.0, "v_th": 2.0})
+        assert SnnConfig(**{start: 2.0, "v_th": 2.01}).v_th == 2.01
+    with pytest.raises(ArgumentError, match=r"tau_mem: .*dt = 20\.0 ms, got 10\.0"):
+        SnnConfig(dt=20.0)
+
+
+def test_bounds_belong_to_the_range():
+    least = {"tau_mem": 2.0, "tau_syn": 2.0, "tau_out": 2.0, "tau_ref": 0.0, "v_th": 0.01, "slope": 0.1, "delay": 0}
+    assert SnnConfig(dt=2.0, **least, threshold_latency=1.0, input_dropout=1.0)
+    assert TrainConfig(seed=2**32 - 1).seed == 2**32 - 1
+    assert TUTORIAL_SNN.dt == 0.1
+
+
+def _refuses(make, **options) -> bool:
+    try:
+        make(**options)
+    except ArgumentError:
+        return True
+    return False
+
+
+TRIED = {
+    "tau_mem": (0.5, 1.0, 10.0),
+    "v_th": (0.0, 0.009, 0.01, 1.0),
+    "v_rest": (-1.0, 0.99, 1.0),
+    "v_reset": (-1.0, 0.99, 1.0),
+    "tau_ref": (-0.1, 0.0, 3.0),
+    "slope": (0.0, 0.09, 0.1, 1000.0),
+    "surrogate": ("nonsense", *SURROGATES),
+    "reset": ("hard", "subtract", "value"),
+    "detach_reset": (False, True),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in TRIED.items() for value in values])
+def test_settings_and_neurons_accept_the_same(name, value):
+    assert _refuses(SnnConfig, **{name: value}) == _refuses(lambda **given: LifRef(3, **given), **{name: value})
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0, -0.1, 1.1, 5.0])
+def test_settings_accept_what_code_and_readout_accept(value):
+    assert _refuses(SnnConfig, tau_latency=value) == _refuses(Latency, tau=value)
+    assert _refuses(SnnConfig, threshold_latency=value) == _refuses(Latency, threshold=value)
+    assert _refuses(SnnConfig, tau_out=value) == _refuses(lambda tau: Leaky(3, tau_mem=tau), tau=value)
+
+
+def test_surrogates_are_known_by_name_without_jax():
+    """The one list of names: settings check against it, the surrogates themselves have exactly these."""
+    assert tuple(SURROGATES) == accepted.SURROGATES
+    check = "import sys, snnlab.config; print('jax' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", check], text=True).strip() == "False"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5])
+def test_seed_of_the_weights_is_checked(seed):
+    with pytest.raises(ArgumentError, match=rf"seed: .*{seed}"):
+        models.build(LstmConfig(hidden=3), sample_shape=(4, 4), num_classes=2, seed=seed)
