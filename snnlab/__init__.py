@@ -10,6 +10,9 @@ snnlab.LiveTrainer(net, digits)
 """
 
 import importlib
+import sys
+
+from snnlab.namesake import warn_of_other_package
 
 __version__ = "0.1.0"
 
@@ -31,6 +34,8 @@ _HOMES = {
     "save_nir": "export",
     "to_nir": "export",
 }
+
+warn_of_other_package(sys.path)
 
 __all__ = [*_HOMES, "__version__"]
 

@@ -1,7 +1,6 @@
 """How to install what only some users need."""
 
-DISTRIBUTION = "snnlab-live"
-"""The package's name on PyPI, where `snnlab` belongs to another project."""
+from snnlab.namesake import DISTRIBUTION
 
 
 def install_hint(extra: str) -> str:

@@ -5,7 +5,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from snnlab.support.extras import DISTRIBUTION, install_hint
+from snnlab.namesake import DISTRIBUTION
+from snnlab.support.extras import install_hint
 
 ROOT = Path(__file__).parents[2]
 STRANGER = re.compile(r"snnlab\\?\[|\binstall (?:-\S+ )*[\"'\\]*snnlab\b(?!-live)")
