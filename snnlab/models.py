@@ -1,6 +1,8 @@
 """The two reference networks, and their construction from a config."""
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
@@ -43,6 +45,10 @@ class Network(nnx.Module):
         self.deterministic = True  # NNX's name for what `train()` and `eval()` switch
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Record:
+        return self.stack(self.encode(x, key=key))
+
+    def encode(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None):
+        """The input of the first layer: the code of the samples, in the mode of `train()` less what is dropped."""
         spikes = self.encoder(x, key=key)
         if self.input_dropout > 0.0 and not self.deterministic:
             if key is None:
@@ -50,7 +56,7 @@ class Network(nnx.Module):
                     "key: input spikes are lost at random; pass key=jax.random.key(...), or call eval()"
                 )
             spikes = drop_spikes(spikes, self.input_dropout, jax.random.fold_in(key, 1))
-        return self.stack(spikes)
+        return spikes
 
 
 def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
@@ -171,3 +177,98 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
     net = make(config, sample_shape=sample_shape, num_classes=num_classes, rngs=nnx.Rngs(params=seed))
     net.recipe = Recipe(config, tuple(sample_shape), num_classes)
     return net
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerDescription:
+    """One layer of a model, as far as it tells what it is made of.
+
+    Attributes:
+        module: the layer.
+        neuron: the part of it that is the neurons: the layer itself unless it has one called `neuron`.
+        synapse: the part of it called `synapse`, or None.
+        features: number of units, or None.
+        dt: time step of the neurons [ms], or None.
+
+    Example:
+        >>> linear = LayerDescription.of(nnx.Linear(5, 3, rngs=nnx.Rngs(0)))
+        >>> linear.features, linear.synapse, linear.dt
+        (3, None, None)
+    """
+
+    module: Callable
+    neuron: Callable
+    synapse: Callable | None = None
+    features: int | None = None
+    dt: float | None = None
+
+    @classmethod
+    def of(cls, module: Callable) -> "LayerDescription":
+        """Read the attributes that layers of snnlab and of `flax.nnx` have."""
+        neuron = getattr(module, "neuron", module)
+        return cls(
+            module=module,
+            neuron=neuron,
+            synapse=getattr(module, "synapse", None),
+            features=getattr(module, "features", getattr(module, "out_features", None)),
+            dt=getattr(neuron, "dt", None),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What is known of a model; None or empty where a model of your own does not tell.
+
+    Attributes:
+        encoder: turns samples into the input of the first layer.
+        dt: time step of the encoder [ms].
+        stack: the layers that the model runs.
+        layers: the same by name, in order; the last one is the readout.
+        recipe: the arguments of `build` that make such a model.
+        walkable: calling the model is `stack(encode(x))`, so `Stack.walk` passes through the same layers.
+
+    Example:
+        >>> net = build(SnnConfig(hidden=7), sample_shape=(4, 4), num_classes=3)
+        >>> known = describe(net)
+        >>> known.dt, known.hidden, known.config.hidden, known.layers["readout"].features
+        (1.0, ['hidden'], 7, 3)
+        >>> describe(nnx.Linear(5, 3, rngs=nnx.Rngs(0))).hidden
+        []
+    """
+
+    encoder: Callable | None = None
+    dt: float | None = None
+    stack: Stack | None = None
+    layers: Mapping[str, LayerDescription] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    walkable: bool = False
+
+    @property
+    def hidden(self) -> list[str]:
+        """Names of the layers before the readout."""
+        return list(self.layers)[:-1]
+
+    @property
+    def config(self) -> SnnConfig | LstmConfig | None:
+        """Settings that the model was built from."""
+        return None if self.recipe is None else self.recipe.config
+
+
+def describe(model: nnx.Module) -> Description:
+    """Say what is known of any model: of a `Network` all of it, of others what attributes of the same names hold.
+
+    Example:
+        >>> describe(Stack(readout=Leaky(3))).layers["readout"].dt
+        1.0
+    """
+    encoder, recipe = getattr(model, "encoder", None), getattr(model, "recipe", None)
+    stack = getattr(model, "stack", model)
+    stack = stack if isinstance(stack, Stack) else None
+    return Description(
+        encoder=encoder,
+        dt=getattr(encoder, "dt", None),
+        stack=stack,
+        layers={} if stack is None else {name: LayerDescription.of(stack.layers[name]) for name in stack.names},
+        recipe=recipe if isinstance(recipe, Recipe) else None,
+        walkable=type(model).__call__ is Network.__call__ and type(stack).__call__ is Stack.__call__,
+    )

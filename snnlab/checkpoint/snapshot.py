@@ -7,7 +7,7 @@ alone, so the number of steps taken says where in the data the run is.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ import numpy as np
 
 from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.history import History
+from snnlab.models import describe
 from snnlab.train import Trainer
 from snnlab.train.knobs import LEARNING_RATE, find_knobs
 
@@ -127,12 +128,11 @@ def identity(trainer: Trainer) -> dict[str, Any]:
 
     Only names and shapes are known of a model of one's own, and nothing of what its loss computes.
     """
-    recipe = getattr(trainer.model, "recipe", None)
-    config = getattr(recipe, "config", None)
+    config = describe(trainer.model).config
     attributes = getattr(trainer.stepper.system["loss"], "__dict__", {})
     constants = {k: v for k, v in attributes.items() if isinstance(v, str | float | int) and not k.startswith("_")}
     return {
-        "model": asdict(config) if is_dataclass(config) else type(trainer.model).__name__,
+        "model": type(trainer.model).__name__ if config is None else asdict(config),
         "arrays": {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _leaves(trainer.state)},
         "loss": {"terms": sorted(trainer.metric_names)} | constants,
         "data": {"samples": [len(trainer.data.x_train), len(trainer.data.x_test)], "crc": trainer.data.crc},

@@ -23,8 +23,7 @@ from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.errors import FileFormatError
 from snnlab.export.nir.write import parts
-from snnlab.layers import Stack
-from snnlab.models import Network, build
+from snnlab.models import Network, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import atomic_path, refuse_existing
 from snnlab.variables import short_names
@@ -160,17 +159,16 @@ def _build(recipe: dict[str, Any], values: int) -> Network:
 def _about(model: nnx.Module) -> dict[str, Any]:
     """What is known of how a model is built: its recipe, its encoder, its layers."""
     about: dict[str, Any] = {}
-    recipe = getattr(model, "recipe", None)
+    known = describe(model)
+    recipe, encoder = known.recipe, known.encoder
     if recipe is not None:
         kind = next(kind for kind, config in KINDS.items() if isinstance(recipe.config, config))
         about["recipe"] = {"kind": kind, "config": dataclasses.asdict(recipe.config)}
         about["recipe"] |= {"sample_shape": list(recipe.sample_shape), "num_classes": recipe.num_classes}
-    encoder = getattr(model, "encoder", None)
     if dataclasses.is_dataclass(encoder):
         about["encoder"] = {"kind": type(encoder).__name__, **_settings(encoder)}
-    stack = getattr(model, "stack", model)
-    if isinstance(stack, Stack):
-        named = parts(stack)
+    if known.stack is not None:
+        named = parts(known.stack)
         about["layers"] = [{"name": name, "kind": type(part).__name__, **_settings(part)} for name, part in named]
     return about
 

@@ -25,9 +25,9 @@ from snnlab.data import Dataset
 from snnlab.dynamics import LifParams, decay
 from snnlab.encode import SpikeTimes
 from snnlab.kernels import Drive, Packed
-from snnlab.layers import Expon, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import Expon, LifRef, Projection, Recurrent
 from snnlab.losses import accuracy, class_scores
-from snnlab.models import Network
+from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
 from snnlab.train.step import State, Stepper, run_model
 
@@ -203,15 +203,15 @@ def _measure(stepper: Stepper, state: State, x, y) -> tuple[dict[str, Array], li
         terms = loss(record, y)
         value = sum(terms.values()) if hasattr(terms, "values") else terms
         scores = class_scores(loss, record)
-        layers = model.stack.layers if _is_known(model) else {}
+        layers = describe(model).layers
         watched = [_watch(name, layers.get(name), trace) for name, trace in record.layers.items()]
         return value, (scores, watched, reached)
 
     shapes = jax.eval_shape(objective, state.params, {})[1][2]
     nudges = {name: jnp.zeros(into.shape, into.dtype) for name, into in shapes.items()}
     (value, (scores, watched, _)), gradients = jax.value_and_grad(objective, (0, 1), has_aux=True)(state.params, nudges)
-    stack = stepper.merge(state)["model"].stack.layers if nudges else {}
-    norms = {name: _norm_over_time(stack[name], gradient) for name, gradient in gradients[1].items()}
+    layers = describe(stepper.merge(state)["model"]).layers
+    norms = {name: _norm_over_time(layers[name].module, gradient) for name, gradient in gradients[1].items()}
     layers = [
         replace(seen, gradient=_norm_of(seen.name, gradients[0]), gradient_over_time=norms.get(seen.name))
         for seen in watched
@@ -226,30 +226,26 @@ def _measure(stepper: Stepper, state: State, x, y) -> tuple[dict[str, Array], li
     return facts, layers
 
 
-def _is_known(model: nnx.Module) -> bool:
-    """It is a `Network` with a `Stack`, and so can be walked layer by layer."""
-    return type(model).__call__ is Network.__call__ and type(model.stack).__call__ is Stack.__call__
-
-
 def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[str, Array]]:
-    """The model on `x`; of a known one also what reaches its layers, to which the nudges are added."""
+    """Run the model on `x`, and tell what reaches its layers; the nudges are added to that, if it can be walked."""
     key = jax.random.key(0)  # the same code every time
-    if not _is_known(model):
+    if not describe(model).walkable:
         return run_model(model, x, key), {}
-    x, traces, reached = model.encoder(x, key=key), {}, {}
-    for name in model.stack.names:
-        layer = model.stack.layers[name]
+    reached = {}
+
+    def enter(name: str, layer: Callable, x):
         wired = _is_wired(layer)
         if wired:
             x = kernels.current(layer.drive(x), dt=1.0)
         elif isinstance(x, Packed):
             x = x.dense()
-        if not isinstance(x, SpikeTimes):  # a layer of the user's own may read events, which have no gradient
-            reached[name] = x = x + nudges.get(name, 0.0)
-        out = layer(Drive(x=x)) if wired else layer(x)
-        traces[name] = trace = out if isinstance(out, Trace) else Trace(state=out)
-        x = trace.output if trace.packed is None else trace.packed
-    return Record(readout=trace.output, layers=traces), reached
+        if isinstance(x, SpikeTimes):  # for a layer of the user's own; they have no gradient
+            return x
+        reached[name] = x = x + nudges.get(name, 0.0)
+        return Drive(x=x) if wired else x
+
+    traces = {visit.name: visit.trace for visit in model.stack.walk(model.encode(x, key=key), enter)}
+    return Record(readout=traces[model.stack.names[-1]].output, layers=traces), reached
 
 
 def _is_wired(layer: Callable) -> bool:
@@ -270,12 +266,12 @@ def _norm_over_time(layer: Callable, gradient: Float[Array, "time batch n"]) -> 
     return jnp.sqrt((gradient**2).sum((1, 2)))
 
 
-def _watch(name: str, layer: Callable | None, trace: Trace) -> _Seen:
+def _watch(name: str, layer: LayerDescription | None, trace: Trace) -> _Seen:
     """What the spikes of a layer and the voltages of its neurons say."""
     if trace.spikes is None:
         return _Seen(name=name)
-    neuron = getattr(layer, "neuron", layer)
-    dt = getattr(neuron, "dt", 1.0)
+    neuron, dt = (None, None) if layer is None else (layer.neuron, layer.dt)
+    dt = 1.0 if dt is None else dt
     counts = trace.spikes.sum(0) if trace.counts is None else trace.counts
     seen = _Seen(name=name, counts=counts, duration=jnp.float32(len(trace.spikes) * dt), fastest=jnp.float32(1e3 / dt))
     if not isinstance(neuron, LifRef):

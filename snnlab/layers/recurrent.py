@@ -72,7 +72,7 @@ class Recurrent(Projection):
 
     def __call__(
         self,
-        x: SpikeTimes | Packed | Float[Array, "time batch pre"],
+        x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"],
         *,
         onward: Float[Array, "post after"] | None = None,
     ) -> Trace:

@@ -1,7 +1,8 @@
 """Layers one after the other: `Stack`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from flax import nnx
 from jaxtyping import Array, Float
@@ -11,6 +12,26 @@ from snnlab.errors import ArgumentError
 from snnlab.kernels import Packed
 from snnlab.layers.projection import Projection
 from snnlab.record import Record, Trace
+
+
+class Visit(NamedTuple):
+    """One layer of a stack at work.
+
+    Attributes:
+        name: of the layer.
+        reached: the input that the layer was called with.
+        trace: what the layer did.
+
+    Example:
+        >>> rngs = nnx.Rngs(0)
+        >>> net = Stack(hidden=LSTM(28, 100, rngs=rngs), readout=nnx.Linear(100, 10, rngs=rngs))
+        >>> [(name, reached.shape) for name, reached, _ in net.walk(jnp.zeros((28, 2, 28)))]
+        [('hidden', (28, 2, 28)), ('readout', (28, 2, 100))]
+    """
+
+    name: str
+    reached: Any
+    trace: Trace
 
 
 class Stack(nnx.Module):
@@ -38,16 +59,28 @@ class Stack(nnx.Module):
         self.layers = nnx.Dict(layers)
 
     def __call__(self, x: SpikeTimes | Float[Array, "time batch pre"]) -> Record:
-        traces = {}
+        traces = {visit.name: visit.trace for visit in self.walk(x)}
+        return Record(readout=traces[self.names[-1]].output, layers=traces)
+
+    def walk(
+        self, x: SpikeTimes | Float[Array, "time batch pre"], enter: Callable[[str, Callable, Any], Any] | None = None
+    ) -> Iterator[Visit]:
+        """Run one layer after the other, and yield each as soon as it has run.
+
+        Args:
+            x: input of the first layer.
+            enter: `(name, layer, x) -> x`, to replace the input `x` of a layer; default: leave it.
+        """
         layers = [self.layers[name] for name in self.names]
         for name, layer, after in zip(self.names, layers, [*layers[1:], None], strict=True):
             if isinstance(x, Packed) and not isinstance(layer, Projection):
                 x = x.dense()  # for a layer that knows arrays only
+            x = x if enter is None else enter(name, layer, x)
             both = isinstance(layer, Projection) and isinstance(after, Projection)
-            out = layer(x, onward=after.kernel[...]) if both else layer(x)
-            traces[name] = trace = out if isinstance(out, Trace) else Trace(state=out)
+            out = layer(x, onward=after.kernel[...]) if both and enter is None else layer(x)
+            trace, reached = out if isinstance(out, Trace) else Trace(state=out), x
             x = trace.output
             if trace.packed is not None:  # its short way for the gradient leads to the next layer, and nowhere else
                 x = trace.packed
-                traces[name] = trace._replace(packed=replace(x, current=None))
-        return Record(readout=trace.output, layers=traces)
+                trace = trace._replace(packed=replace(x, current=None))
+            yield Visit(name, reached, trace)

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from flax import nnx
 
 from snnlab.errors import ArgumentError
-from snnlab.models import build
+from snnlab.models import build, describe
 from snnlab.train import Trainer
 
 OF_THE_MODEL = ("hidden", "num_steps")
@@ -15,8 +15,8 @@ OF_THE_TRAINING = ("batch_size", "epochs")
 
 def structure(trainer: Trainer) -> dict[str, int]:
     """What can only change at a restart, and its value now; of the model only where snnlab can build it again."""
-    recipe = getattr(trainer.model, "recipe", None)
-    config = {} if recipe is None else asdict(recipe.config)
+    config = describe(trainer.model).config
+    config = {} if config is None else asdict(config)
     found = {name: config[name] for name in OF_THE_MODEL if name in config}
     return found | {name: getattr(trainer.config, name) for name in OF_THE_TRAINING}
 
@@ -40,7 +40,7 @@ def prepare(
         if name not in now:
             raise ArgumentError(f"{name}: cannot change at a restart; there are {', '.join(now)}")
     changes = {name: value for name, value in changes.items() if value != now[name]}
-    recipe = getattr(trainer.model, "recipe", None)
+    recipe = describe(trainer.model).recipe
     rebuilt = recipe is not None and (seed is not None or any(name in OF_THE_MODEL for name in changes))
     seed = trainer.config.seed if seed is None else seed
     model = _build(recipe, seed, changes) if rebuilt else None

@@ -8,6 +8,7 @@ from flax import nnx
 from snnlab.data import Dataset
 from snnlab.encode import Binned
 from snnlab.errors import ArgumentError
+from snnlab.models import describe
 from snnlab.record import Record
 from snnlab.train.step import run_model
 
@@ -37,7 +38,7 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
 
 def _check_events(model: nnx.Module, data: Dataset) -> None:
     """The network sees all events of the data; what it would not see, no error of shape would tell."""
-    code = getattr(model, "encoder", None)
+    code = describe(model).encoder
     if not isinstance(code, Binned) or not data.has_events:
         return
     if code.units != data.num_features:

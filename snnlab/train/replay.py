@@ -11,7 +11,7 @@ from snnlab import data
 from snnlab.data.published import SAMPLES, SOURCES
 from snnlab.data.tonic_sets import SETS
 from snnlab.losses import Classification
-from snnlab.models import build
+from snnlab.models import build, describe
 from snnlab.train.knobs import find_knobs
 from snnlab.train.trainer import Trainer
 
@@ -84,7 +84,7 @@ def _data(dataset: data.Dataset) -> str:
 
 
 def _model(trainer: Trainer) -> str:
-    recipe = getattr(trainer.model, "recipe", None)
+    recipe = describe(trainer.model).recipe
     seed = None if recipe is None else _seed_of(trainer, recipe)
     if seed is None:
         return "net = ...  # your model, as it was before the run"

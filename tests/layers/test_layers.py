@@ -216,3 +216,20 @@ def test_bptt_of_a_whole_network_against_finite_differences(name):
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+def test_walking_a_stack_is_calling_it():
+    """The same traces in the same order; `enter` may replace what a layer reads."""
+    rngs, x = nnx.Rngs(0), jnp.asarray(np.random.default_rng(0).random((11, 3, 5)) < 0.3, jnp.float32)
+    net = Stack(
+        hidden=Projection(5, LifRef(7, v_th=0.1), synapse=Expon(7), rngs=rngs),
+        out=Projection(7, Leaky(2), rngs=rngs),
+    )
+    visits, record = list(net.walk(x)), net(x)
+    assert [visit.name for visit in visits] == list(record.layers) == ["hidden", "out"]
+    for visit in visits:
+        np.testing.assert_array_equal(visit.trace.state, record.layers[visit.name].state)
+    entered = []
+    silent = next(net.walk(x, lambda name, layer, given: entered.append((name, layer)) or jnp.zeros_like(given)))
+    assert entered == [("hidden", net.layers["hidden"])] and not silent.trace.spikes.any()
+    assert silent.reached.shape == x.shape and not silent.reached.any()

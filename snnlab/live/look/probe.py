@@ -13,6 +13,7 @@ from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM
 from snnlab.losses import class_scores
+from snnlab.models import LayerDescription, describe
 from snnlab.train.step import graphdef, run_model
 
 CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
@@ -42,12 +43,12 @@ class Probe:
 
 def time_step(model: nnx.Module) -> float | None:
     """Length of a step of the model's input [ms], or None if it does not tell."""
-    return getattr(getattr(model, "encoder", None), "dt", None)
+    return describe(model).dt
 
 
 def hidden_layers(model: nnx.Module) -> list[str]:
     """Names of the layers before the readout, where a model tells them."""
-    return list(getattr(getattr(model, "stack", None), "names", ()))[:-1]
+    return describe(model).hidden
 
 
 class Prober:
@@ -79,7 +80,7 @@ class Prober:
             self._names = tuple(record.layers)  # in order; known when it is traced, a jitted dict comes back sorted
             rasters = {name: spikes[:, 0] > 0 for name, spikes in record.spikes.items()}
             states = {name: trace.state[:, 0] for name, trace in record.layers.items()}
-            encoder = getattr(model, "encoder", None)
+            encoder = describe(model).encoder
             code = encoder(x, key=jax.random.key(0)) if encoder is not None and rasters else None
             if code is not None:
                 dense = code.dense() if isinstance(code, SpikeTimes) else code
@@ -144,20 +145,18 @@ def neuron(model: nnx.Module, layer: str, unit: int) -> Neuron:
         >>> one.constants, one.weights.shape
         ((('tau_mem', 10.0, 'ms'), ('tau_syn', 10.0, 'ms'), ('tau_ref', 0.0, 'ms'), ('v_th', 1.0, '')), (64,))
     """
-    stack = getattr(model, "stack", model)
-    names, layers = getattr(stack, "names", ()), getattr(stack, "layers", {})
-    if layer not in names:
+    layers = describe(model).layers
+    if layer not in layers:
         return Neuron(layer=layer, unit=unit)
-    module = layers[layer]
-    features = getattr(module, "features", None) or getattr(module, "out_features", None)
-    if features is not None and not 0 <= unit < features:
-        raise ArgumentError(f"unit: {layer} has the units 0..{features - 1}, got {unit}")
-    constants, weights = _constants(module, unit), _weights(module, unit)
-    return Neuron(layer=layer, unit=unit, constants=constants, weights=weights, first=layer == names[0])
+    known = layers[layer]
+    if known.features is not None and not 0 <= unit < known.features:
+        raise ArgumentError(f"unit: {layer} has the units 0..{known.features - 1}, got {unit}")
+    constants, weights = _constants(known, unit), _weights(known.module, unit)
+    return Neuron(layer=layer, unit=unit, constants=constants, weights=weights, first=layer == next(iter(layers)))
 
 
-def _constants(module, unit: int) -> tuple[tuple[str, float, str], ...]:
-    parts = (module, getattr(module, "neuron", None), getattr(module, "synapse", None))
+def _constants(layer: LayerDescription, unit: int) -> tuple[tuple[str, float, str], ...]:
+    parts = (layer.module, layer.neuron, layer.synapse)
     found = {name: getattr(part, name) for part in parts for name in CONSTANTS if hasattr(part, name)}
     values = {name: np.asarray(found[name][...]) for name in CONSTANTS if name in found}
     units = {name: found[name].get_metadata().get("unit", "") for name in values}
