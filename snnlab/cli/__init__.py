@@ -12,7 +12,7 @@ from snnlab.errors import SnnlabError
 
 
 def main(args: list[str] | None = None) -> int:
-    """Entry point; an error that snnlab foresaw is one line, without a traceback."""
+    """Run the command line; an error that snnlab raises on purpose is one line, without a traceback."""
     subcommands = {"train": Train, "export": Export, "lab": Lab, "gallery": Gallery}
     command = tyro.extras.subcommand_cli_from_dict(subcommands, prog="snnlab", description=__doc__, args=args)
     try:

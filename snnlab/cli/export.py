@@ -11,30 +11,32 @@ from snnlab.cli.options import check_folders, default_is, refuse_existing
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Write a trained network in another format: OUT ends in .nir or .safetensors.
+    """Write a trained network in another format; the ending of OUT, .nir or .safetensors, selects it.
 
-    A NIR file is read again, and a certificate printed: what its reader must assume, and how well its spikes agree.
+    For NIR, the file is read back and a certificate is printed: what a reader must assume, and how well its spikes
+    agree with the network's. Options that begin with "nir:" apply to NIR only.
     """
 
-    net: Annotated[Path, tyro.conf.Positional]
-    """The network, as "snnlab train --out" and the dashboard write it."""
-    out: Annotated[Path, tyro.conf.Positional]
+    net: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="NET")]
+    """The network, as written by "snnlab train --out" or the dashboard."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """The file to write."""
     method: Literal["euler", "exponential"] = "euler"
-    """nir: how its reader steps; most do it by Euler."""
+    """nir: how the reader integrates; most use Euler steps."""
     reader_dt: Annotated[float | None, default_is("MS", "that of the network")] = None
-    """nir: the time step of its reader [ms]; 0.1 for snnTorch."""
+    """nir: time step of the reader [ms]; 0.1 for snnTorch."""
     unit_gain: bool = False
-    """nir: let the weights take in all gains, for readers that know none (snnTorch)."""
+    """nir: fold all gains into the weights, for readers that ignore gains (snnTorch)."""
     readout: Literal["li", "lif"] = "li"
-    """nir: lif writes the readout as neurons that never fire, for readers without integrators (snnTorch, Norse)."""
+    """nir: write the readout as leaky integrators (li), or as neurons that never fire (lif) for readers without
+    integrators (snnTorch, Norse)."""
     data: Annotated[str | None, default_is("NAME", "random spikes")] = None
-    """nir: data set on whose first 256 test samples the spikes are compared."""
+    """nir: data set; the spikes are compared on its first 256 test samples."""
     overwrite: bool = False
     """Replace OUT if it exists."""
 
     def run(self) -> int:
-        """Load, write, say what was written."""
+        """Load the network, write it, and print what was written."""
         from snnlab import data, export
         from snnlab.support.arguments import choice
 
@@ -43,10 +45,19 @@ class Export:
         check_folders(self.out.parent)
         net, about = export.load(self.net), export.load_metadata(self.net)
         if ending == ".nir":
-            names = ("method", "reader_dt", "unit_gain", "readout", "overwrite")
-            samples = None if self.data is None else data.load(self.data).x_test[:256]
-            print(export.save_nir(net, self.out, samples=samples, **{name: getattr(self, name) for name in names}))
+            certificate = export.save_nir(
+                net,
+                self.out,
+                samples=None if self.data is None else data.load(self.data).x_test[:256],
+                method=self.method,
+                reader_dt=self.reader_dt,
+                unit_gain=self.unit_gain,
+                readout=self.readout,
+                overwrite=self.overwrite,
+            )
+            print(certificate)
             return 0
-        about = {"class_names": tuple(about.get("class_names", ())), "training": about.get("training")}
-        print(f"wrote {export.save(net, self.out, **about, overwrite=self.overwrite)}")
+        names, training = tuple(about.get("class_names", ())), about.get("training")
+        written = export.save(net, self.out, class_names=names, training=training, overwrite=self.overwrite)
+        print(f"wrote {written}")
         return 0

@@ -23,26 +23,26 @@ SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 class Train:
     """Train a reference network on real images or events, with a live progress line.
 
-    Ctrl-C ends it and keeps what was learned. Options that begin with "snn:" mean nothing to the lstm.
+    Ctrl-C stops the training and keeps what was learned. Options that begin with "snn:" do not apply to the lstm.
     """
 
     network: Annotated[Literal["snn", "lstm"], tyro.conf.arg(name="network"), tyro.conf.Positional] = "snn"
-    """Spiking network on latency-coded images or on events, or LSTM on rows of images."""
+    """snn: a spiking network that reads latency-coded images, or events; lstm: an LSTM that reads images row by row."""
     data: str = "digits"
-    """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files; for the snn also events:
+    """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files; events for the snn:
     event_digits (synthetic), nmnist, shd, or a folder with train.npz and test.npz."""
     epochs: int = TrainConfig.epochs
-    """Passes over the training set."""
+    """Passes through the training set."""
     batch_size: int = TrainConfig.batch_size
     """Samples in one optimizer step."""
     lr: float = TrainConfig.learning_rate
-    """Learning rate at the start; it falls to zero along a cosine."""
+    """Initial learning rate; it decays to zero along a cosine."""
     seed: int = TrainConfig.seed
-    """One seed, one run, bit for bit."""
+    """Seed of all random numbers; the same seed repeats a run bit for bit."""
     hidden: Annotated[int | None, default_is("INT", SnnConfig.hidden)] = None
     """Neurons, or LSTM units, in the hidden layer."""
-    num_steps: Annotated[int | None, default_is("INT", f"{SnnConfig.num_steps}, for events until the last")] = None
-    """snn: time steps of one sample."""
+    num_steps: Annotated[int | None, default_is("INT", f"{SnnConfig.num_steps}; for events, until the last one")] = None
+    """snn: time steps per sample."""
     dt: Annotated[float | None, default_is("MS", SnnConfig.dt)] = None
     """snn: length of a time step [ms]."""
     tau_mem: Annotated[float | None, default_is("MS", SnnConfig.tau_mem)] = None
@@ -51,24 +51,23 @@ class Train:
     """snn: synaptic time constant [ms]."""
     v_th: Annotated[float | None, default_is("FLOAT", SnnConfig.v_th)] = None
     """snn: firing threshold."""
-    input_dropout: Annotated[float | None, default_is("FLOAT", f"0, above {WIDE} neurons {WIDE_DROPOUT}")] = None
-    """snn: share of the input spikes that is lost while it trains."""
+    input_dropout: Annotated[float | None, default_is("FLOAT", f"0; {WIDE_DROPOUT} above {WIDE} neurons")] = None
+    """snn: fraction of the input spikes dropped during training."""
     l1: Annotated[float | None, default_is("FLOAT", "1e-4")] = None
-    """snn: price of a spike, times the spikes of a sample; 1e-3 makes three do the work of ten."""
+    """snn: weight of the spikes per sample in the loss; at 1e-3, three spikes do the work of ten."""
     out: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None
     """Folder for the trained network (net.safetensors) and its history (history.json)."""
     json: Annotated[Path | None, default_is("FILE", "none")] = None
-    """File for the report: config, versions, results of every epoch."""
+    """File for a report: config, versions, and the results of every epoch."""
     overwrite: bool = False
-    """Replace these files where they exist."""
-
-    resume: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None
-    """Folder for checkpoints: saves there while it trains, and goes on from what is there already."""
+    """Replace these files if they exist."""
+    resume: Annotated[Path | None, default_is("DIR", "no checkpoints")] = None
+    """Folder for checkpoints; training continues from the newest one in it, if there is one."""
     save_every: float = 10.0
-    """resume: seconds between two checkpoints."""
+    """Seconds between checkpoints (with --resume)."""
 
     def network_config(self, dataset=None) -> SnnConfig | LstmConfig:
-        """The config of the chosen network; what was not given keeps its default, or suits the events of the data."""
+        """Return the config of the chosen network: options as given, else defaults, or what the events need."""
         names = ("hidden", *SNN_ONLY)
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         events = dataset is not None and dataset.has_events
@@ -78,11 +77,11 @@ class Train:
             raise ArgumentError(f"--data: {self.data} has events, which the lstm does not read; use snnlab train snn")
         for name in (*SNN_ONLY, "l1"):
             if getattr(self, name) is not None:
-                raise ArgumentError(f"--{name.replace('_', '-')}: means nothing to the lstm; leave it out")
+                raise ArgumentError(f"--{name.replace('_', '-')}: does not apply to the lstm; leave it out")
         return LstmConfig(**given)
 
     def _loss(self):
-        """The default, with another price of a spike if one is given."""
+        """Return a loss with the `l1` that was given, or None for the default loss."""
         from snnlab.losses import Classification
         from snnlab.train.trainer import SPIKING
 
@@ -90,11 +89,11 @@ class Train:
 
     def _for_events(self, dataset) -> dict[str, Any]:
         dt = SnnConfig.dt if self.dt is None else self.dt
-        all_of_them = max(part.steps(dt) for part in (dataset.x_train, dataset.x_test))
-        return {"code": "events", "num_steps": self.num_steps or all_of_them}
+        until_the_last = max(part.steps(dt) for part in (dataset.x_train, dataset.x_test))
+        return {"code": "events", "num_steps": self.num_steps or until_the_last}
 
     def train_config(self) -> TrainConfig:
-        """How to train."""
+        """Return the settings of the training."""
         return TrainConfig(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.lr, seed=self.seed)
 
     def run(self) -> int:
@@ -102,7 +101,7 @@ class Train:
         from snnlab import data, models
         from snnlab.train import Trainer
 
-        self.network_config()  # mistakes are said before anything is fetched
+        self.network_config()  # report mistakes before fetching any data
         settings = self.train_config()
         self._check_files()
         dataset = data.load(self.data)
@@ -128,7 +127,7 @@ class Train:
         return code
 
     def _checkpoints(self, trainer):
-        """The trainer with checkpoints, where it was when they were made; None if none are wanted."""
+        """Return the trainer with checkpoints, put back to the newest one; None without `--resume`."""
         if self.resume is None:
             return None
         from tqdm import tqdm
@@ -141,20 +140,17 @@ class Train:
         checkpoints = Checkpoints(trainer, self.resume, every=self.save_every, say=say)
         if checkpoints.resumed:
             step, epoch = len(trainer.history), trainer.history.num_epochs + 1
-            where = (
-                "all is trained"
-                if trainer.done
-                else f"going on from step {step} of {trainer.total_steps}, epoch {epoch}"
-            )
+            rest = f"continuing from step {step} of {trainer.total_steps}, epoch {epoch}"
+            where = "the training is complete" if trainer.done else rest
             print(f"{self.resume}: {where}", file=sys.stderr)
         return checkpoints
 
     def _check_files(self) -> None:
-        """Find out before the training, not after it, that its result cannot be written, or would replace another."""
-        names = ("net.safetensors", "history.json")
+        """Check before the training that its results can be written and replace no file by accident."""
         from snnlab.checkpoint.folder import PREFIX
 
-        resumed = self.resume is not None and any(self.resume.glob(PREFIX + "*"))  # then they are of the same run
+        names = ("net.safetensors", "history.json")
+        resumed = self.resume is not None and any(self.resume.glob(PREFIX + "*"))  # then the files are this run's own
         for file in filter(None, (self.json, *(self.out / name for name in names if self.out is not None))):
             refuse_existing(file, self.overwrite or resumed)
         check_folders(self.out, self.json and self.json.parent, self.resume)
@@ -175,11 +171,11 @@ class Train:
 
 
 def _follow(trainer, reports) -> None:
-    """Iterate over its reports with a progress line; one line for every epoch stays."""
+    """Iterate over the reports with a progress line; one line per epoch remains."""
     from tqdm import tqdm
 
     shown = "{percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} steps, {postfix}"
-    quiet = not sys.stderr.isatty()  # in a log file, only the lines of the epochs
+    quiet = not sys.stderr.isatty()  # a log file gets only the lines of the epochs
     with tqdm(total=trainer.total_steps, bar_format=shown, disable=quiet, dynamic_ncols=True) as bar:
         bar.set_postfix_str("compiling")
         for report in reports:

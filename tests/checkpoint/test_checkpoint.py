@@ -408,7 +408,7 @@ def test_the_command_line_goes_on(tmp_path, capsys):
         half(path / "facts" / "metadata")
     assert main([*options, "--resume", str(folder), "--out", str(tmp_path / "second")]) == 0
     told = capsys.readouterr().err
-    assert told.count("is damaged") == len(kept) - 1 and (f"{folder}: going on from step" in told) == (len(kept) > 1)
+    assert told.count("is damaged") == len(kept) - 1 and (f"{folder}: continuing from step" in told) == (len(kept) > 1)
     names = ("whole", "first", "second")
     whole, *others = (load_file(tmp_path / name / "net.safetensors") for name in names)
     assert all(np.array_equal(other[name], whole[name]) for other in others for name in whole)

@@ -23,6 +23,8 @@ from safetensors.numpy import load_file
 import snnlab
 from snnlab import data
 from snnlab.cli import main
+from snnlab.cli.options import notebooks_folder
+from snnlab.errors import SnnlabError
 from snnlab.export import load_metadata
 
 
@@ -78,7 +80,7 @@ def test_spikes_have_their_price(tmp_path):
         assert last["terms"]["l1"] > 0
     assert spikes[1] < 0.5 * spikes[0]
     done = run("train", "lstm", "--l1", 1e-3)
-    assert done.returncode == 2 and "--l1: means nothing to the lstm" in done.stderr
+    assert done.returncode == 2 and "--l1: does not apply to the lstm" in done.stderr
 
 
 def test_train_on_events(tmp_path):
@@ -163,7 +165,7 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "lstm", "--tau-mem", "3"), "--tau-mem: means nothing to the lstm; leave it out"),
+        (("train", "lstm", "--tau-mem", "3"), "--tau-mem: does not apply to the lstm"),
         (("train", "--data", "digit"), "'digit' is unknown. Did you mean 'digits'?"),
         (("train", "--batch-size", "5000"), "batch_size: 5000 is more than the 1437 training samples"),
         (("train", "--batch-size", "0"), "batch_size: must be an integer >= 1, got 0"),
@@ -264,7 +266,34 @@ def test_lab_serves_the_notebooks_on_loopback_with_a_token(tmp_path):
     assert {"01-lstm.ipynb", "02-spiking.ipynb"} <= served
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("export", "--help"), ("lab", "--help")])
+def test_an_installed_package_copies_its_notebooks(tmp_path, monkeypatch):
+    """A wheel has them inside the package, where nobody should write; the copies are the user's."""
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "site-packages" / "snnlab"
+    (package / "notebooks").mkdir(parents=True)
+    for name in ("01-a.ipynb", "02-b.ipynb"):
+        (package / "notebooks" / name).write_text(name)
+    folder = notebooks_folder(package)
+    assert folder == tmp_path / "snnlab-notebooks"
+    (folder / "01-a.ipynb").write_text("mine")
+    (folder / "02-b.ipynb").unlink()
+    notebooks_folder(package)
+    assert (folder / "01-a.ipynb").read_text() == "mine" and (folder / "02-b.ipynb").read_text() == "02-b.ipynb"
+
+
+def test_without_notebooks_it_says_so(tmp_path):
+    with pytest.raises(SnnlabError, match="no notebooks"):
+        notebooks_folder(tmp_path / "site-packages" / "snnlab")
+
+
+def test_lab_opens_no_notebook_that_is_not_there(capsys):
+    assert main(["lab", "--notebook", "09-none.ipynb"]) == 2
+    assert "--notebook: must be one of 01-lstm.ipynb" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("train", "--help"), ("export", "--help"), ("lab", "--help"), ("gallery", "--help")]
+)
 def test_help_on_every_command(arguments):
     done = run(*arguments)
     assert done.returncode == 0 and "usage: snnlab" in done.stdout
