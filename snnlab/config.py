@@ -5,12 +5,20 @@ keyword arguments.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from snnlab import accepted
 from snnlab.support import arguments
 
 WIDE = 100  # neurons; a wider layer learns at a lower rate and drops a share of its input spikes, because it overfits
 WIDE_DROPOUT = 0.1  # the share that it drops
+
+SPIKING_LOSS: dict[str, Any] = {"readout": "mean", "l1": 1e-4, "l2": 1e-4}
+"""The default loss of a network that spikes, as arguments of `snnlab.losses.Classification`.
+
+The mean over time teaches at every step, the maximum at one only: 0.88 of Fashion-MNIST instead of 0.87. The
+regularizers are shown and can be turned up, but hardly act.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,26 @@
-"""The only way in from outside: knobs, and the mailbox through which their new values reach the engine.
+"""The only way into a run from outside: knobs, and the mailbox that carries every request to the engine.
 
-Standard library only, safe from any thread. A slider posts `(knob, value)`; the engine drains the
-mailbox between two chunks, so the last value of a chunk wins and no value is lost.
+New values of knobs, moves planned for later steps, and the step at which to stop all go through one `Mailbox`, safe
+from any thread. The engine empties it between two chunks. If a knob is moved several times meanwhile, the last value
+counts. Loads no JAX.
 """
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from snnlab.errors import ArgumentError
+from snnlab.support import arguments
 
 LEARNING_RATE = "learning_rate"  # the knob
-CALM_RATE = 0.01  # Adam's usual range ends here: from a rate far above it a tenth leads nowhere
+CALM_RATE = 0.01  # the top of Adam's usual range: from a rate far above it, a tenth is still too high
+
+Move = tuple[int, str, float]  # step, knob, new value
 
 
 def calmer(rate: float) -> float:
-    """The learning rate to try where `rate` was too high: a tenth of it, at most `CALM_RATE`.
+    """Return the learning rate to try after `rate` was too high: a tenth of it, at most `CALM_RATE`.
 
     Example:
         >>> calmer(0.03), calmer(2.0)
@@ -27,15 +31,15 @@ def calmer(rate: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Knob:
-    """A number that may be changed while it trains.
+    """A number that can be changed during training.
 
     Attributes:
-        name: such as "hidden.tau_mem" or "learning_rate".
-        value: its value now; for a parameter that differs between neurons, their mean.
-        low: least value accepted.
-        high: where its slider ends; larger values are accepted.
+        name: full name, such as "hidden.tau_mem" or "learning_rate".
+        value: current value; the mean over neurons if they differ.
+        low: smallest value accepted.
+        high: upper end of the slider; larger values are accepted.
         unit: such as "ms".
-        log: its slider is logarithmic.
+        log: whether the slider is logarithmic.
 
     Example:
         >>> Knob(name="hidden.tau_mem", value=10.0, low=1.0, high=100.0, unit="ms", log=True).value
@@ -51,42 +55,64 @@ class Knob:
 
 
 class Mailbox:
-    """New values of knobs on their way to the engine.
+    """Requests on their way to the engine. Every method may be called from any thread.
 
     Args:
-        knobs: the knobs that there are.
+        knobs: the knobs of the run.
 
     Example:
         >>> box = Mailbox([Knob(name="hidden.v_th", value=1.0, low=0.01, high=4.0)])
         >>> box.post("v_th", 0.5)
         'hidden.v_th'
-        >>> box.post("hidden.v_th", 0.6), box.drain(), box.drain()
-        ('hidden.v_th', {'hidden.v_th': 0.6}, {})
+        >>> box.plan([(2, "v_th", 0.7)])
+        >>> box.claim(step=0, count=8), box.drain()
+        (2, {'hidden.v_th': 0.5})
+        >>> box.claim(step=2, count=8), box.drain(), box.drain()
+        (8, {'hidden.v_th': 0.7}, {})
     """
 
-    def __init__(self, knobs: list[Knob]):
+    def __init__(self, knobs: Iterable[Knob]):
         self._lock = threading.Lock()
         self._knobs = {knob.name: knob for knob in knobs}
         self._posted: dict[str, float] = {}
+        self._planned: list[Move] = []
+        self._stop_at: int | None = None
+        self._step = self._end = 0  # the engine takes the steps from `_step` to before `_end`
 
     @property
     def knobs(self) -> Mapping[str, Knob]:
-        """The knobs by name, with the values that were last posted."""
+        """The knobs by name, with the values posted last."""
         with self._lock:
             return dict(self._knobs)
 
     @property
     def posted(self) -> dict[str, float]:
-        """The new values that are still on their way."""
+        """New values that the engine has not taken yet."""
         with self._lock:
             return dict(self._posted)
 
-    def post(self, name: str, value: float) -> str:
-        """Ask for a new value; it acts on the next chunk.
+    @property
+    def planned(self) -> list[Move]:
+        """Moves planned for later steps, in order."""
+        with self._lock:
+            return list(self._planned)
+
+    @property
+    def stop_at(self) -> int | None:
+        """A step that no chunk runs across, or None. May be set at any time."""
+        return self._stop_at
+
+    @stop_at.setter
+    def stop_at(self, step: int | None) -> None:
+        self._stop_at = step
+
+    def post(self, name: str, value: float, *, not_before: int = 0) -> str:
+        """Ask for a new value of a knob; it acts on the next chunk, or on step `not_before` if that comes later.
 
         Args:
-            name: of the knob, or an ending of it that no other knob has: "v_th" for "hidden.v_th".
+            name: of the knob, or an ending that only one knob has: "v_th" for "hidden.v_th".
             value: finite, at least the knob's `low`.
+            not_before: first step that it may act on, counted from 0.
 
         Returns:
             The knob's full name.
@@ -96,13 +122,34 @@ class Mailbox:
         """
         name, number = self.check(name, value)
         with self._lock:
-            self._posted[name] = number
-            self._knobs[name] = replace(self._knobs[name], value=number)
+            if not_before > self._end:
+                self._plan([(not_before, name, number)])
+            else:
+                self._post(name, number)
         return name
 
+    def plan(self, moves: Iterable[Move]) -> None:
+        """Move knobs later: `(step, name, value)` acts exactly once, on step `step`, counted from 0.
+
+        Raises:
+            ArgumentError: if there is no such knob, a value is out of range, or a step is taken already. Then nothing
+                is planned.
+        """
+        checked = [(arguments.count("step", step, 0), *self.check(name, value)) for step, name, value in moves]
+        with self._lock:
+            for step, *_ in checked:
+                if step < self._end:
+                    raise ArgumentError(f"step: {step} is taken already, the run is at {self._end}; plan a later step")
+            self._plan(checked)
+
+    def cancel_plans(self) -> None:
+        """Forget all moves planned for later steps."""
+        with self._lock:
+            self._planned = []
+
     def check(self, name: str, value: float) -> tuple[str, float]:
-        """The knob's full name and the value as a number; raises as `post` does."""
-        knob = self._knobs[self._find(name)]
+        """Return the knob's full name and the value as a number; raise as `post` does."""
+        knob = self._find(name, value)
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -111,17 +158,58 @@ class Mailbox:
             raise ArgumentError(f"{knob.name}: must be a finite number >= {knob.low:g} {knob.unit}, got {value!r}")
         return knob.name, number
 
-    def drain(self) -> dict[str, float]:
-        """Take what was posted since the last call."""
+    def claim(self, step: int, count: int) -> int:
+        """Announce that the engine is at `step` and wants to take `count` steps.
+
+        Returns:
+            The number of steps to take: `count`, or fewer if a planned move or `stop_at` comes before. From now on
+            no move can be planned for these steps.
+        """
         with self._lock:
+            stops = [planned for planned, *_ in self._planned] + ([] if self._stop_at is None else [self._stop_at])
+            count = min([count, *(stop - step for stop in stops if stop > step)])
+            self._step, self._end = step, step + count
+            return count
+
+    def drain(self) -> dict[str, float]:
+        """Take the values that act on the step claimed last: those posted since the last call, then those planned."""
+        with self._lock:
+            due = [move for move in self._planned if move[0] <= self._step]
+            self._planned = self._planned[len(due) :]
+            for _, name, value in due:
+                self._post(name, value)
             posted, self._posted = self._posted, {}
             return posted
 
-    def _find(self, name: str) -> str:
-        if name in self._knobs:
-            return name
-        found = [full for full in self._knobs if full.endswith("." + name)]
+    def restore(
+        self, step: int, values: Mapping[str, float], planned: Iterable[Move], posted: Mapping[str, float]
+    ) -> None:
+        """Put the mailbox where it was at `step`: the values of the knobs, and the requests that were on their way."""
+        with self._lock:
+            self._step = self._end = step
+            self._planned, self._posted = sorted(planned, key=lambda move: move[0]), dict(posted)
+            for name, value in {**values, **posted}.items():
+                self._knobs[name] = replace(self._knobs[name], value=value)
+
+    def _find(self, name: str, value: float) -> Knob:
+        knobs = self.knobs
+        if name in knobs:
+            return knobs[name]
+        found = [full for full in knobs if full.endswith(f".{name}")]
         if len(found) == 1:
-            return found[0]
-        what = "is ambiguous: say one of" if found else "is unknown: there are"
-        raise ArgumentError(f"name: the knob {name!r} {what} {', '.join(found or self._knobs)}")
+            return knobs[found[0]]
+        if not found:
+            raise ArgumentError(f"name: the knob {name!r} is unknown; this run has {', '.join(knobs)}")
+        raise ArgumentError(
+            f"name: the knob {name!r} is ambiguous, it could be {' or '.join(found)}; "
+            f'write set({{"{found[0]}": {value!r}}})'
+        )
+
+    # ---- the caller holds the lock ----
+
+    def _plan(self, moves: Iterable[Move]) -> None:
+        self._planned = sorted([*self._planned, *moves], key=lambda move: move[0])
+
+    def _post(self, name: str, value: float) -> None:
+        self._posted[name] = value
+        self._knobs[name] = replace(self._knobs[name], value=value)

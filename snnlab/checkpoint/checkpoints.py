@@ -10,14 +10,16 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from snnlab.checkpoint.folder import CheckpointFolder, reason
 from snnlab.checkpoint.snapshot import Snapshot, put_back, take
 from snnlab.history import Report
 from snnlab.support import arguments
+from snnlab.support.exit import close_at_exit
 from snnlab.train import Trainer
+from snnlab.train.point import Point
 
 SHARE = 0.1  # of the time that saving may take: what takes longer, because the history is long, is saved less often
 
@@ -85,13 +87,16 @@ class Checkpoints:
         except BaseException:
             self._folder.close()
             raise
-        self._saved = self._mark() if self.resumed else None
+        self._saved: Point | None = self.trainer.at if self.resumed else None
         self._due = 0.0
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def __iter__(self) -> Iterator[Report]:
-        """Train on; stopping between two reports saves, and loses nothing."""
+    def __iter__(self) -> Generator[Report, None, None]:
+        """Continue to train. Leaving between two reports saves, and loses nothing."""
+        return close_at_exit(self._iterate())
+
+    def _iterate(self) -> Generator[Report, None, None]:
         self._due = time.monotonic() + self.every
         try:
             for report in self.trainer:
@@ -103,10 +108,12 @@ class Checkpoints:
 
     def save(self) -> None:
         """Begin to save the run as it is now, and return at once; not while the last saving still goes on."""
-        if self._mark() == self._saved or (self._thread and self._thread.is_alive()):
+        point = self.trainer.at
+        if point == self._saved or (self._thread and self._thread.is_alive()):
             return
         self._due = time.monotonic() + self.every
-        thread = threading.Thread(target=self._write, args=self._snapshot(), name="snnlab-save", daemon=True)
+        snapshot = take(self.trainer, point, self.note)
+        thread = threading.Thread(target=self._write, args=(snapshot, point), name="snnlab-save", daemon=True)
         with self._starting:  # whoever waits from another thread can only join what was started
             thread.start()
             self._thread = thread
@@ -114,8 +121,9 @@ class Checkpoints:
     def save_now(self) -> None:
         """Save the run as it is now if that is not saved yet, and wait for it."""
         self.wait()
-        if self._mark() != self._saved:
-            self._write(*self._snapshot())
+        point = self.trainer.at
+        if point != self._saved:
+            self._write(take(self.trainer, point, self.note), point)
 
     def wait(self) -> None:
         """Wait until what is being saved is saved."""
@@ -138,16 +146,7 @@ class Checkpoints:
         put_back(self.trainer, snapshot)
         return True
 
-    def _snapshot(self) -> tuple[Snapshot, tuple]:
-        return take(self.trainer, self.note), self._mark()
-
-    def _mark(self) -> tuple:
-        """Changes with all that a snapshot holds."""
-        history = self.trainer.history
-        counts = len(history), history.num_epochs, len(history.interventions)
-        return history, *counts, self.trainer.mailbox.posted, list(self.trainer.planned)
-
-    def _write(self, snapshot: Snapshot, mark: tuple) -> None:
+    def _write(self, snapshot: Snapshot, point: Point) -> None:
         started = time.monotonic()
         try:
             self._folder.write(snapshot)
@@ -159,7 +158,7 @@ class Checkpoints:
         finally:
             now = time.monotonic()
             self._due = now + max(self.every, (now - started) / SHARE)
-        self._saved = mark
+        self._saved = point
         self._report(None)
 
     def _report(self, problem: str | None) -> None:

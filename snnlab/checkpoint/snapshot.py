@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from snnlab.controls import LEARNING_RATE
 from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.history import History
 from snnlab.models import describe
 from snnlab.train import Trainer
-from snnlab.train.knobs import LEARNING_RATE, find_knobs
+from snnlab.train.point import Point
 
 FORMAT = 1
 
@@ -40,7 +41,7 @@ class Snapshot:
         ...     return Trainer(net, digits, epochs=1, batch_size=64)
         >>> first, second = make(), make()
         >>> _ = first.fit(until=3)
-        >>> put_back(second, take(first))
+        >>> put_back(second, take(first, first.at))
         >>> len(second.history), jax.tree.all(jax.tree.map(jnp.array_equal, first.state, second.state))
         (3, True)
     """
@@ -58,28 +59,28 @@ class Snapshot:
         return digest.hexdigest()
 
 
-def take(trainer: Trainer, note: Any = None) -> Snapshot:
-    """A trainer as it is now, between two of its reports; nothing is copied, so it is quick.
+def take(trainer: Trainer, point: Point, note: Any = None) -> Snapshot:
+    """Return a point of a trainer's run as arrays and JSON. No array is copied.
 
     Args:
-        trainer: whose run.
+        trainer: of the run; says what the run is of.
+        point: such as `trainer.at`.
         note: kept with it, as JSON.
     """
-    history = trainer.history
     facts = {
         "format": FORMAT,
         "identity": identity(trainer),
-        "epochs": history.epochs,
-        "interventions": history.interventions,
-        "planned": trainer.planned,
-        "posted": trainer.mailbox.posted,
-        "seconds": trainer.seconds,
+        "epochs": point.past.epochs,
+        "interventions": point.past.interventions,
+        "planned": point.planned,
+        "posted": dict(point.posted),
+        "seconds": point.seconds,
         LEARNING_RATE: trainer.config.learning_rate,
         "note": note,
     }
-    arrays = {f"history/{name}": column for name, column in history.steps().items()}
-    for part in ("state", "start"):
-        arrays |= {f"{part}/{name}": _plain(leaf) for name, leaf in _leaves(getattr(trainer, part))}
+    arrays = {f"history/{name}": column for name, column in point.past.steps().items()}
+    for part, state in (("state", point.state), ("start", point.origin)):
+        arrays |= {f"{part}/{name}": _plain(leaf) for name, leaf in _leaves(state)}
     return Snapshot({name: array for name, array in arrays.items() if array.size}, json.loads(json.dumps(facts)))
 
 
@@ -100,27 +101,23 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
     if differing:
         parts = "; ".join(f"{name} {_differences(then.get(name), now[name])}" for name in differing)
         raise ArgumentError(f"the saved run is another one: {parts}. Take another folder, or make what was saved")
-    states = [_fill(getattr(trainer, part), part, snapshot.arrays) for part in ("state", "start")]
+    state, origin = (_fill(trainer.state, part, snapshot.arrays) for part in ("state", "start"))
     steps = {name.removeprefix("history/"): a for name, a in snapshot.arrays.items() if name.startswith("history/")}
     history = History.of(steps, facts["epochs"], facts["interventions"])
-    trainer.restore(*states, history, [tuple(move) for move in facts["planned"]], facts["seconds"])
-    _turn_knobs(trainer)
-    for name, value in facts["posted"].items():
-        trainer.set(name, value)
+    trainer.at = Point(
+        state=state,
+        origin=origin,
+        history=history,
+        steps=len(history),
+        epochs=history.num_epochs,
+        moves=history.num_moves,
+        planned=tuple((step, knob, value) for step, knob, value in facts["planned"]),
+        posted=tuple(facts["posted"].items()),
+        seconds=facts["seconds"],
+    )
     rate = trainer.config.learning_rate
     if rate != facts[LEARNING_RATE] and not trainer.own_optimizer:  # another one is a move of its knob
-        trainer.set(LEARNING_RATE, rate)
-
-
-def _turn_knobs(trainer: Trainer) -> None:
-    """What the state has already, for those who ask the mailbox where the knobs are."""
-    there, box = find_knobs(trainer.state.live, trainer.state.opt_state), trainer.mailbox
-    for knob in there:
-        if knob.value != box.knobs[knob.name].value:
-            box.post(knob.name, knob.value)
-    for move in trainer.history.interventions:
-        box.post(move["knob"], move["new"])
-    box.drain()
+        trainer.set({LEARNING_RATE: rate})
 
 
 def identity(trainer: Trainer) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import tyro
 
 from snnlab import __version__
 from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_existing
-from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
+from snnlab.config import SPIKING_LOSS, WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.support.files import atomic_path
 from snnlab.support.interrupt import uninterrupted
@@ -53,7 +53,7 @@ class Train:
     """snn: firing threshold."""
     input_dropout: Annotated[float | None, default_is("FLOAT", f"0; {WIDE_DROPOUT} above {WIDE} neurons")] = None
     """snn: fraction of the input spikes dropped during training."""
-    l1: Annotated[float | None, default_is("FLOAT", "1e-4")] = None
+    l1: Annotated[float | None, default_is("FLOAT", SPIKING_LOSS["l1"])] = None
     """snn: weight of the spikes per sample in the loss; at 1e-3, three spikes do the work of ten."""
     out: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None
     """Folder for the trained network (net.safetensors) and its history (history.json)."""
@@ -83,9 +83,8 @@ class Train:
     def _loss(self):
         """Return a loss with the `l1` that was given, or None for the default loss."""
         from snnlab.losses import Classification
-        from snnlab.train.trainer import SPIKING
 
-        return None if self.l1 is None else Classification(**SPIKING | {"l1": self.l1})
+        return None if self.l1 is None else Classification(**SPIKING_LOSS | {"l1": self.l1})
 
     def _for_events(self, dataset) -> dict[str, Any]:
         dt = SnnConfig.dt if self.dt is None else self.dt
@@ -160,7 +159,7 @@ class Train:
 
         if self.out is not None:
             names = trainer.data.class_names
-            about = {"class_names": names, "training": trainer.summary}
+            about = {"class_names": names, "training": trainer.provenance}
             net = export.save(trainer.model, self.out / "net.safetensors", **about, overwrite=True)
             history = trainer.history.save(self.out / "history.json", overwrite=True)  # `_check_files` has asked
             print(f"wrote {net} and {history}", file=sys.stderr)

@@ -45,7 +45,7 @@ def save(
         model: any NNX module; one made by `snnlab.models.build` can be built again by `load`.
         path: of the file; missing folders are made.
         class_names: kept in the metadata.
-        training: how it came about, such as `Trainer.summary`; kept in the metadata.
+        training: how it came about, such as `Trainer.provenance`; kept in the metadata.
         overwrite: replace a file that exists.
 
     Returns:

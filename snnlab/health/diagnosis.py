@@ -39,7 +39,7 @@ import numpy as np
 from snnlab.controls import LEARNING_RATE, Knob, calmer
 from snnlab.errors import DivergenceError
 from snnlab.history import History
-from snnlab.history.series import RISE, worst_rise
+from snnlab.history.series import RISE, loss_scale, worst_rise
 
 if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
     from snnlab.health.checkup import Health, LayerHealth
@@ -137,7 +137,7 @@ def _learning_rate(health: "Health", history: History, knobs: Knobs) -> Diagnosi
     if not len(since):
         return None
     low, high, now = worst_rise(since, WINDOW)
-    scale = max(abs(losses[0]), 1.0)
+    scale = loss_scale(losses)
     if high - low < RISE * scale or now < RECOVERED * scale:
         return None
     rate = knobs.get(LEARNING_RATE)

@@ -90,6 +90,11 @@ class History:
         return len(self._results)
 
     @property
+    def num_moves(self) -> int:
+        """Number of moves of knobs."""
+        return len(self._interventions)
+
+    @property
     def epochs(self) -> list[dict[str, Any]]:
         """The results of the epochs."""
         return self.newest_epochs(self.num_epochs)

@@ -11,11 +11,31 @@ PIECE = 16_384  # values that are worked on at once
 RISE = 1.0  # of the first loss: healthy runs rise by 0.7 of it at most, a learning rate of 0.3 by 1.7 and more
 
 
-def thin(values: np.ndarray, points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
+def loss_scale(losses: np.ndarray) -> float:
+    """The unit in which a rise or fall of the loss is measured: its first value, or 1 if that is smaller.
+
+    Example:
+        >>> loss_scale(np.array([2.3, 0.5])), loss_scale(np.array([0.1, 5.0]))
+        (2.3, 1.0)
+    """
+    return max(abs(float(losses[0])), 1.0)
+
+
+def has_risen(losses: np.ndarray) -> bool:
+    """Whether the newest loss is far above the first.
+
+    Example:
+        >>> has_risen(np.array([2.0, 3.5])), has_risen(np.array([2.0, 4.5])), has_risen(np.array([]))
+        (False, True, False)
+    """
+    return len(losses) > 0 and bool(losses[-1] - losses[0] > RISE * loss_scale(losses))
+
+
+def bin_means(values: np.ndarray, points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
     """Mean of equal bins, at most `points` of them: `(step at the bin's end, mean)`, float32 for the wire.
 
     Example:
-        >>> [part.tolist() for part in thin(np.array([1.0, 3.0, 5.0, 7.0]), points=2)]
+        >>> [part.tolist() for part in bin_means(np.array([1.0, 3.0, 5.0, 7.0]), points=2)]
         [[2.0, 4.0], [2.0, 6.0]]
     """
     count, bins = len(values), min(len(values), points)

@@ -9,12 +9,13 @@ pump thread    `Screen`: at most `hz` times a second, and only if the last frame
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import optax
 from flax import nnx
 
+from snnlab.config import TrainConfig
 from snnlab.data import Dataset
 from snnlab.errors import StateError
 from snnlab.health import Checkup, Diagnosis, Health, diagnose, diverged
@@ -50,7 +51,7 @@ class LiveTrainer:
         hz: pictures a second, 0.5 to 10, if the browser keeps up; whatever you do shows at once.
         folder: where the Export button writes; the dashboard can choose a folder in it, but none elsewhere.
         show: which of "curves", "raster" and "health"; without them the dashboard costs less.
-        **settings: fields of `snnlab.config.TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
+        epochs: see `snnlab.train.Trainer`; so too `batch_size`, `learning_rate`, `schedule` and `seed`.
 
     Raises:
         ArgumentError: if model, data and settings do not fit together.
@@ -79,13 +80,27 @@ class LiveTrainer:
         hz: float = 2.0,
         folder: str | os.PathLike = "exports",
         show: tuple[str, ...] = PANELS,
-        **settings,
+        epochs: int = TrainConfig.epochs,
+        batch_size: int = TrainConfig.batch_size,
+        learning_rate: float = TrainConfig.learning_rate,
+        schedule: str = TrainConfig.schedule,
+        seed: int = TrainConfig.seed,
     ):
         self.hz = arguments.number("hz", hz, 0.5, 10.0)
         self.show = tuple(arguments.choice("show", panel, PANELS) for panel in show)
         self.folder = Path(folder)
         self._made_of = {"loss": loss, "optimizer": optimizer}
-        self.trainer = Trainer(model, data, **self._made_of, **settings)
+        self.trainer = Trainer(
+            model,
+            data,
+            loss=loss,
+            optimizer=optimizer,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            seed=seed,
+        )
         self.runs: list[tuple[History, int]] = []
         self.shown_together = threading.RLock()
         self._saving = Saving(self, self._made_of, self._say)
@@ -189,31 +204,46 @@ class LiveTrainer:
         """Block until the run ends. In a notebook this keeps the kernel, and so the controls, busy."""
         return self._session.wait(timeout)
 
-    def set(self, *, after_epoch: int = 0, **values: float) -> None:
-        """Move knobs: `lab.set(v_th=0.6)`; for a dotted name `lab.set(**{"hidden.v_th": 0.6})`.
+    def set(self, values: Mapping[str, float] | None = None, /, *, after_epoch: int = 0, **by_name: float) -> None:
+        """Move knobs: `lab.set(v_th=0.6)`, or with full names `lab.set({"hidden.v_th": 0.6})`.
 
         Args:
-            after_epoch: not before so many epochs are trained, and not at all after a reset.
-            **values: by the name of the knob.
+            values: new values by the name of the knob, or by an ending of the name that only one knob has.
+            after_epoch: move them when this many epochs are trained; a reset cancels that.
+            **by_name: the same as `values`, for names without a dot.
 
         Raises:
-            ArgumentError: if there is no such knob, or the value is out of range.
+            ArgumentError: if there is no such knob, or a value is out of range. Then no knob is moved.
         """
-        after_epoch = arguments.count("after_epoch", after_epoch, 0)
-        for name, value in values.items():
-            self._session.move_after(after_epoch, name, value)
+        box, after_epoch = self.trainer.mailbox, arguments.count("after_epoch", after_epoch, 0)
+        moves = [box.check(name, value) for name, value in {**(values or {}), **by_name}.items()]
+        for name, value in moves:
+            box.post(name, value, not_before=after_epoch * self.trainer.steps_per_epoch)
         self.wake()
 
-    def reset(self, *, seed: int | None = None, **structure: int) -> None:
+    def reset(
+        self,
+        *,
+        seed: int | None = None,
+        hidden: int | None = None,
+        num_steps: int | None = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+    ) -> None:
         """Begin again at step 0, and keep the run so far as a ghost behind the curves. Knobs stay where they are.
 
         Args:
-            seed: of new weights and a new order of the data; default: the weights that the run began with.
-            **structure: `hidden, num_steps, batch_size, epochs`: what can only change at a restart.
+            seed: of new weights and a new order of the data. Default: the weights that the run began with.
+            hidden: neurons or units in the hidden layer.
+            num_steps: time steps of one sample.
+            batch_size: samples in one optimizer step.
+            epochs: passes over the training set.
 
         Raises:
-            ArgumentError: for a structure that the model does not have, or a value out of range.
+            ArgumentError: if the model has no such structure, or a value is out of range.
         """
+        wanted = {"hidden": hidden, "num_steps": num_steps, "batch_size": batch_size, "epochs": epochs}
+        structure = {name: value for name, value in wanted.items() if value is not None}
         begin = restart.prepare(self.trainer, seed, structure, self._made_of)
         with self.shown_together:
             self._session.end()

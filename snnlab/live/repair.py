@@ -13,6 +13,6 @@ def repair(lab) -> None:
         lab.start()
         return
     if finding.knob is not None:
-        lab.set(**{finding.knob: finding.value})
+        lab.set({finding.knob: finding.value})
     if finding.new_seed:
         lab.reset(seed=lab.trainer.config.seed + 1)

@@ -47,13 +47,11 @@ def prepare(
     if not changes:
         return lambda: _again(trainer, model, seed)
     settings = asdict(replace(trainer.config, seed=seed)) | {k: v for k, v in changes.items() if k in OF_THE_TRAINING}
-    fresh = model or trainer.stepper.merge(trainer.start)["model"]
+    fresh = model or trainer.stepper.merge(trainer.origin)["model"]
     new = Trainer(fresh, trainer.data, **made_of, **settings)
 
     def begin() -> Trainer:
-        for name, value in trainer.moved_knobs().items():
-            if name in new.mailbox.knobs:
-                new.set(name, value)
+        new.set({name: value for name, value in trainer.moved_knobs().items() if name in new.mailbox.knobs})
         return new
 
     return begin

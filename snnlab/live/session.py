@@ -65,7 +65,6 @@ class Session:
         self._over.set()
         self._hold_after_chunk = False
         self._until_epoch: int | None = None
-        self._moves: list[tuple[int, str, float]] = []
 
     @property
     def alive(self) -> bool:
@@ -97,19 +96,6 @@ class Session:
                 self._until_epoch = until_epoch
         self.resume() if alive else self._begin(hold=False, until_epoch=until_epoch)
 
-    def move_after(self, epoch: int, name: str, value: float) -> None:
-        """Move a knob when so many epochs are trained, before the next step; at once if they are.
-
-        Raises:
-            ArgumentError: if there is no such knob, or the value is out of range.
-        """
-        name, value = self.trainer.mailbox.check(name, value)
-        with self._lock:
-            if self.trainer.history.num_epochs < epoch:
-                self._moves.append((epoch, name, value))
-                return
-        self.trainer.set(name, value)
-
     def step(self, steps: int | None = 1) -> None:
         """Take some optimizer steps and hold; None takes one chunk of them.
 
@@ -118,7 +104,7 @@ class Session:
         """
         if self.alive and not self.paused:
             raise StateError("step: the run is going on; pause() it first")
-        self.trainer.until = None if steps is None else len(self.trainer.history) + steps
+        self.trainer.mailbox.stop_at = None if steps is None else len(self.trainer.history) + steps
         if self.alive:
             self._hold_after_chunk = True
             self._go.set()
@@ -194,23 +180,19 @@ class Session:
 
     def _hold_if_wanted(self, report: Report) -> None:
         """After the steps that `step` asked for; they may be several chunks."""
-        if self._hold_after_chunk and report.phase == "train" and report.step >= (self.trainer.until or 0):
+        if self._hold_after_chunk and report.phase == "train" and report.step >= (self.trainer.stop_at or 0):
             self._hold_after_chunk = False
-            self.trainer.until = None
+            self.trainer.mailbox.stop_at = None
             self._go.clear()
 
     def _ends_with(self, report: Report) -> bool:
-        """Move the knobs that this epoch was waited for with; whether the run was to go so far and no further."""
+        """Whether the run should end with this epoch."""
         if report.phase != "epoch":
             return False
         with self._lock:  # whoever wants it to go on is heard before it ends, or starts it again
-            due = [move for move in self._moves if move[0] <= report.epoch]
-            self._moves = [move for move in self._moves if move[0] > report.epoch]
             ends = self._until_epoch is not None and report.epoch >= self._until_epoch and not self.trainer.done
             if ends:
                 self._set_state(STOPPED)
-        for _, name, value in due:
-            self.trainer.set(name, value)
         return ends
 
     def _may_go_on(self) -> bool:

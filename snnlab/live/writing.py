@@ -30,5 +30,5 @@ def write_into(lab, folder: str | os.PathLike) -> Path:
 
 
 def _save(lab, path: Path, overwrite: bool) -> Path:
-    about = {"class_names": lab.trainer.data.class_names, "training": lab.trainer.summary}
+    about = {"class_names": lab.trainer.data.class_names, "training": lab.trainer.provenance}
     return save(lab.model, path, **about, overwrite=overwrite)

@@ -1,33 +1,37 @@
-"""JAX's compilation cache: keep compiled programs for the next process, so that it starts quickly."""
+"""JAX's compilation cache: keep compiled programs for later processes, so that they start quickly.
+
+The engine turns it on when it compiles for the first time, not when something is imported or constructed. The programs
+lie in the user's cache folder (`SNNLAB_CACHE` moves it). The cache stays as it is if `SNNLAB_COMPILE_CACHE=0` is set in
+the environment, or if you have given JAX a folder (`jax_compilation_cache_dir`, `JAX_COMPILATION_CACHE_DIR`).
+"""
 
 import functools
 import hashlib
+import os
 import platform
 
 import jax
 
 from snnlab.support.files import cache_folder, writable
 
+SWITCH = "SNNLAB_COMPILE_CACHE"  # an environment variable
+
+_OFF = ("0", "off", "false", "no")
 _WORTH_KEEPING = 0.2  # seconds of compiling
 
 
 @functools.cache
-def keep_programs() -> str | None:
-    """Let JAX keep what it compiles in the user's cache folder, unless a folder is set already.
+def keep_programs() -> None:
+    """Let JAX keep what it compiles from now on, unless the user has decided otherwise.
 
     A folder belongs to one kind of processor: programs made for another might not run here.
-
-    Returns:
-        The folder, or None if it cannot be written.
     """
-    if jax.config.jax_compilation_cache_dir is not None:
-        return jax.config.jax_compilation_cache_dir
+    if os.environ.get(SWITCH, "").strip().lower() in _OFF or jax.config.jax_compilation_cache_dir is not None:
+        return
     folder = cache_folder() / "programs" / hashlib.sha256(_processor().encode()).hexdigest()[:16]
-    if not writable(folder):
-        return None
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
-    return str(folder)
+    if writable(folder):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
 
 
 def _processor() -> str:

@@ -28,8 +28,7 @@ def script(trainer: Trainer) -> str:
         >>> digits = data.load("digits").subset(train=256, test=64)
         >>> net = build(LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
         >>> trainer = Trainer(net, digits, epochs=1, batch_size=64)
-        >>> trainer.set("learning_rate", 0.005)
-        'learning_rate'
+        >>> trainer.set(learning_rate=0.005)
         >>> _ = trainer.fit(until=2)
         >>> print(script(trainer))  # doctest: +ELLIPSIS
         import zlib
@@ -98,8 +97,8 @@ def _seed_of(trainer: Trainer, recipe) -> int | None:
     """The seed that makes the weights that the run began with; None if they come from elsewhere."""
     for seed in dict.fromkeys((trainer.config.seed, 0)):
         net = build(recipe.config, sample_shape=recipe.sample_shape, num_classes=recipe.num_classes, seed=seed)
-        params = trainer.stepper.first_state(net, trainer.start.key).params
-        if jax.tree.all(jax.tree.map(jnp.array_equal, params, trainer.start.params)):
+        params = trainer.stepper.first_state(net, trainer.origin.key).params
+        if jax.tree.all(jax.tree.map(jnp.array_equal, params, trainer.origin.params)):
             return seed
     return None
 
@@ -110,7 +109,7 @@ def _loss(trainer: Trainer) -> str:
         return "loss = ...  # your loss"
     arguments = [] if loss.readout == "max" else [f"readout={loss.readout!r}"]
     arguments += [] if loss.dt == 1.0 else [f"dt={loss.dt!r}"]
-    knobs = {knob.name: knob.value for knob in find_knobs(trainer.start.live, trainer.start.opt_state)}
+    knobs = {knob.name: knob.value for knob in find_knobs(trainer.origin.live, trainer.origin.opt_state)}
     arguments += [f"{name}={_short(knobs[name])}" for name in WEIGHTS if name in knobs]
     return f"loss = snnlab.Classification({', '.join(arguments)})"
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from snnlab.data import Dataset
+from snnlab.support.compile_cache import keep_programs
 from snnlab.support.memory import give_memory_back
 from snnlab.train.step import State, Stepper
 
@@ -38,6 +39,7 @@ class Runner:
         if self._on_device is not None:
             return 0.0
         started = time.perf_counter()
+        keep_programs()
         samples = jax.tree.map(jnp.asarray, (self._data.x_train, self._data.y_train))
         index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
         self._chunk.lower(state, *samples, index, np.int32(0)).compile()

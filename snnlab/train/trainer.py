@@ -1,14 +1,7 @@
-"""The engine: back-propagation through time in jitted chunks, as an iterator of reports. Knows no widget.
-
-    for report in Trainer(model, data):
-        print(report.step, report.metrics)
-
-Between two chunks the engine drains its mailbox, so a knob that another thread moves acts on the next
-chunk. All hyperparameters are traced: moving one compiles nothing anew.
-"""
+"""The engine: an iterator that trains chunk by chunk and reports after each one."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,56 +11,81 @@ import numpy as np
 import optax
 from flax import nnx
 
-from snnlab.config import TrainConfig
-from snnlab.controls import Mailbox
+from snnlab.config import SPIKING_LOSS, TrainConfig
+from snnlab.controls import LEARNING_RATE, Mailbox, Move
 from snnlab.data import Dataset
-from snnlab.errors import ArgumentError
+from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.history import History, Report
 from snnlab.history.report import epoch_result
+from snnlab.history.series import has_risen
 from snnlab.losses import Classification
-from snnlab.support import arguments
-from snnlab.support.compile_cache import keep_programs
+from snnlab.support.exit import close_at_exit
 from snnlab.support.interrupt import uninterrupted
 from snnlab.support.memory import give_memory_back
-from snnlab.train.divergence import Guard
+from snnlab.train.divergence import (
+    Kind,
+    Log,
+    explain,
+    is_well,
+    joined,
+    locate,
+    one_step_less,
+    way_back,
+)
 from snnlab.train.fit_check import check_fit
 from snnlab.train.knobs import find_knobs, set_knob
 from snnlab.train.optimizer import default_optimizer
+from snnlab.train.point import Point
 from snnlab.train.runner import MAX_CHUNK, Runner
 from snnlab.train.step import State, Stepper, code_key
 
-CHUNK_SECONDS = 0.08  # aimed at: short enough to feel immediate, long enough that dispatch costs nothing
-# Of a network that spikes. The mean over time teaches at every step, the maximum at one only: 0.88 of Fashion-MNIST
-# instead of 0.87. The regularizers are seen and can be turned up, but hardly felt.
-SPIKING = {"readout": "mean", "l1": 1e-4, "l2": 1e-4}
+CHUNK_SECONDS = 0.08  # of computing in one chunk: short enough to feel immediate, long enough to hide the dispatch
 
 
 class Trainer:
     """Trains a model on a data set.
 
+    The trainer is an iterator of `Report`s. Between two reports it can be left, steered with `set` and `plan`, and
+    continued by iterating again. How a run is cut into pieces does not change its bits.
+
+    The first iteration compiles. Compiled programs are kept for later processes in JAX's compilation cache; set the
+    environment variable `SNNLAB_COMPILE_CACHE=0` to turn that off (see `snnlab.support.compile_cache`).
+
     Args:
-        model: an `nnx.Module`: images `(batch, *sample_shape)` or events (see `EventLists`) in, a `Record` or a readout
-            `(time, batch, class)` out. If its call takes `key`, it gets a fresh random key every step.
-            It is updated whenever an iteration ends, also by an error or an interrupt.
+        model: an `nnx.Module` that maps images `(batch, *sample_shape)` or events (see `EventLists`) to a `Record` or
+            a readout `(time, batch, class)`. If its call takes `key`, it gets a fresh random key every step. The model
+            is updated whenever an iteration ends, also by an error or an interrupt.
         data: see `snnlab.data.Dataset`.
-        loss: `(record, labels) -> {name: term}`, or one scalar. If it is an `nnx.Module`, its `Live` variables become
-            knobs and its parameters are learned; if it has `scores(record)`, the prediction is the argmax of them, not
-            of the readout's maximum. Default: `Classification()`; if the model spikes, of the mean over time and with
-            weak regularizers.
+        loss: `(record, labels) -> {name: term}`, or a scalar. If it is an `nnx.Module`, its `Live` variables become
+            knobs and its parameters are learned; if it has `scores(record)`, the prediction is their argmax instead of
+            that of the readout's maximum. Default: `Classification()`; for a model that spikes, with the arguments
+            `snnlab.config.SPIKING_LOSS`.
         optimizer: any Optax transformation. Default: `default_optimizer`.
-        **settings: fields of `TrainConfig`: `epochs, batch_size, learning_rate, schedule, seed`.
+        epochs: passes over the training set.
+        batch_size: samples in one optimizer step.
+        learning_rate: at the start.
+        schedule: "cosine" falls to zero at the last step, "constant" stays.
+        seed: of the order of the data and of codes drawn at random.
 
     Raises:
-        ArgumentError: if model, data and settings do not fit together.
+        ArgumentError: if an argument is out of range, or model and data do not fit together.
 
     Attributes:
-        loss: that is minimized; says which class wins.
+        model: the module that was passed in.
+        data: the data set.
+        config: the settings, as a `TrainConfig`.
+        loss: the loss that is minimized; it also says which class wins.
+        stepper: one step, as pure functions.
+        runner: the compiled steps.
+        mailbox: the way in for new values of knobs, planned moves and `stop_at`, from any thread.
         history: everything that happened.
-        state: parameters, live values, optimizer and random key as they are now.
-        run: the compiled steps; see `Runner`.
-        start: the state that the run began with.
-        until: a step that no chunk runs across, or None.
-        planned: moves of knobs that are still to come, see `plan`.
+        origin: the state that the run began with.
+        seconds: time spent computing, without pauses [s].
+        compile_seconds: time spent compiling [s].
+        metric_names: what is measured at every step.
+        steps_per_epoch: optimizer steps in one epoch; samples left over take their turn in the next shuffle.
+        total_steps: optimizer steps in all epochs.
+        own_optimizer: whether `optimizer` was given.
 
     Example:
         >>> from snnlab import data, models
@@ -87,52 +105,98 @@ class Trainer:
         *,
         loss: Callable | None = None,
         optimizer: optax.GradientTransformation | None = None,
-        **settings,
+        epochs: int = TrainConfig.epochs,
+        batch_size: int = TrainConfig.batch_size,
+        learning_rate: float = TrainConfig.learning_rate,
+        schedule: str = TrainConfig.schedule,
+        seed: int = TrainConfig.seed,
     ):
         self.model = model
         self.data = data
-        self.config = TrainConfig(**settings)
-        self.history = History()
-        self.compile_seconds = 0.0
-        self.seconds = 0.0  # spent computing, without pauses
+        self.config = TrainConfig(
+            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, schedule=schedule, seed=seed
+        )
         samples = len(data.x_train)
-        if self.config.batch_size > samples:
-            raise ArgumentError(f"batch_size: {self.config.batch_size} is more than the {samples} training samples")
-        self.steps_per_epoch = samples // self.config.batch_size  # the rest takes its turn in the next shuffle
-        self.total_steps = self.config.epochs * self.steps_per_epoch
+        if batch_size > samples:
+            raise ArgumentError(f"batch_size: must be at most the {samples} training samples, got {batch_size}")
+        self.steps_per_epoch = samples // batch_size
+        self.total_steps = epochs * self.steps_per_epoch
         self.own_optimizer = optimizer is not None
-        optimizer = optimizer or default_optimizer(self.config, self.total_steps)
-        record = check_fit(model, data, self.config.batch_size)
+        record = check_fit(model, data, batch_size)
         spiking = any(trace.spikes is not None for trace in record.layers.values())
-        self.loss = loss or Classification(**(SPIKING if spiking else {}))
-        self.stepper = Stepper(model, self.loss, optimizer, code_key(self.config.seed))
-        self.start: State = self.stepper.start
-        self.state: State = self.start
-        first = slice(self.config.batch_size)
-        self.metric_names = self.stepper.metric_names(data.x_train[first], data.y_train[first])
-        self._guard = Guard(self)
-        self.mailbox = Mailbox(find_knobs(self.state.live, self.state.opt_state))
-        keep_programs()
-        self.run = Runner(self.stepper, data, self.config.batch_size)
+        self.loss = loss or Classification(**(SPIKING_LOSS if spiking else {}))
+        optimizer = optimizer or default_optimizer(self.config, self.total_steps)
+        self.stepper = Stepper(model, self.loss, optimizer, code_key(seed))
+        self.origin: State = self.stepper.start
+        self._state: State = self.origin
+        self.metric_names = self.stepper.metric_names(data.x_train[:batch_size], data.y_train[:batch_size])
+        self.mailbox = Mailbox(find_knobs(self.origin.live, self.origin.opt_state))
+        self.runner = Runner(self.stepper, data, batch_size)
         self._test = jax.jit(self.stepper.test)
+        self.history = History()
+        self.seconds = self.compile_seconds = 0.0
         self._steps_in_chunk = 1
-        self._epoch_started = 0.0  # value of `seconds` when the epoch began
-        self.until: int | None = None
-        self.planned: list[tuple[int, str, float]] = []
+        self._previous: tuple[Point, np.ndarray] | None = None  # where the last good chunk began, and its batches
+        self._ends: list[Point] = []  # the end of the last epoch before the loss rose, if there is one
+        self._diverged: tuple[DivergenceError, Point | None] | None = None  # and where to continue
+
+    @property
+    def at(self) -> Point:
+        """The point where the run is. Assign one to put the run there, with its knobs and the moves to come.
+
+        Read and assign it between two reports. The history of a point is never changed: if it has grown since, the run
+        continues with a shorter copy.
+        """
+        history, box = self.history, self.mailbox
+        return Point(
+            state=self._state,
+            origin=self.origin,
+            history=history,
+            steps=len(history),
+            epochs=history.num_epochs,
+            moves=history.num_moves,
+            planned=tuple(box.planned),
+            posted=tuple(box.posted.items()),
+            seconds=self.seconds,
+        )
+
+    @at.setter
+    def at(self, point: Point) -> None:
+        self._check_structure("point", point.state)
+        values = {knob.name: knob.value for knob in find_knobs(point.state.live, point.state.opt_state)}
+        values |= {move["knob"]: move["new"] for move in point.history.interventions[: point.moves]}
+        with uninterrupted():
+            self._go(point)
+            self.mailbox.restore(point.steps, values, point.planned, dict(point.posted))
+
+    @property
+    def state(self) -> State:
+        """Parameters, live values, optimizer and random key as they are now. Safe to read from any thread."""
+        return self._state
+
+    @property
+    def planned(self) -> list[Move]:
+        """Moves of knobs that are still to come, see `plan`."""
+        return self.mailbox.planned
+
+    @property
+    def stop_at(self) -> int | None:
+        """A step that no chunk runs across, or None. Set it with `trainer.mailbox.stop_at = step`."""
+        return self.mailbox.stop_at
 
     @property
     def done(self) -> bool:
-        """All epochs are trained."""
+        """Whether all epochs are trained."""
         return self.history.num_epochs >= self.config.epochs
 
     @property
     def compilations(self) -> int:
-        """How many programs the training step was compiled to; it stays at 1."""
-        return self.run.compilations
+        """Number of programs compiled for the training step; it stays at 1."""
+        return self.runner.compilations
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """How the model came about, in a few plain values: what a file of its weights says."""
+    def provenance(self) -> dict[str, Any]:
+        """How the model came about, in a few plain values to store beside its weights."""
         last = dict(*self.history.newest_epochs(1))
         results = {name: last.get(name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
         counts = {"epochs": self.history.num_epochs, "steps": len(self.history)}
@@ -141,31 +205,40 @@ class Trainer:
         return {"data": self.data.name, **counts, **settings, **results}
 
     def snapshot(self) -> nnx.Module:
-        """A copy of the model as it is now; from any thread, at any time."""
-        return self.stepper.merge(self.state)["model"]
+        """Return a copy of the model as it is now. Safe to call from any thread at any time."""
+        return self.stepper.merge(self._state)["model"]
 
-    def set(self, name: str, value: float) -> str:
-        """Move a knob; it acts on the next chunk. See `Mailbox.post`."""
-        return self.mailbox.post(name, value)
+    def set(self, values: Mapping[str, float] | None = None, /, **by_name: float) -> None:
+        """Move knobs; the new values act on the next chunk.
 
-    def plan(self, moves: Iterable[tuple[int, str, float]]) -> None:
-        """Knobs to move later: `(step, name, value)` acts on step `step`, counted from 0, and no earlier.
-
-        Raises:
-            ArgumentError: if there is no such knob, its value is out of range, or the step is taken already.
-        """
-        planned = []
-        for step, name, value in moves:
-            if arguments.count("step", step, 0) < len(self.history):
-                raise ArgumentError(f"step: {step} is taken already, the run is at {len(self.history)}")
-            planned.append((step, *self.mailbox.check(name, value)))
-        self.planned = sorted([*self.planned, *planned], key=lambda move: move[0])
-
-    def reset(self, model: nnx.Module | None = None, *, seed: int | None = None) -> None:
-        """Back to step 0, with an empty history; nothing is compiled anew. Knobs that were moved stay there.
+            trainer.set(v_th=0.6, learning_rate=1e-3)
+            trainer.set({"hidden.v_th": 0.6})
 
         Args:
-            model: of the same structure; its values are the start. Default: the start of the run before.
+            values: new values by the name of the knob, or by an ending of the name that only one knob has.
+            **by_name: the same, for names without a dot.
+
+        Raises:
+            ArgumentError: if there is no such knob, or a value is out of range. Then no knob is moved.
+        """
+        moves = [self.mailbox.check(name, value) for name, value in {**(values or {}), **by_name}.items()]
+        for name, value in moves:
+            self.mailbox.post(name, value)
+
+    def plan(self, moves: Iterable[Move]) -> None:
+        """Move knobs later: `(step, name, value)` acts exactly once, on step `step`, counted from 0.
+
+        Raises:
+            ArgumentError: if there is no such knob, a value is out of range, or a step is taken already. Then nothing
+                is planned.
+        """
+        self.mailbox.plan(moves)
+
+    def reset(self, model: nnx.Module | None = None, *, seed: int | None = None) -> None:
+        """Go back to step 0 with an empty history; nothing is compiled anew. Knobs that were moved stay there.
+
+        Args:
+            model: of the same structure; its values are the new origin. Default: the origin of the run before.
             seed: of the order of the data and of codes drawn at random. Default: that of the run before.
 
         Raises:
@@ -173,37 +246,44 @@ class Trainer:
         """
         config = self.config if seed is None else replace(self.config, seed=seed)
         key, moved = code_key(config.seed), self.moved_knobs()
-        start = self.start._replace(key=key) if model is None else self.stepper.first_state(model, key)
-        if jax.tree.map(jnp.shape, start) != jax.tree.map(jnp.shape, self.state):
-            raise ArgumentError("model: has another structure; make a new Trainer")
+        origin = self.origin._replace(key=key) if model is None else self.stepper.first_state(model, key)
+        self._check_structure("model", origin)
         with uninterrupted():
             self.config = config
-            self.restore(start, start, History(), [], 0.0)
-            for name, value in moved.items():
-                self.set(name, value)
+            self._go(Point(state=origin, origin=origin, history=History()))
+            self.mailbox.cancel_plans()
+            self.set(moved)
 
     def go_back(self, learning_rate: float | None = None) -> None:
-        """After a `DivergenceError`: to its `back_to`, to go on with this learning rate or the one it advises.
+        """After a `DivergenceError`, go back to its `back_to` and lower the learning rate.
+
+        Args:
+            learning_rate: to continue with. Default: the one that the error advises.
 
         Raises:
             StateError: if nothing has diverged, or a lower learning rate would not help.
         """
-        self._guard.go_back(learning_rate)
-
-    def restore(self, state: State, start: State, history: History, planned: list, seconds: float) -> None:
-        """Be where a run of the same model, data and settings was: see `snnlab.checkpoint.snapshot`."""
-        self.state, self.start, self.history, self.planned, self.seconds = state, start, history, planned, seconds
-        self._epoch_started = float(history.results().get("seconds", np.empty(0)).sum())
-        self._guard = Guard(self)
+        if self._diverged is None:
+            raise StateError("go_back: nothing has diverged")
+        error, goal = self._diverged
+        if goal is None:
+            raise StateError("go_back: a lower learning rate would not help")
+        rate = error.advice if learning_rate is None else learning_rate
+        if rate is not None:
+            self.mailbox.check(LEARNING_RATE, rate)
+        with uninterrupted():
+            self._return_to(goal)
+            if rate is not None:
+                self.set({LEARNING_RATE: rate})
 
     def moved_knobs(self) -> dict[str, float]:
-        """The knobs that were moved in this run, and where they are now."""
+        """The knobs that were moved in this run, with their values now."""
         knobs = self.mailbox.knobs
         return {name: knobs[name].value for name in {move["knob"] for move in self.history.interventions}}
 
     def fit(self, until: int | None = None) -> History:
-        """Train to the end, or until so many steps are taken."""
-        self.until = until
+        """Train to the end, or until `until` steps are taken."""
+        self.mailbox.stop_at = until
         steps = iter(self)
         try:
             while not self.done and (until is None or len(self.history) < until):
@@ -212,8 +292,11 @@ class Trainer:
             steps.close()  # also when it is interrupted between two reports
         return self.history
 
-    def __iter__(self) -> Iterator[Report]:
-        """Train on from where it stopped; stopping between two reports loses nothing, and Ctrl-C waits for the next."""
+    def __iter__(self) -> Generator[Report, None, None]:
+        """Continue to train. Leaving between two reports loses nothing, and Ctrl-C waits for the next one."""
+        return close_at_exit(self._iterate())
+
+    def _iterate(self) -> Generator[Report, None, None]:
         try:
             yield from self._reports()
         except KeyboardInterrupt:  # perhaps while it was written back
@@ -234,76 +317,121 @@ class Trainer:
             self._write_back()
             give_memory_back()
 
+    def _write_back(self) -> None:
+        with uninterrupted():
+            self.mailbox.claim(len(self.history), 0)  # no step is on its way
+            self.stepper.write_back(self._state)
+
     def _epochs(self) -> Iterator[Report]:
-        self.compile_seconds += self.run.prepare(self.state)
+        self.compile_seconds += self.runner.prepare(self._state)
         while not self.done:
             yield from self._epoch(self.history.num_epochs + 1)
 
-    def _write_back(self) -> None:
-        with uninterrupted():
-            self.stepper.write_back(self.state)
-
     def _epoch(self, epoch: int) -> Iterator[Report]:
-        batches = self.run.batches(self.config.seed, epoch)
+        batches = self.runner.batches(self.config.seed, epoch)
         position = len(self.history) - (epoch - 1) * self.steps_per_epoch
         while position < self.steps_per_epoch:
-            chunk = batches[position : position + self._length_of_chunk()]
-            yield self._train(epoch, chunk)
-            position += len(chunk)
+            wanted = min(self._steps_in_chunk, self.steps_per_epoch - position)
+            count = self.mailbox.claim(len(self.history), wanted)
+            yield self._train(epoch, batches[position : position + count])
+            position += count
         yield from self._evaluate(epoch)
-
-    def _length_of_chunk(self) -> int:
-        """Post the moves that are due; then as many steps as the clock likes, but not across the next one."""
-        taken = len(self.history)
-        while self.planned and self.planned[0][0] <= taken:
-            self.set(*self.planned.pop(0)[1:])
-        stops = [step for step, *_ in self.planned[:1]] + [self.until or 0]
-        return min([self._steps_in_chunk, *(step - taken for step in stops if step > taken)])
-
-    def commit(self, state: State, log: dict[str, np.ndarray]) -> None:
-        """Steps that were taken become part of the run."""
-        self.state = state
-        if log:
-            self.history.add_steps({"epoch": np.full(len(log["loss"]), self.history.num_epochs + 1), **log})
 
     def _train(self, epoch: int, batches: np.ndarray) -> Report:
         started = time.perf_counter()
-        self._apply_mail()
-        began = self._guard.mark()
-        state, log, sound = self.run(self.state, batches)
-        if not self._guard.is_well(log, sound):
-            state, log = self._guard.replay(began, batches)
-        self.commit(state, log)
-        self._guard.chunk_went_well(began, batches)
+        self._turn_knobs()
+        began = self.at
+        state, log, sound = self.runner(began.state, batches)
+        if not is_well(log, sound):
+            state, log = self._retrace(began, batches)
+        self._commit(state, log)
+        self._previous, self._diverged = (began, batches), None
         count, seconds = len(batches), self._clock(started)
         self._steps_in_chunk = int(np.clip(count * CHUNK_SECONDS / seconds, 1, MAX_CHUNK))
         means = {name: float(values.mean()) for name, values in log.items()}
         return self._report("train", epoch, means, count * self.config.batch_size / seconds)
 
+    def _turn_knobs(self) -> None:
+        """Apply what the mailbox holds for the next step."""
+        for name, new in self.mailbox.drain().items():
+            old, live, opt_state = set_knob(self._state.live, self._state.opt_state, name, new)
+            self._state = self._state._replace(live=live, opt_state=opt_state)
+            self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
+
+    def _commit(self, state: State, log: Log) -> None:
+        """Make steps that were taken a part of the run."""
+        self._state = state
+        if log:
+            self.history.add_steps({"epoch": np.full(len(log["loss"]), self.history.num_epochs + 1), **log})
+
+    def _retrace(self, began: Point, batches: np.ndarray) -> tuple[State, Log]:
+        """Repeat a chunk that is not finite step by step, and keep what is good of it.
+
+        Returns:
+            State and metrics of the chunk if it is finite this time.
+
+        Raises:
+            DivergenceError: if it is not.
+        """
+        states, rows, fault = locate(self.runner, began, batches)
+        if fault is None:
+            return states[-1], joined(rows)
+        kept = len(rows) - (fault.kind is Kind.WEIGHTS)
+        if kept > 0:
+            self._commit(states[kept], joined(rows[:kept]))
+            self._previous = began, batches[:kept]
+        elif kept < 0 and self._previous is not None:
+            self._return_to(one_step_less(self.runner, *self._previous))
+        start = Point(state=self.origin, origin=self.origin, history=self.history)
+        goal = way_back(fault, [start, *self._ends, self.at])
+        knobs = {knob.name: knob for knob in find_knobs(self._state.live, self._state.opt_state)}
+        error = explain(fault, self.stepper, self.data, knobs.get(LEARNING_RATE), len(self.history), goal)
+        self._diverged = error, goal
+        raise error
+
     def _evaluate(self, epoch: int) -> Iterator[Report]:
-        """The whole test set; a metric is the mean over the batches, weighted by their sizes."""
+        """Measure the whole test set: a metric is the mean over the batches, weighted by their sizes."""
         x, y, size = self.data.x_test, self.data.y_test, self.config.batch_size
         totals: dict[str, float] = {}
         for number, first in enumerate(range(0, len(x), size)):
             started = time.perf_counter()
             images, labels = x[first : first + size], y[first : first + size]
-            metrics = self._test(self.state, images, labels, np.int32(number))
+            metrics = self._test(self._state, images, labels, np.int32(number))
             metrics = {name: float(value) for name, value in metrics.items()}
             for name, value in metrics.items():
                 totals[name] = totals.get(name, 0.0) + value * len(labels) / len(y)
             yield self._report("test", epoch, metrics, len(labels) / self._clock(started))
-        samples, seconds = self.steps_per_epoch * size, self.seconds - self._epoch_started
+        samples, seconds = self.steps_per_epoch * size, self.seconds - self._seconds_of_epochs()
         result = epoch_result(epoch, self.history.steps(), self.steps_per_epoch, totals, seconds, samples / seconds)
         self.history.add_epoch(result)
-        self._epoch_started = self.seconds
-        self._guard.epoch_ended()
+        here = self.at
+        if not has_risen(here.losses):
+            self._ends = [here]
         yield self._report("epoch", epoch, result, result["samples_per_second"])
 
-    def _apply_mail(self) -> None:
-        for name, new in self.mailbox.drain().items():
-            old, live, opt_state = set_knob(self.state.live, self.state.opt_state, name, new)
-            self.state = self.state._replace(live=live, opt_state=opt_state)
-            self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
+    def _go(self, point: Point) -> None:
+        """Be at a point; the mailbox keeps what it holds."""
+        history = point.past
+        if history is not self.history:
+            earlier = [end for end in self._ends if end.history is point.history and end.steps <= point.steps]
+            self._ends, self._previous = [replace(end, history=history) for end in earlier], None
+        self._state, self.origin, self.history, self.seconds = point.state, point.origin, history, point.seconds
+        self._diverged = None
+        self.mailbox.claim(point.steps, 0)
+
+    def _return_to(self, point: Point) -> None:
+        """Go back in this run. Knobs that were moved later stay where they are: they act on the next chunk."""
+        later, knobs = self.history.interventions[point.moves :], self.mailbox.knobs
+        self._go(point)
+        self.set({move["knob"]: knobs[move["knob"]].value for move in later})
+
+    def _check_structure(self, name: str, state: State) -> None:
+        if jax.tree.map(jnp.shape, state) != jax.tree.map(jnp.shape, self._state):
+            raise ArgumentError(f"{name}: has another structure; make a new Trainer")
+
+    def _seconds_of_epochs(self) -> float:
+        """Time spent in the epochs that are finished."""
+        return float(self.history.results().get("seconds", np.empty(0)).sum())
 
     def _clock(self, started: float) -> float:
         seconds = time.perf_counter() - started

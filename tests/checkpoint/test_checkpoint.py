@@ -55,7 +55,7 @@ def same(a: Trainer, b: Trainer) -> bool:
 
 def run_to(checkpoints: Checkpoints, step: int) -> None:
     """Train until a step, and save there."""
-    checkpoints.trainer.until = step
+    checkpoints.trainer.mailbox.stop_at = step
     for report in checkpoints:
         if report.step >= step:
             break
@@ -89,7 +89,7 @@ def test_everything_comes_back(small, tmp_path):
     first = Checkpoints(one(), tmp_path)
     first.trainer.plan(moves)
     run_to(first, 13)
-    first.trainer.set("slope", 7.0)  # on its way
+    first.trainer.set(slope=7.0)  # on its way
     first.save_now()
     first.close()
     saved = first.trainer
@@ -175,7 +175,7 @@ def flip(path: Path) -> None:
 def test_damage_is_never_taken_for_a_run(two_checkpoints, tmp_path):
     """Every file of the newest checkpoint cut, flipped in one bit, or gone: the newest as it was, or the one before."""
     folder, trainer = two_checkpoints
-    newest = take(trainer).digest
+    newest = take(trainer, trainer.at).digest
     files = [path.relative_to(folder) for path in (folder / "checkpoint-000002").rglob("*") if path.is_file()]
     fallen, said = set(), []
     for file in files:
@@ -231,7 +231,7 @@ def test_half_written_ones_are_swept_away(two_checkpoints, small, tmp_path):
 def test_an_interrupt_in_the_middle_of_a_chunk_is_not_saved(small, tmp_path):
     run = Checkpoints(make(small), tmp_path)
     run_to(run, 3)
-    run.trainer.state = run.trainer.state._replace(step=run.trainer.state.step + 1)  # its history is not written yet
+    run.trainer._state = run.trainer.state._replace(step=run.trainer.state.step + 1)  # its history is not written yet
     run.save_now()
     assert len(run._folder.complete()) == 1
     run.close()

@@ -167,7 +167,7 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path):
     [
         (("train", "lstm", "--tau-mem", "3"), "--tau-mem: does not apply to the lstm"),
         (("train", "--data", "digit"), "'digit' is unknown. Did you mean 'digits'?"),
-        (("train", "--batch-size", "5000"), "batch_size: 5000 is more than the 1437 training samples"),
+        (("train", "--batch-size", "5000"), "batch_size: must be at most the 1437 training samples, got 5000"),
         (("train", "--batch-size", "0"), "batch_size: must be an integer >= 1, got 0"),
         (("train", "--tau-mem", "-1"), "tau_mem: must be a finite number > 0.0 ms, got -1.0"),
         (("train", "--dt", "20"), "tau_mem: must be >= dt = 20.0 ms, got 10.0 ms; use a smaller dt"),

@@ -25,7 +25,7 @@ def trained(request, digits):
     net = build(request.param, sample_shape=(8, 8), num_classes=10)
     trainer = Trainer(net, digits.subset(train=256), epochs=2, batch_size=32, learning_rate=1e-2)
     if "v_th" in str(trainer.mailbox.knobs):
-        trainer.set("v_th", 0.8)  # what was moved by hand is exported too
+        trainer.set(v_th=0.8)  # what was moved by hand is exported too
     trainer.fit()
     return net
 
@@ -86,13 +86,13 @@ def test_what_a_file_says_about_itself(trained, digits, tmp_path):
 def test_what_a_trainer_says_about_itself(digits):
     net = build(CONFIGS["lstm"], sample_shape=(8, 8), num_classes=10)
     trainer = Trainer(net, digits.subset(train=128), epochs=1, batch_size=64, seed=5)
-    assert trainer.summary["epochs"] == 0 and trainer.summary["test_acc"] is None
+    assert trainer.provenance["epochs"] == 0 and trainer.provenance["test_acc"] is None
     trainer.fit()
     last = trainer.history.epochs[0]
     expected = {"data": "digits", "epochs": 1, "steps": 2, "seed": 5, "batch_size": 64, "learning_rate": 0.01}
     expected["readout"] = "max"
     results = {name: last[name] for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
-    assert trainer.summary == expected | results
+    assert trainer.provenance == expected | results
 
 
 def test_an_existing_file_is_kept(trained, tmp_path):

@@ -45,10 +45,10 @@ class Lab:
         net = self.build(config, seed)
         spoil(net)
         self.trainer.reset(net, seed=seed)
-        self.trainer.set("learning_rate", learning_rate)
+        self.trainer.set(learning_rate=learning_rate)
         for name in ("v_th", "slope"):
             if hasattr(config, name):
-                self.trainer.set(f"hidden.{name}", getattr(config, name))
+                self.trainer.set({f"hidden.{name}": getattr(config, name)})
         return self
 
     def diagnose(self):
@@ -70,7 +70,7 @@ class Lab:
         if found.knob is not None:
             knob = self.trainer.mailbox.knobs[found.knob]
             assert knob.low <= found.value <= knob.high
-            self.trainer.set(found.knob, found.value)
+            self.trainer.set({found.knob: found.value})
         if found.new_seed:
             self.trainer.reset(self.build(SNN if "hidden.v_th" in self.trainer.mailbox.knobs else LSTM, 1), seed=1)
 

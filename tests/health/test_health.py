@@ -207,7 +207,7 @@ def test_it_is_compiled_once_and_follows_the_knobs(digits):
     knobs = dict(trainer.mailbox.knobs)
     for until, factor in ((2, 1.5), (4, 2.0)):
         for name, knob in knobs.items():
-            trainer.set(name, factor * knob.value + 1e-6)
+            trainer.set({name: factor * knob.value + 1e-6})
         trainer.fit(until)
         after = checkup(trainer.state)
     assert checkup._measure._cache_size() == 1

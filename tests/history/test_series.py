@@ -7,7 +7,7 @@ import pytest
 
 from snnlab.health import Health, diagnose
 from snnlab.history import History
-from snnlab.history.series import MAX_POINTS, PIECE, thin, worst_rise
+from snnlab.history.series import MAX_POINTS, PIECE, bin_means, worst_rise
 from snnlab.live.frames import curves
 
 LENGTHS = [1, 7, 300, 301, 12_345, PIECE, PIECE + 1, 5 * PIECE + 3]
@@ -16,7 +16,7 @@ LENGTHS = [1, 7, 300, 301, 12_345, PIECE, PIECE + 1, 5 * PIECE + 3]
 @pytest.mark.parametrize("count", LENGTHS)
 def test_thinning_takes_the_means_of_equal_bins(count):
     values = np.random.default_rng(0).normal(size=count)
-    x, y = thin(values)
+    x, y = bin_means(values)
     assert len(x) == len(y) == min(count, MAX_POINTS) and x.dtype == y.dtype == np.float32
     assert x[-1] == count and np.ptp(np.diff(x, prepend=0)) <= 1
     assert (np.diff(x) > 0).all()

@@ -126,7 +126,7 @@ def test_the_engine_trains_as_a_loop_by_hand_does():
     net = network()
     by_hand = nnx.Optimizer(net, optimizer, wrt=nnx.Param)
     for epoch in (1, 2):
-        for batch in trainer.run.batches(trainer.config.seed, epoch):
+        for batch in trainer.runner.batches(trainer.config.seed, epoch):
             _, gradients = nnx.value_and_grad(lambda net, k: sum(loss(net(x[k]), y[k]).values()))(net, batch)
             by_hand.update(net, gradients)
     for one, other in zip(*(jax.tree.leaves(nnx.state(n, nnx.Param)) for n in (net, trainer.model)), strict=True):

@@ -94,10 +94,11 @@ def test_a_reset_that_cannot_be_leaves_the_run_alone(make):
     lab = make()
     lab.start()
     wait_until(lambda: lab.state == "training", 30)
-    for wrong, match in (({"layers": 3}, "layers: cannot change"), ({"hidden": 0}, "hidden: must be an integer")):
-        with pytest.raises(ArgumentError, match=match):
-            lab.reset(**wrong)
-    with pytest.raises(ArgumentError, match="batch_size: 5000 is more than"):
+    with pytest.raises(TypeError, match="layers"):
+        lab.reset(layers=3)
+    with pytest.raises(ArgumentError, match="hidden: must be an integer"):
+        lab.reset(hidden=0)
+    with pytest.raises(ArgumentError, match=r"batch_size: .* got 5000"):
         lab.reset(batch_size=5000)
     assert lab.state == "training" and lab.runs == []
 

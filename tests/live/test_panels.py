@@ -13,9 +13,9 @@ from snnlab.live.widgets.curves_figure import make_figure, mark_shapes
 def test_smoothing_keeps_straight_lines_and_calms_noise(count):
     x = np.arange(count, dtype=np.float32)
     middle = slice(count // 50 + 1, count - count // 50 - 1)  # the ends see one side only
-    np.testing.assert_allclose(curves.smooth((x, 3 * x))[1][middle], 3 * x[middle], atol=1e-3)
+    np.testing.assert_allclose(curves.moving_mean((x, 3 * x))[1][middle], 3 * x[middle], atol=1e-3)
     noise = np.random.default_rng(0).normal(size=count).astype(np.float32)
-    calm = curves.smooth((x, noise))[1]
+    calm = curves.moving_mean((x, noise))[1]
     assert len(calm) == count and np.isfinite(calm).all()
     if count == 500:  # mean of 21 values
         assert 0.5 / 21**0.5 < calm[middle].std() / noise.std() < 1.5 / 21**0.5

@@ -66,7 +66,7 @@ def check(trainer: Trainer) -> None:
     in_state = jax.tree.leaves(nnx.to_pure_dict(state.params)["model"])
     assert len(in_model) == len(in_state) and all(map(np.array_equal, in_model, in_state))
     rates = [row["new"] for row in history.interventions if row["knob"] == "learning_rate"]
-    now, first = (float(tree_get(at.opt_state, "learning_rate")) for at in (state, trainer.start))
+    now, first = (float(tree_get(at.opt_state, "learning_rate")) for at in (state, trainer.origin))
     assert now == pytest.approx(rates[-1] if rates else first)
 
 
@@ -145,7 +145,7 @@ def test_what_is_held_back_comes_right_after():
 def test_one_that_python_would_lose(trainer, monkeypatch):
     """Python ignores what is raised in a callback of its garbage collector, and JAX has such a callback."""
     again(trainer)
-    run = trainer.run
+    run = trainer.runner
 
     def interrupt(phase, info):
         gc.callbacks.remove(interrupt)
@@ -158,7 +158,7 @@ def test_one_that_python_would_lose(trainer, monkeypatch):
         return run(*chunk)
 
     run_and_collect.prepare, run_and_collect.batches = run.prepare, run.batches
-    monkeypatch.setattr(trainer, "run", run_and_collect)
+    monkeypatch.setattr(trainer, "runner", run_and_collect)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit()
     assert len(trainer.history) == 3  # the chunk that it came in, to the end of the epoch

@@ -143,7 +143,7 @@ def test_from_a_loss_that_had_risen_the_way_back_leads_to_the_end_of_an_epoch(sm
     """`w` shrinks for two epochs; then a rate of 1.5 doubles it every step, long before `w^2` overflows."""
     trainer = parabola(small, 0.1)
     trainer.fit(until=16)
-    trainer.set("learning_rate", 1.5)
+    trainer.set(learning_rate=1.5)
     error = diverges(trainer)
     assert error.step > 70 and error.back_to == 16 and error.advice == 0.01 and "go back to step 16" in str(error)
     assert len(trainer.history) > 70  # the rise stays to be seen until one goes back
@@ -210,11 +210,11 @@ def test_a_gradient_whose_norm_overflows(small):
 def test_a_knob_can_be_to_blame(small):
     trainer = make(small)
     trainer.fit(until=5)
-    trainer.set("l1", 3e38)
-    trainer.set("v_th", 0.2)
+    trainer.set(l1=3e38)
+    trainer.set(v_th=0.2)
     error = diverges(trainer)
     assert (error.step, error.term, error.back_to) == (5, "l1", None) and len(trainer.history) == 5
-    trainer.set("l1", 0.0)
+    trainer.set(l1=0.0)
     trainer.fit()
     assert trainer.done
 
@@ -270,7 +270,7 @@ def test_a_run_that_went_back_replays_to_the_same_bits(small, config):
     """From its moves alone, in one go: what was undone leaves no trace in what follows."""
     trainer = make(small, config, optimizer=sgd(0.1))
     trainer.fit(until=6)
-    trainer.set("learning_rate", 1e38)
+    trainer.set(learning_rate=1e38)
     diverges(trainer)
     trainer.go_back()
     trainer.fit()

@@ -34,10 +34,10 @@ def test_a_replayed_run_has_the_same_bits(digits, config, tmp_path):
     trainer = Trainer(net, part, loss=losses.Classification(l1=1e-4, l2=3e-5), epochs=2, batch_size=32, seed=3)
     trainer.fit(until=5)
     knob = "l1" if "l1" in trainer.mailbox.knobs else "learning_rate"
-    trainer.set(knob, 0.1 / 3)
+    trainer.set({knob: 0.1 / 3})
     trainer.reset(models.build(config, **build, seed=4), seed=4)
     trainer.fit(until=7)
-    trainer.set("learning_rate", 0.02 / 3)
+    trainer.set(learning_rate=0.02 / 3)
     trainer.fit(until=19)  # in the second epoch
     weights = replay(script(trainer), tmp_path)
     kernels = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(trainer.state.params)]

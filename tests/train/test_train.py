@@ -113,7 +113,7 @@ def test_nothing_is_compiled_again_after_any_knob_move(small):
     } <= {knob.name for knob in knobs}
     for report in trainer:
         for knob in knobs:
-            trainer.set(knob.name, (1.0 + 0.01 * report.step) * knob.value + 1e-6)
+            trainer.set({knob.name: (1.0 + 0.01 * report.step) * knob.value + 1e-6})
     moved = [move["knob"] for move in trainer.history.interventions]
     assert all(moved.count(knob.name) >= 2 for knob in knobs)
     assert trainer.compilations == 1
@@ -124,7 +124,7 @@ def test_a_knob_reaches_the_step(small):
     trainer = make(small)
     for report in trainer:
         if report.step == 1:
-            trainer.set("v_th", 1e6)
+            trainer.set(v_th=1e6)
     moved = trainer.history.interventions[0]
     spikes = trainer.history.steps()["spikes_per_sample"]
     assert moved["knob"] == "hidden.v_th" and moved["old"] == 1.0 and moved["new"] == 1e6
@@ -134,7 +134,7 @@ def test_a_knob_reaches_the_step(small):
 def test_learning_rate_knob_scales_the_step(small):
     """At learning rate 0 nothing moves."""
     trainer = make(small, schedule="constant")
-    trainer.set("learning_rate", 1e-6)
+    trainer.set(learning_rate=1e-6)
     before = weights(trainer)
     next(iter(trainer))
     assert max(np.abs(a - b).max() for a, b in zip(before, weights(trainer), strict=True)) <= 1.1e-6
@@ -164,7 +164,7 @@ def test_the_readout_of_a_wide_layer_learns_more_slowly(small, hidden, pace):
 def test_what_adam_sees_of_the_input_weights(small, centralize):
     """Their gradient, without its mean over the inputs; that of the readout as it is. Adam's mean is a tenth of it."""
     trainer = make(small, SnnConfig(num_steps=40, centralize=centralize))
-    start, first = trainer.state, trainer.run.batches(0, 1)[0]
+    start, first = trainer.state, trainer.runner.batches(0, 1)[0]
     net = trainer.stepper.merge(start)
 
     def objective(model):
@@ -269,7 +269,7 @@ def test_custom_everything_in_a_few_lines(small):
     trainer = Trainer(Mine(nnx.Rngs(0)), small, loss=Smooth(), optimizer=optimizer, epochs=3, batch_size=32)
     for report in trainer:
         if report.step == 1:
-            trainer.set("weight", 0.2)
+            trainer.set(weight=0.2)
     steps = trainer.history.steps()
     assert {"ce", "size"} <= set(steps) and steps["loss"][-5:].mean() < steps["loss"][:5].mean()
     assert trainer.compilations == 1 and list(trainer.mailbox.knobs) == ["weight"]
@@ -324,7 +324,7 @@ def test_interrupt_keeps_what_was_learned(small):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda d: make(d, batch_size=257), "batch_size: 257 is more than the 256 training samples"),
+        (lambda d: make(d, batch_size=257), "batch_size: .* 256 training samples, got 257"),
         (lambda d: make(d, epochs=0), "epochs: must be an integer >= 1, got 0"),
         (lambda d: make(d, learning_rate=-1e-3), "learning_rate: must be a finite number > 0.0, got -0.001"),
         (lambda d: make(d, schedule="warm"), "schedule: must be one of 'cosine', 'constant', got 'warm'"),
@@ -355,7 +355,7 @@ def test_planned_moves_act_at_their_steps_however_the_run_is_cut(small):
     ]
     for step, name, value in moves:
         by_hand.fit(until=step)
-        by_hand.set(name, value)
+        by_hand.set({name: value})
     by_hand.fit()
     planned.plan((step, name.replace("hidden.v_th", "v_th"), value) for step, name, value in moves[::-1])
     planned._steps_in_chunk = 32
@@ -386,7 +386,7 @@ def test_reset_begins_again_without_compiling(small):
     fresh.plan([(0, "hidden.v_th", 0.8)])
     fresh.fit(until=9)
     trainer.fit(until=4)
-    trainer.set("v_th", 0.8)
+    trainer.set(v_th=0.8)
     trainer.fit(until=6)
     trainer.reset()
     assert len(trainer.history) == 0 and not same(trainer, fresh)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnlab.history import History
-from snnlab.history.series import thin
+from snnlab.history.series import bin_means
 
 # Okabe & Ito (2008): told apart with any kind of colour vision. Train and test also differ by line and marker.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -19,11 +19,11 @@ TERM_COLOURS = (GREEN, PURPLE, VERMILION, SKY, ORANGE, BLUE)
 Curve = tuple[np.ndarray, np.ndarray]
 
 
-def smooth(curve: Curve) -> Curve:
+def moving_mean(curve: Curve) -> Curve:
     """Mean over a window of a twenty-fifth of the curve, centred; at the ends over the part of it that is there.
 
     Example:
-        >>> smooth((np.arange(3.0), np.array([0.0, 3.0, 0.0])))[1].tolist()
+        >>> moving_mean((np.arange(3.0), np.array([0.0, 3.0, 0.0])))[1].tolist()
         [1.5, 1.0, 1.5]
     """
     x, y = curve
@@ -36,14 +36,14 @@ def smooth(curve: Curve) -> Curve:
 
 def curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
     """Every curve by name: train metrics over steps, and "test_loss", "test_acc" at the ends of the epochs."""
-    found = {name: thin(values) for name, values in history.steps().items() if name != "epoch"}
+    found = {name: bin_means(values) for name, values in history.steps().items() if name != "epoch"}
     return found | test_curves(history, steps_per_epoch)
 
 
 def test_curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
     """ "test_loss" and "test_acc" at the ends of the epochs; of many epochs the means of some."""
     results = history.results()
-    found = {name: thin(results.get(name, np.empty(0))) for name in ("test_loss", "test_acc")}
+    found = {name: bin_means(results.get(name, np.empty(0))) for name in ("test_loss", "test_acc")}
     return {name: (x * np.float32(steps_per_epoch), y) for name, (x, y) in found.items()}
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnlab.history import History, term_names
-from snnlab.history.series import thin
+from snnlab.history.series import bin_means
 from snnlab.live.frames import curves
 from snnlab.live.frames.curves import BLUE, ORANGE, TERM_COLOURS, Mark
 from snnlab.live.look.probe import Probe
@@ -114,7 +114,7 @@ def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, lis
 
 
 def _thin(x: np.ndarray, y: np.ndarray, points: int) -> curves.Curve:
-    last, means = thin(np.where(np.isfinite(y), y, np.nan), points)
+    last, means = bin_means(np.where(np.isfinite(y), y, np.nan), points)
     return x[last.astype(int) - 1], np.where(np.isfinite(means), means, np.nan)
 
 

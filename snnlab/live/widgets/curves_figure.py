@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import traitlets
 from plotly.subplots import make_subplots
 
-from snnlab.live.frames.curves import BLUE, GREEN, ORANGE, TERM_COLOURS, VERMILION, Curve, Mark, joined, smooth
+from snnlab.live.frames.curves import BLUE, GREEN, ORANGE, TERM_COLOURS, VERMILION, Curve, Mark, joined, moving_mean
 
 GREY = "#808080"  # read on white and on black
 PALE = "rgba(128,128,128,0.55)"
@@ -155,7 +155,7 @@ class Curves(go.FigureWidget):
                     continue
                 test = trace.meta.startswith("test_")
                 curve = now.get(trace.meta, (np.empty(0, np.float32),) * 2)
-                trace.x, trace.y = smooth(curve) if smoothed and not test else curve
+                trace.x, trace.y = moving_mean(curve) if smoothed and not test else curve
                 if test:
                     trace.mode = "lines+markers" if len(curve[0]) <= MARKERS else "lines"
             self.layout.yaxis.type = "log" if log else "linear"

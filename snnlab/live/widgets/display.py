@@ -27,7 +27,7 @@ class Display:
         names = lab.trainer.metric_names
         self.board = Dashboard(
             lab.trainer.mailbox.knobs,
-            lambda name, value: lab.trainer.set(name, value),  # of the trainer that there is then
+            lambda name, value: lab.trainer.set({name: value}),  # of the trainer that there is then
             self._actions(),
             self.wake,
             terms=term_names(names),
