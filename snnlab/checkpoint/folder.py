@@ -1,15 +1,15 @@
-"""A folder of checkpoints on disk, written atomically by Orbax and read with suspicion. One run at a time has it.
+"""A folder of checkpoints: each is one safetensors file, written whole or not at all, and read with suspicion.
 
-folder/.lock                     held by the run that saves there
-folder/checkpoint-000007         complete: it was renamed when all of it was written
-folder/checkpoint-000006.damaged set aside by a run that could not read it
+    folder/.lock                             held by the run that saves here
+    folder/checkpoint-000007.safetensors     complete: a file gets this name when all of its bytes are on the disk
+    folder/checkpoint-000006.damaged         set aside by a run that could not read it
+
+The arrays of a snapshot are the tensors of the file. Its facts, as JSON, and its digest are the metadata.
 """
 
 import errno
-import functools
-import logging
+import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,23 +17,24 @@ from filelock import FileLock, Timeout
 
 from snnlab.checkpoint.snapshot import Snapshot
 from snnlab.errors import ArgumentError, FileFormatError, StateError
+from snnlab.support.files import remove_unfinished
+from snnlab.support.tensors import read_tensors, write_tensors
 
-PREFIX = "checkpoint-"
-GOING = ".old"  # renamed first: a checkpoint that is half deleted must not look like one
-UNFINISHED = ".orbax-checkpoint-tmp"  # what Orbax calls what it has not finished
+PREFIX, SUFFIX = "checkpoint-", ".safetensors"
 
 
 class CheckpointFolder:
-    """Writes snapshots into a folder, and reads the newest that is whole.
+    """Write snapshots into a folder, and read the newest one that is undamaged.
 
     Args:
-        path: of the folder; made if it is not there.
-        keep: so many of the newest snapshots stay.
-        say: gets a sentence about a checkpoint that is damaged.
+        path: the folder; made if it is missing.
+        keep: number of snapshots to keep; older ones are deleted.
+        say: called with a sentence about each damaged checkpoint.
 
     Raises:
-        ArgumentError: if nothing can be written there.
-        StateError: if another run has the folder.
+        ArgumentError: if the folder cannot be written.
+        FileFormatError: if it holds checkpoints in a format that this version does not know.
+        StateError: if another run uses the folder.
 
     Example:
         >>> import tempfile
@@ -41,7 +42,7 @@ class CheckpointFolder:
         >>> folder = CheckpointFolder(tempfile.mkdtemp(), keep=2, say=print)
         >>> for step in range(3):
         ...     folder.write(Snapshot({"weights": np.full(4, step)}, {"step": step}))
-        >>> [path.name for path in folder.complete()], folder.newest().facts
+        >>> [path.stem for path in folder.complete()], folder.newest().facts
         (['checkpoint-000002', 'checkpoint-000003'], {'step': 2})
     """
 
@@ -49,117 +50,99 @@ class CheckpointFolder:
         self.path = Path(path).absolute()
         self.keep = keep
         self._say = say
+        self._held: FileLock | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            _refuse_other_formats(self.path)
             self._lock()
-            self._sweep()
+            remove_unfinished(self.path, f"{PREFIX}*{SUFFIX}")
         except OSError as error:
             raise ArgumentError(f"{self.path}: cannot write there ({reason(error)})") from None
-        self._number = max([0, *(_number(path) for path in self.path.glob(PREFIX + "*"))])
+        self._number = max([0, *(_number(path) for path in self.path.glob(f"{PREFIX}*"))])
 
     def complete(self) -> list[Path]:
-        """The checkpoints that are complete, oldest first."""
-        found = [path for path in self.path.glob(PREFIX + "*") if path.name.removeprefix(PREFIX).isdigit()]
-        return sorted(found, key=_number)
+        """Return the complete checkpoints, oldest first."""
+        return sorted(filter(_number, self.path.glob(f"{PREFIX}*{SUFFIX}")), key=_number)
 
     def newest(self) -> Snapshot | None:
-        """The newest snapshot that is whole, or None; those that are not are set aside, and that is said."""
+        """Return the newest undamaged snapshot, or None. Damaged ones are set aside, and `say` is told."""
         for path in reversed(self.complete()):
             try:
                 return _read(path)
             except FileFormatError as error:
-                aside = path.with_name(path.name + ".damaged")
+                aside = path.with_suffix(".damaged")
                 path.rename(aside)
-                self._say(f"{error}; it is set aside as {aside.name}, and the one before is taken")
+                self._say(f"{error}; it was set aside as {aside.name}, and the checkpoint before it is used")
         return None
 
     def write(self, snapshot: Snapshot) -> None:
-        """Save; only when all of it is on disk, the oldest goes.
+        """Save a snapshot; the oldest one is deleted when the new one is on the disk.
 
         Raises:
-            Exception: of many types, if it cannot; `reason` has it in words. What was saved before is still there.
+            Exception: if it cannot be saved; `reason` puts it in words. Earlier checkpoints are still there.
         """
         self._lock()
-        self._sweep()  # a thread of Orbax may have written on into what the last failure left
-        ocp = _orbax()
-        facts = {"facts": snapshot.facts, "digest": snapshot.digest}
-        parts = ocp.args.Composite(arrays=ocp.args.PyTreeSave(snapshot.arrays), facts=ocp.args.JsonSave(facts))
-        try:
-            with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-                checkpointer.save(self.path / f"{PREFIX}{self._number + 1:06d}", args=parts)
-        except BaseException:
-            self._sweep()  # on a full disk, what is half written is in the way of all
-            raise
+        metadata = {"facts": json.dumps(snapshot.facts), "digest": snapshot.digest}
+        write_tensors(self.path / f"{PREFIX}{self._number + 1:06d}{SUFFIX}", snapshot.arrays, metadata)
         self._number += 1
         for path in self.complete()[: -self.keep]:
-            path.rename(path.with_name(path.name + GOING))
-        self._sweep()
+            path.unlink()
 
     def close(self) -> None:
-        """Let others have the folder."""
-        self._held.release()
+        """Let other runs use the folder."""
+        if self._held is not None:
+            self._held.release()
 
     def _lock(self) -> None:
-        """Have the folder, also where it went away and is there again; it is not made anew: a disk may be unplugged."""
+        """Hold the lock of the folder that is there now: the one we locked may have been replaced.
+
+        A folder that has gone is not made again, because a disk may be unplugged.
+        """
         if not self.path.is_dir():
             raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.path))
         file = self.path / ".lock"
-        if hasattr(self, "_held") and file.exists() and file.stat().st_ino == self._inode:
+        if self._held is not None and file.exists() and file.stat().st_ino == self._inode:
             return
-        self.close() if hasattr(self, "_held") else None
+        self.close()
         self._held = FileLock(file, timeout=0, thread_local=False)
         try:
             self._held.acquire()
         except Timeout:
-            raise StateError(f"{self.path}: another run saves there; end it, or take another folder") from None
+            raise StateError(f"{self.path}: another run saves there; end it, or choose another folder") from None
         self._inode = file.stat().st_ino
 
-    def _sweep(self) -> None:
-        """Take away what was never finished, and what is half deleted."""
-        for path in self.path.glob(PREFIX + "*"):
-            if UNFINISHED in path.name or path.name.endswith(GOING):
-                shutil.rmtree(path, ignore_errors=True)
+
+def reason(error: Exception) -> str:
+    """Say in a few words why a file could not be written."""
+    return (isinstance(error, OSError) and error.strerror) or f"{type(error).__name__}: {str(error)[:200]}"
 
 
-def reason(error: BaseException) -> str:
-    """Why a file could not be written, in a few words; Orbax hides the system's errors in long texts."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT)
-    known = [os.strerror(code) for code in codes if os.strerror(code) in str(error)]
-    return known[0] if known else f"{type(error).__name__}: {str(error)[:200]}"
-
-
-@functools.cache
-def _orbax():
-    """Orbax, imported late, as that takes a second. What its threads and tasks log of errors is raised as well."""
-    import orbax.checkpoint as ocp
-
-    logging.getLogger("absl").addFilter(lambda record: "_SignalingThread" not in str(record.msg))
-    logging.getLogger("asyncio").addFilter(lambda record: "tensorstore" not in record.getMessage())
-    return ocp
+def _refuse_other_formats(folder: Path) -> None:
+    for path in folder.glob(f"{PREFIX}*"):
+        if path.is_dir():
+            raise FileFormatError(
+                f"{path}: is a folder, so it was saved by another version of snnlab; "
+                "resume the run with that version, or choose another folder"
+            )
 
 
 def _read(path: Path) -> Snapshot:
-    """A snapshot whose checksum is right.
+    """Read a snapshot, and check its digest.
 
     Raises:
-        FileFormatError: for one that is damaged in any way.
+        FileFormatError: if it is damaged in any way.
     """
-    ocp = _orbax()
-    parts = ocp.args.Composite(arrays=ocp.args.PyTreeRestore(), facts=ocp.args.JsonRestore())
     try:
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-            found = checkpointer.restore(path, args=parts)
-        snapshot = Snapshot(dict(found["arrays"]), found["facts"]["facts"])
-        whole = snapshot.digest == found["facts"]["digest"]
-    except Exception as error:  # whatever a flipped bit makes of a library's parsers
-        raise FileFormatError(f"{path}: is damaged ({reason(error)})") from error
-    if not whole:
-        raise FileFormatError(f"{path}: is damaged (its checksum is another)")
+        metadata, arrays = read_tensors(path)
+        snapshot = Snapshot(arrays, json.loads(metadata["facts"]))
+        undamaged = snapshot.digest == metadata["digest"]
+    except (FileFormatError, KeyError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path}: is damaged ({str(error).removeprefix(f'{path}: ')[:300]})") from error
+    if not undamaged:
+        raise FileFormatError(f"{path}: is damaged (its digest is wrong)")
     return snapshot
 
 
 def _number(path: Path) -> int:
-    digits = path.name.removeprefix(PREFIX).split(".")[0]
-    return int(digits) if digits.isdigit() else 0
+    digits = path.stem.removeprefix(PREFIX)
+    return int(digits) if digits.isdecimal() else 0

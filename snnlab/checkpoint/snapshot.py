@@ -81,7 +81,7 @@ def take(trainer: Trainer, point: Point, note: Any = None) -> Snapshot:
     arrays = {f"history/{name}": column for name, column in point.past.steps().items()}
     for part, state in (("state", point.state), ("start", point.origin)):
         arrays |= {f"{part}/{name}": _plain(leaf) for name, leaf in _leaves(state)}
-    return Snapshot({name: array for name, array in arrays.items() if array.size}, json.loads(json.dumps(facts)))
+    return Snapshot(arrays, json.loads(json.dumps(facts)))
 
 
 def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
@@ -154,8 +154,6 @@ def _fill(state, part: str, arrays: dict[str, np.ndarray]):
     """A state like `state` with other values; their types stay as they are, so that nothing is compiled anew."""
 
     def fill(name: str, leaf: jax.Array) -> jax.Array:
-        if leaf.size == 0:  # Orbax keeps none of these
-            return leaf
         value = arrays[f"{part}/{name}"]
         if _is_key(leaf):
             return jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(leaf))

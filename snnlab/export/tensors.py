@@ -22,10 +22,11 @@ from flax import nnx
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.errors import FileFormatError
-from snnlab.export.nir.write import parts
+from snnlab.export.parts import parts
 from snnlab.models import Network, build, describe
 from snnlab.support import arguments
-from snnlab.support.files import atomic_path, refuse_existing
+from snnlab.support.files import refuse_existing
+from snnlab.support.tensors import read_tensors, write_tensors
 from snnlab.variables import short_names
 
 KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
@@ -61,16 +62,13 @@ def save(
         >>> load(path).recipe.config
         LstmConfig(hidden=8)
     """
-    from safetensors.numpy import save_file
-
     path = refuse_existing(path, overwrite)
     metadata = {"class_names": list(class_names), **({"training": dict(training)} if training else {}), **_about(model)}
     metadata = {"format": "snnlab", "version": __version__} | {key: json.dumps(x) for key, x in metadata.items()}
     state = nnx.state(model)
     values = dict(nnx.to_flat_state(state))
     arrays = {name: np.asarray(values[place].get_value()) for name, place in short_names(state).items()}
-    with atomic_path(path) as part:
-        save_file(arrays, part, metadata)
+    write_tensors(path, arrays, metadata)
     return path
 
 
@@ -91,7 +89,7 @@ def load(path: str | os.PathLike) -> Network:
         >>> bool((again(x).readout == net(x).readout).all())
         True
     """
-    metadata, arrays = _read(path)
+    metadata, arrays = read_tensors(path)
     if "recipe" not in metadata:
         raise FileFormatError(
             f"{path}: does not say how its network is built; only networks made by snnlab.models.build do. "
@@ -126,23 +124,13 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
         >>> load_metadata(path)["class_names"]
         ['cat', 'dog']
     """
-    metadata = _read(path)[0]
+    metadata = read_tensors(path)[0]
     if metadata.get("format") != "snnlab":
         raise FileFormatError(f"{path}: is a safetensors file, but not one of snnlab")
     try:
         return {key: x if key in ("format", "version") else json.loads(x) for key, x in metadata.items()}
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path}: its metadata are damaged ({textwrap.shorten(str(error), 300)})") from error
-
-
-def _read(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # the last for types of torch
-        raise FileFormatError(f"{path}: cannot be read as safetensors ({textwrap.shorten(str(error), 300)})") from error
 
 
 def _build(recipe: dict[str, Any], values: int) -> Network:

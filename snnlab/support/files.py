@@ -1,4 +1,4 @@
-"""Writing files so that an interruption or a full disk leaves the old file, never half a new one."""
+"""Write files so that an interruption, a full disk or a power cut leaves the old file, never half of a new one."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,9 @@ BLOCK = 1 << 20
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path in the same folder; what is written there replaces `path` if the block ends well.
+    """Yield a temporary path in the same folder; if the block succeeds, the file written there replaces `path`.
+
+    The bytes are on the disk before the file gets its name, so that the name never stands for half a file.
 
     Example:
         >>> import tempfile
@@ -32,16 +34,45 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         part = Path(file.name)
     try:
         yield part
+        with part.open("r+b") as file:
+            os.fsync(file.fileno())
         part.replace(path)
+        _sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path, name: str) -> None:
+    """Delete the temporary files that killed processes left in `folder` for targets that match the pattern `name`.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / ".net.nir.x3k9.part").touch()
+        >>> remove_unfinished(folder, "*.nir")
+        >>> list(folder.iterdir())
+        []
+    """
+    for part in folder.glob(f".{name}.*.part"):
+        part.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk; Windows, which cannot open folders, does so by itself."""
+    if os.name == "nt":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
-    """The path, which nothing is at, not even a link that leads nowhere; unless it may be overwritten.
+    """Return `path`; raise if something exists there (even a dangling symlink) and `overwrite` is False.
 
     Raises:
-        ArgumentError: if the file exists and `overwrite` is off.
+        ArgumentError: if the file exists and `overwrite` is False.
 
     Example:
         >>> refuse_existing("/", overwrite=False)
@@ -56,10 +87,10 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
 
 
 def unpacked_limit(packed: int) -> int:
-    """Bytes to which a file of `packed` bytes may unpack: 64 MB, and 32 times its size.
+    """Return how many bytes a file of `packed` bytes may unpack to: 64 MB plus 32 times its size.
 
-    zlib packs a thousand to one, so that a file of a few megabytes can fill any memory. Spikes, images and weights
-    are packed two to ten to one.
+    zlib packs zeros a thousand to one, so a file of a few megabytes could fill any memory. Spikes, images and weights
+    shrink by a factor of two to ten.
 
     Example:
         >>> unpacked_limit(2**20) // 2**20
@@ -69,17 +100,17 @@ def unpacked_limit(packed: int) -> int:
 
 
 def read_announced(file: IO[bytes], announced: int, limit: int) -> bytearray:
-    """As many bytes as a header announced; room is made for what is there, not for what is announced.
+    """Read the number of bytes that a header announced; memory is allocated for the bytes found, not those announced.
 
     Raises:
-        ValueError: if there are more or fewer, or more than `limit`.
+        ValueError: if there are more or fewer bytes, or more than `limit`.
 
     Example:
         >>> import io
         >>> read_announced(io.BytesIO(b"abc"), 10**12, limit=100)
         Traceback (most recent call last):
         ...
-        ValueError: its header announces 1,000,000,000,000 bytes of values, there are only 3
+        ValueError: its header announces 1,000,000,000,000 bytes of values, but there are only 3
     """
     body, most = bytearray(), min(announced, limit)
     while len(body) <= most and (block := file.read(min(BLOCK, most + 1 - len(body)))):
@@ -89,31 +120,31 @@ def read_announced(file: IO[bytes], announced: int, limit: int) -> bytearray:
     if len(body) > limit:
         raise ValueError(f"it unpacks to more than {limit:,} bytes, too many for a file of its size")
     found = "more" if len(body) > announced else f"only {len(body):,}"
-    raise ValueError(f"its header announces {announced:,} bytes of values, there are {found}")
+    raise ValueError(f"its header announces {announced:,} bytes of values, but there are {found}")
 
 
 def inside(folder: str | os.PathLike, base: str | os.PathLike) -> Path:
-    """The folder, which is `base` or lies in it, wherever `..` and links lead.
+    """Return `folder`, which must be `base` or lie inside it after `..` and links are resolved.
 
     Raises:
-        ArgumentError: if it does not.
+        ArgumentError: if it lies elsewhere.
 
     Example:
         >>> inside("exports/../../etc", "exports")
         Traceback (most recent call last):
         ...
-        snnlab.errors.ArgumentError: folder: exports/../../etc is not exports and does not lie in it
+        snnlab.errors.ArgumentError: folder: exports/../../etc is not inside exports
     """
     try:
         if Path(folder).resolve().is_relative_to(Path(base).resolve()):
             return Path(folder)
     except (OSError, ValueError, RuntimeError) as error:  # a NUL, a link to itself
-        raise ArgumentError(f"folder: {os.fspath(folder)!r} is none ({error})") from None
-    raise ArgumentError(f"folder: {folder} is not {base} and does not lie in it")
+        raise ArgumentError(f"folder: {os.fspath(folder)!r} is not a valid path ({error})") from None
+    raise ArgumentError(f"folder: {folder} is not inside {base}")
 
 
 def cache_folder() -> Path:
-    """Where what can be had again is kept: the environment variable SNNLAB_CACHE, or the user's cache folder.
+    """Return the cache folder: the environment variable SNNLAB_CACHE, or the user's cache folder for snnlab.
 
     Example:
         >>> cache_folder().is_absolute()
@@ -123,7 +154,7 @@ def cache_folder() -> Path:
 
 
 def try_writing(folder: Path) -> None:
-    """Make a folder if it is not there, and see that files can be made in it.
+    """Make a folder if it is missing, and check that files can be created in it.
 
     Raises:
         OSError: if they cannot.
@@ -133,7 +164,7 @@ def try_writing(folder: Path) -> None:
 
 
 def writable(folder: Path) -> bool:
-    """Whether files can be made in `folder`, which is made itself if it is not there.
+    """Return whether files can be created in `folder`, which is made if it is missing.
 
     Example:
         >>> import tempfile
@@ -148,6 +179,6 @@ def writable(folder: Path) -> bool:
 
 
 def free_path(path: Path) -> Path:
-    """The path, or where that file exists, one with a number."""
+    """Return `path`, or the first of `name-2`, `name-3`, ... that does not exist."""
     names = [path, *(path.with_stem(f"{path.stem}-{k}") for k in range(2, 1000))]
     return next(name for name in names if not os.path.lexists(name))

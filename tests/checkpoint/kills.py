@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 
 COMMAND = ("train", "snn", "--hidden", "40", "--num-steps", "50", "--batch-size", "32", "--seed", "7")
 COMMAND += ("--epochs", "200", "--overwrite")  # many saves, on a slow disk, too
-WARM = ["snnlab.cli", "snnlab.train.trainer", "snnlab.export", "snnlab.checkpoint.checkpoints", "orbax.checkpoint"]
+WARM = ["snnlab.cli", "snnlab.train.trainer", "snnlab.export", "snnlab.checkpoint.checkpoints"]
 EARLY = 0.2  # of the kills come while a process starts
 SAVES = 0.5  # of the others after it has saved anew: on a busy machine, too, the run comes to its end
 CLOCKS = ("seconds", "samples_per_second")  # what differs between two runs that are the same
@@ -46,7 +46,7 @@ class Outcome:
         went_on = [line for line in log.splitlines() if "going on" in line]
         self.kills += 1
         self.early += not went_on and "epoch" not in log
-        self.saving += bool(list((place / "saved").glob("*orbax-checkpoint-tmp")))
+        self.saving += bool(list((place / "saved").glob(".checkpoint-*.part")))
         self.steps += [int(line.split("step ")[1].split()[0]) for line in went_on]
         (place / "log").unlink()
 
@@ -103,7 +103,7 @@ def _live(context, place: Path, start_up: float, training: float | None, saves: 
 
 
 def _complete(place: Path) -> set[Path]:
-    return set((place / "saved").glob("checkpoint-" + 6 * "[0-9]"))
+    return set((place / "saved").glob("checkpoint-*.safetensors"))
 
 
 def _begin(context, place: Path, *more: str):

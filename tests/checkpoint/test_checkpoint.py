@@ -26,10 +26,11 @@ from snnlab.cli import main
 from snnlab.config import SnnConfig
 from snnlab.data import Dataset
 from snnlab.encode import Rate
-from snnlab.errors import ArgumentError, StateError
+from snnlab.errors import ArgumentError, FileFormatError, StateError
 from snnlab.train import Trainer
 
 STEPS = 8  # in an epoch
+NEWEST = "checkpoint-000002.safetensors"  # in the folder of `two_checkpoints`
 
 
 @pytest.fixture(scope="module")
@@ -154,11 +155,11 @@ def test_it_saves_while_it_trains_and_keeps_some(small, tmp_path):
 @pytest.fixture(scope="module")
 def two_checkpoints(small, tmp_path_factory) -> tuple[Path, Trainer]:
     folder = tmp_path_factory.mktemp("run")
-    run = Checkpoints(make(small), folder)
+    run = Checkpoints(make(small), folder, every=1e9)  # no more than these, on a slow machine, too
     run_to(run, 5)
     run_to(run, 11)
     run.close()
-    assert len(run._folder.complete()) == 2
+    assert run._folder.complete()[1] == folder / NEWEST and len(run._folder.complete()) == 2
     return folder, run.trainer
 
 
@@ -166,44 +167,46 @@ def half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0x10
-    path.write_bytes(data)
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip_at(share: float):
+    """Flip one bit of the byte that lies at this share of the file."""
+
+    def flip(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        data[int(share * (len(data) - 1))] ^= 0x10
+        path.write_bytes(data)
+
+    return flip
 
 
 def test_damage_is_never_taken_for_a_run(two_checkpoints, tmp_path):
-    """Every file of the newest checkpoint cut, flipped in one bit, or gone: the newest as it was, or the one before."""
+    """The newest is cut, flipped in one bit anywhere, or deleted: the one before is used, and that is said."""
     folder, trainer = two_checkpoints
     newest = take(trainer, trainer.at).digest
-    files = [path.relative_to(folder) for path in (folder / "checkpoint-000002").rglob("*") if path.is_file()]
-    fallen, said = set(), []
-    for file in files:
-        for damage in (half, flip, Path.unlink):
-            copy = tmp_path / "copy"
-            shutil.copytree(folder, copy)
-            damage(copy / file)
-            opened = CheckpointFolder(copy, keep=3, say=said.append)
-            snapshot = opened.newest()
-            opened.close()
-            if snapshot.digest != newest:
-                assert snapshot.arrays["state/.step"] == 5
-                assert "checkpoint-000002: is damaged" in said[-1] and "the one before is taken" in said[-1]
-                assert (copy / "checkpoint-000002.damaged").is_dir()
-                fallen.add((file, damage))
-            shutil.rmtree(copy)
-    largest = max(
-        files, key=lambda file: (folder / file).stat().st_size
-    )  # the arrays; what they were made of stays unread
-    needed = (largest, Path("checkpoint-000002/facts/metadata"))
-    assert {(file, damage) for file in needed for damage in (half, flip, Path.unlink)} <= fallen
-    assert len(said) == len(fallen)
+    flips = [flip_at(share) for share in (0, *np.linspace(0.0001, 1, 60))]  # its length, its header, its arrays
+    for damage in (half, empty, *flips, Path.unlink):
+        said, copy = [], tmp_path / "copy"
+        shutil.copytree(folder, copy)
+        damage(copy / NEWEST)
+        opened = CheckpointFolder(copy, keep=3, say=said.append)
+        snapshot = opened.newest()
+        opened.close()
+        assert snapshot.arrays["state/.step"] == 5 and snapshot.digest != newest
+        if damage is Path.unlink:
+            assert said == []
+        else:
+            assert f"{NEWEST}: is damaged" in said[0] and "the checkpoint before it is used" in said[0]
+            assert len(said) == 1 and (copy / "checkpoint-000002.damaged").is_file()
+        shutil.rmtree(copy)
 
 
 def test_after_damage_it_ends_with_the_same_bits(two_checkpoints, small, tmp_path):
     folder, _ = two_checkpoints
     shutil.copytree(folder, tmp_path / "copy")
-    shutil.rmtree(tmp_path / "copy" / "checkpoint-000002" / "arrays" / "d")
+    half(tmp_path / "copy" / NEWEST)
     said = []
     run = Checkpoints(make(small), tmp_path / "copy", say=said.append)
     assert len(said) == 1 and len(run.trainer.history) == 5
@@ -213,19 +216,43 @@ def test_after_damage_it_ends_with_the_same_bits(two_checkpoints, small, tmp_pat
     whole.fit()
     assert same(whole, run.trainer)
     names = {path.name for path in (tmp_path / "copy").glob("checkpoint-*")}
-    assert "checkpoint-000002.damaged" in names and "checkpoint-000003" in names, "no number is used twice"
+    assert "checkpoint-000002.damaged" in names and "checkpoint-000003.safetensors" in names, "no number is used twice"
 
 
 def test_half_written_ones_are_swept_away(two_checkpoints, small, tmp_path):
     folder, _ = two_checkpoints
     shutil.copytree(folder, tmp_path / "copy")
-    newest = tmp_path / "copy" / "checkpoint-000002"
-    newest.rename(newest.with_name("checkpoint-000002.orbax-checkpoint-tmp"))
+    newest = tmp_path / "copy" / NEWEST
+    newest.rename(newest.with_name(f".{NEWEST}.a1b2.part"))
     said = []
     run = Checkpoints(make(small), tmp_path / "copy", say=said.append)
     assert said == [] and len(run.trainer.history) == 5
     run.close()
-    assert [path.name for path in (tmp_path / "copy").glob("checkpoint-*")] == ["checkpoint-000001"]
+    assert {path.name for path in (tmp_path / "copy").iterdir()} == {".lock", "checkpoint-000001.safetensors"}
+
+
+def test_checkpoints_in_another_format_are_refused(small, tmp_path):
+    """Those of early versions were folders: said at once, and nothing is touched."""
+    (tmp_path / "checkpoint-000007" / "arrays").mkdir(parents=True)
+    for _ in range(2):
+        with pytest.raises(FileFormatError, match=r"checkpoint-000007: .* another version"):
+            Checkpoints(make(small), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000007"]
+
+
+def test_arrays_of_any_layout_and_size_come_back(tmp_path):
+    """Strided, transposed, without values, without dimensions, half as wide."""
+    whole = np.arange(24, dtype=np.float32).reshape(4, 6)
+    arrays = {"strided": whole[::2, ::3], "transposed": whole.T, "empty": whole[:0], "one": np.array(7, np.uint32)}
+    arrays["half"] = np.asarray(jax.numpy.ones(3, "bfloat16"))
+    folder = CheckpointFolder(tmp_path, keep=3, say=print)
+    folder.write(Snapshot(arrays, {}))
+    found = folder.newest().arrays
+    folder.close()
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
 
 
 def test_an_interrupt_in_the_middle_of_a_chunk_is_not_saved(small, tmp_path):
@@ -357,7 +384,7 @@ def test_training_goes_on_when_it_cannot_save(small, small_disk, place, trouble)
     folder, said = place / "run", []
     run = Checkpoints(make(small, epochs=5), folder, every=0.0, say=said.append)
     run_to(run, 9)  # all is compiled: a cache that cannot be written is another story
-    before = {path: path.read_bytes() for path in folder.rglob("checkpoint-*/**/*") if path.is_file()}
+    before = {path: path.read_bytes() for path in folder.glob("checkpoint-*")}
     with trouble(folder) as words:
         for step in (12, 16, 20):
             run_to(run, step)
@@ -365,7 +392,7 @@ def test_training_goes_on_when_it_cannot_save(small, small_disk, place, trouble)
         assert said[0].startswith(f"cannot save in {folder} ({words}); training goes on")
     assert {path: path.read_bytes() for path in before} == before
     run_to(run, 24)
-    assert not list(folder.glob("*tmp*"))
+    assert not list(folder.glob("*.part"))
     assert run.problem is None and said[1:] == [f"saving in {folder} works again"]
     run.close()
     again = Checkpoints(make(small, epochs=5), folder)
@@ -405,7 +432,7 @@ def test_the_command_line_goes_on(tmp_path, capsys):
     assert "going on" not in capsys.readouterr().err
     kept = sorted(folder.glob("checkpoint-*"))
     for path in kept[1:]:
-        half(path / "facts" / "metadata")
+        half(path)
     assert main([*options, "--resume", str(folder), "--out", str(tmp_path / "second")]) == 0
     told = capsys.readouterr().err
     assert told.count("is damaged") == len(kept) - 1 and (f"{folder}: continuing from step" in told) == (len(kept) > 1)

@@ -12,7 +12,8 @@ from flax import nnx
 from snnlab.export.nir.constants import NEVER
 from snnlab.export.nir.file import write_graph
 from snnlab.export.nir.read import from_nir
-from snnlab.export.nir.write import as_stack, parts, time_step, to_nir
+from snnlab.export.nir.write import as_stack, time_step, to_nir
+from snnlab.export.parts import parts
 from snnlab.layers import IF, LifRef, Stack
 from snnlab.models import Network
 from snnlab.record import Record

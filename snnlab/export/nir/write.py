@@ -8,6 +8,7 @@ from flax import nnx
 from snnlab.errors import ArgumentError
 from snnlab.export.nir.constants import METHODS, NEVER, fade, tau_to_nir
 from snnlab.export.nir.file import need_nir
+from snnlab.export.parts import parts
 from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.models import Network
 from snnlab.support import arguments
@@ -88,13 +89,6 @@ def as_stack(model: nnx.Module) -> Stack:
     if type(stack) in WRITERS:
         return Stack(layer=stack)
     raise ArgumentError(f"model: must be a Network, a Stack or a layer of snnlab, got {type(model).__name__}")
-
-
-def parts(stack: Stack) -> list[tuple[str, nnx.Module]]:
-    """The layers, and the neurons and synapses inside them, with the names of the layers."""
-    whole = [(name, stack.layers[name]) for name in stack.names]
-    inner = [(name, getattr(layer, part, None)) for name, layer in whole for part in ("neuron", "synapse")]
-    return whole + [(name, part) for name, part in inner if part is not None]
 
 
 def time_step(stack: Stack) -> float:
