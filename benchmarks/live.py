@@ -77,7 +77,7 @@ def turn(name, epochs):
         began = time.process_time(), time.monotonic(), pictures()
         threads = own_threads()
         try:
-            lab._session.go_on(lab.history.num_epochs + epochs)
+            lab._session.train(lab.history.num_epochs + epochs)
             lab.wait()
         except Exception as error:
             tell(over=True, error=repr(error))

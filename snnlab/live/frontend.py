@@ -1,42 +1,50 @@
-"""Who is watching: a notebook with somebody in front of it, or nobody; and which cell is running."""
+"""The notebook around us: whether somebody watches, and which cell is running."""
 
 import os
 import sys
 import weakref
+from typing import Any, Protocol
 
-# By cell: the execution of it that made some LiveTrainers, and these.
+# For every cell: the execution of it that made some objects, and these.
 _made_in: dict[str, tuple[str, weakref.WeakSet]] = {}
 
 
-def headless() -> bool:
-    """Nobody can answer: no Jupyter kernel, or one whose client says so (nbconvert, nbval, papermill).
+class Closable(Protocol):
+    """Something that ends."""
 
-    Such clients execute cells with `allow_stdin` off. Voila does too, but there somebody watches.
-    `SNNLAB_HEADLESS=1` or `0` decides where this is wrong.
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+def headless() -> bool:
+    """Whether nobody can answer: there is no Jupyter kernel, or its client says so (nbconvert, nbval, papermill).
+
+    Such clients execute cells with `allow_stdin` off. So does Voila, although somebody watches there.
+    Set `SNNLAB_HEADLESS=1` or `0` where this guess is wrong.
     """
     said = os.environ.get("SNNLAB_HEADLESS")
     if said is not None:
         return said != "0"
     if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
         return False
-    request = _request()
-    return not request.get("content", {}).get("allow_stdin", False)
+    return not _request().get("content", {}).get("allow_stdin", False)
 
 
 def in_notebook() -> bool:
-    """There is a Jupyter kernel, watched or not: what is displayed is kept in the notebook."""
-    return _kernel() is not None
+    """Whether there is a Jupyter kernel, watched or not: the notebook then keeps what is displayed."""
+    return _jupyter_kernel() is not None
 
 
 def running_cell() -> tuple[str, str] | None:
-    """The cell that is being executed and this execution of it, where the front end says which cell it is."""
+    """Return the running cell and this execution of it; None if the front end does not identify cells."""
     request = _request()
     cell = request.get("metadata", {}).get("cellId")
     return None if cell is None else (cell, request["header"]["msg_id"])
 
 
-def replace_of_same_cell(lab) -> None:
-    """A cell that is run again replaces what it made before; two made by one run of a cell stay both."""
+def replace_of_same_cell(new: Closable) -> None:
+    """Close what an earlier execution of this cell made; objects of one execution stay side by side."""
     running = running_cell()
     if running is None:
         return
@@ -46,36 +54,36 @@ def replace_of_same_cell(lab) -> None:
         for old in list(earlier):
             old.close()
         earlier = weakref.WeakSet()
-    earlier.add(lab)
+    earlier.add(new)
     _made_in[cell] = execution, earlier
 
 
-def _kernel():
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return getattr(shell, "kernel", None)
-
-
-def _request() -> dict:
-    """The request to execute that this code runs in."""
-    kernel = _kernel()
-    return {} if kernel is None else kernel.get_parent("shell")
-
-
-def show_once(lab, shown_in: str | None) -> str | None:
-    """Display it, unless another cell has: one is enough.
+def show_once(shown: object, shown_in: str | None) -> str | None:
+    """Display an object, unless another cell has displayed it.
 
     Returns:
-        The cell in which it is.
+        The cell that displays it.
     """
     cell = running_cell()
     if shown_in is not None and cell is not None and cell[0] != shown_in:
         return shown_in
-    show(lab)
+    show(shown)
     return cell and cell[0]
 
 
-def show(lab) -> None:
-    """Display it below the cell that is running."""
+def show(shown: object) -> None:
+    """Display an object below the running cell."""
     from IPython.display import display
 
-    display(lab)
+    display(shown)
+
+
+def _jupyter_kernel() -> Any:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None)
+
+
+def _request() -> dict[str, Any]:
+    """The execution request that runs this code."""
+    kernel = _jupyter_kernel()
+    return {} if kernel is None else kernel.get_parent("shell")

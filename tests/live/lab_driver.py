@@ -59,16 +59,6 @@ def wait_until(condition, timeout: float = 30.0, what: str = "") -> float:
     return time.monotonic() - started
 
 
-def quickest(prepare, act, condition, times: int = 3) -> float:
-    """The shortest of some reaction times [s]: what else the machine does makes them longer, never shorter."""
-    found = []
-    for _ in range(times):
-        prepare()
-        act()
-        found.append(wait_until(condition))
-    return min(found)
-
-
 SERVERS = {
     "lab": ["jupyterlab", "--LabApp.expose_app_in_browser=True"],
     "notebook": ["notebook", "--JupyterNotebookApp.expose_app_in_browser=True"],

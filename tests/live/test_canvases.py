@@ -9,7 +9,7 @@ import pytest
 
 from snnlab.health import Health, LayerHealth
 from snnlab.live.frames import scenes
-from snnlab.live.look.probe import Neuron, Probe
+from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.live.widgets.canvases import HealthCanvas, RasterCanvas
 
 NAMES = ("zero", "one", "two")

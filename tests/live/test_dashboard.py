@@ -32,7 +32,7 @@ def shown(lab) -> None:
     """Wait until the watcher has seen the newest step, and show it."""
     board, watcher = lab.display.board, lab.display.watcher
     if board.raster:
-        wait_until(lambda: watcher._looked_at and watcher._looked_at[:2] == (lab.history, len(lab.history)), 30)
+        wait_until(lambda: watcher._looked and watcher._looked[:2] == (lab.history, len(lab.history)), 30)
     wait_until(lambda: watcher.error or board.health is None or watcher.health is not None, 30)
     assert watcher.error is None
     board.pulse.pong = board.pulse.ping
@@ -165,11 +165,11 @@ def test_buttons_do_what_their_twins_do(make, tmp_path):
     buttons["chunk"].click()
     wait_until(lambda: lab.state == "paused" and len(lab.history) > 1, 30, "a chunk")
     shown(lab)
-    assert buttons["run"].description == "Resume" and not buttons["step"].disabled
-    buttons["run"].click()
+    assert buttons["transport"].description == "Resume" and not buttons["step"].disabled
+    buttons["transport"].click()
     wait_until(lambda: len(lab.history) > 6, 30, "running")
     buttons["step"].click()
-    assert "pause() it first" in board.message
+    assert "call pause() first" in board.message
     buttons["stop"].click()
     assert lab.wait(30) and lab.state == "stopped"
     before = lab.history
@@ -261,7 +261,7 @@ def test_a_picture_that_fails_says_so_and_the_next_one_comes(make, monkeypatch):
     monkeypatch.undo()
     board.pulse.pong = board.pulse.ping
     lab.set(v_th=0.5)
-    wait_until(lambda: "idle" in board.status.value or lab.display.screen._shown, 5, "the next picture")
+    wait_until(lambda: "idle" in board.status.value or lab.display.screen._texts, 5, "the next picture")
 
 
 def test_closing_frees_every_widget(make):

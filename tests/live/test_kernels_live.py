@@ -1,11 +1,11 @@
-"""The kernels inside a live session: the train thread and the probe call them at once."""
+"""The backends inside a live session: the train thread and the probe call them at once."""
 
 import numpy as np
 
 from snnlab import kernels, models
 from snnlab.config import SnnConfig
 from snnlab.live import LiveTrainer
-from snnlab.live.look.probe import Prober
+from snnlab.live.look.prober import Prober
 
 
 def test_probing_while_training_changes_nothing(digits):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnlab.history import History
-from snnlab.live.frames import curves
+from snnlab.live.frames import curves, words
 from snnlab.live.frames.curves import Mark
 from snnlab.live.widgets.curves_figure import make_figure, mark_shapes
 
@@ -76,5 +76,5 @@ def test_every_curve_has_its_trace():
 
 
 def test_an_error_is_shown_with_its_traceback_and_without_markup():
-    text = curves.error_text("Traceback\n  line <b>\nValueError: 1 < 2 & so\n")
+    text = words.error_text("Traceback\n  line <b>\nValueError: 1 < 2 & so\n")
     assert "ValueError: 1 &lt; 2 &amp; so" in text.split("<details>")[0] and "line &lt;b&gt;" in text

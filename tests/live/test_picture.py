@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from snnlab.history import History
-from snnlab.live.look.probe import Probe
+from snnlab.live.frames.probe import Probe
 from snnlab.live.still import svg
 from snnlab.live.still.picture import picture
 

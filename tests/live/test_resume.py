@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError, StateError
 from snnlab.live import LiveTrainer
-from snnlab.live.widgets.screen import status_text
+from snnlab.live.frames.words import status_text
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_the_dashboard_goes_on_with_all_it_had(make, tmp_path):
     again.resume(tmp_path)
     assert again.history.to_dict() == lab.history.to_dict() and again.history.interventions[0]["step"] == 5
     assert all(map(np.array_equal, weights(lab), weights(again)))
-    assert "step 12 of 3200" in status_text(again, "")
+    assert "step 12 of 3200" in status_text(again.status, "")
     again.display.screen.show()
     wait_until(lambda: board.rows["hidden.v_th"].slider.value == pytest.approx(0.7), 10, "the slider follows")
     train_to(again, 20)
@@ -96,7 +96,7 @@ def test_it_says_so_when_it_cannot_save(make, tmp_path, capsys):
     wait_until(lambda: lab.problem, 10, "the problem")
     assert f"cannot save in {folder} (the folder is gone)" in lab.problem and lab.state == "paused"
     assert capsys.readouterr().err.count("cannot save") == 1
-    assert "the folder is gone" in status_text(lab, "")
+    assert "the folder is gone" in status_text(lab.status, "")
     board = lab.display.board
     wait_until(lambda: "the folder is gone" in board.status.value, 10, "the status says it")
     (tmp_path / "elsewhere").rename(folder)
@@ -108,7 +108,7 @@ def test_it_says_so_when_it_cannot_save(make, tmp_path, capsys):
 def test_when_it_may_not_go_on(make, tmp_path):
     lab = make()
     lab.start()
-    with pytest.raises(StateError, match="the run is going on; stop"):
+    with pytest.raises(StateError, match="resume: the run is training"):
         lab.resume(tmp_path)
     lab.stop()
     lab.wait(30)

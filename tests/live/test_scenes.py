@@ -13,7 +13,8 @@ from snnlab.errors import ArgumentError
 from snnlab.health import Health, LayerHealth
 from snnlab.layers import Expon, LifRef, Recurrent, Stack
 from snnlab.live.frames import scenes
-from snnlab.live.look.probe import Neuron, Probe, Prober, neuron
+from snnlab.live.frames.probe import Neuron, Probe
+from snnlab.live.look.prober import Prober, neuron
 
 NAMES = tuple("abcdefghijk")
 
@@ -187,7 +188,7 @@ def test_constants_may_differ_between_neurons():
     layer = Recurrent(3, LifRef(2, tau_mem=nnx.Param(values)), synapse=Expon(2, tau_syn=2 * values), rngs=nnx.Rngs(0))
     one = neuron(Stack(only=layer), "only", 1)
     assert one.constant("tau_mem") == 7.0 and one.constant("tau_syn") == 14.0 and one.first
-    with pytest.raises(ArgumentError, match=r"unit: only has the units 0\.\.1, got 2"):
+    with pytest.raises(ArgumentError, match=r"unit: must be in 0\.\.1, .* got 2"):
         neuron(Stack(only=layer), "only", 2)
 
 

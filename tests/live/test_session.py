@@ -6,12 +6,13 @@ import time
 import jax
 import numpy as np
 import pytest
-from lab_driver import quickest, wait_until
+from lab_driver import wait_until
 
 from snnlab import models
 from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError, StateError
 from snnlab.live import LiveTrainer
+from snnlab.train.runner import MAX_CHUNK
 
 
 def make(digits, **options) -> LiveTrainer:
@@ -24,7 +25,7 @@ def train_and_pause(lab: LiveTrainer) -> None:
     lab.start()
     wait_until(lambda: len(lab.history) > 3, 30, "training")
     lab.pause()
-    wait_until(lambda: lab.state == "paused", 10, "paused")
+    wait_until(lambda: lab.state == "paused", 60, "paused")
 
 
 @pytest.fixture
@@ -35,19 +36,22 @@ def lab(digits):
     lab.wait(10)
 
 
-def test_pause_holds_resume_goes_on_stop_ends(lab):
+def test_pause_holds_resume_continues_stop_ends(lab):
+    """Pause and stop act after the current chunk: at most its steps are taken after the call."""
     train_and_pause(lab)
     step = len(lab.history)
     time.sleep(0.3)
     assert len(lab.history) == step
-
-    def train():
+    for act, again, state in ((lab.pause, lab.resume, "paused"), (lab.stop, lab.resume, "stopped")):
         step = len(lab.history)
-        lab.resume() if lab.state == "paused" else lab.start()
-        wait_until(lambda: len(lab.history) > step, 10, "training again, where it was")
-
-    assert quickest(train, lab.pause, lambda: lab.state == "paused") < 0.5
-    assert quickest(train, lab.stop, lambda: lab.state == "stopped") < 0.5
+        again()
+        wait_until(lambda step=step: len(lab.history) > step, 60, "training again, where it was")
+        act()
+        step = len(lab.history)
+        wait_until(lambda state=state: lab.state == state, 60, state)
+        assert len(lab.history) - step <= MAX_CHUNK
+    lab.start()
+    wait_until(lambda: lab.state == "training", 60, "started again")
     assert lab.trainer.compilations == 1
 
 
@@ -63,7 +67,7 @@ def test_a_knob_moved_in_a_pause_acts_when_it_goes_on(lab):
     lab.set(v_th=1e6)
     assert lab.history.interventions == []
     lab.resume()
-    wait_until(lambda: len(lab.history) > step, 5, "resumed")
+    wait_until(lambda: len(lab.history) > step, 60, "resumed")
     assert [move["step"] for move in lab.history.interventions] == [step]
     assert lab.history.steps()["spikes_per_sample"][step] == 0
 
@@ -83,7 +87,7 @@ def test_none_of_many_moves_is_lost(lab):
     thread.start()
     thread.join()
     wait_until(
-        lambda: lab.history.interventions[-1:] and lab.history.interventions[-1]["new"] == 2.0, 5, "the last move"
+        lambda: lab.history.interventions[-1:] and lab.history.interventions[-1]["new"] == 2.0, 60, "the last move"
     )
     taken = [move["new"] for move in lab.history.interventions]
     assert taken == sorted(taken) and lab.trainer.compilations == 1
@@ -99,11 +103,11 @@ def test_export_waits_for_a_quiet_moment(lab, tmp_path):
     lab.start()
     wait_until(lambda: lab.state == "training", 30, "training")
     with pytest.raises(
-        StateError, match=r"export: still training, epoch \d+ of 500; wait, or pause\(\) or stop\(\) first"
+        StateError, match=r"export: still training, epoch \d+ of 500; wait, or call pause\(\) or stop\(\) first"
     ):
         lab.export(tmp_path / "net.safetensors")
     lab.pause()
-    wait_until(lambda: lab.state == "paused", 5, "paused")
+    wait_until(lambda: lab.state == "paused", 60, "paused")
     assert lab.export(tmp_path / "net.safetensors").exists()
 
 
@@ -148,9 +152,9 @@ def test_all_cells_at_once_are_the_same_run(digits):
     patient.fit(until_epoch=2)
     patient.set(v_th=0.6, learning_rate=0.02)
     patient.fit()
-    hasty._session.go_on(until_epoch=2)
+    hasty._session.train(until_epoch=2)
     hasty.set(after_epoch=2, v_th=0.6, learning_rate=0.02)
-    hasty._session.go_on()
+    hasty._session.train()
     assert hasty.wait(60) and hasty.state == "done"
     assert hasty.history.interventions == patient.history.interventions
     weights = [jax.tree.leaves(lab.trainer.state.params) for lab in (patient, hasty)]
@@ -161,7 +165,7 @@ def test_going_on_is_never_lost(digits):
     """Asked for at any moment, also just while the run ends with a stage."""
     lab = staged(digits, epochs=50)
     for trained in range(50):
-        lab._session.go_on(until_epoch=trained + 1)
+        lab._session.train(until_epoch=trained + 1)
         wait_until(lambda trained=trained: len(lab.history.epochs) > trained, 60, "going on")
     assert lab.wait(10) and lab.state == "done" and len(lab.history.epochs) == 50
 

@@ -1,33 +1,36 @@
-"""What the canvases draw, as pure functions: bits for spikes, one byte a pixel, float32 for traces.
+"""What the canvases draw, as pure functions: bits for spikes, one byte for a pixel, float32 for traces.
 
-A *scene* changes only with the sample and the choice of layers, a *frame* with everything. Time is cut into `cell`
-steps so that no more than `MAX_COLUMNS` of them are sent. Nothing here knows a widget, so all of it is tested headless.
+A *scene* changes only with the sample and the choice of layers, a *frame* with everything. Time is divided into cells
+of `cell` steps, so that at most `MAX_COLUMNS` columns are sent. Nothing here knows a widget; all of it is tested
+headless.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snnlab.health import Health, LayerHealth
-from snnlab.live.look.probe import Neuron, Probe
+from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.support import arguments
+
+if TYPE_CHECKING:  # frames load no JAX
+    from snnlab.health import Health, LayerHealth
 
 MAX_COLUMNS = 400  # of time
 MAX_ROWS = 256  # units of a hidden layer
 MAX_CLASSES = 10  # readout traces
 SORTS = ("index", "first spike", "rate")
 BINS = 20  # of a histogram of rates
-ROUND = (1, 2, 3, 4, 5, 6, 8, 10)  # where an axis may end
+ROUND = (1, 2, 3, 4, 5, 6, 8, 10)  # times a power of ten: where the axis of a histogram may end
 
 Frame = dict[str, Any]
 
 
 def raster_scene(probe: Probe, class_names: Sequence[str], dt: float | None, layer: str = "all") -> Frame:
-    """What stays while the network learns: the image, the spikes that go in, which rows there are.
+    """Describe what does not change while the network learns: the image, its input spikes, the rows.
 
     Args:
-        probe: what the network did.
+        probe: what the network did with the sample.
         class_names: of the data.
         dt: time step [ms] of the axis; None counts steps.
         layer: the hidden layer to show, or "all".
@@ -57,10 +60,10 @@ def raster_frame(
     sort: str = "index",
     neuron: Frame | None = None,
 ) -> Frame:
-    """What changes while the network learns: hidden layers, readout traces, prediction, the selected neuron.
+    """Describe what changes while the network learns: hidden layers, readout traces, prediction, selected neuron.
 
     Args:
-        probe: what the network did.
+        probe: what the network did with the sample.
         class_names: of the data.
         layer: the hidden layer to show, or "all".
         sort: order of its units from top to bottom, one of `SORTS`.
@@ -76,7 +79,7 @@ def raster_frame(
     shown = _classes_shown(probe)
     return {
         "layers": {name: _layer(probe, name, sort) for name in _hidden(probe, layer)},
-        "readout": thin(probe.readout[:, shown], _cell(len(probe.readout))).tobytes(),
+        "readout": extremes(probe.readout[:, shown], _cell(len(probe.readout))).tobytes(),
         "shown": shown,
         "prediction": probe.prediction,
         "neuron": neuron,
@@ -85,11 +88,11 @@ def raster_frame(
 
 
 def neuron_frame(probe: Probe, neuron: Neuron, class_names: Sequence[str], dt: float | None) -> Frame:
-    """One neuron: its voltage or output, its spikes, its constants in words, its weights as an image.
+    """Describe one neuron: its voltage or output, its spikes, its constants in words, its weights as an image.
 
     Args:
-        probe: what the network did.
-        neuron: see `snnlab.live.look.probe.neuron`.
+        probe: what the network did with the sample.
+        neuron: the neuron.
         class_names: of the data.
         dt: time step [ms] of the axis; None counts steps.
     """
@@ -107,18 +110,18 @@ def neuron_frame(probe: Probe, neuron: Neuron, class_names: Sequence[str], dt: f
         "layer": name,
         "unit": unit,
         "title": ": ".join([title, *([", ".join(facts)] if facts else [])]),
-        "trace": thin(probe.states[name][:, [unit]], cell).tobytes() if name in probe.states else None,
+        "trace": extremes(probe.states[name][:, [unit]], cell).tobytes() if name in probe.states else None,
         "threshold": neuron.constant("v_th"),
         "spikes": None if raster is None else np.packbits(_cells(raster[:, [unit]], cell).any(1)).tobytes(),
-        "weights": None if neuron.weights is None else _weights(neuron, probe.sample),
+        "weights": None if neuron.weights is None else _weights(neuron, neuron.weights, probe.sample),
     }
 
 
-def thin(values: np.ndarray, cell: int) -> np.ndarray:
-    """One point every `cell` steps: minimum and maximum of every two cells in the order in which they come, float32.
+def extremes(values: np.ndarray, cell: int) -> np.ndarray:
+    """Keep one point for every `cell` steps: the minimum and maximum of every two cells, in their order, as float32.
 
     Example:
-        >>> thin(np.array([[0.0], [3.0], [1.0], [2.0], [5.0], [4.0], [4.0], [4.0]]), cell=2)[:, 0].tolist()
+        >>> extremes(np.array([[0.0], [3.0], [1.0], [2.0], [5.0], [4.0], [4.0], [4.0]]), cell=2)[:, 0].tolist()
         [0.0, 3.0, 5.0, 4.0]
     """
     if cell == 1:
@@ -135,13 +138,13 @@ def _cell(steps: int) -> int:
 
 
 def _cells(values: np.ndarray, cell: int) -> np.ndarray:
-    """`(time, n)` as `(cells, steps, n)`; the last value fills the last cell up."""
+    """Reshape `(time, n)` to `(cells, steps, n)`, padding the last cell with the last value."""
     missing = -len(values) % cell
     return np.pad(values, ((0, missing), (0, 0)), mode="edge").reshape(-1, cell, values.shape[1])
 
 
 def _hidden(probe: Probe, layer: str) -> list[str]:
-    """The layers with a row of their own: all but the readout, which has one only if it spikes."""
+    """The layers that have a row: all but the readout, which has one only if it spikes."""
     names = [name for name in probe.states or probe.rasters if name != "input"]
     if layer != "all":
         arguments.choice("layer", layer, ("all", *names))
@@ -182,7 +185,7 @@ def _layer(probe: Probe, name: str, sort: str) -> Frame:
 
 
 def _order(values: np.ndarray, sort: str) -> np.ndarray:
-    """The units from top to bottom. What does not spike is sorted by its size: when it peaks, and how large it is."""
+    """The units from top to bottom. Units that do not spike are sorted by when their output peaks, or by its size."""
     size = np.abs(values.astype(np.float32))
     if sort == "first spike":
         return np.where(size.any(0), size.argmax(0), len(size)).argsort(kind="stable")
@@ -207,7 +210,7 @@ def _image(pixels: np.ndarray) -> Frame:
 
 
 def _flat(values: np.ndarray) -> np.ndarray:
-    """Anything as rows and columns."""
+    """Reshape to rows and columns."""
     return np.atleast_2d(values) if values.ndim < 3 else values.reshape(-1, values.shape[-1])
 
 
@@ -218,15 +221,14 @@ def _grey(sample: np.ndarray) -> np.ndarray:
 
 
 def _diverging(values: np.ndarray) -> Frame:
-    """Byte 128 is zero, 1 and 255 are minus and plus `scale`."""
+    """Byte 128 means zero, 1 and 255 mean minus and plus `scale`."""
     scale = float(np.abs(values).max())
     pixels = np.round(values * (127.0 / max(scale, 1e-30))) + 128.0
     return _image(pixels.astype(np.uint8)) | {"scale": scale}
 
 
-def _weights(neuron: Neuron, sample: np.ndarray) -> Frame:
-    """In the shape of the sample where every pixel has its weight, otherwise one row (of an LSTM, one a gate)."""
-    weights = neuron.weights
+def _weights(neuron: Neuron, weights: np.ndarray, sample: np.ndarray) -> Frame:
+    """In the shape of the sample if every pixel has a weight, otherwise one row (for an LSTM, one for each gate)."""
     pixels = neuron.first and weights.ndim == 1 and weights.size == np.size(sample)
     if pixels:
         return _diverging(_flat(weights.reshape(np.shape(sample)))) | {"title": f"weights of {weights.size:,} pixels"}
@@ -235,16 +237,16 @@ def _weights(neuron: Neuron, sample: np.ndarray) -> Frame:
     return image | {"title": f"weights of {image['columns']:,} inputs"}
 
 
-def health_frame(health: Health) -> Frame:
-    """How well the layers are: histograms of rates, share in the surrogate's window, gradients."""
+def health_frame(health: "Health") -> Frame:
+    """Describe the health of the layers: histograms of rates, share in the surrogate's window, gradients."""
     layers = [_layer_health(layer) for layer in health.layers]
     words = [f"{layer['name']}: {', '.join(layer['words'])}" for layer in layers]
     when = f"step {health.step:,}, {health.samples:,} test samples"
     return {"step": health.step, "layers": layers, "summary": "; ".join([when, *words])}
 
 
-def _layer_health(layer: LayerHealth) -> Frame:
-    rates = None if layer.rates is None else _histogram(layer)
+def _layer_health(layer: "LayerHealth") -> Frame:
+    rates = None if layer.rates is None else _histogram(layer, layer.rates)
     words = [] if rates is None else [rates["words"]]
     if layer.in_window is not None:
         words.append(f"{layer.in_window:.0%} in the surrogate window")
@@ -257,15 +259,15 @@ def _layer_health(layer: LayerHealth) -> Frame:
         "gradient": float(layer.gradient) if known else None,  # JSON knows no NaN
         "gradient_words": gradient,
         "steps": 0 if trace is None else len(trace),
-        "over_time": None if trace is None else thin(np.asarray(trace)[:, None], _cell(len(trace))).tobytes(),
+        "over_time": None if trace is None else extremes(np.asarray(trace)[:, None], _cell(len(trace))).tobytes(),
         "words": [*words, f"gradient norm {gradient}"],
     }
 
 
-def _histogram(layer: LayerHealth) -> Frame:
-    """The neurons that are neither dead nor saturated in `BINS` bins from 0 to `top` Hz, a round number."""
-    total = len(layer.rates)
-    healthy = np.sort(layer.rates)[layer.dead : total - layer.saturated]
+def _histogram(layer: "LayerHealth", rates: np.ndarray) -> Frame:
+    """Count the neurons that are neither dead nor saturated in `BINS` bins from 0 to `top` Hz, a round number."""
+    total = len(rates)
+    healthy = np.sort(rates)[layer.dead : total - layer.saturated]
     high = float(healthy.max()) if healthy.size else 10.0
     power = 10.0 ** np.floor(np.log10(high))
     top = float(next(k for k in ROUND if k * power >= high * (1 - 1e-9)) * power)

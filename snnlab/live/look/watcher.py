@@ -1,50 +1,61 @@
-"""Looking at the network while it trains: one sample in detail, many for their health. In a thread of its own, because
-the first look compiles for a second, and pictures and controls must not wait for that."""
+"""Looks at the network while it trains: at one sample in detail, at many for their health.
 
+It has a thread of its own, because the first look compiles for a second and neither pictures nor controls may wait.
+"""
+
+import functools
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-
-from flax import nnx
+from typing import NamedTuple
 
 from snnlab.health import Checkup, Diagnosis, Health, diagnose
-from snnlab.live.look.probe import Probe, Prober
+from snnlab.history import History
+from snnlab.live.frames.probe import Look
+from snnlab.live.look.prober import Prober, neuron
+from snnlab.models import describe
 from snnlab.support.exit import end_at_exit
 from snnlab.support.memory import give_memory_back
 from snnlab.train import Trainer
 
 CHECKUP_PERIOD = 2.5, 5.0  # seconds between two checkups, at least and at most
 CHECKUP_SHARE = 0.01  # of the time that checkups may take
-TIDY_PERIOD = 5.0  # seconds; what is made and freed for pictures would otherwise be kept, some 15 MB a minute
+TIDY_PERIOD = 5.0  # seconds; otherwise the allocator keeps what pictures have freed, some 15 MB a minute
 
 
-@dataclass(frozen=True, eq=False)
-class Look:
-    """One sample in detail: what the network did with it, and the network as it was then."""
+class _Looked(NamedTuple):
+    """What the newest look depends on."""
 
-    probe: Probe
-    index: int
-    model: nnx.Module
+    history: History
+    steps: int
+    sample: int
+
+
+class _Checked(NamedTuple):
+    """What the newest checkup depends on."""
+
+    history: History
+    steps: int
+    moves: int
 
 
 class Watcher:
-    """Looks at a trainer's network, again and again, until it is closed.
+    """Looks at the network of a trainer, again and again, until it is closed.
 
     Args:
-        trainer: whose network; only read.
-        sample: tells which test sample to look at.
-        hz: tells how often to look, at most [1/s].
+        trainer: only read.
+        sample: returns the index of the test sample to look at.
+        hz: returns how often to look, at most [1/s].
         on_change: called in the watcher's thread when there is something new.
         probing: look at a sample.
         checking: make checkups.
 
     Attributes:
-        awake: set it to have it look now.
+        awake: set it to have a look now.
         look: the newest `Look`, or None.
         health: the newest `Health`, or None.
-        finding: what is wrong, or None.
-        error: the exception that ended it, or None.
+        finding: what is wrong with the network, or None.
+        error: the exception that ended the thread, or None.
     """
 
     def __init__(
@@ -65,19 +76,19 @@ class Watcher:
         self._prober = Prober(trainer.model, trainer.data, trainer.loss) if probing else None
         self._checkup = Checkup(trainer.stepper, trainer.data) if checking else None
         self._next_checkup = self._next_tidying = 0.0
-        self._checked: tuple | None = None
-        self._looked_at: tuple | None = None
+        self._checked: _Checked | None = None
+        self._looked: _Looked | None = None
         self.awake = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="snnlab-watch", daemon=True)
 
     def open(self) -> None:
-        """Begin."""
+        """Start the thread."""
         end_at_exit(self._thread, self.close)
         self._thread.start()
 
     def close(self) -> None:
-        """End, after what it is looking at now."""
+        """End the thread after its current look; does not wait for it."""
         self._closed = True
         self.awake.set()
 
@@ -90,7 +101,7 @@ class Watcher:
                     self._tidy_up()
                 self.awake.wait(1.0 / self._hz())
                 self.awake.clear()
-        except Exception as error:  # a model of the user's own can fail in any way; the training goes on
+        except Exception as error:  # a user's own model can fail in any way; training continues
             self.error = error
             self._on_change()
 
@@ -100,20 +111,21 @@ class Watcher:
             self._next_tidying = time.monotonic() + TIDY_PERIOD
 
     def _take_a_look(self) -> bool:
-        """Whether there was something new to see."""
+        """Run the sample through the network, if either is new; returns whether it was."""
         trainer, index = self._trainer, self._sample()
-        now = (trainer.history, len(trainer.history), index)
-        if self._prober is None or now == self._looked_at:
+        now = _Looked(trainer.history, len(trainer.history), index)
+        if self._prober is None or now == self._looked:
             return False
-        self._looked_at = now
         model = trainer.snapshot()
-        self.look = Look(self._prober(model, index), index, model)
+        probe = self._prober(model, index)
+        self.look = Look(probe, trainer.data.class_names, describe(model).dt, functools.partial(neuron, model))
+        self._looked = now
         return True
 
     def _check_up(self) -> bool:
-        """Whether it was time for another checkup."""
+        """Make a checkup, if it is time for one; returns whether it was."""
         trainer = self._trainer
-        now = (trainer.history, len(trainer.history), len(trainer.history.interventions))
+        now = _Checked(trainer.history, len(trainer.history), trainer.history.num_moves)
         started = time.monotonic()
         if self._checkup is None or now == self._checked or started < self._next_checkup:
             return False

@@ -1,19 +1,19 @@
-"""A finished run as one standalone SVG: what the dashboard showed, for pages on which no widget is alive.
+"""A run as one standalone SVG: the content of the dashboard, for pages without live widgets.
 
-No script, no font, no id, nothing fetched. The picture brings its own card and so is legible on every page; where
-styles are allowed, the card is dark for readers who like it dark.
+No script, no font, no id, nothing fetched. The picture has its own card, so it is legible on every page; where styles
+are allowed, the card is dark for readers who prefer that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from snnlab.history import History, term_names
 from snnlab.history.series import bin_means
-from snnlab.live.frames import curves
-from snnlab.live.frames.curves import BLUE, ORANGE, TERM_COLOURS, Mark
-from snnlab.live.look.probe import Probe
+from snnlab.live.frames import curves, style
+from snnlab.live.frames.curves import Mark
+from snnlab.live.frames.probe import Probe
 from snnlab.live.still import svg
 from snnlab.live.still.svg import Scale
 
@@ -22,19 +22,17 @@ AXIS, PLOT, BELOW, IMAGE = 44, 140, 40, 112  # pixels: numbers of a y axis, heig
 ROW, ROWS = 14, 3  # height of a line of small text, and lines of labels for the moves of knobs
 CELLS = (400, 140)  # steps and units of a raster; of a larger one neighbours share a cell
 CLASSES = 10  # readout traces
-DASHES = ("", "7 4", "1 4", "9 4 1 4", "14 4", "14 4 1 4")
 TERMS = "terms of the loss"
 
 
 class _Line(NamedTuple):
-    """A curve and how it looks; its label stands at its end."""
+    """A curve and its look; its label stands at its end."""
 
     name: str
     label: str
     x: np.ndarray
     y: np.ndarray
-    colour: str
-    dash: str = ""
+    look: style.Line
     width: float = 1.6
     points: bool = False
 
@@ -49,20 +47,20 @@ def picture(
     dt: float | None = None,
     max_points: int = 300,
 ) -> str:
-    """A run as a standalone SVG image: its curves, the moves of its knobs, and what it makes of one sample.
+    """Draw a run as a standalone SVG image: its curves, the moves of its knobs, and one sample in the network.
 
     Args:
         history: of the run.
-        steps_per_epoch: places the tests, which are done at the ends of the epochs.
+        steps_per_epoch: places the tests, which are made at the ends of the epochs.
         title: heading of the picture.
-        probe: the sample to show below the curves. Of a raster of more than 400 steps or 140 units, neighbours share
+        probe: the sample to show below the curves. In a raster of more than 400 steps or 140 units, neighbours share
             a cell; of a readout, the ten highest classes are drawn, and the true one.
         class_names: of the data; a class without a name is shown by its index.
         dt: time step [ms] of the probe's axis; None counts steps.
         max_points: points of a curve; a longer one is thinned to means.
 
     Returns:
-        The text of the image, of type `image/svg+xml`; the same for the same arguments.
+        The text of the image, of type `image/svg+xml`; equal for equal arguments.
 
     Example:
         >>> history = History()
@@ -71,7 +69,7 @@ def picture(
         >>> text[:4], "loss: train from 2.3 to 0.7" in text, "script" in text
         ('<svg', True, False)
     """
-    with np.errstate(all="ignore"):  # what is not finite is not drawn
+    with np.errstate(all="ignore"):  # values that are not finite are not drawn
         plots = _plots(history, steps_per_epoch, max_points)
         moves = curves.marks(history.interventions, len(history))
         marks = [move._replace(label=svg.cut(move.label)) for move in moves]
@@ -95,20 +93,20 @@ def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, lis
     found |= {name: (np.arange(1, len(y) + 1), y) for name, y in history.steps().items() if name != "epoch"}
     found = {name: _thin(*curve, points) for name, curve in found.items() if len(curve[0])}
 
-    def line(name: str, curve: str, *look: Any, **more: Any) -> list[_Line]:
+    def line(name: str, curve: str, look: style.Line | None = None) -> list[_Line]:
         if curve not in found:
             return []
         label = name if name == curve else f"{name} {svg.number(found[curve][1][-1])}"
-        return [_Line(name, svg.cut(label), *found[curve], *look, **more)]
+        look = look or style.of_metric(curve)
+        return [_Line(name, svg.cut(label), *found[curve], look, points=name == "test")]
 
-    test = {"colour": ORANGE, "dash": "7 4", "points": True}
     terms = [name for name in term_names(found) if name not in ("test_loss", "test_acc")]
     last = "spikes_per_sample" if "spikes_per_sample" in found else "grad_norm"
     plots = {
-        "loss": line("train", "loss", BLUE) + line("test", "test_loss", **test),
-        "accuracy": line("train", "accuracy", BLUE) + line("test", "test_acc", **test),
-        TERMS: [one for k, name in enumerate(terms) for one in line(name, name, *_look(k))],
-        "gradient norm" if last == "grad_norm" else "spikes per sample": line("train", last, BLUE),
+        "loss": line("train", "loss") + line("test", "test_loss"),
+        "accuracy": line("train", "accuracy") + line("test", "test_acc"),
+        TERMS: [one for k, name in enumerate(terms) for one in line(name, name, style.of_term(k))],
+        "gradient norm" if last == "grad_norm" else "spikes per sample": line("train", last),
     }
     return {title: lines for title, lines in plots.items() if lines}
 
@@ -118,13 +116,8 @@ def _thin(x: np.ndarray, y: np.ndarray, points: int) -> curves.Curve:
     return x[last.astype(int) - 1], np.where(np.isfinite(means), means, np.nan)
 
 
-def _look(k: int) -> tuple[str, str]:
-    """Colour and dash of curve `k`: no two of 36 look alike."""
-    return TERM_COLOURS[k % 6], DASHES[(k + k // 6) % 6]
-
-
 def _traces(probe: Probe, class_names: Sequence[str], dt: float) -> list[_Line]:
-    """The readout of the highest classes; the winner comes last and so on top."""
+    """The readout of the highest classes; the winner is last, so that it is on top."""
     readout = np.asarray(probe.readout, np.float64)
     peaks = np.where(np.isfinite(readout), readout, -np.inf).max(axis=0)
     shown = {*np.argsort(-peaks, kind="stable")[:CLASSES].tolist(), probe.label, probe.prediction}
@@ -132,9 +125,11 @@ def _traces(probe: Probe, class_names: Sequence[str], dt: float) -> list[_Line]:
     lines = []
     for k in sorted(shown, key=lambda k: (k == probe.prediction, k)):
         name = _class_name(k, class_names)
-        look = (_look(k)[0], "", 3.2) if k == probe.prediction else (*_look(k), 1.2)
+        look, width = style.of_many(k), 1.2
+        if k == probe.prediction:
+            look, width = look._replace(dash=()), 3.2
         label = f"{svg.cut(name, 14)} (true)" if k == probe.label != probe.prediction else svg.cut(name)
-        lines.append(_Line(name, label, *_thin(time, readout[:, k], CELLS[1]), *look))
+        lines.append(_Line(name, label, *_thin(time, readout[:, k], CELLS[1]), look, width))
     return lines
 
 
@@ -166,11 +161,11 @@ def _spikes(name: str, raster: np.ndarray) -> str:
     return f"{name}: {int(raster.sum()):,} spikes of {raster.shape[1]:,} units"
 
 
-# ---- how it is drawn; every plot in its own coordinates, from (0, 0) at its upper left corner ----
+# ---- how it is drawn; every plot in its own coordinates, with (0, 0) at its upper left corner ----
 
 
 def _draw_plots(plots: dict[str, list[_Line]], marks: list[Mark]) -> tuple[list[str], int]:
-    """Two plots a row; the labels of the marks stand above the first row and are meant for both."""
+    """Draw two plots per row; the labels of the marks stand above the first row, for both rows."""
     each = (WIDTH - 3 * EDGE) / 2
     right = max([_room(lines) for lines in plots.values()] + [10 + svg.width(mark.label) for mark in marks], default=0)
     ends = [line.x[-1] for lines in plots.values() for line in lines] + [mark.step for mark in marks]
@@ -190,7 +185,7 @@ def _draw_plots(plots: dict[str, list[_Line]], marks: list[Mark]) -> tuple[list[
 
 
 def _room(lines: list[_Line]) -> float:
-    """For the labels at the ends of the lines."""
+    """The room for the labels at the ends of the lines."""
     return 36 + max(svg.width(line.label) for line in lines)
 
 
@@ -199,7 +194,7 @@ def _title(words: str, above: float = 0) -> str:
 
 
 def _flags(marks: list[Mark], x: Scale) -> list[tuple[int, float, str]]:
-    """Row (-1: no room), place and text of each label; the left ones fly higher, so no pole runs through a text."""
+    """Row (-1: no room), place and text of each label; left labels are higher, so that no pole crosses a text."""
     flags: list[tuple[int, float, str]] = []
     for mark in reversed(marks):
         at = float(x(mark.step))
@@ -228,17 +223,19 @@ def _draw_lines(lines: list[_Line], x: Scale, y: Scale) -> list[str]:
 
 
 def _style(line: _Line) -> dict[str, Any]:
-    style = {"stroke": line.colour, "stroke_width": line.width, "stroke_linejoin": "round"}
-    return style | ({"stroke_dasharray": line.dash} if line.dash else {"stroke_linecap": "round"})
+    found = {"stroke": line.look.colour, "stroke_width": line.width, "stroke_linejoin": "round"}
+    if not line.look.dash:
+        return found | {"stroke_linecap": "round"}
+    return found | {"stroke_dasharray": " ".join(map(str, line.look.dash))}
 
 
-def _diamonds(x: Sequence[float], y: Sequence[float], line: _Line) -> str:
+def _diamonds(x: Iterable[float], y: Iterable[float], line: _Line) -> str:
     d = "".join(f"M{svg.px(a - 4.5)} {svg.px(b)}l4.5-4.5 4.5 4.5-4.5 4.5z" for a, b in zip(x, y, strict=True))
-    return svg.path(d, fill=line.colour)
+    return svg.path(d, fill=line.look.colour)
 
 
 def _apart(places: np.ndarray, room: float) -> np.ndarray:
-    """Sorted places of labels, moved as little as it takes to read them all."""
+    """Move sorted places of labels apart, just so far that all can be read."""
     gaps = min(13.0, room / max(len(places) - 1, 1)) * np.arange(len(places))
     down = np.maximum.accumulate(places - gaps)
     return np.minimum(down, room - gaps[-1]) + gaps
@@ -247,7 +244,7 @@ def _apart(places: np.ndarray, room: float) -> np.ndarray:
 def _draw_probe(
     probe: Probe, traces: list[_Line], verdict: list[str], dt: float | None, top: int
 ) -> tuple[list[str], int]:
-    """The sample on the left; on the right its rasters and the readout over one axis of time."""
+    """Draw the sample on the left; on the right its rasters and the readout over one time axis."""
     left = EDGE + IMAGE + 44 + AXIS
     x = Scale(0.0, len(probe.readout) * (dt or 1.0), WIDTH - EDGE - _room(traces) - left, least=0.0 if dt else 1.0)
     image, height = _image(probe.sample)
@@ -277,13 +274,13 @@ def _draw_raster(name: str, raster: np.ndarray, x: Scale, y: Scale) -> str:
 
 
 def _image(sample: np.ndarray) -> tuple[list[str], int]:
-    """The sample in 16 greys, one path each; and its height."""
+    """Draw the sample in 16 greys, one path each; returns it and its height."""
     sample = np.nan_to_num(np.atleast_2d(np.asarray(sample, np.float64)))
     sample = sample.reshape(len(sample), -1)
     sample = sample[:: 1 + (len(sample) - 1) // 56, :: 1 + (sample.shape[1] - 1) // 56]
     grey = np.round((sample - sample.min()) * (15 / max(np.ptp(sample), 1e-9))).astype(int).T
     size = IMAGE // max(grey.shape)
-    frame = f'<rect width="{size * len(grey)}" height="{size * grey.shape[1]}" fill="#000" stroke="#808080"/>'
-    style = {"transform": f"translate({size / 2:g} 0) scale({size})", "shape_rendering": "crispEdges"}
-    levels = [svg.path(svg.cells(grey == k), stroke=f"#{3 * f'{k:x}'}", **style) for k in np.unique(grey[grey > 0])]
+    frame = f'<rect width="{size * len(grey)}" height="{size * grey.shape[1]}" fill="#000" stroke="{style.GREY}"/>'
+    place = {"transform": f"translate({size / 2:g} 0) scale({size})", "shape_rendering": "crispEdges"}
+    levels = [svg.path(svg.cells(grey == k), stroke=f"#{3 * f'{k:x}'}", **place) for k in np.unique(grey[grey > 0])]
     return [frame, *levels], size * grey.shape[1]

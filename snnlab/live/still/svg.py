@@ -1,4 +1,4 @@
-"""The few parts of SVG that `snnlab.live.still.picture` is made of, as text: scales, axes, curves, rasters, words."""
+"""The parts of SVG that `snnlab.live.still.picture` consists of, as text: scales, axes, curves, rasters, words."""
 
 import math
 from collections.abc import Iterable
@@ -8,14 +8,16 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-DARK = "svg.snnlab-picture{color:#d8dee4}svg.snnlab-picture>.card{fill:#15191e}"
+from snnlab.live.frames.style import DARK, GREY, LIGHT, STEPS
+
+DARK_STYLE = f"svg.snnlab-picture{{color:{DARK.ink}}}svg.snnlab-picture>.card{{fill:{DARK.paper}}}"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Scale(NamedTuple):
-    """From values to pixels: `low .. high` to `0 .. size`, or to `size .. 0` if it points up, as a y axis does.
+    """Maps values to pixels: `low .. high` to `0 .. size`, or to `size .. 0` if it points up like a y axis.
 
-    With `log`, `low` and `high` are exponents of ten, and what is not positive has no place (NaN). Ticks are at least
+    With `log`, `low` and `high` are exponents of ten, and values that are not positive map to NaN. Ticks are at least
     `least` apart.
 
     Example:
@@ -32,7 +34,7 @@ class Scale(NamedTuple):
 
     @classmethod
     def around(cls, values: np.ndarray, size: float, log: bool = False) -> "Scale":
-        """Upwards from a round value to a round value, with all finite values between.
+        """Make a scale that points up, from a round value to a round value, with all finite values between.
 
         Example:
             >>> Scale.around(np.array([0.13, 2.3, np.nan]), size=100.0)[:2]
@@ -42,7 +44,7 @@ class Scale(NamedTuple):
         values = np.log10(values[values > 0]) if log else values
         values = values[np.isfinite(values)]
         low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
-        if high - low <= 1e-4 * max(abs(low), abs(high)):  # flat: seen against zero
+        if high - low <= 1e-4 * max(abs(low), abs(high)):  # flat: show it against zero
             low, high = min(low, 0.0), max(high, 0.0) or float(low >= 0)
         if log:
             marks = [math.log10(mark) for mark in _log_marks(low, high)]
@@ -53,7 +55,7 @@ class Scale(NamedTuple):
         return cls(step * math.floor(low / step + 1e-6), step * math.ceil(high / step - 1e-6), size, True)
 
     def __call__(self, values: Any) -> np.ndarray:
-        """Where values are."""
+        """Map values to pixels."""
         values = np.asarray(values, np.float64)
         if self.log:
             values = np.log10(values, where=values > 0, out=np.full(values.shape, np.nan))
@@ -61,7 +63,7 @@ class Scale(NamedTuple):
         return self.size * (1 - share if self.up else share)
 
     def ticks(self, count: int = 5) -> list[tuple[float, str]]:
-        """Up to about `count` round values: where each is, and how it is written.
+        """Return about `count` round values at most: the pixel and the text of each.
 
         Example:
             >>> Scale(0.0, 2.5, size=100.0).ticks(3)
@@ -80,11 +82,11 @@ class Scale(NamedTuple):
 
 
 def _log_marks(low: float, high: float) -> list[float]:
-    return [float(f"{k}e{power}") for power in range(math.floor(low), math.ceil(high) + 1) for k in (1, 2, 5)]
+    return [float(f"{k}e{power}") for power in range(math.floor(low), math.ceil(high) + 1) for k in STEPS[:-1]]
 
 
 def round_step(low: float, high: float, count: int = 5) -> float:
-    """The first of ..., 1, 2, 5, 10, 20, ... that goes at most `count` times from `low` to `high`.
+    """Return the smallest of ..., 1, 2, 5, 10, 20, ... that fits at most `count` times between `low` and `high`.
 
     Example:
         >>> round_step(0.0, 2.3), round_step(0.0, 110.0), round_step(0.0, 0.5)
@@ -92,12 +94,12 @@ def round_step(low: float, high: float, count: int = 5) -> float:
     """
     raw = (high - low) / count * (1 - 1e-6)
     exponent = math.floor(math.log10(raw))
-    # not 5 * 10.0**-1: only the shortest decimal is written without a tail of nines
-    return next(step for k in (1, 2, 5, 10) if (step := float(f"{k}e{exponent}")) >= raw)
+    # not 5 * 10.0**-1: only the shortest decimal prints without a tail of nines
+    return next(step for k in STEPS if (step := float(f"{k}e{exponent}")) >= raw)
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number as people write it.
+    """Format a number as people write it.
 
     Example:
         >>> number(0.22164), number(12345.6), number(1.42e-5), number(float("nan"))
@@ -111,7 +113,7 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def clean(text: Any) -> str:
-    """Text as XML holds it.
+    """Escape a text for XML.
 
     Example:
         >>> clean("R&D <v_th>" + chr(0))
@@ -121,7 +123,7 @@ def clean(text: Any) -> str:
 
 
 def cut(words: Any, most: int = 20) -> str:
-    """At most so many characters.
+    """Shorten a text to at most `most` characters.
 
     Example:
         >>> cut("cross_entropy", 8)
@@ -132,17 +134,17 @@ def cut(words: Any, most: int = 20) -> str:
 
 
 def width(words: str, size: float = 11) -> float:
-    """About how wide a text is [pixels]; rather too much than too little."""
+    """Estimate the width of a text [pixels]; rather too much than too little."""
     return size * sum(1.04 if east_asian_width(char) in "WF" else 0.58 for char in words)
 
 
 def px(value: float) -> str:
-    """A coordinate, to a tenth of a pixel."""
+    """Format a coordinate, to a tenth of a pixel."""
     return f"{round(float(value), 1) + 0.0:g}"
 
 
 def text(x: float, y: float, words: Any, *, anchor: str = "", size: int = 0, weight: int = 0) -> str:
-    """A line of text; what is not given is inherited.
+    """Write a line of text; attributes that are not given are inherited.
 
     Example:
         >>> text(10, 20.25, "loss", anchor="end")
@@ -154,7 +156,7 @@ def text(x: float, y: float, words: Any, *, anchor: str = "", size: int = 0, wei
 
 
 def path(d: str, name: str = "", **style: Any) -> str:
-    """A path, stroked in the colour of the text if nothing else is said; a name is told to those who point at it.
+    """Write a path, by default stroked in the colour of the text; its name shows when the mouse is over it.
 
     Example:
         >>> path("M0 0h22", stroke_width=2)
@@ -166,19 +168,19 @@ def path(d: str, name: str = "", **style: Any) -> str:
 
 
 def group(x: float, y: float, parts: Iterable[str]) -> str:
-    """Parts in their own coordinates, whose origin lies at `(x, y)`."""
+    """Write parts in their own coordinates, with the origin at `(x, y)`."""
     return "\n".join([f'<g transform="translate({px(x)} {px(y)})">', *parts, "</g>"])
 
 
 def polyline(x: np.ndarray, y: np.ndarray) -> str:
-    """A curve for `path`, broken where it is not finite; `h0` makes a lonely point a dot.
+    """Write a curve for `path`, broken where it is not finite; `h0` makes a single point a dot.
 
     Example:
         >>> polyline(np.array([0.0, 1.0, 2.0, 3.0]), np.array([5.0, 6.5, np.nan, 7.0]))
         'M0 5h0l1 1.5M3 7h0'
     """
     parts, pen = [], None
-    for at in np.round(10 * np.stack([x, y], axis=1)).tolist():  # whole tenths: no error adds up
+    for at in np.round(10 * np.stack([x, y], axis=1)).tolist():  # whole tenths: no rounding errors add up
         there = math.isfinite(at[1])
         if there and pen:
             right, down = (_tenths(new - old) for new, old in zip(at, pen, strict=True))
@@ -190,13 +192,13 @@ def polyline(x: np.ndarray, y: np.ndarray) -> str:
 
 
 def _tenths(count: float) -> str:
-    """Written without a leading zero."""
+    """Format a number of tenths without a leading zero."""
     written = f"{count / 10:g}"
     return written.replace("0.", ".", 1) if abs(count) < 10 else written
 
 
 def cells(on: np.ndarray) -> str:
-    """For `path`: one move and one stroke for every run of true cells; first axis to the right, second one down.
+    """Write for `path` one move and one stroke for every run of true cells; first axis to the right, second one down.
 
     Example:
         >>> cells(np.array([[True, True, False], [False, False, True]]))
@@ -210,13 +212,13 @@ def cells(on: np.ndarray) -> str:
 
 
 def axes(x: Scale, y: Scale, unit: str = "", count: int = 5) -> list[str]:
-    """A grid, an x axis with feet, and their numbers; those of x only where a unit is given.
+    """Write a grid and an x axis with ticks, and their numbers; numbers of x only with a unit.
 
     Args:
         x: to the right.
         y: upwards.
-        unit: of x, written behind its numbers.
-        count: of the numbers of y.
+        unit: of x, after its numbers.
+        count: numbers at the y axis.
     """
     below, beside = x.ticks(), y.ticks(count)
     grid = "".join(f"M0 {px(at)}H{px(x.size)}" for at, _ in beside)
@@ -231,27 +233,27 @@ def axes(x: Scale, y: Scale, unit: str = "", count: int = 5) -> list[str]:
 
 
 def card(body: Iterable[str], width: int, height: int, *, title: str, words: str) -> str:
-    """The whole image: a card that is light, or dark for readers who like it dark, and a body drawn in one ink.
+    """Write the whole image: a card, light or dark as the reader prefers, and a body on it.
 
     Args:
-        body: the elements on the card, in the order in which they are drawn.
-        width: of the card [pixels]; it gets smaller where there is less room.
+        body: the elements on the card, in drawing order.
+        width: of the card [pixels]; it shrinks where there is less room.
         height: of the card [pixels].
-        title: for those who point at the image or do not see it.
-        words: what the image says, for those who do not see it.
+        title: for the mouse pointer and for screen readers.
+        words: the content of the image, for screen readers.
 
     Example:
         >>> card([], 960, 80, title="a run", words="not trained yet").splitlines()[1:3]
         ['<title>a run</title>', '<desc>not trained yet</desc>']
     """
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" style="max-width:100%;height:auto"'
-    look = 'color="#1f2328" fill="currentColor" font-family="system-ui, sans-serif" font-size="11"'
-    edge = f'width="{width - 1}" height="{height - 1}" rx="8" stroke="#808080" stroke-opacity=".5"'
+    look = f'color="{LIGHT.ink}" fill="currentColor" font-family="system-ui, sans-serif" font-size="11"'
+    edge = f'width="{width - 1}" height="{height - 1}" rx="8" stroke="{GREY}" stroke-opacity=".5"'
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="snnlab-picture" role="img" {size} {look}>',
         f"<title>{clean(title)}</title>",
         f"<desc>{clean(words)}</desc>",
-        f"<style>@media (prefers-color-scheme:dark){{{DARK}}}</style>",
-        f'<rect class="card" fill="#fff" x=".5" y=".5" {edge}/>',
+        f"<style>@media (prefers-color-scheme:dark){{{DARK_STYLE}}}</style>",
+        f'<rect class="card" fill="{LIGHT.paper}" x=".5" y=".5" {edge}/>',
     ]
     return "\n".join([*head, *body, "</svg>\n"])

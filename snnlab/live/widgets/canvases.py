@@ -1,7 +1,8 @@
 """The two hand-drawn views: a sample on its way through the network, and the health of the layers.
 
-What they draw comes from `snnlab.live.frames.scenes`. A front end loads one file a widget, so each gets the shared
-helpers with its own code. Whoever writes the traits must be one thread; what the browser says goes into a plain field.
+`snnlab.live.frames.scenes` makes what they draw. A front end loads one file per widget, so each widget gets the style
+and the shared helpers with its own code. One thread only may write the traits; what the browser reports goes into a
+plain field.
 """
 
 from collections.abc import Callable
@@ -10,11 +11,14 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from snnlab.live.frames import style
+
 HERE = Path(__file__).parent
 
 
 def _code(name: str) -> str:
-    return "\n".join((HERE / "js" / part).read_text(encoding="utf-8") for part in ("draw.js", name))
+    parts = [(HERE / "js" / part).read_text(encoding="utf-8") for part in ("draw.js", name)]
+    return "\n".join([style.javascript(), *parts])
 
 
 class RasterCanvas(anywidget.AnyWidget):
@@ -35,7 +39,7 @@ class RasterCanvas(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def on_select(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called, in any thread, whenever the user has selected something else."""
+        """Call `callback`, in any thread, whenever the user has selected something else."""
         self._callback = callback
 
     def _receive(self, _widget, content, _buffers) -> None:

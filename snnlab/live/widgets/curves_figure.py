@@ -1,29 +1,30 @@
-"""The curves: one FigureWidget (each would bring its own 5 MB of JavaScript), all of it sent in one update."""
+"""The curves: one figure widget for all plots, because each one brings 5 MB of JavaScript, sent in one update."""
 
-from collections.abc import Sequence
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-import traitlets
 from plotly.subplots import make_subplots
 
-from snnlab.live.frames.curves import BLUE, GREEN, ORANGE, TERM_COLOURS, VERMILION, Curve, Mark, joined, moving_mean
+from snnlab.live.frames import style
+from snnlab.live.frames.curves import Curve, Mark, joined, moving_mean
+from snnlab.live.frames.style import GREY
+from snnlab.live.widgets.lean_figure import LeanFigure
 
-GREY = "#808080"  # read on white and on black
-PALE = "rgba(128,128,128,0.55)"
+PALE = "rgba(128,128,128,0.55)"  # grey
 GRID = "rgba(128,128,128,0.25)"
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GHOST = "ghost:"  # begins the `meta` of the traces of earlier runs
+NO_CURVE: Curve = (np.empty(0, np.float32), np.empty(0, np.float32))
+TERMS = "terms of the loss"
 COLUMNS = 3
 ROW_HEIGHT = 200
 MARKERS = 40  # tests that are marked one by one
-LABELS = 12  # marks that are labelled: the newest ones
+LABELS = 12  # marks that have a label: the newest ones
 
 
 class Panel(NamedTuple):
-    """One small plot: title, the curves in it, and whether its axis is logarithmic from the start."""
+    """One small plot: its title, its curves, and whether its axis is logarithmic from the start."""
 
     title: str
     curves: tuple[str, ...]
@@ -31,53 +32,53 @@ class Panel(NamedTuple):
 
 
 def panels_for(terms: Sequence[str], spiking: bool) -> list[Panel]:
-    """The plots that a run needs; a single term of the loss is the loss itself."""
+    """Return the plots that a run needs; a loss of one term has no plot of its terms."""
     found = [Panel("loss", ("loss", "test_loss")), Panel("accuracy", ("accuracy", "test_acc"))]
     if len(terms) > 1:
-        found.append(Panel("terms of the loss", tuple(terms), log=True))
+        found.append(Panel(TERMS, tuple(terms), log=True))
     if spiking:
         found.append(Panel("spikes per sample", ("spikes_per_sample",)))
     return [*found, Panel("gradient norm", ("grad_norm",), log=True)]
 
 
 def make_figure(terms: Sequence[str], spiking: bool) -> go.Figure:
-    """The empty curves. Every trace is named after the curve that it shows; "ghost:loss" is that of earlier runs."""
+    """Make the empty figure. The `meta` of a trace is the name of its curve; "ghost:loss" is that of earlier runs."""
     panels = panels_for(terms, spiking)
     rows = -(-len(panels) // COLUMNS)
-    titles = [panel.title for panel in panels]
-    gaps = {"horizontal_spacing": 0.06, "vertical_spacing": 0.32 / rows}
-    figure = make_subplots(rows=rows, cols=COLUMNS, subplot_titles=titles, **gaps)
+    titles, above = [panel.title for panel in panels], 0.32 / rows
+    figure = make_subplots(rows, COLUMNS, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=above)
     for k, panel in enumerate(panels):
-        place = {"row": k // COLUMNS + 1, "col": k % COLUMNS + 1}
+        row, col = k // COLUMNS + 1, k % COLUMNS + 1
         ghost = go.Scatter(name="earlier runs", meta=GHOST + panel.curves[0], line={"color": PALE, "width": 1})
-        figure.add_trace(ghost.update(mode="lines", showlegend=False, hoverinfo="skip"), **place)
+        figure.add_trace(ghost.update(mode="lines", showlegend=False, hoverinfo="skip"), row=row, col=col)
         for name in panel.curves:
-            figure.add_trace(_trace(name, panel), **place)
+            figure.add_trace(_trace(name, panel), row=row, col=col)
         axis = {"type": "log", "nticks": 4} if panel.log else {"type": "linear"}
-        figure.update_yaxes(exponentformat="power", **axis, **place)
+        figure.update_yaxes(axis | {"exponentformat": "power"}, row=row, col=col)
     for k in range(len(panels), rows * COLUMNS):  # the legend goes where no plot is
-        empty = {"row": k // COLUMNS + 1, "col": k % COLUMNS + 1}
-        figure.update_xaxes(visible=False, **empty)
-        figure.update_yaxes(visible=False, **empty)
+        row, col = k // COLUMNS + 1, k % COLUMNS + 1
+        figure.update_xaxes(visible=False, row=row, col=col)
+        figure.update_yaxes(visible=False, row=row, col=col)
     _style(figure, rows, full=len(panels) == rows * COLUMNS)
     return figure
 
 
 def _trace(name: str, panel: Panel) -> go.Scatter:
     common = {"x": np.empty(0, np.float32), "y": np.empty(0, np.float32), "meta": name}
-    if name.startswith("test_"):
-        marker = {"size": 8, "symbol": "diamond", "color": ORANGE, "line": {"width": 1, "color": GREY}}
-        line = {"color": ORANGE, "dash": "dash", "width": 1.5}
-        return go.Scatter(
-            **common, name="test", mode="lines+markers", marker=marker, line=line, showlegend=name == "test_loss"
-        )
-    if panel.title == "terms of the loss":
-        k = panel.curves.index(name)
-        line = {"color": TERM_COLOURS[k % len(TERM_COLOURS)], "dash": DASHES[k % len(DASHES)], "width": 1.5}
+    if panel.title == TERMS:
+        line = _line(style.of_term(panel.curves.index(name)))
         return go.Scatter(**common, name=name.replace("_", " "), mode="lines", line=line)
-    colour = {"spikes_per_sample": GREEN, "grad_norm": VERMILION}.get(name, BLUE)
-    line = {"color": colour, "width": 1.5}
-    return go.Scatter(**common, name="train", mode="lines", line=line, showlegend=name == "loss")
+    look = style.of_metric(name)
+    if not name.startswith("test_"):
+        return go.Scatter(**common, name="train", mode="lines", line=_line(look), showlegend=name == "loss")
+    marker = {"size": 8, "symbol": "diamond", "color": look.colour, "line": {"width": 1, "color": GREY}}
+    common |= {"name": "test", "mode": "lines+markers", "showlegend": name == "test_loss"}
+    return go.Scatter(**common, marker=marker, line=_line(look))
+
+
+def _line(look: style.Line) -> dict[str, Any]:
+    dash = ",".join(f"{length}px" for length in look.dash) or "solid"
+    return {"color": look.colour, "dash": dash, "width": 1.5}
 
 
 def _style(figure: go.Figure, rows: int, *, full: bool) -> None:
@@ -94,18 +95,18 @@ def _style(figure: go.Figure, rows: int, *, full: bool) -> None:
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": GREY, "size": 11},
         legend=below if full else beside,
-        uirevision="kept",  # a zoom of the user's stays
+        uirevision="kept",  # the user's zoom stays
     )
     figure.update_annotations(font_size=12)
 
 
 def mark_shapes(marks: Sequence[Mark], panels: int) -> list[dict[str, Any]]:
-    """A vertical line in every plot for every intervention; the first plot says what it was."""
+    """Return a vertical line in every plot for every intervention, with a label in the first plot."""
     shapes = []
     for k, mark in enumerate(marks):
         for axis in range(1, panels + 1):
             suffix = "" if axis == 1 else str(axis)
-            line = {"color": GREY, "width": 1, "dash": "dot"}
+            line = _line(style.Line(GREY, style.DASHES[2])) | {"width": 1}
             shape = {"type": "line", "xref": f"x{suffix}", "yref": f"y{suffix} domain", "line": line}
             shape |= {"x0": mark.step, "x1": mark.step, "y0": 0, "y1": 1}
             if axis == 1 and k >= len(marks) - LABELS:
@@ -116,62 +117,48 @@ def mark_shapes(marks: Sequence[Mark], panels: int) -> list[dict[str, Any]]:
     return shapes
 
 
-class Curves(go.FigureWidget):
-    """The figure as a widget; one thread only may write it.
-
-    A page that is loaded again gets it as it is, not as it was constructed: plotly refreshes the two private traits
-    below only when the figure itself is displayed, not inside a box.
-    """
-
-    # After every update the page tells what it filled in by itself, 30 kB of it. Nobody here asks for that: what is not
-    # synchronized is neither read nor sent back as an echo.
-    _js2py_traceDeltas = traitlets.Dict(allow_none=True)
-    _last_trace_edit_id = traitlets.Int(0)
-    _last_layout_edit_id = traitlets.Int(0)
+class Curves(LeanFigure):
+    """The figure as a widget; only one thread may write it."""
 
     def __init__(self, terms: Sequence[str], spiking: bool):
         super().__init__(make_figure(terms, spiking))
-        self._config = self._config | {"responsive": True, "displaylogo": False}  # as wide as the page, also later
         self._marks: list[Mark] = []
 
     def show_earlier(self, runs: Sequence[dict[str, Curve]]) -> None:
-        """Show earlier runs, pale, behind the one that is shown."""
+        """Show earlier runs, pale, behind the current one."""
         with self.batch_update():
-            for trace in self._ghosts():
-                trace.x, trace.y = joined(runs, trace.meta.removeprefix(GHOST))
+            for ghost, name in self._ghosts():
+                ghost.x, ghost.y = joined(runs, name)
 
-    def show_run(self, now: dict[str, Curve], marks: list[Mark], *, smoothed: bool, log: bool) -> None:
+    def show_run(self, now: Mapping[str, Curve], marks: list[Mark], *, smoothed: bool, log: bool) -> None:
         """Show a run and its interventions.
 
         Args:
-            now: the curves by name, see `panels.curves`.
+            now: the curves by name, see `snnlab.live.frames.curves.curves`.
             marks: where knobs were moved.
-            smoothed: show moving means instead of the steps of the training.
+            smoothed: show moving averages of the training curves.
             log: the loss on a logarithmic axis.
         """
-        with self.batch_update():  # one message for all traces: cost is per redraw
-            for trace in self.data:
-                if trace.meta.startswith(GHOST):
+        with self.batch_update():  # one message for all traces: the cost is per redraw
+            for trace in self._traces():
+                name = trace.meta
+                if name.startswith(GHOST):
                     continue
-                test = trace.meta.startswith("test_")
-                curve = now.get(trace.meta, (np.empty(0, np.float32),) * 2)
+                test = name.startswith("test_")
+                curve = now.get(name, NO_CURVE)
                 trace.x, trace.y = moving_mean(curve) if smoothed and not test else curve
                 if test:
                     trace.mode = "lines+markers" if len(curve[0]) <= MARKERS else "lines"
-            self.layout.yaxis.type = "log" if log else "linear"
+            layout: Any = self.layout
+            layout.yaxis.type = "log" if log else "linear"
             if marks != self._marks:
                 self._marks = marks
-                self.layout.shapes = mark_shapes(marks, len(self._ghosts()))
+                layout.shapes = mark_shapes(marks, len(self._ghosts()))
 
-    def _ghosts(self) -> list[go.Scatter]:
-        """One in every plot."""
-        return [trace for trace in self.data if trace.meta.startswith(GHOST)]
+    def _traces(self) -> tuple[Any, ...]:
+        """All traces; plotly makes their attributes at run time, so no type describes them."""
+        return tuple(self.data)
 
-    def get_state(self, key=None, drop_defaults=False):
-        if key is None and "_layout_obj" in vars(self):  # not yet there while it is being constructed
-            values = {
-                "_widget_data": deepcopy(self._data),
-                "_widget_layout": deepcopy(self._layout_obj._props),
-            }
-            self._trait_values.update(values)  # silently: whoever asks for the state is being told just now
-        return super().get_state(key, drop_defaults)
+    def _ghosts(self) -> list[tuple[Any, str]]:
+        """The traces of earlier runs, one in every plot, and the names of their curves."""
+        return [(t, t.meta.removeprefix(GHOST)) for t in self._traces() if t.meta.startswith(GHOST)]

@@ -1,25 +1,39 @@
-"""What one sees and touches: transport, status, diagnosis, curves, knobs, raster, health. Written by one thread only.
+"""The widgets: transport, status, diagnosis, curves, knobs, raster, health. One thread only writes them.
 
-ipywidgets are not safe with two writers, so observers (which the kernel may run on any thread) only post to the
-mailbox, call the run or set a plain field; `Screen`, on the pump thread, is the one that writes.
+ipywidgets are not safe with two writers, so observers, which the Jupyter kernel may run on any thread, only post to the
+mailbox, call the run or set a plain field; `Screen`, on the pump thread, writes.
 """
 
 import html
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets as w
 
 from snnlab.controls import Knob
 from snnlab.errors import SnnlabError
+from snnlab.live.frames import words
 from snnlab.live.frames.scenes import SORTS
+from snnlab.live.states import Transport
 from snnlab.live.widgets.canvases import HealthCanvas, RasterCanvas
 from snnlab.live.widgets.curves_figure import Curves
 from snnlab.live.widgets.knob_rows import KnobRow, make_groups
 from snnlab.live.widgets.pulse import Pulse
 
-PANELS = ("curves", "raster", "health")
-WARNING = "<span style='color:#D55E00'>&#9888;</span> "  # a sign, not only a colour
+
+class Face(NamedTuple):
+    """Label and icon of a button."""
+
+    label: str
+    icon: str
+
+
+TRANSPORT = {
+    Transport.START: Face("Start", "play"),
+    Transport.PAUSE: Face("Pause", "pause"),
+    Transport.RESUME: Face("Resume", "play"),
+    Transport.NOTHING: Face("Done", "play"),
+}
 
 
 def _button(label: str, icon: str, tip: str, **options: Any) -> w.Button:
@@ -31,26 +45,29 @@ class Dashboard:
     """The widgets and their wiring.
 
     Args:
-        knobs: that get sliders.
-        post: `(name, value)`: what a slider does.
-        actions: what the buttons do: "run", "step", "chunk", "stop", "reset", "new_seed", "repair", "restart" and
-            "export".
+        knobs: the knobs that get sliders.
+        post: called with `(name, value)` when the user moves a knob.
+        actions: what the buttons do: "transport", "step", "chunk", "stop", "reset", "new_seed", "repair", "restart"
+            and "export".
         wake: called after every action, so that its effect shows at once.
         terms: names of the terms of the loss.
         spiking: the network has spikes to count.
-        layers: names of what the raster can show.
-        samples: number of test samples to choose the probe from.
-        structure: name and value of what can be changed at a restart.
+        layers: names of the layers that the raster can show.
+        samples: number of test samples to choose from.
+        structure: names and values of what can change only at a restart.
         folder: where Export writes.
-        hz: pictures a second.
-        show: which of `PANELS`.
+        hz: pictures per second.
+        show: the panels, see `snnlab.live.frames.status.PANELS`.
+
+    Attributes:
+        message: stands beside the status until the next action, as HTML.
     """
 
     def __init__(
         self,
         knobs: Mapping[str, Knob],
         post: Callable[[str, float], Any],
-        actions: Mapping[str, Callable[[], None]],
+        actions: Mapping[str, Callable[[], object]],
         wake: Callable[[], None],
         *,
         terms: list[str],
@@ -87,17 +104,19 @@ class Dashboard:
 
     def _make_buttons(self) -> None:
         self.buttons = {
-            "run": _button("Start", "play", "start, pause, resume", button_style="primary", width="96px"),
-            "step": _button("Step", "step-forward", "one optimizer step, then hold"),
-            "chunk": _button("Chunk", "forward", "about a tenth of a second of steps, then hold"),
-            "stop": _button("Stop", "stop", "end; Start goes on from there", disabled=True),
-            "reset": _button("Reset", "fast-backward", "the same weights as at the start; knobs stay"),
-            "new_seed": _button("New seed", "random", "new weights, another order; knobs stay", width="104px"),
+            "transport": _button(
+                *TRANSPORT[Transport.START], "start, pause or resume", button_style="primary", width="96px"
+            ),
+            "step": _button("Step", "step-forward", "take one optimizer step, then pause"),
+            "chunk": _button("Chunk", "forward", "train for about a tenth of a second, then pause"),
+            "stop": _button("Stop", "stop", "end the run; Start continues from there", disabled=True),
+            "reset": _button("Reset", "fast-backward", "begin again with the same weights; knobs stay"),
+            "new_seed": _button("New seed", "random", "begin again with new weights; knobs stay", width="104px"),
             "repair": _button("", "wrench", "do what the diagnosis proposes", width="max-content"),
             "restart": _button("Apply", "refresh", "begin again with these settings; knobs stay", width="96px"),
-            "export": _button("Export", "download", "write the weights as safetensors"),
+            "export": _button("Export", "download", "write the weights as a safetensors file"),
         }
-        self.buttons["repair"].layout.visibility = "hidden"  # its place is kept, so that nothing jumps
+        self.buttons["repair"].layout.visibility = "hidden"  # it keeps its place, so that nothing jumps
 
     def _make_fields(
         self, layers: list[str], samples: int, structure: Mapping[str, int], folder: str, hz: float
@@ -115,8 +134,12 @@ class Dashboard:
         wide = w.Layout(width="190px")
         self.layer = w.Dropdown(options=["all", *layers], description="layer", **narrow, layout=wide)
         self.sort = w.Dropdown(options=list(SORTS), description="sorted by", **narrow, layout=wide)
-        self.smooth = w.ToggleButton(description="smooth", icon="magic", tooltip="moving means", layout=_small())
-        self.log = w.ToggleButton(description="log loss", icon="line-chart", tooltip="logarithmic", layout=_small())
+        self.smooth = w.ToggleButton(
+            description="smooth", icon="magic", tooltip="show moving averages", layout=_small()
+        )
+        self.log = w.ToggleButton(
+            description="log loss", icon="line-chart", tooltip="show the loss on a logarithmic axis", layout=_small()
+        )
         self.structure = {
             name: w.BoundedIntText(value, min=1, max=10**6, description=name, **narrow, layout=w.Layout(width="170px"))
             for name, value in structure.items()
@@ -127,7 +150,7 @@ class Dashboard:
 
     def _layout(self) -> list[w.Widget]:
         buttons = self.buttons
-        transport = [buttons[name] for name in ("run", "step", "chunk", "stop", "reset", "new_seed")]
+        transport = [buttons[name] for name in ("transport", "step", "chunk", "stop", "reset", "new_seed")]
         wrap = w.Layout(flex_flow="row wrap", align_items="center")
         repair = w.HBox([self.diagnosis, buttons["repair"]])
         repair.add_class("snnlab-diagnosis")
@@ -145,7 +168,7 @@ class Dashboard:
 
     def say(self, text: str, *, warning: bool = False) -> None:
         """Show a message beside the status until the next action."""
-        self.message = (WARNING if warning else "") + html.escape(text)
+        self.message = words.warning(text) if warning else html.escape(text)
 
     def _act(self, action: Callable[[], Any]) -> None:
         try:
@@ -156,8 +179,8 @@ class Dashboard:
         self._wake()
 
     def close(self) -> None:
-        """Free the widgets; they vanish from pages that show them."""
-        for widget in [*_all(self.root), *self._fields]:  # a field whose panel is left out is in no box
+        """Free the widgets; they disappear from every page."""
+        for widget in [*_all(self.root), *self._fields]:  # the fields of a panel that is not shown are in no box
             for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
                 if isinstance(part, w.Widget):
                     part.close()
@@ -175,9 +198,9 @@ def _all(widget: w.Widget) -> list[w.Widget]:
 def answer_from_any_shell(root: w.Widget) -> None:
     """Let controls work while another cell runs.
 
-    ipykernel 7.4 sends a widget's event to the shell that last spoke on its channel; a button never spoke, so its
-    clicks would wait for the main shell. Older kernels do not have the attribute.
+    ipykernel 7.4 sends a widget's event to the shell that last spoke on its channel. A button never spoke, so its
+    clicks would wait for the main shell. Older versions of ipykernel do not have the attribute.
     """
     for widget in _all(root):
         if hasattr(widget.comm, "_reply_subshell_for"):
-            widget.comm._reply_subshell_for = lambda _data, default: default
+            setattr(widget.comm, "_reply_subshell_for", lambda data, default: default)  # noqa: B010 (no public name)

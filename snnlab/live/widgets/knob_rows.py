@@ -1,4 +1,4 @@
-"""Sliders for knobs: a name, a slider, a box for the exact number, the unit, and a button that puts it back."""
+"""Rows for knobs: a name, a slider, a box for the exact number, the unit, and a button that resets it."""
 
 import math
 import time
@@ -9,12 +9,12 @@ import numpy as np
 
 from snnlab.controls import Knob
 
-ECHO_SECONDS = 3.0  # in which a busy browser has sent back what it was shown
+ECHO_SECONDS = 3.0  # a busy browser needs up to this long to send back what it was shown
 TRAINING = "training"  # heading of the knobs that belong to no layer
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """The layer that a knob belongs to, and what it is called there.
+    """Split the name of a knob into its layer and its name there.
 
     Example:
         >>> split_name("hidden.v_th"), split_name("l1")
@@ -25,9 +25,9 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def make_slider(knob: Knob) -> w.FloatSlider | w.FloatLogSlider:
-    """A slider for a knob; logarithmic for time constants and the learning rate.
+    """Make a slider for a knob, logarithmic where the knob says so.
 
-    Its grid goes through the value, otherwise the browser would show the nearest point of the grid instead.
+    Its grid contains the value; otherwise the browser would show the nearest point of the grid instead.
     """
     common = {"description": split_name(knob.name)[1], "value": knob.value, "readout": False}
     common |= {"layout": w.Layout(width="196px"), "style": {"description_width": "92px"}}
@@ -44,24 +44,24 @@ def _grid_start(low: float, value: float, step: float) -> float:
 
 
 class KnobRow:
-    """One knob. Its observers only post; `show`, called by the pump, is the one that writes.
+    """One knob. Its observers only post; `show`, which the pump calls, writes the widgets.
 
     Args:
-        knob: with the value at the start, to which the button goes back.
-        post: `(name, value)`, for a value that the user chose.
+        knob: with its first value, to which the button returns.
+        post: called with `(name, value)` when the user chose a value.
     """
 
     def __init__(self, knob: Knob, post: Callable[[str, float], None]):
         self.name = knob.name
         self._value = knob.value
         self._post = post
-        self._left = (math.nan, 0.0)  # what the slider showed before a program moved it, and when that was
+        self._left = (math.nan, 0.0)  # the slider's position before a program moved it, and when it did
         self.slider = make_slider(knob)
         self.box = w.FloatText(value=shown(knob.value), layout=w.Layout(width="74px"))
         self.box.tooltip = f"{knob.name}: exact value"
         unit = w.Label(knob.unit, layout=w.Layout(width="22px"))
         narrow = w.Layout(width="28px", padding="0")
-        back = w.Button(icon="undo", tooltip=f"{knob.name}: back to {knob.value:g}", layout=narrow)
+        back = w.Button(icon="undo", tooltip=f"reset {knob.name} to {knob.value:g}", layout=narrow)
         self.root = w.HBox([self.slider, self.box, unit, back])
         self.root.add_class("snnlab-" + knob.name.replace(".", "-"))
         self.slider.observe(lambda change: self._slid(change["new"]), "value")
@@ -69,11 +69,11 @@ class KnobRow:
         back.on_click(lambda _button, value=knob.value: self._chosen(value, 0.0))
 
     def follow(self, value: float) -> None:
-        """Take the value that the knob has, whoever set it."""
+        """Take over the value of the knob, whoever set it."""
         self._value = value
 
     def show(self) -> None:
-        """Slider and box show the value, whichever of them, or whoever else, it came from."""
+        """Show the value in slider and box, wherever it came from."""
         value, end = self._value, self._position(self._value)
         if not self._is_near(self.slider.value, value):
             self._left = self.slider.value, time.monotonic()
@@ -83,8 +83,8 @@ class KnobRow:
             self.box.value = shown(value)
 
     def _slid(self, value: float) -> None:
-        # A browser that shows a slider sends the nearest point of its grid back, perhaps only when a program has moved
-        # it on; that is no move.
+        # A browser that shows a slider sends back the nearest point of its grid, perhaps only after a program has moved
+        # the knob again. That is no move of the user's.
         left, when = self._left
         late = self._is_near(value, left) and time.monotonic() - when < ECHO_SECONDS
         if not late and not self._is_near(value, self._value):
@@ -96,15 +96,15 @@ class KnobRow:
             self._value = value
 
     def _is_near(self, one: float, other: float) -> bool:
-        """They show as the same point of the slider's grid."""
-        return abs(self._position(one) - self._position(other)) <= 0.5001 * self.slider.step
+        """Whether both values are the same point of the slider's grid."""
+        return abs(self._position(one) - self._position(other)) <= 0.5001 * (self.slider.step or 0.0)
 
     def _position(self, value: float) -> float:
         return float(np.log10(value)) if isinstance(self.slider, w.FloatLogSlider) and value > 0 else value
 
 
 def shown(value: float) -> float:
-    """A float32 as people write it.
+    """Round a float32 to the number that people write.
 
     Example:
         >>> shown(float(np.float32(0.1)))
@@ -114,7 +114,7 @@ def shown(value: float) -> float:
 
 
 def make_groups(rows: Mapping[str, KnobRow]) -> w.Box:
-    """The rows under the names of their layers, side by side as far as there is room."""
+    """Group the rows under the names of their layers, side by side where there is room."""
     groups: dict[str, list[KnobRow]] = {}
     for name, row in rows.items():
         groups.setdefault(split_name(name)[0], []).append(row)

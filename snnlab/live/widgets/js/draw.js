@@ -1,13 +1,13 @@
-// What the hand-drawn views share: decoding, scales, text, images, and a canvas that redraws when it has to.
+// What the hand-drawn views share: decoding, scales, text, images, and a canvas that redraws when necessary.
+// `STYLE` comes from frames/style.py.
 
-// Okabe & Ito (2008): told apart with any kind of colour vision. More than six lines also differ by their dashes.
-const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"];
-const [BLUE, ORANGE, GREEN, VERMILION] = COLOURS;
-const DASHES = [[], [6, 3], [1.5, 2.5]];
-const colourOf = (k) => COLOURS[k % COLOURS.length];
-const dashOf = (k) => DASHES[Math.floor(k / COLOURS.length) % DASHES.length];
+const [BLUE, ORANGE, GREEN, VERMILION] = STYLE.colours;
+const lookOf = (k) => {
+  const [colour, dash] = STYLE.many[k % STYLE.many.length];
+  return { colour, dash };
+};
 
-// ---- what Python sent: bytes arrive as a DataView that need not be aligned ----
+// ---- decoding: bytes arrive as a DataView that need not be aligned ----
 
 const bytesOf = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 const aligned = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
@@ -22,13 +22,13 @@ const scale = (low, high, start, end) => (value) => start + ((value - low) * (en
 
 function ticks(low, high, count) {
   const rough = (high - low || 1) / count, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((k) => k * power >= rough * 0.999) * power;
+  const step = STYLE.steps.find((k) => k * power >= rough * 0.999) * power;
   const found = [];
   for (let k = Math.ceil(low / step - 1e-6); k <= high / step + 1e-6; k++) found.push(+(k * step).toPrecision(12));
   return found;
 }
 
-// ---- drawing; `pen` is a 2d context that knows the theme ----
+// ---- drawing; `pen` is a 2d context with the theme ----
 
 function text(pen, words, x, y, { align = "left", bold = false, size = 12, alpha = 1, colour, room, halo } = {}) {
   pen.font = `${bold ? "600 " : ""}${size}px ${pen.theme.font}`;
@@ -73,7 +73,7 @@ function line(pen, points, { colour, width = 1, dash = [], alpha = 1 } = {}) {
   pen.globalAlpha = 1;
 }
 
-// A frame, hairlines on whole pixels.
+// The outline of a box, as hairlines on whole pixels.
 function box(pen, { x, y, width, height }, alpha = 0.35) {
   Object.assign(pen, { strokeStyle: pen.theme.ink, lineWidth: 1, globalAlpha: alpha });
   pen.strokeRect(Math.round(x) - 0.5, Math.round(y) - 0.5, Math.round(width) + 1, Math.round(height) + 1);
@@ -87,7 +87,7 @@ function dot(pen, x, y, colour) {
   pen.fill();
 }
 
-// Pointing to the right, its tip at (x, y).
+// An arrow to the right with its tip at (x, y).
 function arrow(pen, x, y, colour) {
   pen.fillStyle = colour;
   pen.beginPath();
@@ -95,7 +95,7 @@ function arrow(pen, x, y, colour) {
   pen.fill();
 }
 
-// Ticks and numbers under a box; `word(tick)` writes a number, `at(tick)` says where it stands.
+// Ticks and numbers under a box; `word(tick)` formats a number, `at(tick)` places it.
 function axisUnder(pen, { y, height }, marks, at, word) {
   for (const tick of marks) {
     line(pen, [[at(tick), y + height], [at(tick), y + height + 4]], { alpha: 0.5 });
@@ -114,7 +114,7 @@ function axisBeside(pen, { x, y, width, height }, low, high, count) {
   return at;
 }
 
-// Spikes as bits, row = time: one mark each, high enough to be seen and with a gap to the next step.
+// Spikes as bits, row = time: one mark each, high enough to see, with a gap to the next step.
 function spikeMarks(pen, bits, columns, units, { x, y, width, height }, colour) {
   const bytes = bytesOf(bits), dx = width / columns, dy = height / units;
   const wide = Math.max(Math.min(0.6 * dx, 2.5), 1.2), tall = Math.max(0.85 * dy, 3);
@@ -126,10 +126,11 @@ function spikeMarks(pen, bits, columns, units, { x, y, width, height }, colour) 
 
 const mix = (from, to, share) => from.map((v, k) => v + (to[k] - v) * share);
 const grey = (byte) => [byte, byte, byte];
-const [COLD, WHITE, WARM] = [[0, 114, 178], [255, 255, 255], [213, 94, 0]];
+const rgb = (colour) => [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16));
+const [COLD, WHITE, WARM] = [BLUE, "#ffffff", VERMILION].map(rgb);
 const diverging = (byte) => mix(WHITE, byte < 128 ? COLD : WARM, Math.abs(byte - 128) / 127);
 
-// An image of one byte a pixel, stretched over a box.
+// An image of one byte per pixel, stretched over a box.
 function picture(pen, { rows, columns, bytes }, colour, { x, y, width, height }) {
   const small = document.createElement("canvas"), data = new ImageData(columns, rows);
   const table = Uint8ClampedArray.from(Array.from({ length: 256 }, (_, byte) => [...colour(byte), 255]).flat());
@@ -141,13 +142,13 @@ function picture(pen, { rows, columns, bytes }, colour, { x, y, width, height })
   pen.drawImage(small, x, y, width, height);
 }
 
-// At most 4 : 1, so that neither a long signal nor a few numbers vanish.
+// At most 4 : 1, so that neither a long signal nor a few numbers disappear.
 function shapeOf({ rows, columns }, size) {
   const ratio = Math.min(Math.max(columns / rows, 0.25), 4);
   return { width: size * Math.min(1, ratio), height: size / Math.max(1, ratio) };
 }
 
-// What the colours of `diverging` mean, from -end to end.
+// The key to the colours of `diverging`, from -end to end.
 function scaleBar(pen, end, x, y) {
   const from = x + 4 + text(pen, short(-end, 2), x, y + 7, { size: 11 });
   for (let k = 0; k < 40; k++) fill(pen, from + k, y, 1.2, 7, { colour: `rgb(${diverging(1 + k * 6.5)})` });
@@ -163,12 +164,12 @@ function themeOf(canvas) {
   const [r = 0, g = 0, b = 0] = numbers(style.color);
   const dark = 0.3 * r + 0.59 * g + 0.11 * b > 128;
   const seeThrough = numbers(style.backgroundColor)[3] === 0;
-  const paper = seeThrough ? (dark ? "#1e1e1e" : "#ffffff") : style.backgroundColor;
+  const paper = seeThrough ? (dark ? STYLE.paper.dark : STYLE.paper.light) : style.backgroundColor;
   return { ink: style.color, paper, font: style.fontFamily };
 }
 
-// Make a canvas that is as wide as `el`. `arrange(width)` says how high it is (0: nothing to show yet), `paint(pen,
-// width)` fills it, `label()` tells it in words. Nothing is painted while nobody can see it, and the newest state wins.
+// Make a canvas as wide as `el`. `arrange(width)` returns its height (0: nothing to show yet), `paint(pen, width)` fills
+// it, `label()` describes it in words. Nothing is painted while it is out of sight, and the newest state wins.
 function mount(el, { arrange, paint, label, role }) {
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", role);
@@ -189,7 +190,7 @@ function mount(el, { arrange, paint, label, role }) {
   };
   const draw = () => {
     asked = false;
-    if (!el.clientWidth) return; // in a tab or a cell that is folded away
+    if (!el.clientWidth) return; // in a hidden tab or a collapsed cell
     const { width, height, ratio } = resize();
     if (!height) return;
     canvas.setAttribute("aria-label", label());
@@ -207,7 +208,7 @@ function mount(el, { arrange, paint, label, role }) {
   return { canvas, redraw, stop: watch(el, canvas, redraw, (now) => (seen = now)) };
 }
 
-// Ask for a redraw when the size, the theme or the resolution changes, or when it comes into sight.
+// Redraw when the size, the theme or the resolution changes, or when the canvas comes into sight.
 function watch(el, canvas, redraw, see) {
   const size = new ResizeObserver(redraw);
   size.observe(el);

@@ -1,7 +1,7 @@
-// How well the layers are: rates of their neurons, share in the surrogate's window, gradients. Small multiples.
+// The health of the layers as small multiples: firing rates, share in the surrogate's window, gradients.
 const TALL = 200, NARROW = 180, LEFT = 4, RIGHT = 20, BETWEEN = 34;
 
-// One panel a spiking layer, one for the norms of the gradients, one for the gradients over time.
+// One panel for each spiking layer, one for the norms of the gradients, one for the gradients over time.
 function panelsOf({ layers }) {
   const panels = layers.filter((layer) => layer.rates).map((layer) => ({ draw: drawRates, of: layer }));
   if (layers.length) panels.push({ draw: drawNorms, of: layers });
@@ -24,7 +24,7 @@ function heading(pen, place, words) {
 
 function drawRates(pen, { name, rates, in_window }, panel) {
   heading(pen, panel, `${name}: firing rates`);
-  const end = 18, gap = 9; // the dead and the saturated stand apart, at the ends
+  const end = 18, gap = 9; // dead and saturated neurons have bars of their own at the ends
   const place = { x: panel.x + end + gap, y: panel.y + 36, width: panel.width - 2 * (end + gap), height: 66 };
   const bottom = place.y + place.height, highest = Math.max(1, rates.dead, rates.saturated, ...rates.counts);
   const tall = (count) => (count ? Math.max(2, (count / highest) * place.height) : 0);
@@ -49,7 +49,7 @@ function drawRates(pen, { name, rates, in_window }, panel) {
   if (in_window !== null) drawShare(pen, in_window, { ...panel, y: panel.y + 174 });
 }
 
-// Told apart from a plain bar without colour.
+// Distinguishes a bar without colour.
 function hatch(pen, { x, y, width, height }) {
   pen.save();
   pen.beginPath();
@@ -60,7 +60,7 @@ function hatch(pen, { x, y, width, height }) {
   pen.restore();
 }
 
-// Words in lines, broken after commas.
+// Break words into lines after commas.
 function wrap(pen, words, room) {
   pen.font = `11px ${pen.theme.font}`;
   const lines = [];
@@ -84,7 +84,7 @@ function drawShare(pen, share, { x, y, width }) {
 const SUPERSCRIPT = { ...Array.from("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"), "-": "\u207b" };
 const power = (k) => `10${[...String(k)].map((sign) => SUPERSCRIPT[sign]).join("")}`;
 
-// Whole powers of ten around the positive values, at most ten of them, and those that are written.
+// Whole powers of ten around the positive values, at most ten of them; `marks` get a number.
 function decades(values, count) {
   const logs = values.filter((v) => v > 0).map(Math.log10);
   if (!logs.length) logs.push(0);
@@ -98,7 +98,7 @@ function decades(values, count) {
 function drawNorms(pen, layers, panel, { step }) {
   heading(pen, panel, `gradient norm, step ${step.toLocaleString("en")}`);
   const tall = Math.min(46, 140 / layers.length), thick = Math.max(3, Math.min(12, tall - 17));
-  const numbers = 54; // room for them behind the bars
+  const numbers = 54; // room for them beside the bars
   const place = { x: panel.x, y: panel.y + 24, width: panel.width - numbers, height: tall * layers.length };
   const { low, high, marks } = decades(layers.map((layer) => layer.gradient ?? 0), place.width / 45);
   const at = scale(low, high, place.x, place.x + place.width), bottom = place.y + place.height;
@@ -110,7 +110,7 @@ function drawNorms(pen, layers, panel, { step }) {
     const y = place.y + k * tall + 14;
     text(pen, layer.name, place.x, y, { size: 11, room: place.width, halo: true });
     const length = layer.gradient > 0 ? Math.max(2, at(Math.log10(layer.gradient)) - place.x) : 0;
-    fill(pen, place.x, y + 4, length, thick, { colour: colourOf(k) });
+    fill(pen, place.x, y + 4, length, thick, { colour: lookOf(k).colour });
     text(pen, layer.gradient_words, place.x + length + 5, y + 4 + thick / 2 + 4, { size: 11, bold: true, halo: true });
   });
 }
@@ -129,10 +129,7 @@ function drawOverTime(pen, layers, panel, frame) {
   const at = scale(0, steps, place.x, right), times = ticks(0, steps, Math.min(place.width / 50, steps));
   axisUnder(pen, place, times, at, (tick) => short(tick, 6) + (tick ? "" : " steps"));
   box(pen, place);
-  const looks = layers.map((layer) => {
-    const k = frame.layers.indexOf(layer);
-    return { colour: colourOf(k), dash: dashOf(k), width: 1.8 };
-  });
+  const looks = layers.map((layer) => ({ ...lookOf(frame.layers.indexOf(layer)), width: 1.8 }));
   layers.forEach(({ steps: own }, k) => {
     const x = (t) => at(((t + 0.5) * own) / lines[k].length);
     const height = (v) => (v > 0 ? Math.min(y(Math.log10(v)), bottom) : NaN);

@@ -1,5 +1,5 @@
-// Back-pressure: Python counts `ping` up with a frame; it comes back as `pong` once the browser has drawn.
-// A hidden tab draws nothing, so its pongs stop and Python sends next to nothing.
+// Back-pressure: Python increments `ping` with every picture; `pong` returns it once the browser has drawn.
+// A hidden tab draws nothing, so it sends no pong, and Python then sends almost nothing.
 export default {
   initialize({ model }) {
     const answer = () => {

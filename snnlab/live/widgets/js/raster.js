@@ -1,7 +1,7 @@
 // One sample on its way through the network: its image, the spikes of every layer, the readout traces, one neuron.
 const LEFT = 168, RIGHT = 20, TITLE = 20, AXIS = 26, GAP = 8, IMAGE = 100, LEGEND = 13;
 
-// Where everything lies; depends on the scene alone, so that nothing jumps from frame to frame.
+// Where everything is; depends only on the scene, so that nothing jumps from frame to frame.
 function arrangeScene(scene, width) {
   const rows = {};
   let y = 2;
@@ -19,7 +19,7 @@ function arrangeScene(scene, width) {
   return { rows, legend, height: y };
 }
 
-// The parts in which a unit can be chosen, in the order of the keyboard. `units[row]` is what a row shows.
+// The areas in which a unit can be chosen, in keyboard order. `units[row]` is the unit that a row shows.
 function areasOf(scene, frame, { rows, legend }) {
   const layers = scene.layers.filter((name) => frame.layers[name]).map((name) => {
     const { order, ...drawn } = frame.layers[name];
@@ -88,7 +88,7 @@ function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }) {
   const traces = shown.map((k, c) => ({ k, points: x.map((px, t) => [px, at(values[t * count + c])]) }));
   traces.forEach(({ k, points }, row) => {
     const wins = k === prediction;
-    line(pen, points, { colour: colourOf(k), dash: dashOf(k), width: wins ? 3 : 1.4 });
+    line(pen, points, { ...lookOf(k), width: wins ? 3 : 1.4 });
     drawLegend(pen, legend, row, k, classes[k], wins);
   });
   for (const { k, points } of traces) {
@@ -99,14 +99,14 @@ function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }) {
 
 function drawPeak(pen, place, points, k, words, below) {
   const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
-  dot(pen, x, y, colourOf(k));
+  dot(pen, x, y, lookOf(k).colour);
   const align = x > place.x + place.width - 80 ? "right" : x < place.x + 80 ? "left" : "center";
   text(pen, words, x, y + below, { align, bold: true, halo: true, room: 140 });
 }
 
 function drawLegend(pen, { x, y, width }, row, k, name, wins) {
   const middle = y + (row + 0.5) * LEGEND;
-  line(pen, [[x + 2, middle], [x + 24, middle]], { colour: colourOf(k), dash: dashOf(k), width: wins ? 3 : 1.5 });
+  line(pen, [[x + 2, middle], [x + 24, middle]], { ...lookOf(k), width: wins ? 3 : 1.5 });
   text(pen, name, x + 30, middle + 4, { size: 11, bold: wins, room: width - 32 });
 }
 
@@ -134,7 +134,7 @@ function drawVoltage(pen, scene, { trace, threshold, spikes }, place) {
   const top = spikes ? 0.3 : 0.12; // room for the marks of the spikes
   const at = axisBeside(pen, place, low - 0.08 * span, high + top * span, 3);
   if (threshold !== null) {
-    line(pen, [[place.x, at(threshold)], [right, at(threshold)]], { dash: [5, 4], colour: VERMILION, width: 1.2 });
+    line(pen, [[place.x, at(threshold)], [right, at(threshold)]], { dash: STYLE.threshold, colour: VERMILION, width: 1.2 });
     text(pen, "threshold", right - 5, at(threshold) + 13, { align: "right", size: 11, halo: true });
   }
   const x = timesOf(scene, place, values.length);
@@ -153,7 +153,7 @@ function drawWeights(pen, weights, { y, height }) {
 
 // ---- choosing a neuron ----
 
-// A band over its row, with an arrow; over an image, whose colours mean something, two lines.
+// A band over its row, with an arrow; over an image, whose colours have a meaning, two lines instead.
 function drawChoice(pen, { drawn, box: place, units }, row, colour) {
   const { x, width } = place, y = place.y + ((row + 0.5) * place.height) / units.length;
   const height = Math.max(place.height / units.length, 3);
@@ -170,14 +170,14 @@ function wordsOf({ name, drawn, units }, row, columns) {
   return `${name} neuron ${units[row]}, ${count === 1 ? "1 spike" : `${count} spikes`}`;
 }
 
-// With what is under it, at the right of the title of its layer.
+// The cursor, and the name of the unit under it at the right of the layer's title.
 function drawCursor(pen, area, row, columns) {
   const { x, y, width } = area.box;
   drawChoice(pen, area, row, ORANGE);
   if (area.drawn) text(pen, wordsOf(area, row, columns), x + width, y - 6, { align: "right", halo: true });
 }
 
-// Where an arrow key leads; beyond the last row of a layer comes the first of the next one.
+// Where an arrow key leads; after the last row of a layer comes the first row of the next.
 function moved(areas, { area, row }, key) {
   const last = areas.length - 1, next = row + (key === "ArrowDown" ? 1 : -1);
   if (key === "ArrowLeft") return { area: Math.max(area - 1, 0), row: 0 };
@@ -202,13 +202,13 @@ class View {
   constructor(model, el) {
     this.model = model;
     this.cursor = null; // { area: number, row: number }
-    this.asked = undefined; // what was chosen here and is not yet confirmed by a frame
+    this.asked = undefined; // chosen here, not yet confirmed by a frame
     const arrange = (width) => (this.scene.steps ? arrangeScene(this.scene, width).height : 0);
     const paint = (pen, width) => this.paint(pen, width), label = () => this.label();
     Object.assign(this, mount(el, { role: "application", arrange, paint, label })); // canvas, redraw, stop
     this.canvas.tabIndex = 0;
     this.canvas.style.outlineOffset = "-2px";
-    this.canvas.dataset.lmSuppressShortcuts = "true"; // arrow keys are ours here, not the notebook's
+    this.canvas.dataset.lmSuppressShortcuts = "true"; // the arrow keys move the cursor, not the notebook
     const on = (name, act) => this.canvas.addEventListener(name, act);
     on("pointermove", (event) => this.move(placeUnder(this.areas, event)));
     on("pointerleave", () => this.move(null));

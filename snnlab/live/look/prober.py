@@ -1,17 +1,16 @@
-"""One sample through the network as it is now, and one of its neurons: what the raster shows."""
+"""Runs one test sample through the network as it is now, and reads one of its neurons: for the raster."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Bool, Float, Shaped
 
 from snnlab.data import Dataset
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM
+from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.losses import class_scores
 from snnlab.models import LayerDescription, describe
 from snnlab.train.step import graphdef, run_model
@@ -19,45 +18,13 @@ from snnlab.train.step import graphdef, run_model
 CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What the network did with one sample.
-
-    Attributes:
-        sample: the sample itself; of events, their number at every pixel.
-        rasters: spikes of the input (where it is spikes) and of every spiking layer, by name.
-        states: voltage after the reset, or output, of every layer, by name and in order; the last one is the readout.
-            Empty for a model that does not tell its layers.
-        readout: the readout traces.
-        label: index of the true class.
-        prediction: index of the class that the loss scores highest.
-    """
-
-    sample: Shaped[np.ndarray, "..."]
-    rasters: dict[str, Bool[np.ndarray, "time n"]]
-    states: dict[str, Float[np.ndarray, "time n"]] = field(default_factory=dict)
-    readout: Float[np.ndarray, "time cls"]
-    label: int
-    prediction: int
-
-
-def time_step(model: nnx.Module) -> float | None:
-    """Length of a step of the model's input [ms], or None if it does not tell."""
-    return describe(model).dt
-
-
-def hidden_layers(model: nnx.Module) -> list[str]:
-    """Names of the layers before the readout, where a model tells them."""
-    return describe(model).hidden
-
-
 class Prober:
     """Runs a model on single test samples; compiled once for all samples and all weights.
 
     Args:
-        model: tells the structure; the values come with every call.
-        data: where the samples are.
-        loss: says which class wins, see `losses.class_scores`; None: the one with the highest trace.
+        model: its structure; the values come with every call.
+        data: its test set has the samples.
+        loss: its scores choose the predicted class, see `losses.class_scores`; None takes the highest trace.
 
     Example:
         >>> from snnlab import data, models
@@ -77,7 +44,7 @@ class Prober:
         def run(state, x):
             model = nnx.merge(structure, state)
             record = run_model(model, x, jax.random.key(0))
-            self._names = tuple(record.layers)  # in order; known when it is traced, a jitted dict comes back sorted
+            self._names = tuple(record.layers)  # in order, known while tracing: a jitted function returns sorted dicts
             rasters = {name: spikes[:, 0] > 0 for name, spikes in record.spikes.items()}
             states = {name: trace.state[:, 0] for name, trace in record.layers.items()}
             encoder = describe(model).encoder
@@ -103,32 +70,8 @@ class Prober:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Neuron:
-    """One unit of a layer: what it is made of.
-
-    Attributes:
-        layer: name of its layer.
-        unit: its index there.
-        constants: `(name, value, unit)` of those of `CONSTANTS` that it has.
-        weights: of its inputs `(n,)`; of an LSTM's unit one row for each of the gates i, f, g, o; None where there are
-            none.
-        first: its inputs are those of the network.
-    """
-
-    layer: str
-    unit: int
-    constants: tuple[tuple[str, float, str], ...] = ()
-    weights: Float[np.ndarray, "..."] | None = None
-    first: bool = False
-
-    def constant(self, name: str) -> float | None:
-        """Its value, or None if it has no such constant."""
-        return next((value for known, value, _ in self.constants if known == name), None)
-
-
 def neuron(model: nnx.Module, layer: str, unit: int) -> Neuron:
-    """Constants and incoming weights of one unit; just its name where the model does not tell its layers.
+    """Read the constants and incoming weights of one unit; of a model that does not expose its layers, only the name.
 
     Args:
         model: such as a `Network` or a `Stack`.
@@ -150,7 +93,7 @@ def neuron(model: nnx.Module, layer: str, unit: int) -> Neuron:
         return Neuron(layer=layer, unit=unit)
     known = layers[layer]
     if known.features is not None and not 0 <= unit < known.features:
-        raise ArgumentError(f"unit: {layer} has the units 0..{known.features - 1}, got {unit}")
+        raise ArgumentError(f"unit: must be in 0..{known.features - 1}, the units of {layer}, got {unit}")
     constants, weights = _constants(known, unit), _weights(known.module, unit)
     return Neuron(layer=layer, unit=unit, constants=constants, weights=weights, first=layer == next(iter(layers)))
 
@@ -163,8 +106,8 @@ def _constants(layer: LayerDescription, unit: int) -> tuple[tuple[str, float, st
     return tuple((name, float(v[unit] if v.ndim else v), units[name]) for name, v in values.items())
 
 
-def _weights(module, unit: int) -> np.ndarray | None:
-    if isinstance(module, LSTM):  # the gates lie side by side, `features` columns each
+def _weights(module: Callable, unit: int) -> np.ndarray | None:
+    if isinstance(module, LSTM):  # its gates are side by side, `features` columns each
         return np.asarray(module.w_x[...])[:, unit :: module.features].T
     kernel = getattr(module, "kernel", None)
     return None if kernel is None else np.asarray(kernel[...])[:, unit]

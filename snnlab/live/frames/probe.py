@@ -1,0 +1,73 @@
+"""One test sample on its way through the network, and one neuron: NumPy values that the raster is drawn from.
+
+`snnlab.live.look.prober` makes them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What the network did with one sample.
+
+    Attributes:
+        sample: the sample itself; for events, their number at every pixel.
+        rasters: spikes of the input (if it spikes) and of every spiking layer, by name.
+        states: voltage after the reset, or output, of every layer, by name and in order; the last one is the readout.
+            Empty for a model that does not expose its layers.
+        readout: the readout traces.
+        label: index of the true class.
+        prediction: index of the class with the highest score, as the loss computes scores.
+    """
+
+    sample: Shaped[np.ndarray, "..."]
+    rasters: dict[str, Bool[np.ndarray, "time n"]]
+    states: dict[str, Float[np.ndarray, "time n"]] = field(default_factory=dict)
+    readout: Float[np.ndarray, "time cls"]
+    label: int
+    prediction: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neuron:
+    """One unit of a layer.
+
+    Attributes:
+        layer: name of its layer.
+        unit: its index in the layer.
+        constants: `(name, value, unit)` of its time constants and its threshold, as far as it has them.
+        weights: of its inputs `(n,)`; for a unit of an LSTM, one row for each of the gates i, f, g, o; None if there
+            are none.
+        first: its inputs are those of the network.
+    """
+
+    layer: str
+    unit: int
+    constants: tuple[tuple[str, float, str], ...] = ()
+    weights: Float[np.ndarray, "..."] | None = None
+    first: bool = False
+
+    def constant(self, name: str) -> float | None:
+        """Return the value of a constant, or None if the neuron has no such constant."""
+        return next((value for known, value, _ in self.constants if known == name), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A probe, and access to the neurons of the network as it was then.
+
+    Attributes:
+        probe: the sample on its way through the network.
+        class_names: of the data.
+        dt: time step [ms], or None if the model does not tell.
+        neuron: `(layer, unit) -> Neuron`.
+    """
+
+    probe: Probe
+    class_names: tuple[str, ...]
+    dt: float | None
+    neuron: Callable[[str, int], Neuron]

@@ -1,0 +1,77 @@
+"""The look of everything that the dashboard draws: colours, dashes, round steps. Defined once.
+
+plotly's curves and the SVG picture import it; the canvases get it as JSON, the style sheet as CSS variables.
+"""
+
+import json
+from typing import NamedTuple
+
+# Okabe & Ito (2008): distinguishable with any kind of colour vision.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
+DASHES = ((), (7, 4), (2, 3), (9, 3, 2, 3), (14, 4), (14, 3, 2, 3))  # pixels on, off, on, ...
+GREY = "#808080"  # legible on white and on black
+STEPS = (1, 2, 5, 10)  # times a power of ten: the distance between two ticks
+
+
+class Line(NamedTuple):
+    """Colour and dash of a line."""
+
+    colour: str
+    dash: tuple[int, ...] = ()
+
+
+class Theme(NamedTuple):
+    """Colours of a page: what is drawn on, and what text is written with."""
+
+    paper: str
+    ink: str
+
+
+LIGHT, DARK = Theme("#ffffff", "#1f2328"), Theme("#15191e", "#d8dee4")
+TRAIN, TEST = Line(BLUE), Line(ORANGE, DASHES[1])
+OTHERS = {"spikes_per_sample": Line(GREEN), "grad_norm": Line(VERMILION)}
+
+
+def of_metric(name: str) -> Line:
+    """The line of a metric that has a plot of its own, or shares it with its test.
+
+    Example:
+        >>> of_metric("loss").colour, of_metric("test_loss").colour
+        ('#0072B2', '#E69F00')
+    """
+    return TEST if name.startswith("test_") else OTHERS.get(name, TRAIN)
+
+
+def of_many(k: int) -> Line:
+    """Line `k` of many, such as the classes of a readout. No two of the first 36 are alike.
+
+    Six lines differ by colour and also by dash, so that they can be told apart without colour.
+
+    Example:
+        >>> of_many(0), of_many(7)
+        (Line(colour='#0072B2', dash=()), Line(colour='#E69F00', dash=(2, 3)))
+    """
+    return Line(COLOURS[k % len(COLOURS)], DASHES[(k + k // len(COLOURS)) % len(DASHES)])
+
+
+def of_term(k: int) -> Line:
+    """Term `k` of the loss: as `of_many`, but the colours of train and test come last."""
+    return of_many(k)._replace(colour=COLOURS[(k + 2) % len(COLOURS)])
+
+
+def javascript() -> str:
+    """The definition of `STYLE`, for the scripts of the canvases."""
+    style = {
+        "colours": COLOURS,
+        "many": [of_many(k) for k in range(len(COLOURS) * len(DASHES))],
+        "steps": STEPS,
+        "threshold": DASHES[1],
+        "paper": {"light": LIGHT.paper, "dark": DARK.paper},
+    }
+    return f"const STYLE = {json.dumps(style)};\n"
+
+
+def css() -> str:
+    """The definition of the colours in the style sheet."""
+    return f".snnlab {{ --snnlab-focus: {ORANGE}; --snnlab-warning: {VERMILION}; }}\n"
