@@ -1,4 +1,4 @@
-"""Data sets by name: arrays and events that train at once, and your own as a `Dataset`."""
+"""Load data sets by name or folder, ready for training; bring your own as a `Dataset`."""
 
 import difflib
 import os
@@ -27,7 +27,7 @@ _AT_HAND: dict[str, Callable[[], Dataset]] = {
 
 
 def names() -> tuple[str, ...]:
-    """The names that `load` knows.
+    """Return the names that `load` knows.
 
     Example:
         >>> names()
@@ -43,21 +43,20 @@ def load(
     manual_dir: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Dataset:
-    """Load a data set.
+    """Load a data set by its name, or from a folder.
 
     Args:
         name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "fashion_mnist",
-            "mnist" or "kmnist" (fetched once, 28x28), "nmnist" or "shd" (events, fetched once), or the path of a folder
-            with the four idx files of an MNIST-like set or with events (`snnlab.data.event_folder`).
-        cache_dir: where what was fetched is kept; default: the environment variable SNNLAB_CACHE, or the user's
-            cache folder.
-        manual_dir: a folder that has the four files of the named set already; their checksums are verified.
-        progress: show progress bars while a set is fetched and prepared.
+            "mnist" or "kmnist" (downloaded once, 28x28), "nmnist" or "shd" (events, downloaded once), or the path of a
+            folder with the four idx files of an MNIST-like set or with events (`snnlab.data.event_folder`).
+        cache_dir: where downloads are kept; default: the environment variable SNNLAB_CACHE, or the user's cache folder.
+        manual_dir: a folder that already holds the four files of an image set; their checksums are verified.
+        progress: show progress bars while a set is downloaded and prepared.
 
     Raises:
-        ArgumentError: for an unknown name, or `manual_dir` for a set that is not fetched.
-        DataError: if it cannot be had; the message says what to do.
-        FileFormatError: if a file of the folder is damaged.
+        ArgumentError: if the name is unknown, or `manual_dir` is given for a set other than the image sets.
+        DataError: if the data cannot be obtained; the message says what to do.
+        FileFormatError: if a file in the folder is damaged.
         SnnlabError: if the extra "data" or "events" is needed and not installed.
 
     Example:
@@ -66,14 +65,15 @@ def load(
     """
     if not isinstance(name, str | os.PathLike):
         raise ArgumentError(f"name: must be a name or a path, got {type(name).__name__}; known: {', '.join(names())}")
-    if name in SOURCES:
-        return load_images(name, cache_dir=cache_dir, manual_dir=manual_dir, progress=progress)
+    named = name if isinstance(name, str) else ""
+    if named in SOURCES:
+        return load_images(named, cache_dir=cache_dir, manual_dir=manual_dir, progress=progress)
     if manual_dir is not None:
-        raise ArgumentError(f"manual_dir: means nothing to {str(name)!r}, only to {', '.join(SOURCES)}")
-    if name in SETS:
-        return load_tonic(name, cache_dir=cache_dir, progress=progress)
-    if name in _AT_HAND:
-        return _AT_HAND[name]()
+        raise ArgumentError(f"manual_dir: applies to {', '.join(SOURCES)} only, not to {str(name)!r}; leave it out")
+    if named in SETS:
+        return load_tonic(named, cache_dir=cache_dir, progress=progress)
+    if named in _AT_HAND:
+        return _AT_HAND[named]()
     return _load_path(name)
 
 
@@ -83,11 +83,11 @@ def _load_path(name: str | os.PathLike) -> Dataset:
         return load_event_folder(path) if is_event_folder(path) else load_folder(path)
     if len(path.parts) > 1 or path.exists():
         raise DataError(
-            f"{name}: is not a folder; needed is one with the four idx files of an MNIST-like set, or with the files "
+            f"{name}: is not a folder; pass one with the four idx files of an MNIST-like set, or with the files "
             f"train.npz and test.npz of an event set"
         )
     close = difflib.get_close_matches(str(name), names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ArgumentError(
-        f"name: {str(name)!r} is unknown.{hint} There are {', '.join(names())}, or a folder of idx or event files"
+        f"name: {str(name)!r} is unknown.{hint} Known: {', '.join(names())}, or a folder of idx or event files"
     )

@@ -1,4 +1,4 @@
-"""Labelled samples for training and testing: what every loader returns, and how your own arrays come in."""
+"""`Dataset`: labelled samples for training and testing. Every loader returns one; your own arrays become one."""
 
 import math
 import zlib
@@ -21,16 +21,16 @@ class Dataset:
     """A data set for classification.
 
     Args:
-        name: what it is called.
-        x_train: samples `(samples, *sample_shape)`: integers are pixels, 0..255 stands for 0..1, kept as uint8; real
-            numbers are kept as float32; or `EventLists`, whose sample shape is that of the sensor.
+        name: shown to users, and kept with trained networks.
+        x_train: samples `(samples, *sample_shape)`. Integers are pixels, kept as uint8; 0..255 stands for 0..1. Real
+            numbers are kept as float32. The sample shape of `EventLists` is the shape of the sensor.
         y_train: labels `(samples,)`, integers from 0.
-        x_test: as `x_train`, same sample shape and type.
+        x_test: as `x_train`, with the same sample shape and type.
         y_test: as `y_train`.
-        class_names: one a class; default "0", "1", ... up to the highest label.
+        class_names: one per class; default "0", "1", ... up to the highest label.
 
     Raises:
-        ArgumentError: for arrays that do not fit together, empty data, NaN, labels out of range.
+        ArgumentError: if arrays do not match, are empty, contain NaN, or have labels out of range.
 
     Example:
         >>> x, y = np.zeros((10, 4, 4), np.uint8), np.arange(10) % 2
@@ -68,23 +68,23 @@ class Dataset:
 
     @property
     def num_features(self) -> int:
-        """Numbers in one sample; units of the sensor that sends events."""
+        """Number of values in one sample, or of units of the event sensor."""
         return math.prod(self.sample_shape)
 
     @property
     def has_events(self) -> bool:
-        """Its samples are lists of events."""
+        """Whether the samples are lists of events."""
         return isinstance(self.x_train, EventLists)
 
     @cached_property
     def crc(self) -> int:
-        """A checksum (CRC-32) of all samples and labels: the same data, whatever they are called, have the same."""
+        """CRC-32 of all samples and labels; it does not depend on the names."""
         crc = 0
         for x, y in ((self.x_train, self.y_train), (self.x_test, self.y_test)):
             arrays = (x.times, x.units, x.offsets) if isinstance(x, EventLists) else (x,)
             for array in (*arrays, y):
                 crc = zlib.crc32(f"{array.dtype} {array.shape}".encode(), crc)
-                crc = zlib.crc32(np.ascontiguousarray(array), crc)
+                crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
         return crc
 
     @property
@@ -93,14 +93,14 @@ class Dataset:
         return len(self.class_names)
 
     def image(self, index: int) -> np.ndarray:
-        """Test sample `index` to look at: itself, or its events counted by pixel, one polarity below the other."""
-        return self.x_test.image(index) if self.has_events else self.x_test[index]
+        """Return test sample `index` as an image; events are counted per pixel, one polarity below the other."""
+        return self.x_test.image(index) if isinstance(self.x_test, EventLists) else self.x_test[index]
 
     def subset(self, *, train: int | None = None, test: int | None = None, events: int | None = None) -> "Dataset":
-        """The first `train` and `test` samples, and of each the first `events` events; None keeps all.
+        """Return the first `train` and `test` samples, each with its first `events` events; None keeps all.
 
         Raises:
-            ArgumentError: if there are not as many samples, or `events` is given and there are none.
+            ArgumentError: if there are fewer samples, or `events` is given for samples that are not events.
         """
         kept = {}
         for part, count in (("train", train), ("test", test)):
@@ -112,7 +112,7 @@ class Dataset:
             kept |= {f"x_{part}": x.head(count) if self.has_events else x[:count], f"y_{part}": y[:count]}
         if events is not None:
             if not self.has_events:
-                raise ArgumentError(f"events: means nothing to {self.name!r}, whose samples have none")
+                raise ArgumentError(f"events: does not apply to {self.name!r}, which has no events; leave it out")
             arguments.count("events", events)
             kept |= {part: kept[part].capped(events) for part in ("x_train", "x_test")}
         return Dataset(name=self.name, class_names=self.class_names, **kept)
@@ -123,8 +123,8 @@ class Dataset:
         return f"Dataset({self.name!r}: {counts}, {samples}, {self.num_classes} classes{self._dropped()})"
 
     def _dropped(self) -> str:
-        """What a limit leaves out, in words: nobody should have to look for it."""
-        parts = [self.x_train, self.x_test] if self.has_events else []
+        """Say how many events the limit leaves out, so that nobody has to look for it."""
+        parts = [part for part in (self.x_train, self.x_test) if isinstance(part, EventLists)]
         dropped, total = sum(part.dropped for part in parts), sum(len(part.times) for part in parts)
         limit = max((part.limit for part in parts), default=0)
         return f"; dropped {dropped:,} of {total:,} events, those after {limit:,} of a sample" if dropped else ""
@@ -142,7 +142,7 @@ def _samples(name: str, values) -> np.ndarray | EventLists:
         if array.min() < 0 or array.max() > 255:
             raise ArgumentError(
                 f"{name}: integers must be pixels in 0..255, got {array.min()}..{array.max()}; "
-                f"numbers that are no pixels: use .astype(numpy.float32)"
+                f"if they are not pixels, use .astype(numpy.float32)"
             )
         return array.astype(np.uint8, copy=False)
     if not np.issubdtype(array.dtype, np.floating):
@@ -158,7 +158,7 @@ def _samples(name: str, values) -> np.ndarray | EventLists:
 def _labels(name: str, values) -> np.ndarray:
     array = _array(name, values)
     if array.ndim != 1:
-        raise ArgumentError(f"{name}: must be (samples,), got shape {array.shape}; one-hot labels: use .argmax(1)")
+        raise ArgumentError(f"{name}: must be (samples,), got shape {array.shape}; for one-hot labels use .argmax(1)")
     if array.size == 0:
         raise ArgumentError(f"{name}: is empty")
     if not np.issubdtype(array.dtype, np.integer):
@@ -170,13 +170,13 @@ def _labels(name: str, values) -> np.ndarray:
 
 def _class_names(given, highest: int) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise ArgumentError(f"class_names: must be a sequence with one name a class, got {given!r}")
+        raise ArgumentError(f"class_names: must be a sequence with one name per class, got {given!r}")
     names = tuple(map(str, given))
     if not names:
         if highest >= MAX_CLASSES:
             raise ArgumentError(
-                f"y_train, y_test: label {highest} makes more than {MAX_CLASSES} classes; number them from 0, "
-                f"e.g. by numpy.unique(labels, return_inverse=True)"
+                f"y_train, y_test: label {highest} means more than {MAX_CLASSES} classes; number the classes from 0, "
+                f"e.g. with numpy.unique(labels, return_inverse=True)"
             )
         return tuple(map(str, range(highest + 1)))
     if highest >= len(names):

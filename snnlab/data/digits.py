@@ -1,4 +1,4 @@
-"""1,797 real handwritten digits of 8x8 pixels: the embedded default, no download."""
+"""1,797 real handwritten digits of 8x8 pixels, embedded: the default, without a download."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from snnlab.data.dataset import Dataset
 
-# `pixels`, 0..16, and `labels` as scikit-learn ships them (CC BY 4.0), those for testing last.
+# `pixels`, 0..16, and `labels` as scikit-learn ships them (CC BY 4.0); the test samples come last.
 FILE = Path(__file__).parent / "digits.npz"
 TEST = 360
 
 
 def load_digits() -> Dataset:
-    """The digits, one fifth of every class for testing; the same split every time.
+    """Load the digits; one fifth of every class is for testing, the same split every time.
 
     Source: Alpaydin & Kaynak (1998), UCI Machine Learning Repository, DOI 10.24432/C50P49.
 

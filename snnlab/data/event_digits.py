@@ -1,9 +1,9 @@
-"""Handwritten digits as an event camera sees them: a small N-MNIST made on the spot, the same every time.
+"""Handwritten digits as an event camera sees them: a small N-MNIST, simulated on the spot, the same every time.
 
-The embedded 8x8 digits lie on a dark field. As for N-MNIST, the camera makes three quick moves over each of them, at a
-constant speed and back to where it began; what a pixel sees in between is interpolated bilinearly. A pixel that has
-become brighter by `THRESHOLD` since its last event sends an ON event (polarity 1), one that has become as much darker
-an OFF event (polarity 0): the camera's equation.
+The embedded 8x8 digits lie on a dark field. As in N-MNIST, the camera makes three quick moves over each digit, at
+constant speed, and returns to where it began; brightness between pixels is interpolated bilinearly. A pixel that has
+become brighter by `THRESHOLD` since its last event sends an ON event (polarity 1). One that has become darker by as
+much sends an OFF event (polarity 0).
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from snnlab.data.eventlists import EVENT, EventLists
 
 CORNERS = ((0.0, 0.0), (2.0, 1.0), (0.0, 2.0), (0.0, 0.0))  # pixels (down, right): where the moves begin and end
 DURATION = 100.0  # ms, of all moves together
-FRAMES = 100  # a change in between is a straight line: short enough for at most one event of a pixel
+FRAMES = 100  # brightness changes linearly between frames, which are short enough for at most one event per pixel
 THRESHOLD = 0.2  # of a brightness in 0..1
 MARGIN = 2  # dark pixels around a digit, as far as the camera moves
 
@@ -28,20 +28,20 @@ def watch(
     frames: int = FRAMES,
     threshold: float = THRESHOLD,
 ) -> EventLists:
-    """What a camera that moves over still images sends.
+    """Simulate an event camera that moves over still images.
 
-    With `L(t)` the brightness of a pixel and `n` its ON less its OFF events so far, it sends the next one when
+    With `L(t)` the brightness of a pixel and `n` its ON minus its OFF events so far, it sends the next event when
 
         |L(t) - L(0) - n threshold| = threshold.
 
-    `L` is bilinear in the position of the camera, taken at `frames + 1` times and straight in between.
+    `L` is bilinear in the position of the camera. It is computed at `frames + 1` times and linear in between.
 
     Args:
-        images: brightness in 0..1; beyond their edges it is dark.
-        corners: positions (down, right) in pixels >= 0 that the camera goes through, at equal times.
-        duration: of the whole way [ms].
-        frames: parts of the way; at most one event of a pixel is sent in each.
-        threshold: change of brightness of one event.
+        images: brightness in 0..1; it is dark beyond their edges.
+        corners: positions (down, right) in pixels >= 0 that the camera visits, at equal intervals.
+        duration: of the whole path [ms].
+        frames: number of intervals; a pixel sends at most one event in each.
+        threshold: change of brightness per event.
 
     Example:
         >>> edge = np.broadcast_to(np.arange(5) >= 3, (1, 1, 5)).astype(float)
@@ -56,7 +56,7 @@ def watch(
     ends = np.linspace(0.0, duration, len(corners))
     way = np.stack([np.interp(time, ends, axis) for axis in np.transpose(corners)], axis=1)
     first = before = _shifted(padded, way[0], height, width)
-    net = np.zeros(first.shape, np.int32)  # ON less OFF events
+    net = np.zeros(first.shape, np.int32)  # ON minus OFF events
     found = []
     for k in range(1, frames + 1):
         now = _shifted(padded, way[k], height, width)
@@ -72,14 +72,14 @@ def watch(
 
 
 def _shifted(padded: np.ndarray, place: np.ndarray, height: int, width: int) -> np.ndarray:
-    """What the pixels see from a place of the camera."""
+    """Return the brightness of every pixel when the camera is at `place`."""
     (down, right), (dy, dx) = place.astype(int), place % 1.0
     corner = [padded[:, i : i + height, j : j + width] for i in (down, down + 1) for j in (right, right + 1)]
     return (1 - dy) * ((1 - dx) * corner[0] + dx * corner[1]) + dy * ((1 - dx) * corner[2] + dx * corner[3])
 
 
 def _sorted(found: list, samples: int, height: int, width: int) -> EventLists:
-    """The events of all frames, by sample and then by time."""
+    """Sort the events of all frames by sample, then by time."""
     sample, when = (np.concatenate([frame[k] for frame in found]) for k in (0, 1))
     events = np.empty(len(sample), EVENT)
     events["t"] = when
@@ -91,7 +91,7 @@ def _sorted(found: list, samples: int, height: int, width: int) -> EventLists:
 
 
 def load_event_digits() -> Dataset:
-    """The digits under a moving camera: 12x12 pixels, ON and OFF, 100 ms; the split of `load_digits`.
+    """Make the digits under a moving camera: 12x12 pixels, ON and OFF, 100 ms; the split is that of `load_digits`.
 
     Source: Orchard et al. (2015), DOI 10.3389/fnins.2015.00437, for the moves; Lichtsteiner, Posch & Delbruck (2008),
     DOI 10.1109/JSSC.2007.914337, for the camera; Alpaydin & Kaynak (1998), DOI 10.24432/C50P49, for the digits.

@@ -1,15 +1,15 @@
-"""Event data sets as files: a folder with `train.npz` and `test.npz`.
+"""Event data sets on disk: a folder with `train.npz` and `test.npz`.
 
-Each is an ordinary NumPy archive (`numpy.savez`, compressed or not) of five arrays:
+Each file is an ordinary NumPy archive (`numpy.savez`, compressed or not) of five arrays:
 
     events    the events of all samples, one sample after the other; a structured array with at least the fields
               `t` (microseconds), `x` (column), `y` (row) and `p` (polarity), all of integer types
     offsets   sample `k` has the events `offsets[k]` to `offsets[k + 1] - 1`; samples + 1 integers from 0
-    labels    class of every sample, integers from 0
+    labels    class of each sample, integers from 0
     sensor    (polarities, height, width): 0 <= p < polarities, 0 <= y < height, 0 <= x < width
-    class_names   one string a class; may be left out
+    class_names   one string per class; optional
 
-Times do not fall within a sample; any number of events may share a pixel and a time. `snnlab.data.npz` reads them.
+Times never decrease within a sample. Any number of events may share a pixel and a time.
 """
 
 import os
@@ -28,19 +28,19 @@ NEEDED = ("events", "offsets", "labels", "sensor")
 
 
 def is_event_folder(folder: Path) -> bool:
-    """It holds the files of an event data set."""
+    """Return whether a folder holds the files of an event data set."""
     return any((folder / f"{part}.npz").is_file() for part in PARTS)
 
 
 def load_event_folder(folder: str | os.PathLike) -> Dataset:
-    """The event data set in a folder; it gets the folder's name.
+    """Load the event data set in a folder; it is named after the folder.
 
     Args:
         folder: with `train.npz` and `test.npz`, see above.
 
     Raises:
-        DataError: if a file is missing, or they do not fit together.
-        FileFormatError: if one is damaged, or its events are not what is described above.
+        DataError: if a file is missing, or the two do not match.
+        FileFormatError: if a file is damaged, or does not have the format described above.
 
     Example:
         >>> import tempfile
@@ -57,22 +57,22 @@ def load_event_folder(folder: str | os.PathLike) -> Dataset:
     try:
         return Dataset(name=folder.resolve().name, class_names=names, **arrays)
     except ArgumentError as error:
-        raise DataError(f"{folder}: its files make no data set ({error})") from error
+        raise DataError(f"{folder}: train.npz and test.npz do not match ({error})") from error
 
 
 def save_events(dataset: Dataset, folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
-    """Write an event data set to a folder that `load_event_folder` reads; a limit of events is not kept, they all are.
+    """Write an event data set to a folder that `load_event_folder` reads; all events are kept, whatever the limit.
 
     Args:
-        dataset: its samples are events.
-        folder: to write `train.npz` and `test.npz` into; it is made if it is not there.
-        overwrite: replace these files where they exist.
+        dataset: with samples that are events.
+        folder: for `train.npz` and `test.npz`; made if it is missing.
+        overwrite: replace existing files.
 
     Returns:
         The folder.
 
     Raises:
-        ArgumentError: if its samples are no events, or one of the files exists and `overwrite` is off.
+        ArgumentError: if the samples are not events, or a file exists and `overwrite` is False.
 
     Example:
         >>> import tempfile
@@ -96,29 +96,31 @@ def save_events(dataset: Dataset, folder: str | os.PathLike, *, overwrite: bool 
 
 
 def read_events(path: str | os.PathLike) -> tuple[EventLists, np.ndarray, tuple[str, ...]]:
-    """Events, labels and class names (none if the file has none) of one file.
+    """Read the events, labels and class names (empty if the file has none) of one file.
 
     Raises:
         DataError: if it cannot be opened.
-        FileFormatError: if it is damaged or not what is described above.
+        FileFormatError: if it is damaged, or does not have the format described above.
     """
     path = Path(path)
     arrays = {"class_names": np.empty(0, "U1"), **read_npz(path, NEEDED, ("class_names",))}
     for name, array in arrays.items():
         if array.ndim != 1:
-            raise FileFormatError(f"{path}: {name} must be a plain list, got shape {array.shape}")
+            raise FileFormatError(f"{path}: {name} must have one dimension, got shape {array.shape}")
     return _checked(path, arrays, arrays["class_names"])
 
 
-def _checked(path: Path, arrays: dict[str, np.ndarray], names: np.ndarray):
+def _checked(
+    path: Path, arrays: dict[str, np.ndarray], names: np.ndarray
+) -> tuple[EventLists, np.ndarray, tuple[str, ...]]:
     labels = arrays["labels"]
     try:
-        lists = EventLists.of(arrays["events"], arrays["offsets"], sensor=arrays["sensor"])
+        lists = EventLists.of(arrays["events"], arrays["offsets"], sensor=tuple(arrays["sensor"].tolist()))
     except ArgumentError as error:
         raise FileFormatError(f"{path}: {error}") from error
     if labels.dtype.kind not in "iu" or len(labels) != len(lists) or labels.min() < 0 or labels.max() >= MAX_CLASSES:
         raise FileFormatError(
-            f"{path}: labels must be {len(lists)} integers >= 0 and < {MAX_CLASSES}, one a sample, "
+            f"{path}: labels must be {len(lists)} integers >= 0 and < {MAX_CLASSES}, one per sample, "
             f"got {labels.dtype}{labels.shape}"
         )
     if names.dtype.kind != "U":

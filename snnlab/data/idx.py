@@ -1,7 +1,7 @@
-"""Reader of idx files, the format of MNIST and its relatives, plain or gzipped.
+"""Read idx files, the format of MNIST and its relatives, plain or gzipped.
 
-A header of `0, 0, type, dimensions`, one big-endian int32 a dimension, then the values. The size that the
-header announces is checked against what is there before anything is allocated for it.
+A header of `0, 0, type, dimensions`, one big-endian int32 per dimension, then the values. Memory is allocated for the
+values that are there, not for those that the header announces.
 
 Source: LeCun, Cortes & Burges, The MNIST database; DOI 10.1109/5.726791.
 """
@@ -25,14 +25,14 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
     """Read one idx file.
 
     Args:
-        path: of the file; ".gz" is unpacked on the way.
+        path: of the file; ".gz" is unpacked.
 
     Returns:
         The array, in the byte order of this machine.
 
     Raises:
         DataError: if the file cannot be opened.
-        FileFormatError: if it is not an idx file, damaged, too short or too long.
+        FileFormatError: if it is not an idx file, is damaged, too short or too long.
 
     Example:
         >>> import tempfile
@@ -49,7 +49,7 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
             announced = np.dtype(dtype).itemsize * math.prod(shape)
             body = read_announced(file, announced, unpacked_limit(path.stat().st_size))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileFormatError(f"{path}: is damaged or cut short ({error}); fetch it again") from error
+        raise FileFormatError(f"{path}: is damaged or cut short ({error}); download it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
@@ -61,11 +61,11 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
 def _header(path: Path, file) -> tuple[str, tuple[int, ...]]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= 8:
-        raise FileFormatError(f"{path}: is not an idx file (it begins with {magic.hex(' ') or 'nothing'})")
+        raise FileFormatError(f"{path}: is not an idx file (it begins with {magic.hex(' ') or 'no bytes'})")
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise FileFormatError(f"{path}: ends inside its header")
     shape = struct.unpack(f">{magic[3]}I", sizes)
     if 0 in shape:
-        raise FileFormatError(f"{path}: is empty, its header announces the shape {shape}")
+        raise FileFormatError(f"{path}: is empty: its header announces the shape {shape}")
     return TYPES[magic[2]], shape

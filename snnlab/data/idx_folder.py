@@ -1,4 +1,4 @@
-"""A folder with the four idx files of an MNIST-like set as a data set."""
+"""Load the four idx files of an MNIST-like set from a folder."""
 
 import os
 from pathlib import Path
@@ -10,17 +10,17 @@ from snnlab.errors import ArgumentError, DataError
 
 
 def load_folder(folder: str | os.PathLike) -> Dataset:
-    """The four idx files of an MNIST-like set in a folder, plain or gzipped.
+    """Load the four idx files of an MNIST-like set from a folder, plain or gzipped.
 
-    Files that are the published ones of MNIST, Fashion-MNIST or KMNIST are known by their checksums and get that
-    set's name and class names; others get the folder's name, and their classes are called "0", "1", ...
+    The published files of MNIST, Fashion-MNIST and KMNIST are recognized by their checksums and get that set's name and
+    class names. Other sets are named after the folder, and their classes "0", "1", ...
 
     Args:
         folder: holds `train-images-idx3-ubyte.gz` and its three companions.
 
     Raises:
-        DataError: if a file is missing, or they do not fit together.
-        FileFormatError: if one is damaged.
+        DataError: if a file is missing, or the four do not match.
+        FileFormatError: if a file is damaged.
     """
     folder = Path(folder)
     paths = {part: _find(folder, file) for part, file in FILES.items()}
@@ -30,7 +30,7 @@ def load_folder(folder: str | os.PathLike) -> Dataset:
     try:
         return Dataset(name=name, class_names=SOURCES[known].class_names if known else (), **arrays)
     except ArgumentError as error:
-        raise DataError(f"{folder}: its files make no data set ({error})") from error
+        raise DataError(f"{folder}: its four files do not match ({error})") from error
 
 
 def _find(folder: Path, file: str) -> Path:
@@ -38,6 +38,6 @@ def _find(folder: Path, file: str) -> Path:
         if path.is_file():
             return path
     raise DataError(
-        f"{folder}: has no {file}; needed are {', '.join(FILES.values())} (plain or gzipped); "
-        f"for events train.npz and test.npz"
+        f"{folder}: has no {file}; an image set needs {', '.join(FILES.values())} (plain or gzipped), "
+        f"an event set needs train.npz and test.npz"
     )

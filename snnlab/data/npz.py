@@ -1,7 +1,7 @@
-"""Careful reader of NumPy archives (`numpy.savez`, compressed or not).
+"""Read NumPy archives (`numpy.savez`, compressed or not) that strangers may have written.
 
-Nothing is unpickled, members are found by their names and never become files, and what a header announces is compared
-with what is there before anything is made of it: NumPy's own reader would make room for whatever is announced.
+Nothing is unpickled, members are looked up by name and never become files, and memory is allocated for the bytes that
+are there: NumPy's own reader would allocate whatever a header announces.
 """
 
 import math
@@ -19,17 +19,16 @@ from snnlab.support.files import read_announced, unpacked_limit
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-# What a damaged archive raises; RuntimeError if it seems to be encrypted, OSError if it points before its beginning.
+# What zipfile raises for damaged archives; RuntimeError if one seems encrypted, OSError for a negative offset.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 
 
 def read_npz(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """The arrays of these names; what else there is, is not looked at.
+    """Read the arrays with these names, and ignore all others.
 
     Raises:
         DataError: if the file cannot be opened.
-        FileFormatError: if it is damaged, has not all that is needed, holds objects, or unpacks to far more than its
-            size lets expect.
+        FileFormatError: if it is damaged, lacks a needed array, holds objects, or unpacks to too much for its size.
     """
     try:
         file = path.open("rb")
@@ -40,7 +39,7 @@ def read_npz(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) ->
             members = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
             missing = [name for name in needed if name not in members]
             if missing:
-                raise FileFormatError(f"{path}: has no array {missing[0]!r}; needed are {', '.join(needed)}")
+                raise FileFormatError(f"{path}: has no array {missing[0]!r}; it needs {', '.join(needed)}")
             limit = unpacked_limit(path.stat().st_size)
             found: dict[str, np.ndarray] = {}
             for name in (*needed, *(name for name in optional if name in members)):
@@ -48,23 +47,23 @@ def read_npz(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) ->
                 found[name] = _array(path, archive, name, room)
             return found
     except DAMAGE as error:
-        raise FileFormatError(f"{path}: is damaged or no .npz file ({_short(error)})") from error
+        raise FileFormatError(f"{path}: is damaged or not an .npz file ({_short(error)})") from error
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str, room: int) -> np.ndarray:
     try:
         if archive.getinfo(f"{name}.npy").compress_type not in METHODS:
-            raise ValueError("it is packed as NumPy does not pack")
+            raise ValueError("its compression is not one that NumPy uses")
         with archive.open(f"{name}.npy") as file:
             shape, fortran, dtype = HEADERS[npy.read_magic(file)](file)
             if dtype.hasobject or min(shape, default=0) < 0:
-                raise ValueError(f"it must be plain numbers or strings, its header says {dtype}{shape}")
+                raise ValueError(f"it must be plain numbers or strings, but its header says {dtype}{shape}")
             body = read_announced(file, dtype.itemsize * math.prod(shape), room)
         return np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
     except DAMAGE[:-1]:
         raise
-    except Exception as error:  # NumPy reads a header as Python, which can be wrong in any way
-        raise FileFormatError(f"{path}: {name} is no array that can be read ({_short(error)})") from error
+    except Exception as error:  # NumPy parses headers as Python literals, which can fail in any way
+        raise FileFormatError(f"{path}: {name} is not a readable array ({_short(error)})") from error
 
 
 def _short(error: Exception) -> str:

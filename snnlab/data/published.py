@@ -1,4 +1,4 @@
-"""The published MNIST-like sets: where their four files are, and the sizes and sums by which they are known."""
+"""The published MNIST-like sets: where to download their four files, and the sizes and checksums of these."""
 
 import hashlib
 from pathlib import Path
@@ -16,7 +16,7 @@ SAMPLES = 60_000, 10_000  # for training and for testing, in each of the sets be
 
 
 class Source(NamedTuple):
-    """One published set; `files` has the size in bytes and the SHA-256 sum of each of `FILES`, in their order."""
+    """One published set; `files` has the size in bytes and the SHA-256 checksum of each of `FILES`, in their order."""
 
     url: str
     class_names: tuple[str, ...]
@@ -73,14 +73,14 @@ SOURCES = {
 
 
 def recognize(paths: dict[str, Path]) -> str | None:
-    """Name of the published set whose files these are, bit for bit; None if they are none of them.
+    """Return the name of the published set that has exactly these files, or None.
 
     Args:
         paths: one for each key of `FILES`.
     """
     sizes = [path.stat().st_size for path in (paths[part] for part in FILES)]
     for name, source in SOURCES.items():
-        if sizes == [size for size, _ in source.files]:  # before reading 30 MB for their sums
+        if sizes == [size for size, _ in source.files]:  # cheaper than reading 30 MB
             sums = [_sha256(paths[part]) for part in FILES]
             return name if sums == [checksum for _, checksum in source.files] else None
     return None

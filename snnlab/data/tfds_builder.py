@@ -2,13 +2,14 @@
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.checksums import UrlInfo
 
 from snnlab.data.idx import read_idx
-from snnlab.data.published import FILES, SOURCES
+from snnlab.data.published import FILES, SOURCES, Source
 
 
 class SnnlabImages(tfds.core.GeneratorBasedBuilder):
-    """28x28 grey images in 10 classes; one config a data set."""
+    """28x28 grey images in 10 classes; one config per data set."""
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [  # noqa: RUF012 (tensorflow-datasets reads a list)
@@ -16,12 +17,18 @@ class SnnlabImages(tfds.core.GeneratorBasedBuilder):
     ]
 
     @property
-    def url_infos(self):
-        """What tensorflow-datasets verifies files against, fetched or manual; it would read it from a text file."""
-        source = SOURCES[self.builder_config.name]
+    def source(self) -> Source:
+        """The published set of the chosen config."""
+        config = self.builder_config
+        assert config is not None, "every builder has one of BUILDER_CONFIGS"
+        return SOURCES[config.name]
+
+    @property
+    def url_infos(self):  # pyright: ignore[reportIncompatibleVariableOverride] (the base class sets it from a text file)
+        """Sizes and checksums against which tensorflow-datasets verifies downloaded and manual files."""
         return {
-            source.url + file: tfds.download.checksums.UrlInfo(size=size, checksum=checksum, filename=file)
-            for file, (size, checksum) in zip(FILES.values(), source.files, strict=True)
+            self.source.url + file: UrlInfo(size=tfds.units.Size(size), checksum=checksum, filename=file)
+            for file, (size, checksum) in zip(FILES.values(), self.source.files, strict=True)
         }
 
     def _info(self):
@@ -31,13 +38,12 @@ class SnnlabImages(tfds.core.GeneratorBasedBuilder):
                 "label": tfds.features.ClassLabel(num_classes=10),
             }
         )
-        # Unshuffled, so that the arrays are the same whichever way they came.
+        # Unshuffled, so that the arrays equal those read from the idx files.
         return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
 
     def _split_generators(self, dl_manager):
-        url = SOURCES[self.builder_config.name].url
-        # One after the other, so that when one fails no thread still writes another into a folder being removed.
-        paths = {part: dl_manager.download(url + file) for part, file in FILES.items()}
+        # One after the other: if one fails, no thread still writes another one into a folder that is being removed.
+        paths = {part: dl_manager.download(self.source.url + file) for part, file in FILES.items()}
         return {split: self._generate_examples(paths[f"x_{split}"], paths[f"y_{split}"]) for split in ("train", "test")}
 
     def _generate_examples(self, images, labels):
@@ -45,7 +51,7 @@ class SnnlabImages(tfds.core.GeneratorBasedBuilder):
             yield k, {"image": image, "label": int(label)}
 
     def _log_download_bytes(self):
-        """Prints nothing: sizes are unknown to tensorflow-datasets here, and the bars tell the rest."""
+        """Print nothing: tensorflow-datasets does not know the sizes, and the progress bars show the rest."""
 
     def _log_download_done(self):
-        """Prints nothing: the folder it would name is a temporary one."""
+        """Print nothing: the folder is a temporary one."""

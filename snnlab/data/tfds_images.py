@@ -1,8 +1,8 @@
 """MNIST, Fashion-MNIST and KMNIST through tensorflow-datasets, without TensorFlow.
 
-The builders that come with tensorflow-datasets can be read without TensorFlow but not prepared. Ours only lets
-it download and verify the four idx files, reads them itself, and lets it write and read ArrayRecord. All that
-happens in a temporary folder; one file of plain arrays is kept.
+The builders that come with tensorflow-datasets need TensorFlow to prepare a set. Ours lets tensorflow-datasets download
+and verify the four idx files, reads them itself, and lets it write and read ArrayRecord. All of that happens in a
+temporary folder; only one file of plain arrays is kept.
 """
 
 import contextlib
@@ -31,17 +31,17 @@ def load_images(
     manual_dir: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Dataset:
-    """One of `SOURCES`; the first time through tensorflow-datasets, later from a cache of plain arrays.
+    """Load one of `SOURCES`: the first time through tensorflow-datasets, later from a cache of plain arrays.
 
     Args:
         name: "mnist", "fashion_mnist" or "kmnist".
         cache_dir: default: the environment variable SNNLAB_CACHE, or the user's cache folder.
-        manual_dir: a folder that has the four files already; their checksums are verified.
-        progress: show progress bars while it downloads and prepares.
+        manual_dir: a folder that already holds the four files; their checksums are verified.
+        progress: show progress bars during download and preparation.
 
     Raises:
         SnnlabError: if the extra "data" is not installed.
-        DataError: without network, for a wrong checksum, or if the cache cannot be written.
+        DataError: if there is no network, a checksum is wrong, or the cache cannot be written.
 
     Sources: LeCun et al. (1998), DOI 10.1109/5.726791; Xiao et al. (2017), arXiv:1708.07747;
     Clanuwat et al. (2018), arXiv:1812.01718.
@@ -52,7 +52,7 @@ def load_images(
     if dataset is None:
         arrays = _through_tfds(name, cache, manual_dir, progress)
         with _writing(cache), atomic_path(file) as part, part.open("wb") as stream:
-            np.savez(stream, **arrays)
+            np.savez(stream, allow_pickle=False, **arrays)
         dataset = _dataset(name, arrays)
     return dataset
 
@@ -68,7 +68,7 @@ def _read_cache(name: str, file: Path) -> Dataset | None:
         return _dataset(name, read_npz(file, tuple(FILES)))
     except SnnlabError as error:
         reason = textwrap.shorten(str(error).removeprefix(f"{file}: "), 200)
-        warnings.warn(f"{file}: the cache is damaged ({reason}); it is made again", stacklevel=4)
+        warnings.warn(f"{file}: the cache is damaged ({reason}) and will be made again", stacklevel=4)
         return None
 
 
@@ -91,9 +91,9 @@ def _through_tfds(name: str, cache: Path, manual_dir, progress: bool) -> dict[st
             return _read_back(builder)
     except SnnlabError:
         raise
-    except ImportError as error:  # some parts are imported only when they are needed
+    except ImportError as error:  # tensorflow-datasets imports some of its parts late
         raise SnnlabError(f"{name} needs tensorflow-datasets ({error}): {install_hint('data')}") from error
-    except Exception as error:  # tensorflow-datasets lets through whatever its downloader raises
+    except Exception as error:  # tensorflow-datasets passes on whatever its downloader raises
         raise DataError(_advice(name, error, manual_dir)) from error
 
 
@@ -112,23 +112,23 @@ def _advice(name: str, error: Exception, manual_dir) -> str:
     kind = type(error).__name__
     reason = f"{kind}: {textwrap.shorten(str(error), 400)}"
     if kind == "NonMatchingChecksumError":
-        return f"{name}: a file from {origin} is damaged or not the published one; fetch it again ({reason})"
+        return f"{name}: a file from {origin} is damaged or not the published one; download it again ({reason})"
     return (
-        f"{name}: could not be had from {origin} ({reason}). Without network, put {', '.join(FILES.values())} into a "
-        f"folder and load that, load(FOLDER) or manual_dir=FOLDER, or use the embedded 'digits'"
+        f"{name}: could not be loaded from {origin} ({reason}). Without a network, put {', '.join(FILES.values())} "
+        "into a folder and call load(FOLDER) or pass manual_dir=FOLDER, or use the embedded 'digits'"
     )
 
 
 def _check_files(name: str, folder: Path) -> None:
-    """Say at once what is missing: tensorflow-datasets would try to download it."""
+    """Name missing files at once: tensorflow-datasets would try to download them."""
     missing = [file for file in FILES.values() if not (folder / file).is_file()]
     if missing:
-        raise DataError(f"{folder}: has no {', '.join(missing)}; manual_dir must have the four files of {name}")
+        raise DataError(f"{folder}: has no {', '.join(missing)}; manual_dir must hold the four files of {name}")
 
 
 def _check_network(name: str) -> None:
-    """Say at once that there is no network: tensorflow-datasets would try again in silence for minutes."""
-    import requests  # what tensorflow-datasets downloads with: the same proxies and certificates
+    """Fail at once without a network: tensorflow-datasets would retry silently for minutes."""
+    import requests  # as tensorflow-datasets does: the same proxies and certificates
 
     with requests.get(SOURCES[name].url + FILES["y_test"], stream=True, timeout=10) as response:
         response.raise_for_status()
@@ -147,10 +147,10 @@ def _writing(cache: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _temporary(cache: Path) -> Iterator[str]:
-    """A folder in the cache that is gone afterwards, whatever happens."""
+    """Yield a folder in the cache that is deleted afterwards, whatever happens."""
     with _writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        # Errors are ignored because the downloader's threads may still hold a file when another one fails.
+        # Ignore errors: the downloader's threads may still hold a file when another one fails.
         folder = TemporaryDirectory(dir=cache, prefix=".preparing.", ignore_cleanup_errors=True)
     with folder:
         yield folder.name
@@ -158,7 +158,7 @@ def _temporary(cache: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _quiet(tfds, progress: bool) -> Iterator[None]:
-    """No log lines; no bars either, if `progress` is off."""
+    """Suppress log lines, and progress bars too if `progress` is False."""
     levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "urllib3"))}
     for logger in levels:
         logger.setLevel(logging.ERROR)

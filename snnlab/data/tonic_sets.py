@@ -1,9 +1,9 @@
-"""The published event sets N-MNIST and SHD, fetched and read by tonic (the extra "events").
+"""The published event sets N-MNIST and SHD, downloaded and read by tonic (the extra "events").
 
-tonic keeps them in the folder `tonic` of the cache as they are published, and fetches what is not there:
+tonic keeps the published files in the folder `tonic` of the cache, and downloads those that are missing:
 
-    NMNIST/train.zip, NMNIST/Train/7/00022.bin     five bytes an event: x, y, and in the last three from the top bit
-                                                   down the polarity and 23 bits of time [us]
+    NMNIST/train.zip, NMNIST/Train/7/00022.bin     five bytes per event: x, y, and three bytes with the polarity in the
+                                                   top bit and 23 bits of time [us]
     SHD/shd_train.h5.zip, SHD/shd_train.h5         `spikes/times` [s], `spikes/units` (700 channels), `labels`
 
 and the same with `test`.
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnlab.data.dataset import Dataset
-from snnlab.data.eventlists import EVENT, EventLists, compact
+from snnlab.data.eventlists import FIELDS, EventLists, compact
 from snnlab.errors import ArgumentError, DataError, FileFormatError, SnnlabError
 from snnlab.support.extras import install_hint
 from snnlab.support.files import cache_folder
@@ -27,7 +27,7 @@ EVENT_BYTES = 5  # of N-MNIST
 
 
 class Set(NamedTuple):
-    """One published set: tonic's class for it, its sensor, its sizes, and where its files lie, `{part}` filled in."""
+    """One published set: tonic's class for it, its sensor, its sizes, and the paths of its files, with `{part}`."""
 
     kind: str
     sensor: tuple[int, int, int]
@@ -58,20 +58,20 @@ SETS = {
 
 
 def load_tonic(name: str, *, cache_dir: str | os.PathLike | None = None, progress: bool = True) -> Dataset:
-    """N-MNIST (34x34 pixels, OFF and ON, 0.3 s) or SHD (700 channels of a cochlea, up to 1.4 s).
+    """Load N-MNIST (34x34 pixels, OFF and ON, 0.3 s) or SHD (700 channels of a cochlea, up to 1.4 s).
 
-    Events are sorted by time where the files do not have them so.
+    Events that the files do not have in order are sorted by time.
 
     Args:
         name: "nmnist" or "shd".
-        cache_dir: tonic's files lie in its folder `tonic`; default: the environment variable SNNLAB_CACHE, or the
+        cache_dir: tonic's files lie in its subfolder `tonic`; default: the environment variable SNNLAB_CACHE, or the
             user's cache folder.
-        progress: show a bar while the files are read.
+        progress: show a progress bar while the files are read.
 
     Raises:
-        SnnlabError: without tonic.
-        DataError: if the files are not there and cannot be fetched.
-        FileFormatError: if one is damaged.
+        SnnlabError: if tonic is not installed.
+        DataError: if the files are missing and cannot be downloaded.
+        FileFormatError: if a file is damaged.
 
     Source: N-MNIST: Orchard et al. (2015), DOI 10.3389/fnins.2015.00437; SHD: Cramer et al. (2022),
     DOI 10.1109/TNNLS.2020.3044364.
@@ -100,32 +100,32 @@ def _place(template: str, folder: Path, part: str) -> Path:
 
 
 def _open(datasets, name: str, folder: Path, part: str) -> Any:
-    """tonic's view of one part; it fetches what is missing."""
+    """Open one part with tonic, which downloads missing files."""
     known = SETS[name]
     archive, contents = (_place(template, folder, part) for template in (known.archive, known.contents))
     try:
         return getattr(datasets, known.kind)(save_to=os.fspath(folder), train=part == "train")
-    except Exception as error:  # tonic lets through whatever urllib, zipfile and h5py raise
+    except Exception as error:  # tonic passes on whatever urllib, zipfile and h5py raise
         reason = f"{type(error).__name__}: {textwrap.shorten(str(error), 300)}"
         if contents.is_file():
             raise FileFormatError(f"{contents}: is damaged or not {known.kind} ({reason})") from error
         raise DataError(
-            f"{name}: could not be fetched ({reason}). Without network, put {archive.name} into {archive.parent} and "
-            f"unpack it there, or use the embedded 'event_digits'"
+            f"{name}: could not be downloaded ({reason}). Without a network, put {archive.name} into {archive.parent} "
+            "and unpack it there, or use the embedded 'event_digits'"
         ) from error
 
 
 def _samples(name: str, source, folder: Path, part: str, progress: bool) -> Iterator[tuple[np.ndarray, Any]]:
-    """The events and the label of every sample, checked, sorted by time."""
+    """Yield the events, checked and sorted by time, and the label of each sample."""
     from tqdm import tqdm
 
     contents = _place(SETS[name].contents, folder, part)
     for k in tqdm(range(len(source)), desc=f"{name} {part}", disable=not progress, leave=False):
         where = source.data[k] if source.data else f"{contents}: sample {k}"
         if source.data and Path(where).stat().st_size % EVENT_BYTES:
-            raise FileFormatError(f"{where}: is cut short, its bytes are no whole number of events of {EVENT_BYTES}")
+            raise FileFormatError(f"{where}: is cut short: its size is not a multiple of {EVENT_BYTES} bytes")
         try:
-            with np.errstate(invalid="ignore"):  # a time that is NaN becomes one that is refused
+            with np.errstate(invalid="ignore"):  # NaN becomes a time that is refused
                 events, label = source[k]
             events = compact(_in_order(events, channels=name == "shd"), SETS[name].sensor)
         except (ArgumentError, ValueError, IndexError, KeyError, OSError) as error:
@@ -134,8 +134,8 @@ def _samples(name: str, source, folder: Path, part: str, progress: bool) -> Iter
 
 
 def _in_order(events: np.ndarray, channels: bool) -> np.ndarray:
-    """By time; a channel is a pixel of the only row, and of the only polarity, which tonic counts as 1."""
-    wide = np.zeros(len(events), [(field, np.int64) for field in EVENT.names])
-    for field in ("t", "x") if channels else EVENT.names:
+    """Sort events by time. A channel is a pixel in the only row, with the only polarity, which tonic numbers 1."""
+    wide = np.zeros(len(events), [(field, np.int64) for field in FIELDS])
+    for field in ("t", "x") if channels else FIELDS:
         wide[field] = events[field]
     return wide[np.argsort(wide["t"], kind="stable")]

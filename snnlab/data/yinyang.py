@@ -1,4 +1,4 @@
-"""The Yin-Yang set: three classes in the plane, small and yet not linearly separable."""
+"""The Yin-Yang set: three classes in the plane, small but not linearly separable."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ CLASS_NAMES = ("yin", "yang", "dot")
 
 
 def classify(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Class of points inside the big circle around (0.5, 0.5), numbered as in the published data.
+    """Return the class of points inside the big circle around (0.5, 0.5), numbered as in the published data.
 
-    The dots are two small circles of radius 0.1 around (0.25, 0.5) and (0.75, 0.5). Outside them, yang is the
-    upper half, with the disc of radius 0.25 around the left dot and without the one around the right dot. Yin is
-    the rest: yang turned by 180 degrees.
+    The dots are two small circles of radius 0.1 around (0.25, 0.5) and (0.75, 0.5). Outside the dots, yang is the
+    upper half, plus the disc of radius 0.25 around the left dot, minus the one around the right dot. Yin is the rest,
+    which is yang rotated by 180 degrees.
 
     Example:
         >>> classify(np.array([0.5, 0.5, 0.25]), np.array([0.1, 0.9, 0.5])).tolist()
@@ -27,12 +27,12 @@ def classify(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _sample(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """`count` points, a third of each class, uniform within the class."""
+    """Draw `count` points, a third of each class, uniformly within the class."""
     labels = (np.arange(count) % 3).astype(np.int32)
     points = np.empty((count, 2))
     for label in range(3):
         wanted = int((labels == label).sum())
-        # The dots fill 8 % of the circle: 60 candidates a point are enough, and the loop ends in one turn.
+        # The dots fill 8 % of the circle, so 60 candidates per point are enough.
         candidates = rng.random((60 * wanted + 1000, 2))
         x, y = candidates.T
         inside = np.hypot(x - R_BIG, y - R_BIG) <= R_BIG
@@ -43,7 +43,7 @@ def _sample(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
 
 
 def load_yinyang(train: int = 5000, test: int = 1000) -> Dataset:
-    """The Yin-Yang set: 4 features `x, y, 1 - x, 1 - y` in 0..1, 3 classes, the same points every time.
+    """Make the Yin-Yang set: 4 features `x, y, 1 - x, 1 - y` in 0..1, 3 classes, the same points every time.
 
     Source: Kriener, Goeltz & Petrovici (2022), DOI 10.1145/3517343.3517380.
 

@@ -1,4 +1,4 @@
-"""From numbers to spikes: latency, population, rate and delta codes, bins for events, rows for an LSTM."""
+"""Encode numbers as spikes: latency, population, rate and delta codes, bins for events, rows for an LSTM."""
 
 from snnlab.encode.codes import Binned, Delta, Latency, Population, Rate, Rows, unit_interval
 from snnlab.encode.events import SpikeTimes, drop_spikes

@@ -1,9 +1,8 @@
-"""From numbers to spikes: latency, population, rate and delta codes, bins for events, and rows for an LSTM.
+"""Encode numbers as spikes: latency, population, rate and delta codes, bins for events, and rows for an LSTM.
 
-An encoder is a frozen dataclass, called on a batch `(batch, *sample_shape)`; it returns what a
-network reads: `SpikeTimes` (sparse) or a dense array `(time, batch, unit)`. Images may stay `uint8`
-(0..255 stands for 0..1). `key` is needed by codes that draw at random, and ignored by the others.
-Everything here runs inside `jit`.
+An encoder is a frozen dataclass, called on a batch `(batch, *sample_shape)`. It returns the input of a network:
+`SpikeTimes` (sparse) or a dense array `(time, batch, unit)`. Images may stay `uint8` (0..255 stands for 0..1). Random
+codes need `key`; the others ignore it. Everything here runs inside `jit`.
 """
 
 import math
@@ -20,10 +19,10 @@ from snnlab.support import arguments
 
 
 def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:
-    """`uint8` 0..255 to 0..1; floats stay as they are.
+    """Scale `uint8` 0..255 to 0..1; floats are not scaled.
 
     Raises:
-        ArgumentError: for any other type.
+        ArgumentError: if `x` has any other type.
 
     Example:
         >>> unit_interval(jnp.uint8(255)).item()
@@ -45,22 +44,22 @@ def _check_time(num_steps: int, dt: float) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Time-to-first-spike code: a bright pixel fires early and once, a dark one never.
+    """Time-to-first-spike code: a bright pixel fires once and early, a dark pixel never.
 
-    The firing time of a leaky integrator charged by the current `x`,
+    A unit fires when a leaky integrator charged by the current `x` would,
 
         T = tau ln(x / (x - threshold)),
 
-    in whole steps `floor(T / dt)`; a unit with `x <= threshold`, or with `T / dt >= num_steps`, stays silent.
+    in whole steps `floor(T / dt)`. A unit with `x <= threshold`, or with `T / dt >= num_steps`, stays silent.
 
     Args:
         num_steps: length of the sequence, in steps.
         dt: time step [ms].
         tau: time constant of the code [ms].
-        threshold: the weakest input that fires, in 0..1.
+        threshold: inputs above it fire, in 0..1.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> code = Latency(num_steps=100, dt=1.0)
@@ -81,12 +80,12 @@ class Latency:
         arguments.number("threshold", self.threshold, 0.0, 1.0)
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
-        """One unit a pixel."""
+        """Return the number of units: one per pixel."""
         return math.prod(sample_shape)
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
         x = x.reshape(len(x), -1)
-        if x.dtype == jnp.uint8:  # 256 possible values: a table in double precision, rounded as NumPy rounds it
+        if x.dtype == jnp.uint8:  # 256 possible values: a table in double precision, rounded like NumPy
             times = jnp.asarray(self._steps(np.arange(256) / 255.0, np))[x]
         else:
             times = self._steps(unit_interval(x), jnp)
@@ -101,11 +100,11 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """Population code: each feature is seen by `fields` Gaussian receptive fields; the better the match, the earlier.
+    """Population code: `fields` Gaussian receptive fields cover each feature; a better match fires earlier.
 
     Field `k = 1..fields` of a feature in 0..1 has centre `(2k - 3) / (2 (fields - 2))` and width
-    `1 / (1.5 (fields - 2))`. A response `r` in 0..1 fires at step `round((1 - r) (num_steps - 1))`; below
-    `cutoff` it stays silent.
+    `1 / (1.5 (fields - 2))`. A response `r` in 0..1 fires at step `round((1 - r) (num_steps - 1))`; a response
+    below `cutoff` stays silent.
 
     Args:
         num_steps: length of the sequence, in steps.
@@ -114,7 +113,7 @@ class Population:
         cutoff: the weakest response that fires, in 0..1.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> Population(num_steps=11, fields=3)(jnp.array([[0.5]])).times.tolist()  # centres -0.5, 0.5, 1.5
@@ -134,7 +133,7 @@ class Population:
         arguments.number("cutoff", self.cutoff, 0.0, 1.0)
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
-        """`fields` units a feature."""
+        """Return the number of units: `fields` per feature."""
         return math.prod(sample_shape) * self.fields
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
@@ -149,15 +148,15 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Rate code: at every step each unit fires with probability `x max_rate dt / 1000`, independently.
+    """Rate code: at each step each unit fires independently with probability `x max_rate dt / 1000`.
 
     Args:
         num_steps: length of the sequence, in steps.
         dt: time step [ms].
-        max_rate: firing rate of an input of 1 [Hz]; at most one spike a step.
+        max_rate: firing rate of an input of 1 [Hz]; at most one spike per step.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> spikes = Rate(num_steps=1000, max_rate=100.0)(jnp.ones((1, 1)), key=jax.random.key(0))
@@ -171,33 +170,33 @@ class Rate:
 
     def __post_init__(self):
         _check_time(self.num_steps, self.dt)
-        arguments.number("max_rate", self.max_rate, 0.0, 1000.0 / self.dt, unit="Hz (at most one spike a step)")
+        arguments.number("max_rate", self.max_rate, 0.0, 1000.0 / self.dt, unit="Hz (at most one spike per step)")
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
-        """One unit a feature."""
+        """Return the number of units: one per feature."""
         return math.prod(sample_shape)
 
     def __call__(
         self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "time batch unit"]:
         if key is None:
-            raise ArgumentError("key: the rate code draws at random; pass key=jax.random.key(...)")
+            raise ArgumentError("key: the rate code is random and needs a key, got None; pass key=jax.random.key(...)")
         p = unit_interval(x.reshape(len(x), -1)) * (self.max_rate * self.dt / 1000.0)
         return jax.random.bernoulli(key, p, (self.num_steps, *p.shape)).astype(jnp.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delta:
-    """Send-on-delta code of a signal `(batch, time, feature)`, as an event camera or a silicon cochlea sends.
+    """Send-on-delta code of a signal `(batch, time, feature)`, as in event cameras and silicon cochleas.
 
-    A reference level starts at the first value. At each step a feature that has risen by `threshold` above it
-    fires its ON unit and lifts the level by `threshold`; one that has fallen as far fires its OFF unit.
+    A reference level starts at the first value. At each step, a feature that has risen to `threshold` above the level
+    fires its ON unit and raises the level by `threshold`. One that has fallen as far fires its OFF unit and lowers it.
 
     Args:
-        threshold: change of one event, > 0.
+        threshold: change per event, > 0.
 
     Raises:
-        ArgumentError: for a value out of range, or a signal without a time axis.
+        ArgumentError: if a value is out of range, or a signal has no time axis.
 
     Example:
         >>> Delta(threshold=0.5)(jnp.array([[[0.0], [0.6], [0.6], [0.0]]]))[:, 0].tolist()  # ON, OFF
@@ -212,7 +211,7 @@ class Delta:
         arguments.number("threshold", self.threshold, 0.0, strict=True)
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
-        """An ON and an OFF unit a feature."""
+        """Return the number of units: ON and OFF per feature."""
         return 2 * sample_shape[-1]
 
     def __call__(
@@ -231,20 +230,20 @@ class Delta:
 
 @dataclass(frozen=True, kw_only=True)
 class Binned:
-    """Events of a sensor, each a spike of its unit in the step of its time: event by event, never as frames.
+    """Events of a sensor as spikes: each event is one spike of its unit, in the step of its time. No frames are made.
 
         step = floor(t / dt)
 
-    exactly, in whole microseconds. Two events of a unit in one step are two spikes. What comes at or after
-    `num_steps dt` is not seen; the engine warns where a data set has such events.
+    exactly, in whole microseconds. Two events of a unit in one step are two spikes. Events at or after
+    `num_steps dt` are left out; the trainer warns if a data set has such events.
 
     Args:
         num_steps: length of the sequence, in steps.
         dt: time step [ms], a whole number of microseconds.
-        units: of the sensor, as numbered in `snnlab.data.EventLists`.
+        units: number of units of the sensor, numbered as in `snnlab.data.EventLists`.
 
     Raises:
-        ArgumentError: for a value out of range, or samples that are no events.
+        ArgumentError: if a value is out of range, or samples are not events.
 
     Example:
         >>> code = Binned(num_steps=10, dt=2.0, units=4)
@@ -267,22 +266,22 @@ class Binned:
         return round(self.dt * 1000.0)
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
-        """One unit for each polarity of a pixel."""
+        """Return the number of units: one per pixel and polarity."""
         return math.prod(sample_shape)
 
     def __call__(self, x: Int[Array, "batch 2 events"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
         x = jnp.asarray(x)
         if x.ndim != 3 or x.shape[1] != 2 or x.dtype != jnp.int32:
             raise ArgumentError(
-                f"x: must be events, int32 (batch, 2, events) as snnlab.data.EventLists gives them, got {x.dtype}"
-                f"{x.shape}; images need SnnConfig(code='latency')"
+                f"x: must be events, int32 (batch, 2, events) from snnlab.data.EventLists, got {x.dtype}{x.shape}; "
+                "if these are images, use SnnConfig(code='latency')"
             )
         return SpikeTimes(times=x[:, 0] // self._dt_us, units=x[:, 1], num_steps=self.num_steps, num_units=self.units)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """No code at all: the rows of an image, or the frames of a signal, one a step, as real numbers.
+    """No code: the rows of an image, or the frames of a signal, one per step, as real numbers.
 
     Example:
         >>> Rows()(jnp.zeros((2, 3, 5), jnp.uint8)).shape
@@ -290,12 +289,12 @@ class Rows:
     """
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
-        """One unit a column."""
+        """Return the number of units: one per column."""
         return sample_shape[-1]
 
     def __call__(
         self, x: Shaped[Array, "batch time feature"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "time batch feature"]:
         if x.ndim != 3:
-            raise ArgumentError(f"x: needs samples of shape (rows, columns), got samples of shape {x.shape[1:]}")
+            raise ArgumentError(f"x: samples must have shape (rows, columns), got {x.shape[1:]}")
         return unit_interval(x).swapaxes(0, 1)

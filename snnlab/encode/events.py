@@ -1,4 +1,4 @@
-"""Spikes in sparse form: what was fired, and when."""
+"""`SpikeTimes`: the spikes of a batch in sparse form, as lists of units and times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,13 +17,13 @@ from snnlab.support import arguments
 class SpikeTimes:
     """Spikes of a batch in sparse form: event `e` of sample `b` is unit `units[b, e]` firing at step `times[b, e]`.
 
-    An event whose time lies outside `0 .. num_steps - 1`, or whose unit lies outside
-    `0 .. num_units - 1`, does not exist: that is how silent units and padding are written.
+    Events with a time outside `0 .. num_steps - 1`, or a unit outside `0 .. num_units - 1`, are ignored; silent units
+    and padding are written this way.
 
     Attributes:
         times: step of each event.
-        units: unit of each event; None says that event `e` belongs to unit `e` (each fires at most once).
-        strength: what each event counts.
+        units: unit of each event; None means that event `e` belongs to unit `e` (each fires at most once).
+        strength: value of each spike.
         num_steps: length of the sequence, in steps.
         num_units: number of units.
 
@@ -41,15 +41,15 @@ class SpikeTimes:
 
     @classmethod
     def from_lists(cls, samples: Sequence, *, num_steps: int, num_units: int) -> "SpikeTimes":
-        """From a pair `(times, units)` for every sample, of any length and in any order.
+        """Make spikes from one pair `(times, units)` per sample, of any length and in any order.
 
         Args:
-            samples: the pairs; times in steps, whole numbers in `0 .. num_steps - 1`, units in `0 .. num_units - 1`.
+            samples: the pairs; times are integers in `0 .. num_steps - 1`, units in `0 .. num_units - 1`.
             num_steps: length of the sequence, in steps.
             num_units: number of units.
 
         Raises:
-            ArgumentError: naming the sample, for numbers out of range or not whole, or lists of different lengths.
+            ArgumentError: if numbers are out of range or not integers, or lists differ in length; names the sample.
 
         Example:
             >>> e = SpikeTimes.from_lists([([0, 2, 2], [1, 0, 1]), ([], [])], num_steps=3, num_units=2)
@@ -60,15 +60,15 @@ class SpikeTimes:
         arguments.count("num_units", num_units)
         pairs = [_pair(k, pair, num_steps, num_units) for k, pair in enumerate(samples)]
         if not pairs:
-            raise ArgumentError("samples: there are none")
+            raise ArgumentError("samples: must not be empty")
         longest = max(1, *(len(times) for times, _ in pairs))
-        padded = np.full((2, len(pairs), longest), num_steps, np.int32)  # at that step nothing exists any more
+        padded = np.full((2, len(pairs), longest), num_steps, np.int32)  # out of range: ignored
         for k, (times, units) in enumerate(pairs):
             padded[0, k, : len(times)], padded[1, k, : len(units)] = times, units
         return cls(times=jnp.asarray(padded[0]), units=jnp.asarray(padded[1]), num_steps=num_steps, num_units=num_units)
 
     def int32(self, name: str) -> Int[Array, "batch events"]:
-        """`times` or `units` as 32-bit integers; a larger number stays out of range instead of wrapping around.
+        """Return `times` or `units` as 32-bit integers; larger numbers stay out of range instead of wrapping around.
 
         Raises:
             ArgumentError: if they are not integers.
@@ -82,11 +82,11 @@ class SpikeTimes:
         return values.astype(jnp.int32)
 
     def dense(self) -> Float[Array, "time batch unit"]:
-        """Number of spikes of every unit at every step, times their strength."""
+        """Return the number of spikes of each unit at each step, times their strength."""
         if self.units is None:
             steps = jnp.arange(self.num_steps, dtype=self.times.dtype)
             return (self.times == steps[:, None, None]).astype(jnp.float32) * self.strength
-        # An index below zero would count from the end; send it out of range, where mode="drop" leaves it.
+        # A negative index would count from the end. Move it out of range, where mode="drop" ignores it.
         times = jnp.where(self.times < 0, self.num_steps, self.times)
         units = jnp.where(self.units < 0, self.num_units, self.units)
         batch = jnp.arange(len(times))[:, None]
@@ -97,12 +97,12 @@ class SpikeTimes:
 def drop_spikes(
     spikes: SpikeTimes | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
 ) -> SpikeTimes | Float[Array, "time batch unit"]:
-    """Each spike is lost with probability `rate`, independently; a network that learns from such input overfits less.
+    """Drop each spike independently with probability `rate`, so that a network overfits less.
 
-    Those that stay count `1 / (1 - rate)`, so that on average nothing changes.
+    The remaining spikes are scaled by `1 / (1 - rate)`, which keeps the mean.
 
     Args:
-        spikes: in either form; of real numbers, such as `snnlab.encode.Rows` returns, each entry is lost, or stays.
+        spikes: sparse or dense; of real numbers, as from `snnlab.encode.Rows`, each entry is dropped or kept.
         rate: the probability, in 0..1.
         key: random key.
 
@@ -124,16 +124,14 @@ def drop_spikes(
 
 
 def _pair(k: int, pair, num_steps: int, num_units: int) -> tuple[np.ndarray, np.ndarray]:
-    """One sample's times and units, checked."""
+    """Return one sample's times and units; raise if they are not valid."""
     try:
         times, units = (np.asarray(values) for values in pair)
     except (TypeError, ValueError):
-        raise ArgumentError(f"samples[{k}]: must be a pair (times, units) of lists of whole numbers") from None
+        raise ArgumentError(f"samples[{k}]: must be a pair (times, units) of lists of integers") from None
     for name, values, end in (("times", times, num_steps), ("units", units, num_units)):
         if values.ndim != 1 or (values.size and not np.issubdtype(values.dtype, np.integer)):
-            raise ArgumentError(
-                f"samples[{k}]: {name} must be a list of whole numbers, got {values.dtype}{values.shape}"
-            )
+            raise ArgumentError(f"samples[{k}]: {name} must be a list of integers, got {values.dtype}{values.shape}")
         if values.size and not (values.min() >= 0 and values.max() < end):
             raise ArgumentError(f"samples[{k}]: {name} must be in 0..{end - 1}, got {values.min()}..{values.max()}")
     if len(times) != len(units):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
@@ -99,7 +100,7 @@ def unpacked_limit(packed: int) -> int:
     return 2**26 + 32 * packed
 
 
-def read_announced(file: IO[bytes], announced: int, limit: int) -> bytearray:
+def read_announced(file: IO[bytes] | BufferedIOBase, announced: int, limit: int) -> bytearray:
     """Read the number of bytes that a header announced; memory is allocated for the bytes found, not those announced.
 
     Raises:

@@ -176,7 +176,7 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path):
         (("train", "--out", "/proc/nowhere"), "/proc/nowhere: cannot write there"),
         (("train", "lstm", "--data", "event_digits"), "--data: event_digits has events, which the lstm does not read"),
         (("train", "--data", "event_digits", "--dt", "0.0015"), "dt: must be a whole number of microseconds"),
-        (("train", "lstm", "--data", "yinyang"), "needs samples of shape (rows, columns), got samples of shape (4,)"),
+        (("train", "lstm", "--data", "yinyang"), "x: samples must have shape (rows, columns), got (4,)"),
     ],
 )
 def test_mistakes_are_one_line(capsys, arguments, message):

@@ -126,17 +126,17 @@ def changed(name: str, values) -> np.ndarray:
         (changed("x", np.int16([-1, 0])), [0, 2], SENSOR, "events: x must be in 0..4 .* got -1..0"),
         (changed("t", np.int64([0, 2**31])), [0, 2], SENSOR, "t must be in 0..2147483647 us, got 0..2147483648"),
         (changed("t", np.uint64([0, 2**64 - 1])), [0, 2], SENSOR, "t must be in 0..2147483647 us"),
-        (changed("t", [0.0, np.nan]), [0, 2], SENSOR, "events: t must be whole numbers, got float64"),
-        (changed("t", [5, 4]), [0, 2], SENSOR, "events: sample 0 is not sorted by time, 4 us comes after 5 us"),
+        (changed("t", [0.0, np.nan]), [0, 2], SENSOR, "events: t must be integers, got float64"),
+        (changed("t", [5, 4]), [0, 2], SENSOR, "events: sample 0 is not sorted by time, 4 us follows 5 us"),
         (GOOD[["t", "x", "y"]], [0, 2], SENSOR, "events: must be an array with the fields t, x, y and p"),
         (np.zeros((2, 4), int), [0, 2], SENSOR, r"must be an array with the fields .* got int64\(2, 4\)"),
         (GOOD[:0], [0, 0], SENSOR, "events: must be 1.* in all samples together, got 0"),
-        (GOOD, [0, 1], SENSOR, "offsets: must rise from 0 to the number of events, 2"),
-        (GOOD, [1, 2], SENSOR, "offsets: must rise from 0"),
-        (GOOD, [0, 3, 2], SENSOR, "offsets: must rise from 0"),
-        (GOOD, [0, 2, 1, 2], SENSOR, "offsets: must rise from 0"),
+        (GOOD, [0, 1], SENSOR, "offsets: must increase from 0 to the number of events, 2"),
+        (GOOD, [1, 2], SENSOR, "offsets: must increase from 0"),
+        (GOOD, [0, 3, 2], SENSOR, "offsets: must increase from 0"),
+        (GOOD, [0, 2, 1, 2], SENSOR, "offsets: must increase from 0"),
         (GOOD, [0, 2**63, 2], SENSOR, "offsets: must"),
-        (GOOD, [0.0, 2.0], SENSOR, r"offsets: must be two or more whole numbers, got float64\(2,\)"),
+        (GOOD, [0.0, 2.0], SENSOR, r"offsets: must be two or more integers, got float64\(2,\)"),
         (GOOD, [2], SENSOR, "offsets: must be two or more"),
         (GOOD, [0, 2], (2, 3), "sensor: must be .polarities, height, width."),
         (GOOD, [0, 2], (0, 3, 5), "sensor: must be"),
@@ -154,12 +154,12 @@ def test_what_is_refused(events, offsets, sensor, message):
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        ([], "samples: there are none"),
+        ([], "samples: must not be empty"),
         ([[], []], "events: must be 1.* got 0"),
         ([[(0, 0, 0, 0)], [(0, 65536 + 1, 0, 0)]], r"samples\[1\]: events: x must be in 0..4 .* got 65537"),
-        ([[(0, 0, 0)]], r"samples\[0\]: events: must be an array with the fields t, x, y and p"),
+        ([[(0, 0, 0)]], r"samples\[0\]: events: must be tuples \(t, x, y, p\)"),
         ([[(0, 0, 0, 0), (1, 2)]], r"samples\[0\]: events: must be tuples"),
-        ([[(0.5, 0, 0, 0)]], r"samples\[0\]: events: t must be whole numbers, got float64"),
+        ([[(0.5, 0, 0, 0)]], r"samples\[0\]: events: t must be integers, got float64"),
         ([3], r"samples\[0\]: events: must be"),
     ],
 )
@@ -178,5 +178,5 @@ def test_what_does_not_fit_together():
         dataset(y_train=[0, 1, 2])
     with pytest.raises(ArgumentError, match="events: must be an integer >= 1, got 0"):
         dataset().subset(events=0)
-    with pytest.raises(ArgumentError, match="events: means nothing to 'digits'"):
+    with pytest.raises(ArgumentError, match=r"events: .*'digits'"):
         load("digits").subset(events=5)

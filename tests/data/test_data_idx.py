@@ -44,13 +44,13 @@ def test_every_type_of_the_format(tmp_path, code, dtype, name):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"is not an idx file \(it begins with nothing\)"),
+        (b"", r"is not an idx file \(it begins with no bytes\)"),
         (b"\x1f\x8b\x08\x00" + bytes(20), r"is not an idx file \(it begins with 1f 8b 08 00\)"),
         (b"\0\0\x07\x01" + bytes(20), "is not an idx file"),
         (b"\0\0\x08\x03" + bytes(5), "ends inside its header"),
         (idx_bytes(VALUES[:0]), r"is empty, its header announces the shape \(0, 5, 7\)"),
         (b"\0\0\x08\x03" + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1), "is empty"),
-        (idx_bytes(VALUES)[:-1], "its header announces 105 bytes of values, there are only 104"),
+        (idx_bytes(VALUES)[:-1], "its header announces 105 bytes of values, but there are only 104"),
         (idx_bytes(VALUES) + b"x", "its header announces 105 bytes of values, there are more"),
     ],
 )
@@ -64,7 +64,7 @@ def test_a_header_that_announces_a_trillion_allocates_nothing(tmp_path):
     (tmp_path / "bomb").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 1000, 1000, 1_000_000) + bytes(44))
     with (
         traced() as peak,
-        pytest.raises(FileFormatError, match="announces 1,000,000,000,000 bytes of values, there are only 44"),
+        pytest.raises(FileFormatError, match="announces 1,000,000,000,000 bytes of values, but there are only 44"),
     ):
         read_idx(tmp_path / "bomb")
     assert peak() < 4_000_000

@@ -85,14 +85,14 @@ def test_yinyang_is_uniform_within_a_class():
 
 def test_unknown_names_get_advice(tmp_path):
     with pytest.raises(
-        ArgumentError, match=r"'fashion-mnist' is unknown\. Did you mean 'fashion_mnist'\? There are digits"
+        ArgumentError, match=r"'fashion-mnist' is unknown\. Did you mean 'fashion_mnist'\? Known: digits"
     ):
         data.load("fashion-mnist")
-    with pytest.raises(ArgumentError, match=r"'qqq' is unknown\. There are digits, yinyang, event_digits, mnist"):
+    with pytest.raises(ArgumentError, match=r"'qqq' is unknown\. Known: digits, yinyang, event_digits, mnist"):
         data.load("qqq")
     with pytest.raises(ArgumentError, match="name: must be a name or a path, got NoneType"):
         data.load(None)
-    with pytest.raises(DataError, match=r"no/such/folder: is not a folder; needed is one with the four idx files"):
+    with pytest.raises(DataError, match=r"no/such/folder: is not a folder; pass one with the four idx files"):
         data.load("no/such/folder")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"file: is not a folder"):
@@ -100,7 +100,7 @@ def test_unknown_names_get_advice(tmp_path):
 
 
 def test_options_that_mean_nothing_to_a_set():
-    with pytest.raises(ArgumentError, match="manual_dir: means nothing to 'digits'"):
+    with pytest.raises(ArgumentError, match=r"manual_dir: .*'digits'"):
         data.load("digits", manual_dir=".")
     assert data.load("yinyang", progress=False, cache_dir="unused").num_features == 4
 

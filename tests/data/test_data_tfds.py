@@ -107,7 +107,7 @@ def test_a_wrong_file_is_refused_and_nothing_is_left(source, tmp_path):
 
 def test_a_missing_file_is_named_at_once(tiny_kmnist, tmp_path):
     (tiny_kmnist / FILES["y_test"]).unlink()
-    with pytest.raises(DataError, match=r"tiny: has no t10k-labels-idx1-ubyte.gz; manual_dir must have the four files"):
+    with pytest.raises(DataError, match=r"tiny: has no t10k-labels-idx1-ubyte.gz; manual_dir must hold the four files"):
         data.load("kmnist", cache_dir=tmp_path / "cache", manual_dir=tiny_kmnist)
     assert not (tmp_path / "cache").exists()
 
@@ -129,7 +129,7 @@ def test_progress_is_shown(tiny_kmnist, tmp_path, capfd):
 def test_a_wrong_download_is_refused_and_nothing_is_left(server, tmp_path):
     (server / FILES["x_test"]).write_bytes(b"something else")
     with pytest.raises(
-        DataError, match=r"a file from http://127.* is damaged or not the published one; fetch it again"
+        DataError, match=r"a file from http://127.* is damaged or not the published one; download it again"
     ):
         data.load("kmnist", cache_dir=tmp_path / "cache", progress=False)
     assert left_in(tmp_path / "cache") == []
@@ -137,7 +137,7 @@ def test_a_wrong_download_is_refused_and_nothing_is_left(server, tmp_path):
 
 def test_a_server_without_the_files(server, tmp_path):
     (server / FILES["y_test"]).unlink()
-    with pytest.raises(DataError, match=r"kmnist: could not be had from http://127.* \(HTTPError: 404"):
+    with pytest.raises(DataError, match=r"kmnist: could not be loaded from http://127.* \(HTTPError: 404"):
         data.load("kmnist", cache_dir=tmp_path / "cache", progress=False)
     assert not (tmp_path / "cache").exists()
 
@@ -150,8 +150,8 @@ def test_without_network_it_says_what_to_do(name, tmp_path, monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", no_network)
     with pytest.raises(
         DataError,
-        match=rf"{name}: could not be had from http\S+ \(ConnectionError.* Without network, put train-images.* "
-        r"into a folder and load that, load\(FOLDER\) or manual_dir=FOLDER",
+        match=rf"{name}: could not be loaded from http\S+ \(ConnectionError.* Without a network, put train-images.* "
+        r"into a folder and call load\(FOLDER\) or pass manual_dir=FOLDER",
     ):
         data.load(name, cache_dir=tmp_path / "cache", progress=False)
     assert not (tmp_path / "cache").exists()
@@ -191,7 +191,9 @@ def test_a_cache_with_pickles_is_not_opened(tmp_path, tiny_arrays, monkeypatch):
     """A cache file may come from anywhere; nothing in it is run."""
     monkeypatch.setattr("snnlab.data.tfds_images._through_tfds", lambda *_args: tiny_arrays)
     np.savez(tmp_path / "kmnist.npz", **tiny_arrays | {"y_test": np.array([print], object)})
-    with pytest.warns(UserWarning, match="damaged .*y_test .*must be plain numbers or strings, its header says object"):
+    with pytest.warns(
+        UserWarning, match="damaged .*y_test .*must be plain numbers or strings, but its header says object"
+    ):
         assert_same(data.load("kmnist", cache_dir=tmp_path), tiny_arrays)
 
 

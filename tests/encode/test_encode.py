@@ -71,7 +71,7 @@ def test_rate_code_has_the_rate():
 
 
 def test_rate_code_without_a_key_is_refused():
-    with pytest.raises(ArgumentError, match="key: the rate code draws at random"):
+    with pytest.raises(ArgumentError, match=r"key: .* got None"):
         Rate()(jnp.zeros((1, 3)))
 
 
@@ -97,9 +97,7 @@ def test_delta_code_tracks_the_signal():
 def test_rows_are_time():
     x = jnp.arange(2 * 3 * 5, dtype=jnp.float32).reshape(2, 3, 5)
     np.testing.assert_array_equal(Rows()(x)[1, 0], x[0, 1])
-    with pytest.raises(
-        ArgumentError, match=r"x: needs samples of shape \(rows, columns\), got samples of shape \(4,\)"
-    ):
+    with pytest.raises(ArgumentError, match=r"x: .*\(rows, columns\), got \(4,\)"):
         Rows()(jnp.zeros((2, 4)))
 
 

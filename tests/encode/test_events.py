@@ -33,13 +33,13 @@ def test_samples_without_events():
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        ([], "samples: there are none"),
+        ([], "samples: must not be empty"),
         ([([0], [0]), ([1, 2], [0])], r"samples\[1\]: has 2 times and 1 units"),
         ([([-1], [0])], r"samples\[0\]: times must be in 0..10, got -1..-1"),
         ([([T], [0])], r"samples\[0\]: times must be in 0..10, got 11..11"),
         ([([0], [P])], r"samples\[0\]: units must be in 0..4, got 5..5"),
-        ([([0.5], [0])], r"samples\[0\]: times must be a list of whole numbers, got float64\(1,\)"),
-        ([([[0]], [[0]])], r"samples\[0\]: times must be a list of whole numbers, got int64\(1, 1\)"),
+        ([([0.5], [0])], r"samples\[0\]: times must be a list of integers, got float64\(1,\)"),
+        ([([[0]], [[0]])], r"samples\[0\]: times must be a list of integers, got int64\(1, 1\)"),
         ([3], r"samples\[0\]: must be a pair"),
         ([([0, [1]], [0])], r"samples\[0\]: must be a pair"),
     ],
