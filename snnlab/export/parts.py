@@ -1,14 +1,15 @@
 """The layers of a network, and the neurons and synapses inside them."""
 
-from flax import nnx
+from typing import Any
 
 from snnlab.layers import Stack
 
 
-def parts(stack: Stack) -> list[tuple[str, nnx.Module]]:
+def parts(stack: Stack) -> list[tuple[str, Any]]:
     """Return the layers, then the neurons and synapses inside them, each with the name of its layer.
 
     Example:
+        >>> from flax import nnx
         >>> from snnlab.layers import Expon, Leaky, LifRef, Projection
         >>> hidden = Projection(3, LifRef(2), synapse=Expon(2), rngs=nnx.Rngs(0))
         >>> [(name, type(part).__name__) for name, part in parts(Stack(hidden=hidden, readout=Leaky(2)))]

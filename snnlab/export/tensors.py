@@ -1,6 +1,6 @@
-"""A network as a safetensors file: every value by name, and in the metadata what is needed to build it again.
+"""Save a network as a safetensors file: every value by name, and in the metadata how to build the network again.
 
-The format holds arrays and strings only: reading one runs no code. Any tool that reads safetensors can use it:
+The format holds only arrays and strings, so reading a file runs no code. Any tool that reads safetensors can use it:
 
     from safetensors.numpy import load_file
     weights = load_file("net.safetensors")["hidden.kernel"]
@@ -40,20 +40,20 @@ def save(
     training: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write all values of a model.
+    """Write all values of a model to a file.
 
     Args:
-        model: any NNX module; one made by `snnlab.models.build` can be built again by `load`.
+        model: any NNX module; `load` can rebuild those made by `snnlab.models.build`.
         path: of the file; missing folders are made.
-        class_names: kept in the metadata.
-        training: how it came about, such as `Trainer.provenance`; kept in the metadata.
-        overwrite: replace a file that exists.
+        class_names: stored in the metadata.
+        training: how the network was trained, such as `Trainer.provenance`; stored in the metadata.
+        overwrite: replace an existing file.
 
     Returns:
         The path.
 
     Raises:
-        ArgumentError: if the file exists and `overwrite` is off.
+        ArgumentError: if the file exists and `overwrite` is False.
 
     Example:
         >>> import tempfile
@@ -73,13 +73,13 @@ def save(
 
 
 def load(path: str | os.PathLike) -> Network:
-    """Build a saved network again; its outputs are bit-identical on the same machine.
+    """Rebuild a saved network; its outputs are bit-identical on the same machine.
 
     Args:
         path: of a file that `save` wrote from a network made by `snnlab.models.build`.
 
     Raises:
-        FileFormatError: if the file is missing, damaged, or not such a file.
+        FileFormatError: if the file is missing, damaged, or not written by snnlab.
 
     Example:
         >>> import tempfile
@@ -92,12 +92,12 @@ def load(path: str | os.PathLike) -> Network:
     metadata, arrays = read_tensors(path)
     if "recipe" not in metadata:
         raise FileFormatError(
-            f"{path}: does not say how its network is built; only networks made by snnlab.models.build do. "
-            "Its arrays can be read with safetensors.numpy.load_file."
+            f"{path}: does not say how to build its network, because snnlab.models.build did not make it; "
+            "read its arrays with safetensors.numpy.load_file"
         )
     try:
         net = _build(json.loads(metadata["recipe"]), sum(array.size for array in arrays.values()))
-    except Exception as error:  # any value may stand for any argument of any layer
+    except Exception as error:  # a file can give any argument any value
         reason = textwrap.shorten(str(error), 300)
         raise FileFormatError(f"{path}: its description of the network is damaged ({reason})") from error
     _fill(net, arrays, path)
@@ -105,17 +105,17 @@ def load(path: str | os.PathLike) -> Network:
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
-    """What a saved file says beside its arrays, read from JSON.
+    """Read the metadata of a saved file.
 
     Args:
         path: of a file that `save` wrote.
 
     Returns:
-        "version", "class_names", and where they are known "recipe" (kind, config, sample shape, classes), "encoder",
-        "layers" (kind and settings of each, with its time step) and "training".
+        "version", "class_names", and if known "recipe" (kind, config, sample shape, classes), "encoder", "layers" (kind
+        and settings of each, with its time step) and "training".
 
     Raises:
-        FileFormatError: if the file is missing, damaged, or not such a file.
+        FileFormatError: if the file is missing, damaged, or not written by snnlab.
 
     Example:
         >>> import tempfile
@@ -126,7 +126,7 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """
     metadata = read_tensors(path)[0]
     if metadata.get("format") != "snnlab":
-        raise FileFormatError(f"{path}: is a safetensors file, but not one of snnlab")
+        raise FileFormatError(f"{path}: is a safetensors file, but not one that snnlab wrote")
     try:
         return {key: x if key in ("format", "version") else json.loads(x) for key, x in metadata.items()}
     except (ValueError, RecursionError) as error:
@@ -134,7 +134,7 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _build(recipe: dict[str, Any], values: int) -> Network:
-    """The network that a file describes, before its `values` are put in; not one that has more of them."""
+    """Build the network that a file describes; raise if it would have more values than the file."""
     config = KINDS[recipe["kind"]](**recipe["config"])
     shape = tuple(arguments.count("sample_shape", size) for size in recipe["sample_shape"])
     classes = arguments.count("num_classes", recipe["num_classes"])
@@ -145,7 +145,7 @@ def _build(recipe: dict[str, Any], values: int) -> Network:
 
 
 def _about(model: nnx.Module) -> dict[str, Any]:
-    """What is known of how a model is built: its recipe, its encoder, its layers."""
+    """Return what is known of how to build a model: its recipe, its encoder, its layers."""
     about: dict[str, Any] = {}
     known = describe(model)
     recipe, encoder = known.recipe, known.encoder
@@ -162,22 +162,20 @@ def _about(model: nnx.Module) -> dict[str, Any]:
 
 
 def _settings(part) -> dict[str, Any]:
-    """The attributes that are plain values; arrays have names of their own in the file."""
+    """Return the attributes that are plain values; arrays are stored under names of their own."""
     return {key: value for key, value in vars(part).items() if isinstance(value, bool | int | float | str)}
 
 
 def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) -> None:
-    """Put arrays into a network; nothing is missing, nothing is left over, all have the right shape."""
+    """Put arrays into a network; raise if one is missing, left over, or has another shape."""
     state = nnx.state(net)
     names, flat = short_names(state), dict(nnx.to_flat_state(state))
     if names.keys() != arrays.keys():
         odd = textwrap.shorten(", ".join(sorted(names.keys() ^ arrays.keys())), 300)
-        raise FileFormatError(f"{path}: its arrays do not fit its network (odd: {odd})")
+        raise FileFormatError(f"{path}: unexpected or missing arrays: {odd}")
     for name, place in names.items():
         value, array = flat[place].get_value(), arrays[name]
         if array.dtype != value.dtype or array.shape != value.shape:
-            raise FileFormatError(
-                f"{path}: {name} is {array.dtype}{array.shape}, its network needs {value.dtype}{value.shape}"
-            )
+            raise FileFormatError(f"{path}: {name} must be {value.dtype}{value.shape}, got {array.dtype}{array.shape}")
         flat[place] = flat[place].replace(jnp.asarray(array))
     nnx.update(net, nnx.from_flat_state(flat))

@@ -133,11 +133,11 @@ def drop_edges(f):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (add_soft_link, "'more' is a link to somewhere else"),
-        (add_external_link, "'more' is a link to somewhere else"),
-        (add_external_data, "'more' takes its data from other files"),
-        (add_cycle, "is larger than"),
-        (add_huge_array, "is larger than"),
+        (add_soft_link, "'more' is a link"),
+        (add_external_link, "'more' is a link"),
+        (add_external_data, "'more' has its data in other files"),
+        (add_cycle, "has more than"),
+        (add_huge_array, "unpacks to more than"),
         (add_references, "neither numbers nor strings"),
         (add_unknown_node, "cannot be read as NIR"),
         (drop_edges, "cannot be read as NIR"),
@@ -156,7 +156,7 @@ def test_a_single_node_and_a_graph_that_does_not_fit_name_the_file(tmp_path):
     with pytest.raises(FileFormatError, match=r"net.nir: holds a single Linear node, not a graph"):
         nir_file.read_graph(path)
     nir.write(path, nir.NIRGraph.from_list(nir.Linear(np.eye(2)), nir.Threshold(np.ones(2))))
-    with pytest.raises(FileFormatError, match=r"net.nir: node 'threshold': there is no layer here for Threshold"):
+    with pytest.raises(FileFormatError, match=r"net.nir: node 'threshold': snnlab has no layer for Threshold"):
         snnlab.from_nir(path, dt=1.0)
 
 
@@ -164,7 +164,5 @@ def test_a_file_from_which_hdf5_does_not_come_back(tmp_path):
     """One bit in the length of a string: libhdf5 2.0.0 goes round in circles; here that ends."""
     path = tmp_path / "net.nir"
     path.write_bytes(heap_loop())
-    with pytest.raises(
-        FileFormatError, match=r"net.nir: cannot be read as NIR \(HDF5 (was ended over it|does not come)"
-    ):
+    with pytest.raises(FileFormatError, match=r"net.nir: cannot be read as NIR \(reading (crashed|timed out)"):
         snnlab.from_nir(path, dt=1.0)

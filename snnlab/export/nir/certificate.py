@@ -1,4 +1,4 @@
-"""Writing a NIR file, and what its reader must assume: said, and measured by reading it again."""
+"""Write a NIR file, state what its reader must assume, and measure the agreement by reading it again."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from snnlab.export.nir.constants import NEVER
+from snnlab.export.nir.constants import NO_SPIKE_THRESHOLD
 from snnlab.export.nir.file import write_graph
 from snnlab.export.nir.read import from_nir
 from snnlab.export.nir.write import as_stack, time_step, to_nir
@@ -20,17 +20,17 @@ from snnlab.record import Record
 from snnlab.support.files import refuse_existing
 
 SPIKING = LifRef | IF
-RANDOM = {"steps": 100, "batch": 16, "rate": 0.05}  # the spikes that are tried where no samples are given
+RANDOM = {"steps": 100, "batch": 16, "rate": 0.05}  # random input, if no samples are given
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How a network and its file, read again, answer the same input.
+    """How well a network and its file, read again, agree on the same input.
 
     Attributes:
-        spikes: by layer, how many fell on the same neuron and step, and how many the network and the file fired.
-        classes: in how many samples the readout's maximum over time is largest at the same unit, and of how many.
-        readout_error: largest difference of the readouts.
+        spikes: per layer, the number of spikes in common (same neuron and step), of the network, and of the file.
+        classes: number of samples whose readout peaks at the same unit, and number of samples.
+        readout_error: largest difference between the readouts.
 
     Example:
         >>> print(Agreement(spikes={"hidden": (90, 100, 95)}, classes=(9, 10), readout_error=0.02))
@@ -50,12 +50,12 @@ class Agreement:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """What a NIR file says, what its reader must assume, and how well that reproduces the network in memory.
+    """What the reader of a NIR file must assume, and how well it then reproduces the network.
 
     Attributes:
         path: of the file.
-        assumptions: pairs of a word and a sentence.
-        measured: by how it was read, the `Agreement`.
+        assumptions: pairs of a keyword and a sentence.
+        measured: the `Agreement`, by the way the file was read.
 
     Example:
         >>> agreed = Agreement(spikes={}, classes=(10, 10), readout_error=2e-6)
@@ -88,19 +88,19 @@ def save_nir(
     unit_gain: bool = False,
     readout: str = "li",
 ) -> Certificate:
-    """Write a network as a NIR file, read it again, and compare.
+    """Write a network to a NIR file, read it again, and compare the two.
 
     Args:
         model, method, reader_dt, unit_gain, readout: see `to_nir`.
         path: of the file; missing folders are made.
-        samples: what the model is called with, to compare on; default random spikes (5 % of units and steps).
-        overwrite: replace a file that exists.
+        samples: input to compare on, as the model takes it; default random spikes (5 % of units and steps).
+        overwrite: replace an existing file.
 
     Returns:
-        The certificate; it shows itself as text.
+        The certificate; it prints as text.
 
     Raises:
-        ArgumentError: as `to_nir`, or if the file exists and `overwrite` is off.
+        ArgumentError: as `to_nir`, or if the file exists and `overwrite` is False.
         SnnlabError: if the extra `nir` is not installed.
 
     Example:
@@ -130,7 +130,7 @@ def save_nir(
 
 
 def _input(model: nnx.Module, graph, samples):
-    """What the first layer reads."""
+    """Return the input of the first layer."""
     if samples is not None:
         samples = jnp.asarray(samples)
         return model.encoder(samples, key=jax.random.key(0)) if isinstance(model, Network) else samples
@@ -153,7 +153,7 @@ def _compare(own: Record, read: Record) -> Agreement:
 
 
 def _assumptions(model: nnx.Module, stack: Stack, h: float, options: dict):
-    """What NIR leaves open, and what it cannot say at all."""
+    """Yield what NIR leaves open, and what it cannot express."""
     step = "v <- v + (h / tau) (v_leak - v + r I)"
     if options["method"] == "exponential":
         step = "v <- v_leak + (v - v_leak) e^(-h/tau) + (1 - e^(-h/tau)) r I"
@@ -164,10 +164,10 @@ def _assumptions(model: nnx.Module, stack: Stack, h: float, options: dict):
     if spiking:
         yield "spike", "at v > v_threshold, strictly: written one float32 below v_th, as the network fires at v >= v_th"
     for name, part in spiking.items():
-        said = "v <- v_reset" if part.reset == "value" else "v <- v - (v_threshold - v_reset); NIR cannot say this"
+        said = "v <- v_reset" if part.reset == "value" else "v <- v - (v_threshold - v_reset); NIR cannot express this"
         yield "reset", f"{name}: {said}"
     if options["readout"] == "lif":
-        yield "readout", f"the voltage of the last node, which never fires (v_threshold = {NEVER:g})"
+        yield "readout", f"the voltage of the last node, which never fires (v_threshold = {NO_SPIKE_THRESHOLD:g})"
     if isinstance(model, Network):
         yield "left out", f"the encoder, {model.encoder!r}: the graph takes what it returns"
     for name, part in spiking.items():

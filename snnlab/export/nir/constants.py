@@ -1,24 +1,24 @@
-"""Between time constants of snnlab (ms, exact decays) and of NIR (s, whatever its reader makes of them).
+"""Convert time constants between snnlab (ms, exact decay) and NIR (s, integrated by some reader).
 
-NIR states differential equations, `tau v' = (v_leak - v) + r I`, and no time step. With a step `h` a reader computes
+NIR states differential equations, `tau v' = (v_leak - v) + r I`, but no time step. A reader with step `h` computes
 
     method = "euler"          v <- v + (h / tau) (v_leak - v + r I)
     method = "exponential"    v <- v_leak + (v - v_leak) e^(-h/tau) + (1 - e^(-h/tau)) r I
 
-Either way v decays by some factor `a` in a step and gains `(1 - a) r I`; all that differs is which `tau` gives `a`.
+Either way, v decays by a factor `a` per step and gains `(1 - a) r I`; the methods differ in which `tau` gives `a`.
 """
 
 import numpy as np
 
 METHODS = ("euler", "exponential")
-NEVER = 1e30
-"""A threshold that is never reached: the neuron is read as an integrator without spikes."""
-FOREVER = 1e12
-"""A time constant in steps so long that its decay is exactly 1 in single precision."""
+NO_SPIKE_THRESHOLD = 1e30
+"""A neuron with this threshold never fires; it is read as an integrator without spikes."""
+NO_LEAK_STEPS = 1e12
+"""A time constant of this many steps does not decay in single precision."""
 
 
 def fade(tau, dt: float) -> np.ndarray:
-    """What is lost in a step, `1 - e^(-dt/tau)`, in double precision.
+    """Return the fraction lost per step, `1 - e^(-dt/tau)`, in double precision.
 
     Example:
         >>> round(float(fade(10.0, 1.0)), 4)
@@ -28,7 +28,7 @@ def fade(tau, dt: float) -> np.ndarray:
 
 
 def tau_to_nir(tau, *, dt: float, reader_dt: float, method: str) -> np.ndarray:
-    """The `tau` [s] by which a reader with step `reader_dt` decays as snnlab does by `tau` with step `dt` (all ms).
+    """Return the `tau` [s] for a reader with step `reader_dt` that decays like `tau` with step `dt` in snnlab (all ms).
 
     Example:
         >>> float(tau_to_nir(10.0, dt=1.0, reader_dt=0.1, method="exponential"))
@@ -42,7 +42,7 @@ def tau_to_nir(tau, *, dt: float, reader_dt: float, method: str) -> np.ndarray:
 
 
 def tau_from_nir(tau, *, dt: float, method: str) -> np.ndarray:
-    """The `tau` [ms] by which snnlab decays as a reader with step `dt` [ms] does by `tau` [s]; for Euler `tau > dt`.
+    """Return the `tau` [ms] that decays like `tau` [s] in a reader with step `dt` [ms]; Euler needs `tau > dt`.
 
     Example:
         >>> round(float(tau_from_nir(0.0025, dt=0.1, method="euler")), 4)  # -0.1 / ln(1 - 0.04)
@@ -51,4 +51,4 @@ def tau_from_nir(tau, *, dt: float, method: str) -> np.ndarray:
     tau = 1000.0 * np.asarray(tau, np.float64)
     if method == "euler":
         tau = -dt / np.log1p(-dt / tau)
-    return np.where(np.abs(tau - dt) < 1e-6 * dt, dt, tau)  # the shortest there may be, but for single precision
+    return np.where(np.abs(tau - dt) < 1e-6 * dt, dt, tau)  # dt is the minimum; undo rounding

@@ -1,7 +1,6 @@
-"""NIR files: HDF5, of which only plain numbers and strings are taken, and nothing that lies outside the file.
+"""Read and write NIR files: HDF5, of which only plain numbers and strings inside the file are read.
 
-They are read in a process of their own (`child.py`, a fifth of a second), because libhdf5 never comes back from some
-damaged files.
+A process of its own reads them (`child.py`, a fifth of a second), because libhdf5 hangs on some damaged files.
 """
 
 import os
@@ -10,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import ModuleType
 from typing import IO, Any
 
 import numpy as np
@@ -19,13 +19,13 @@ from snnlab.export.nir import child
 from snnlab.support.extras import install_hint
 from snnlab.support.files import atomic_path, refuse_existing, unpacked_limit
 
-SECONDS = 5  # of computing that a small file may take; it takes a fifth of one
-BYTES_A_SECOND = 2 * 10**7  # of a large one, packed
-PATIENCE = 12  # times as long by the clock: machines do other things
+SECONDS = 5  # of CPU time allowed for a small file, which needs a fifth of one
+BYTES_A_SECOND = 2 * 10**7  # one more second for each as many bytes of a large file
+PATIENCE = 12  # times as long by the wall clock, because machines are shared
 
 
-def need_nir():
-    """The package `nir`, which is an extra.
+def need_nir() -> ModuleType:
+    """Return the package `nir`, which is optional.
 
     Raises:
         SnnlabError: if it is not installed.
@@ -38,10 +38,10 @@ def need_nir():
 
 
 def read_graph(path: str | os.PathLike):
-    """The NIR graph in a file, as it is there; `snnlab.from_nir` checks that it makes sense.
+    """Read the NIR graph in a file; `snnlab.from_nir` checks its contents.
 
     Raises:
-        FileFormatError: if the file is missing, damaged, or not such a file.
+        FileFormatError: if the file is missing, damaged, or not a NIR file.
     """
     nir = need_nir()
     try:
@@ -54,7 +54,7 @@ def read_graph(path: str | os.PathLike):
         return nir.dict2NIRNode({**node, "type_check": False})
     except SnnlabError as error:
         raise FileFormatError(f"{path}: {error}") from None
-    except Exception as error:  # nir raises nearly everything on what makes no graph
+    except Exception as error:  # nir raises almost any exception if a file holds no graph
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
         raise FileFormatError(f"{path}: cannot be read as NIR ({reason})") from error
 
@@ -63,7 +63,7 @@ def write_graph(graph, path: str | os.PathLike, *, overwrite: bool = False) -> P
     """Write a NIR graph.
 
     Raises:
-        ArgumentError: if the file exists and `overwrite` is off.
+        ArgumentError: if the file exists and `overwrite` is False.
     """
     path = refuse_existing(path, overwrite)
     with atomic_path(path) as part:
@@ -72,11 +72,11 @@ def write_graph(graph, path: str | os.PathLike, *, overwrite: bool = False) -> P
 
 
 def _unpack(path: str | os.PathLike, archive: IO[bytes]) -> None:
-    """What is in an HDF5 file, as a NumPy archive."""
+    """Convert an HDF5 file to a NumPy archive."""
     packed = Path(path).stat().st_size
     seconds = SECONDS + packed // BYTES_A_SECOND
     command = [sys.executable, "-P", child.__file__, Path(path).absolute(), unpacked_limit(packed), seconds]
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # it computes nothing
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # no threads: it computes nothing
     try:
         done = subprocess.run(
             list(map(str, command)),
@@ -88,16 +88,20 @@ def _unpack(path: str | os.PathLike, archive: IO[bytes]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise FileFormatError(f"cannot be read as NIR (HDF5 does not come back from it in {seconds} s)") from None
+        raise FileFormatError(
+            f"cannot be read as NIR (reading timed out after {seconds} s; the file is probably damaged)"
+        ) from None
     if done.returncode < 0:
-        raise FileFormatError(f"cannot be read as NIR (HDF5 was ended over it, by signal {-done.returncode})")
+        raise FileFormatError(
+            f"cannot be read as NIR (reading crashed with signal {-done.returncode}; the file is probably damaged)"
+        )
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["without a word"]
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
         raise FileFormatError(f"cannot be read as NIR ({textwrap.shorten(said[-1], 300)})")
 
 
 def _tree(archive: IO[bytes]) -> dict[str, Any]:
-    """Groups become dictionaries, strings `str`."""
+    """Return the archive as nested dictionaries, one per group, with strings as `str`."""
     archive.seek(0)
     tree: dict[str, Any] = {}
     with np.load(archive, allow_pickle=False) as arrays:

@@ -1,4 +1,4 @@
-"""A NIR graph as the row of nodes that it must be: one after the other, some neurons with weights to themselves."""
+"""Put the nodes of a NIR graph in order, one after the other; only neurons with recurrent weights may form a cycle."""
 
 from typing import Any, NamedTuple
 
@@ -11,12 +11,12 @@ Edges = list[tuple[str, str]]
 
 
 class Step(NamedTuple):
-    """A node on the way from input to output.
+    """A node between input and output.
 
     Attributes:
         name: of the node.
         node: the node itself.
-        loop: the weights by which its spikes come back to it, or None.
+        loop: the node of its recurrent weights, or None.
     """
 
     name: str
@@ -24,29 +24,29 @@ class Step(NamedTuple):
     loop: Any = None
 
 
-def kind(node) -> str:
-    """Name of the type of a node."""
+def kind(node: object) -> str:
+    """Return the name of a node's type."""
     return type(node).__name__
 
 
 def in_order(graph) -> list[Step]:
-    """The nodes from input to output; subgraphs are opened.
+    """Return the nodes from input to output, with the nodes of subgraphs in place of these.
 
     Raises:
-        ArgumentError: naming the node, for anything but such a row.
+        ArgumentError: if the graph branches, has cycles or loose nodes; the message names the node.
     """
     nodes = graph.nodes
     edges = list(dict.fromkeys((str(a), str(b)) for a, b in graph.edges))
     for a, b in edges:
         for end in (a, b):
             if end not in nodes:
-                raise ArgumentError(f"edge {a!r} -> {b!r}: there is no node {end!r}")
+                raise ArgumentError(f"edge {a!r} -> {b!r}: the graph has no node {end!r}")
     loops = _loops(nodes, edges)
     edges = [edge for edge in edges if not set(edge) & set(loops.values())]
     row = _row(edges, _only(nodes, "Input"), _only(nodes, "Output"))
     for name in nodes:
         if name not in {*row, *loops.values()}:
-            raise ArgumentError(f"node {name!r}: does not lie between input and output")
+            raise ArgumentError(f"node {name!r}: must lie between input and output, but is not connected")
     steps = []
     for name in row:
         loop = nodes[loops[name]] if name in loops else None
@@ -55,7 +55,7 @@ def in_order(graph) -> list[Step]:
 
 
 def _loops(nodes: dict[str, Any], edges: Edges) -> dict[str, str]:
-    """Neuron -> the weights that lead from it to itself and nowhere else."""
+    """Map each recurrent neuron to its weights, a node with no other edges."""
     loops: dict[str, str] = {}
     for name, node in nodes.items():
         before, after = [a for a, b in edges if b == name], [b for a, b in edges if a == name]
@@ -63,23 +63,23 @@ def _loops(nodes: dict[str, Any], edges: Edges) -> dict[str, str]:
             neuron = before[0]
             if kind(nodes[neuron]) not in RECURRENT or neuron in loops:
                 allowed = " or ".join(RECURRENT)
-                raise ArgumentError(f"node {name!r}: only {allowed} can be recurrent, by one node; {neuron!r} is not")
+                raise ArgumentError(f"node {name!r}: only {allowed} can be recurrent, by one node; {neuron!r} cannot")
             loops[neuron] = name
     return loops
 
 
 def _row(edges: Edges, start: str, end: str) -> list[str]:
-    """From start to end. Where nobody has two neighbours on a side, this cannot go round."""
+    """Follow the edges from start to end. This ends, because no node has two neighbours on one side."""
     after = _neighbours(edges, "feeds")
     before = _neighbours([(b, a) for a, b in edges], "is fed by")
     if start in before:
-        raise ArgumentError(f"node {start!r}: is the input, but {before[start]!r} leads there")
+        raise ArgumentError(f"node {start!r}: is the input, but {before[start]!r} feeds it")
     if end in after:
-        raise ArgumentError(f"node {end!r}: is the output, but leads to {after[end]!r}")
+        raise ArgumentError(f"node {end!r}: is the output, but feeds {after[end]!r}")
     row = [start]
     while row[-1] != end:
         if row[-1] not in after:
-            raise ArgumentError(f"node {row[-1]!r}: leads nowhere")
+            raise ArgumentError(f"node {row[-1]!r}: feeds no other node")
         row.append(after[row[-1]])
     return row
 
@@ -89,8 +89,8 @@ def _neighbours(edges: Edges, what: str) -> dict[str, str]:
     for a, b in edges:
         if found.setdefault(a, b) != b:
             raise ArgumentError(
-                f"node {a!r}: {what} both {found[a]!r} and {b!r}; there are no layers for branches, sums, or "
-                "cycles other than a neuron with weights to itself"
+                f"node {a!r}: {what} both {found[a]!r} and {b!r}; snnlab has no layers for branches, sums, or "
+                "cycles other than recurrent weights"
             )
     return found
 
@@ -103,7 +103,7 @@ def _only(nodes: dict[str, Any], wanted: str) -> str:
 
 
 def _opened(name: str, graph) -> list[Step]:
-    """What is in a subgraph; a single node between its input and output takes its name."""
+    """Return the nodes of a subgraph; a single node between its input and output takes the subgraph's name."""
     try:
         inner = in_order(graph)
     except ArgumentError as error:

@@ -1,14 +1,15 @@
-"""From a NIR graph to a `Stack` of snnlab's layers, which runs, trains and is exported like any other."""
+"""Convert a NIR graph to a `Stack` of snnlab's layers, which runs, trains and is exported like any other."""
 
 import math
 import os
 import textwrap
+from typing import Any
 
 import numpy as np
 from flax import nnx
 
 from snnlab.errors import ArgumentError, FileFormatError
-from snnlab.export.nir.constants import FOREVER, METHODS, NEVER, fade, tau_from_nir
+from snnlab.export.nir.constants import METHODS, NO_LEAK_STEPS, NO_SPIKE_THRESHOLD, fade, tau_from_nir
 from snnlab.export.nir.file import need_nir, read_graph
 from snnlab.export.nir.graph import Step, in_order, kind
 from snnlab.export.nir.values import above, matrix, one, padding, single, values, whole
@@ -24,7 +25,7 @@ NEURONS = {
     "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak", "w_in"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "w_in", "v_threshold", "v_reset"),
 }
-"""What neurons there are in NIR, and their parameters: one number per neuron, or one for all."""
+"""NIR's neurons and their parameters: one number per neuron, or one for all."""
 
 
 def from_nir(
@@ -36,10 +37,10 @@ def from_nir(
     slope: float = 10.0,
     surrogate: str = "inv_square",
 ) -> Stack:
-    """A NIR graph as a network of snnlab's layers.
+    """Convert a NIR graph to a network of snnlab's layers.
 
-    What NIR leaves open is said here: the time step, how the equations are stepped, what a spike does to the voltage.
-    With `h = dt`, and the input of a step held during the step, a LIF node becomes
+    NIR leaves three things open, which you choose here: the time step, the integration method, and the reset.
+    With `h = dt`, and input held constant during a step, a LIF node becomes
 
         method = "euler"          v <- v + (h / tau) (v_leak - v + r I)
         method = "exponential"    v <- v_leak + (v - v_leak) e^(-h/tau) + (1 - e^(-h/tau)) r I
@@ -47,26 +48,26 @@ def from_nir(
         v <- v_reset              reset = "value", NIR's own equation
         v <- v - (v_th - v_reset) reset = "subtract"
 
-    LI is the same without spikes, I and IF without leak (`v <- v + h r I`), CubaLI and CubaLIF have a synapse before
-    it, which is stepped first, by the same method: `tau_syn I' = -I + w_in S`. All begin at rest, `v = v_leak`. Weights
-    that lead from a neuron to itself arrive one step later. Every gain (r, w_in) is applied: where a layer has no place
-    for it (the integrators), the weights before it take it in. A neuron whose threshold is 1e30 or more never
-    fires and is read as an integrator, whose output is its voltage.
+    LI is LIF without spikes; I and IF have no leak (`v <- v + h r I`). CubaLI and CubaLIF have a synapse in front that
+    is stepped first, by the same method: `tau_syn I' = -I + w_in S`. All begin at rest, `v = v_leak`. Recurrent spikes
+    arrive one step later. Every gain (r, w_in) is applied; integrators have no parameter for it, so the weights before
+    them are multiplied by it. A neuron with a threshold of 1e30 or more never fires and is read as an integrator, whose
+    output is its voltage.
 
     Args:
         source: path of a NIR file, or a `nir.NIRGraph`.
         dt: time step [ms], > 0; NIR's time constants are in seconds.
-        method: "euler", as most readers of NIR do it (then every time constant must be > 1.58 dt), or "exponential".
+        method: "euler", as in most NIR readers (every time constant must then be > 1.58 dt), or "exponential".
         reset: "value" or "subtract".
-        slope, surrogate: of the neurons' gradient, see `snnlab.layers.LifRef`; NIR knows none.
+        slope, surrogate: of the neurons' gradient, see `snnlab.layers.LifRef`; NIR has none.
 
     Returns:
-        The layers by the names of their nodes. Give it to `snnlab.models.Network` with an encoder to train it.
+        The layers, named after their nodes. Pass it to `snnlab.models.Network` with an encoder to train it.
 
     Raises:
-        ArgumentError: for an argument out of range, or naming the node of a graph that is damaged (missing nodes,
-            shapes that do not fit, values that are not finite, time constants that are not positive) or has no layer.
-        FileFormatError: the same for a file, or if it is no NIR file.
+        ArgumentError: if an argument is out of range, or a node is damaged (missing, shapes that do not match, values
+            that are not finite, time constants that are not positive) or has no layer here. The message names the node.
+        FileFormatError: the same for a file, or if it is not a NIR file.
         SnnlabError: if the extra `nir` is not installed.
 
     Example:
@@ -96,38 +97,38 @@ def from_nir(
         if from_file:
             raise FileFormatError(f"{source}: {textwrap.shorten(str(error), 1000)}") from None
         raise
-    except Exception as error:  # a node of a file may lack anything, and have anything of any type
+    except Exception as error:  # nodes in a file may lack any field, and hold values of any type
         if from_file:
             reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
-            raise FileFormatError(f"{source}: makes no network ({reason})") from error
+            raise FileFormatError(f"{source}: does not describe a network ({reason})") from error
         raise
 
 
 class _Builder:
-    """Layers, and what still waits for the neurons that it belongs to: a delay, then weights."""
+    """Collects layers. A delay and weights wait until the neurons that they feed are known."""
 
-    def __init__(self, dt: float, method: str, spiking: dict):
+    def __init__(self, dt: float, method: str, spiking: dict[str, Any]):
         self.dt, self.method, self.spiking = dt, method, spiking
         self.layers: dict[str, nnx.Module] = {}
-        self.shape: tuple[int, ...] | None = None
+        self.shape: tuple[int, ...] = ()  # output of the last node; () before the first one
         self.steps: tuple[str, np.ndarray] | None = None
         self.weights: tuple[str, np.ndarray, np.ndarray | None] | None = None
 
     def add(self, step: Step) -> None:
-        """One node more."""
+        """Add one node."""
         what = kind(step.node)
         if what not in MAKERS:
-            raise ArgumentError(f"node {step.name!r}: there is no layer here for {what}")
+            raise ArgumentError(f"node {step.name!r}: snnlab has no layer for {what}")
         try:
             MAKERS[what](self, step)
         except ArgumentError as error:
             raise ArgumentError(f"node {step.name!r}: {error}") from None
 
     def finish(self) -> Stack:
-        """What was built."""
+        """Return the network."""
         self.flush()
         if not self.layers:
-            raise ArgumentError("graph: there is nothing between its input and its output")
+            raise ArgumentError("graph: must have nodes between its input and its output")
         return Stack(**self.layers)
 
     @property
@@ -136,7 +137,7 @@ class _Builder:
         return math.prod(self.shape)
 
     def put(self, name: str, layer: nnx.Module) -> None:
-        """A layer more, by a name of its own."""
+        """Add a layer under a name that is not taken."""
         if name.startswith("__"):
             raise ArgumentError("name: must not begin with two underscores")
         while name in self.layers:
@@ -144,7 +145,7 @@ class _Builder:
         self.layers[name] = layer
 
     def flush(self) -> None:
-        """What waits becomes layers of its own."""
+        """Turn waiting delays and weights into layers of their own."""
         if self.steps is not None:
             name, steps = self.steps
             self.put(name, Delay(steps))
@@ -152,7 +153,7 @@ class _Builder:
             name, kernel, bias = self.weights
             layer = nnx.Linear(*kernel.shape, use_bias=bias is not None, rngs=nnx.Rngs(0))
             layer.kernel[...] = single(kernel)
-            if bias is not None:
+            if bias is not None and layer.bias is not None:
                 layer.bias[...] = single(bias)
             self.put(name, layer)
         self.steps = self.weights = None
@@ -160,13 +161,13 @@ class _Builder:
     # ---- the nodes ----
 
     def end(self, step: Step) -> None:
-        """Input or Output: its shape must be what it is here; an output need not say, or may know one number only."""
+        """Input or Output: its shape must be the shape here; an Output may have none, or a single number."""
         said = step.node.input_type["input"]
-        if said is None and self.shape is not None:
+        if said is None and self.shape:
             return
         shape = whole("shape", said, low=1)
-        if self.shape not in (None, shape) and math.prod(shape) > 1:
-            raise ArgumentError(f"shape: is {shape}, but {self.shape} arrives here")
+        if self.shape not in ((), shape) and math.prod(shape) > 1:
+            raise ArgumentError(f"shape: must be {self.shape}, as the node before returns, got {shape}")
         self.shape = self.shape or shape
 
     def matrix(self, step: Step) -> None:
@@ -175,7 +176,7 @@ class _Builder:
             self.flush()
         kernel, bias = matrix(step.node)
         if self.shape != kernel.shape[:1]:
-            raise ArgumentError(f"weight: takes {kernel.shape[0]} units, but {self.shape} arrive here")
+            raise ArgumentError(f"weight: takes {kernel.shape[0]} units, but the node before returns {self.shape}")
         self.weights, self.shape = (step.name, kernel, bias), kernel.shape[1:]
 
     def delay(self, step: Step) -> None:
@@ -192,7 +193,7 @@ class _Builder:
         self.put(step.name, Scale(values(step.node, "scale", self.shape)))
 
     def flatten(self, step: Step) -> None:
-        """Flatten: signals are flat all the time, in the same order."""
+        """Flatten: signals are always flat, in the same order."""
         self.shape = (self.width,)
 
     def conv(self, step: Step) -> None:
@@ -220,7 +221,7 @@ class _Builder:
         self.shape = layer.out_shape
 
     def neuron(self, step: Step) -> None:
-        """Any neuron; its gain goes into its resistance, or, for an integrator, into the weights before it."""
+        """Any neuron; its gain becomes its resistance, or is multiplied into the weights before an integrator."""
         what, node, n = kind(step.node), step.node, self.width
         p = {name: values(node, name, self.shape) for name in NEURONS[what]}
         synapse, gain, tau = None, p["r"], None
@@ -230,7 +231,7 @@ class _Builder:
         if what not in ("I", "IF"):
             name = "tau_mem" if synapse else "tau"
             tau = self.tau(name, p[name])
-        fires = "v_threshold" in p and (p["v_threshold"] < NEVER).any()
+        fires = "v_threshold" in p and (p["v_threshold"] < NO_SPIKE_THRESHOLD).any()
         if fires:
             spiking = {"v_reset": one(p["v_reset"]), "v_th": one(above(p["v_threshold"])), **self.spiking}
             if tau is None:
@@ -241,11 +242,11 @@ class _Builder:
             return
         rest = p["v_leak"] if p.get("v_leak", np.zeros(1)).any() else None
         gain = gain * (self.dt / 1000.0 if tau is None else fade(tau, self.dt))
-        tau = Fixed(FOREVER * self.dt) if tau is None else one(tau)
-        self.place(step, Leaky(n, tau_mem=tau, v_rest=one(rest), dt=self.dt), synapse, gain)
+        tau_mem: Any = Fixed(NO_LEAK_STEPS * self.dt) if tau is None else one(tau)
+        self.place(step, Leaky(n, tau_mem=tau_mem, v_rest=one(rest), dt=self.dt), synapse, gain)
 
     def tau(self, name: str, seconds: np.ndarray) -> np.ndarray:
-        """A time constant [ms], for exact decay; see `tau_from_nir`."""
+        """Convert a time constant to ms, for exact decay; see `tau_from_nir`."""
         arguments.numbers(name, seconds, 0.0, strict=True, unit="s")
         least = self.dt / float(fade(1.0, 1.0)) if self.method == "euler" else self.dt
         if (1000.0 * seconds < least * (1.0 - 1e-6)).any():
@@ -255,37 +256,49 @@ class _Builder:
             )
         return tau_from_nir(seconds, dt=self.dt, method=self.method)
 
-    def place(self, step: Step, neuron: nnx.Module, synapse: Expon | None, gain: np.ndarray | None = None) -> None:
-        """Neurons behind the weights that wait for them; without any, a row of layers."""
-        if step.loop is not None:
-            inner, constant = matrix(step.loop)
-            if inner.shape != (neuron.features, neuron.features):
-                wanted = (neuron.features,) * 2
-                raise ArgumentError(f"weight: of its recurrence must have shape {wanted}, got {inner.T.shape}")
-            self.weights = self.weights or (step.name, np.eye(neuron.features), None)
+    def place(
+        self, step: Step, neuron: LifRef | IF | Leaky, synapse: Expon | None, gain: np.ndarray | None = None
+    ) -> None:
+        """Add neurons behind the weights that wait for them; without any, as layers of their own."""
+        if step.loop is not None and self.weights is None:
+            self.weights = step.name, np.eye(neuron.features), None
         if self.weights is None:
-            self.flush()
-            if gain is not None and (gain != 1.0).any():
-                self.put(f"{step.name}_gain", Scale(gain))
-            if synapse is not None:
-                self.put(f"{step.name}_synapse", synapse)
-            self.put(step.name, neuron)
+            self.place_alone(step.name, neuron, synapse, gain)
             return
         (_, kernel, bias), self.weights = self.weights, None
         if gain is not None:
             kernel, bias = kernel * gain, None if bias is None else bias * gain
-        options = {"synapse": synapse, "delay": self.whole_delay(), "kernel_init": lambda key, shape: single(kernel)}
-        if step.loop is not None:
+        options: dict[str, Any] = {"synapse": synapse, "kernel_init": lambda key, shape: single(kernel)}
+        if step.loop is None:
+            make = Projection
+        else:
+            make, (inner, constant) = Recurrent, self.recurrence(step.loop, neuron.features)
             bias = constant if bias is None else bias + (0.0 if constant is None else constant)
             options["recurrent_init"] = lambda key, shape: single(inner)
-        make = Projection if step.loop is None else Recurrent
-        layer = make(len(kernel), neuron, use_bias=bias is not None, rngs=nnx.Rngs(0), **options)
-        if bias is not None:
+        options |= {"delay": self.whole_delay(), "use_bias": bias is not None, "rngs": nnx.Rngs(0)}
+        layer = make(len(kernel), neuron, **options)  # pyright: ignore[reportArgumentType] (Recurrent checks its neuron)
+        if bias is not None and layer.bias is not None:
             layer.bias[...] = single(bias)
         self.put(step.name, layer)
 
+    def place_alone(self, name: str, neuron: nnx.Module, synapse: Expon | None, gain: np.ndarray | None) -> None:
+        """Add neurons without weights: a row of layers."""
+        self.flush()
+        if gain is not None and (gain != 1.0).any():
+            self.put(f"{name}_gain", Scale(gain))
+        if synapse is not None:
+            self.put(f"{name}_synapse", synapse)
+        self.put(name, neuron)
+
+    def recurrence(self, loop: Any, features: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the weights and the bias by which neurons feed themselves."""
+        inner, constant = matrix(loop)
+        if inner.shape != (features, features):
+            raise ArgumentError(f"weight: recurrent weights must have shape {(features,) * 2}, got {inner.T.shape}")
+        return inner, constant
+
     def whole_delay(self) -> int:
-        """The delay that waits, if it is the same for all; otherwise it becomes a layer."""
+        """Return the waiting delay if it is the same for all units; otherwise make it a layer."""
         if self.steps is None or np.unique(self.steps[1]).size > 1:
             self.flush()
             return 0

@@ -1,12 +1,14 @@
-"""From snnlab's layers to a NIR graph."""
+"""Convert snnlab's layers to a NIR graph."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from flax import nnx
 
 from snnlab.errors import ArgumentError
-from snnlab.export.nir.constants import METHODS, NEVER, fade, tau_to_nir
+from snnlab.export.nir.constants import METHODS, NO_SPIKE_THRESHOLD, fade, tau_to_nir
 from snnlab.export.nir.file import need_nir
 from snnlab.export.parts import parts
 from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
@@ -24,7 +26,7 @@ def to_nir(
     unit_gain: bool = False,
     readout: str = "li",
 ):
-    """A network as a NIR graph, with the constants by which a reader of the stated kind computes the same.
+    """Convert a network to a NIR graph, with constants for which a reader of the stated kind computes the same.
 
     With `a = e^(-dt/tau)` of snnlab's exact step, and a reader with step `h = reader_dt`:
 
@@ -34,24 +36,24 @@ def to_nir(
         Leaky                     LI, r = 1 / (1 - a): gain 1
         Expon >> LifRef, Leaky    CubaLIF, CubaLI, w_in = 1 / (1 - a_syn): a spike jumps by 1
 
-    A recurrent layer is a subgraph in which its neurons feed a Linear that feeds them. Images stay flat; a Flatten
-    goes before what needs them so.
+    A recurrent layer becomes a subgraph in which its neurons feed a Linear node that feeds them. A Flatten node is put
+    in front of layers that need images flat.
 
     Args:
         model: a `Network` (its encoder is left out: the graph begins at the spikes), a `Stack`, or one layer.
-        method: how the reader steps: "euler", as snnTorch, Norse and most do, or "exponential".
-        reader_dt: its step [ms]; default the network's. snnTorch reads with 0.1, whatever the network's is.
+        method: integration method of the reader: "euler", as in snnTorch, Norse and most others, or "exponential".
+        reader_dt: time step of the reader [ms]; default the network's. snnTorch always reads with 0.1.
         unit_gain: multiply the weights by the gain of the current, and write `r` and `w_in` such that every gain is 1:
-            for readers that know no other (snnTorch's CubaLIF), but not for one that takes r for 1 (Norse's LIF).
-        readout: "li" writes a `Leaky` at the end as LI or CubaLI; "lif" as LIF or CubaLIF with a threshold of 1e30, for
-            readers that know no integrator (snnTorch, Norse): the readout is its voltage.
+            for readers that support no other gain (snnTorch's CubaLIF), but not for one that ignores r (Norse's LIF).
+        readout: "li" writes a final `Leaky` as LI or CubaLI; "lif" as LIF or CubaLIF with a threshold of 1e30, for
+            readers without integrators (snnTorch, Norse): the readout is its voltage.
 
     Returns:
-        A `nir.NIRGraph`. `save_nir` writes it, and measures what comes back.
+        A `nir.NIRGraph`. `save_nir` writes it, reads it again and measures the agreement.
 
     Raises:
-        ArgumentError: for an argument out of range, or naming the layer and the reason, for what NIR cannot say: an
-            LSTM, a refractory time of a step or more, layers with different time steps, layers of your own.
+        ArgumentError: if an argument is out of range, or NIR cannot express a layer: an LSTM, a refractory time of one
+            step or more, layers with different time steps, your own layers. The message names the layer.
         SnnlabError: if the extra `nir` is not installed.
 
     Example:
@@ -78,10 +80,10 @@ def to_nir(
 
 
 def as_stack(model: nnx.Module) -> Stack:
-    """The layers of a model.
+    """Return the layers of a model.
 
     Raises:
-        ArgumentError: if it is neither a network nor a layer of snnlab.
+        ArgumentError: if the model is neither a network nor a layer of snnlab.
     """
     stack = model.stack if isinstance(model, Network) else model
     if isinstance(stack, Stack):
@@ -92,36 +94,37 @@ def as_stack(model: nnx.Module) -> Stack:
 
 
 def time_step(stack: Stack) -> float:
-    """The time step [ms] of all layers; 1 where none has one."""
+    """Return the time step [ms] of all layers; 1 if none has a time step."""
     steps = {part.dt: name for name, part in parts(stack) if hasattr(part, "dt")}
     if len(steps) > 1:
         (a, one), (b, other) = list(steps.items())[:2]
-        raise ArgumentError(f"layer {other!r}: has dt = {b} ms, {one!r} has {a} ms; a NIR reader has one step")
+        raise ArgumentError(f"layer {other!r}: has dt = {b} ms, but {one!r} has {a} ms; a NIR reader has one time step")
     return next(iter(steps), 1.0)
 
 
 class _Writer:
-    """A row of NIR nodes."""
+    """Appends one NIR node after the other to a graph without branches."""
 
     def __init__(self, dt: float, reader_dt: float, method: str, unit_gain: bool, image: tuple[int, ...]):
         self.nir = need_nir()
         self.dt, self.reader_dt, self.method, self.unit_gain = dt, reader_dt, method, unit_gain
-        self.nodes: dict = {}
-        self.image, self.shape = image, None
+        self.nodes: dict[str, Any] = {}
+        self.image = image
+        self.shape: tuple[int, ...] = ()  # output of the last node; () before the first one
 
-    def add(self, name: str, layer: nnx.Module, *, integrator: bool) -> None:
-        """A layer more."""
+    def add(self, name: str, layer: object, *, integrator: bool) -> None:
+        """Append the nodes of one layer."""
         if type(layer) not in WRITERS:
             raise ArgumentError(f"NIR has no node for {type(layer).__name__}")
         WRITERS[type(layer)](self, name, layer, integrator)
 
     def finish(self):
-        """The graph of what was written."""
+        """Return the graph."""
         row = list(self.nodes)
         self.put("output", self.nir.Output(np.array(self.shape)))
         return self.graph(self.nodes, zip(row, list(self.nodes)[1:], strict=True))
 
-    def graph(self, nodes: dict, edges):
+    def graph(self, nodes: dict[str, Any], edges: Iterable[tuple[str, str]]):
         return self.nir.NIRGraph(nodes, list(edges), type_check=False)
 
     def put(self, name: str, node) -> None:
@@ -129,25 +132,25 @@ class _Writer:
             name += "_"
         self.nodes[name] = node
 
-    def come(self, shape: tuple[int, ...]) -> None:
-        """What a layer takes: the input, if it is the first; flat, if it is not an image."""
-        if self.shape is None:
+    def accept(self, shape: tuple[int, ...]) -> None:
+        """Provide the input of a layer: the Input node for the first one, a Flatten node where it must be flat."""
+        if not self.shape:
             self.put("input", self.nir.Input(np.array(shape)))
         elif self.shape != shape:
             if math.prod(self.shape) != math.prod(shape) or len(shape) != 1:
-                raise ArgumentError(f"takes {shape}, the layer before gives {self.shape}")
+                raise ArgumentError(f"takes {shape}, but the layer before returns {self.shape}")
             self.put("flatten", self.nir.Flatten({"input": np.array(self.shape)}, 0, -1))
         self.shape = shape
 
-    def come_as_it_is(self, features: int) -> None:
-        """What a layer takes that works on every unit by itself, and so leaves an image an image."""
+    def accept_any(self, features: int) -> None:
+        """Provide the input of a layer that treats each unit by itself, for which an image may stay an image."""
         shape = self.shape or self.image
-        self.come(shape if math.prod(shape) == features else (features,))
+        self.accept(shape if math.prod(shape) == features else (features,))
 
     # ---- the layers ----
 
     def projection(self, name: str, layer: Projection, integrator: bool) -> None:
-        self.come((layer.in_features,))
+        self.accept((layer.in_features,))
         if layer.delay:
             self.put(f"{name}_delay", self.nir.Delay(np.full(self.shape, layer.delay * self.reader_dt / 1000.0)))
         node, gain = self.neuron(layer.neuron, layer.synapse, integrator, (layer.features,))
@@ -161,30 +164,30 @@ class _Writer:
             node = self.graph(nodes, edges)
         self.put(name, node)
 
-    def alone(self, name: str, layer: nnx.Module, integrator: bool) -> None:
-        """Neurons or synapses without weights."""
-        self.come_as_it_is(layer.features)
+    def alone(self, name: str, layer: Expon | LifRef | Leaky | IF, integrator: bool) -> None:
+        """Append neurons or synapses without weights."""
+        self.accept_any(layer.features)
         node, gain = self.neuron(layer, None, integrator, self.shape)
         if (gain != 1.0).any():
             self.put(f"{name}_gain", self.nir.Scale(gain.reshape(self.shape)))
         self.put(name, node)
 
     def linear(self, name: str, layer: nnx.Linear, integrator: bool) -> None:
-        self.come((layer.in_features,))
-        bias = layer.bias[...] if layer.use_bias else None
-        self.put(name, self.matrix(layer.kernel[...], bias, np.float32(1.0)))
+        self.accept((layer.in_features,))
+        bias = None if layer.bias is None else layer.bias[...]
+        self.put(name, self.matrix(layer.kernel[...], bias, np.ones(1, np.float32)))
         self.shape = (layer.out_features,)
 
     def scale(self, name: str, layer: Scale, integrator: bool) -> None:
-        self.come_as_it_is(layer.features)
+        self.accept_any(layer.features)
         self.put(name, self.nir.Scale(_finite("scale", layer.scale[...]).reshape(self.shape)))
 
     def delay(self, name: str, layer: Delay, integrator: bool) -> None:
-        self.come_as_it_is(layer.features)
+        self.accept_any(layer.features)
         self.put(name, self.nir.Delay(np.reshape(layer.steps[...], self.shape) * self.reader_dt / 1000.0))
 
     def conv(self, name: str, layer: Conv, integrator: bool) -> None:
-        self.come(layer.shape)
+        self.accept(layer.shape)
         dims, channels = len(layer.shape) - 1, layer.out_shape[0]
         bias = np.zeros(channels, np.float32) if layer.bias is None else _finite("bias", layer.bias[...])
         even = all(before == after for before, after in layer.padding)
@@ -200,7 +203,7 @@ class _Writer:
         self.shape = layer.out_shape
 
     def pool(self, name: str, layer: Pool, integrator: bool) -> None:
-        self.come(layer.shape)
+        self.accept(layer.shape)
         if any(before != after for before, after in layer.padding):
             raise ArgumentError(f"NIR pads evenly, this pads by {layer.padding}")
         make = self.nir.SumPool2d if layer.kind == "sum" else self.nir.AvgPool2d
@@ -211,14 +214,18 @@ class _Writer:
     # ---- their parts ----
 
     def matrix(self, kernel, bias, gain: np.ndarray):
-        """Weights as NIR has them, (out, in), each row times the gain of its neuron."""
+        """Make a node of weights, in NIR of shape (out, in), each row times the gain of its neuron."""
         weight = (_finite("kernel", kernel) * gain).T
         if bias is None:
             return self.nir.Linear(weight)
         return self.nir.Affine(weight, _finite("bias", bias) * gain)
 
-    def neuron(self, neuron: nnx.Module, synapse: Expon | None, integrator: bool, shape: tuple[int, ...]):
-        """A node for neurons behind a synapse, and the gain that the weights before it must take in."""
+    def neuron(
+        self, neuron: nnx.Module, synapse: nnx.Module | None, integrator: bool, shape: tuple[int, ...]
+    ) -> tuple[Any, np.ndarray]:
+        """Make a node for neurons behind a synapse, and return it with the gain for the weights before it."""
+        if not isinstance(neuron, Expon | LifRef | Leaky | IF):
+            raise ArgumentError(f"NIR has no node for {type(neuron).__name__}")
         n, one = neuron.features, np.ones(neuron.features, np.float32)
         fields, gain, fires = self.membrane(neuron)
         if synapse is not None:
@@ -227,47 +234,47 @@ class _Writer:
             w_in = 1.0 / fade(_full(synapse.tau_syn, n), self.dt)
             fields |= {"tau_mem": fields.pop("tau"), "tau_syn": self.tau(synapse.tau_syn, n), "w_in": w_in}
         if not fires and not integrator and "v_leak" in fields:
-            fields |= {"v_threshold": NEVER * one, "v_reset": 0 * one}
+            fields |= {"v_threshold": NO_SPIKE_THRESHOLD * one, "v_reset": 0 * one}
         name = {"tau_syn": "CubaLI", "tau": "LI"}.get(next((k for k in ("tau_syn", "tau") if k in fields), ""), "I")
         name += "F" if "v_threshold" in fields else ""
         fields = {key: _finite(key, np.broadcast_to(value, n)).reshape(shape) for key, value in fields.items()}
         return getattr(self.nir, name)(**fields), np.asarray(np.broadcast_to(gain, n), np.float32)
 
-    def membrane(self, neuron: nnx.Module) -> tuple[dict, np.ndarray | float, bool]:
-        """Parameters of a node without synapse, the gain that the weights take in, and whether it fires."""
-        n, seconds = neuron.features, self.reader_dt / 1000.0
+    def membrane(self, neuron: Expon | LifRef | Leaky | IF) -> tuple[dict[str, Any], np.ndarray | float, bool]:
+        """Return the parameters of a node without synapse, the gain for the weights before it, and whether it fires."""
+        if isinstance(neuron, Expon | Leaky):
+            return self.integrator(neuron), 1.0, False
+        n, gain = neuron.features, 1.0
         if isinstance(neuron, IF):
-            fields = {"r": _full(neuron.r, n) * self.dt / seconds}
-        elif isinstance(neuron, Expon | Leaky):
-            name = "tau_syn" if isinstance(neuron, Expon) else "tau_mem"
-            tau, rest = getattr(neuron, name), getattr(neuron, "v_rest", None)
-            lost = fade(_full(tau, n), self.dt)
-            if (lost < 2.0**-25).all() and rest is None:  # no leak, in single precision
-                return {"r": np.full(n, 1.0 / seconds)}, 1.0, False
-            v_leak = np.zeros(n) if rest is None else _full(rest, n)
-            return {"tau": self.tau(tau, n), "r": 1.0 / lost, "v_leak": v_leak}, 1.0, False
-        elif isinstance(neuron, LifRef):
-            if (_full(neuron.tau_ref, n) > self.dt * (1.0 - 1e-3)).any():
-                raise ArgumentError("tau_ref: NIR has no refractory time; train with tau_ref = 0 to export")
-            r, v_leak = _full(neuron.r, n), _full(neuron.v_rest, n)
-            fields = {"tau": self.tau(neuron.tau_mem, n), "r": r, "v_leak": v_leak}
+            fields = {"r": _full(neuron.r, n) * self.dt / (self.reader_dt / 1000.0)}
         else:
-            raise ArgumentError(f"NIR has no node for {type(neuron).__name__}")
-        gain = 1.0
-        if self.unit_gain and "tau" in fields:
-            lost = fade(_full(neuron.tau_mem, n), self.dt)
-            gain, fields["r"] = fields["r"] * lost, 1.0 / lost
+            if (_full(neuron.tau_ref, n) > self.dt * (1.0 - 1e-3)).any():
+                raise ArgumentError("tau_ref: must be 0, as NIR has no refractory time; train with tau_ref=0")
+            fields = {"tau": self.tau(neuron.tau_mem, n), "r": _full(neuron.r, n), "v_leak": _full(neuron.v_rest, n)}
+            if self.unit_gain:
+                lost = fade(_full(neuron.tau_mem, n), self.dt)
+                gain, fields["r"] = fields["r"] * lost, 1.0 / lost
         below = np.nextafter(np.asarray(neuron.v_th[...]), np.float32(-np.inf))
         return fields | {"v_threshold": below, "v_reset": _full(neuron.v_reset, n)}, gain, True
+
+    def integrator(self, neuron: Expon | Leaky) -> dict[str, Any]:
+        """Return the parameters of a node that does not fire."""
+        n = neuron.features
+        tau, rest = (neuron.tau_syn, None) if isinstance(neuron, Expon) else (neuron.tau_mem, neuron.v_rest)
+        lost = fade(_full(tau, n), self.dt)
+        if (lost < 2.0**-25).all() and rest is None:  # no leak, in single precision
+            return {"r": np.full(n, 1.0 / (self.reader_dt / 1000.0))}
+        v_leak = np.zeros(n) if rest is None else _full(rest, n)
+        return {"tau": self.tau(tau, n), "r": 1.0 / lost, "v_leak": v_leak}
 
     def tau(self, tau, n: int) -> np.ndarray:
         return tau_to_nir(_full(tau, n), dt=self.dt, reader_dt=self.reader_dt, method=self.method)
 
 
 BY_ITSELF = (Expon, LifRef, Leaky, IF, Scale, Delay)
-"""Layers that work on every unit by itself."""
+"""Layers that treat each unit by itself."""
 
-WRITERS = {
+WRITERS: dict[type, Callable[..., None]] = {
     Projection: _Writer.projection,
     Recurrent: _Writer.projection,
     Expon: _Writer.alone,
@@ -282,10 +289,10 @@ WRITERS = {
 }
 
 
-def _image(layers: list[nnx.Module]) -> tuple[int, ...]:
-    """The shape of the image that the first layers are given; (0,) if none of them asks for one."""
+def _image(layers: Sequence[object]) -> tuple[int, ...]:
+    """Return the image shape that the first layers need; (0,) if they need none."""
     for layer in layers:
-        if hasattr(layer, "shape"):
+        if isinstance(layer, Conv | Pool):
             return layer.shape
         if type(layer) not in BY_ITSELF:
             break
@@ -293,10 +300,10 @@ def _image(layers: list[nnx.Module]) -> tuple[int, ...]:
 
 
 def _full(variable, n: int) -> np.ndarray:
-    """One number per neuron, in double precision."""
+    """Return one number per neuron, in double precision."""
     return np.broadcast_to(np.asarray(variable[...], np.float64), (n,))
 
 
 def _finite(name: str, values) -> np.ndarray:
-    """As single precision; what is not finite is no network."""
+    """Convert to single precision; raise if a value is not finite."""
     return arguments.numbers(name, values).astype(np.float32)
