@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download.checksums import UrlInfo
+from tensorflow_datasets.core.units import Size
 
 from snnlab.data.idx import read_idx
 from snnlab.data.published import FILES, SOURCES, Source
@@ -27,7 +28,7 @@ class SnnlabImages(tfds.core.GeneratorBasedBuilder):
     def url_infos(self):  # pyright: ignore[reportIncompatibleVariableOverride] (the base class sets it from a text file)
         """Sizes and checksums against which tensorflow-datasets verifies downloaded and manual files."""
         return {
-            self.source.url + file: UrlInfo(size=tfds.units.Size(size), checksum=checksum, filename=file)
+            self.source.url + file: UrlInfo(size=Size(size), checksum=checksum, filename=file)
             for file, (size, checksum) in zip(FILES.values(), self.source.files, strict=True)
         }
 
