@@ -48,10 +48,10 @@ def test_every_type_of_the_format(tmp_path, code, dtype, name):
         (b"\x1f\x8b\x08\x00" + bytes(20), r"is not an idx file \(it begins with 1f 8b 08 00\)"),
         (b"\0\0\x07\x01" + bytes(20), "is not an idx file"),
         (b"\0\0\x08\x03" + bytes(5), "ends inside its header"),
-        (idx_bytes(VALUES[:0]), r"is empty, its header announces the shape \(0, 5, 7\)"),
+        (idx_bytes(VALUES[:0]), r"is empty: its header announces the shape \(0, 5, 7\)"),
         (b"\0\0\x08\x03" + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1), "is empty"),
         (idx_bytes(VALUES)[:-1], "its header announces 105 bytes of values, but there are only 104"),
-        (idx_bytes(VALUES) + b"x", "its header announces 105 bytes of values, there are more"),
+        (idx_bytes(VALUES) + b"x", "its header announces 105 bytes of values, but there are more"),
     ],
 )
 def test_malformed_files_are_refused(tmp_path, content, message):
@@ -83,7 +83,7 @@ def test_a_gzip_bomb_is_read_no_further_than_announced(tmp_path):
         (lambda packed: packed[:-9], "is damaged or cut short"),
         (lambda packed: packed[:-8] + bytes(4) + packed[-4:], r"is damaged or cut short \(CRC check failed"),
         (lambda packed: packed + b"garbage", "is damaged or cut short"),
-        (lambda packed: packed + gzip.compress(b"x"), "its header announces 105 bytes of values, there are more"),
+        (lambda packed: packed + gzip.compress(b"x"), "its header announces 105 bytes of values, but there are more"),
         (lambda packed: b"", "is not an idx file"),
         (lambda packed: b"plain", r"is damaged or cut short \(Not a gzipped file"),
     ],

@@ -110,7 +110,7 @@ def test_rows_are_time():
         (lambda: Latency(threshold=1.5), r"threshold: must be a finite number >= 0.0 and <= 1.0, got 1.5"),
         (
             lambda: Rate(max_rate=3000.0),
-            r"max_rate: .* <= 1000.0 Hz \(at most one spike a step\), got 3000.0",
+            r"max_rate: .* <= 1000.0 Hz \(at most one spike per step\), got 3000.0",
         ),
         (lambda: Population(fields=2), "fields: must be an integer >= 3, got 2"),
         (lambda: Delta(threshold=0.0), "threshold: must be a finite number > 0.0, got 0.0"),
