@@ -23,6 +23,7 @@ from safetensors.numpy import load_file
 COMMAND = ("train", "snn", "--hidden", "40", "--num-steps", "50", "--batch-size", "32", "--seed", "7")
 COMMAND += ("--epochs", "200", "--overwrite")  # many saves, on a slow disk, too
 WARM = ["snnlab.cli", "snnlab.train.trainer", "snnlab.export", "snnlab.checkpoint.checkpoints"]
+WENT_ON = "continuing from step "  # says a run that was resumed
 EARLY = 0.2  # of the kills come while a process starts
 SAVES = 0.5  # of the others after it has saved anew: on a busy machine, too, the run comes to its end
 CLOCKS = ("seconds", "samples_per_second")  # what differs between two runs that are the same
@@ -43,11 +44,11 @@ class Outcome:
     def count_kill(self, place: Path) -> None:
         """Note what the process that was just killed had come to."""
         log = (place / "log").read_text()
-        went_on = [line for line in log.splitlines() if "going on" in line]
+        went_on = [line for line in log.splitlines() if WENT_ON in line]
         self.kills += 1
         self.early += not went_on and "epoch" not in log
         self.saving += bool(list((place / "saved").glob(".checkpoint-*.part")))
-        self.steps += [int(line.split("step ")[1].split()[0]) for line in went_on]
+        self.steps += [int(line.split(WENT_ON)[1].split()[0]) for line in went_on]
         (place / "log").unlink()
 
 
@@ -93,7 +94,7 @@ def _live(context, place: Path, start_up: float, training: float | None, saves: 
     process = _begin(context, place, "--resume", str(place / "saved"), "--save-every", "0.05")
     end = time.monotonic() + start_up
     while process.exitcode is None and time.monotonic() < end:
-        if _complete(place) != before if saves or not before else "going on" in (place / "log").read_text():
+        if _complete(place) != before if saves or not before else WENT_ON in (place / "log").read_text():
             process.join(training)
             break
         time.sleep(0.005)

@@ -429,7 +429,7 @@ def test_the_command_line_goes_on(tmp_path, capsys):
     folder = tmp_path / "saved"
     assert main([*options, "--out", str(tmp_path / "whole")]) == 0
     assert main([*options, "--resume", str(folder), "--save-every", "0.01", "--out", str(tmp_path / "first")]) == 0
-    assert "going on" not in capsys.readouterr().err
+    assert "continuing from" not in capsys.readouterr().err
     kept = sorted(folder.glob("checkpoint-*"))
     for path in kept[1:]:
         half(path)
