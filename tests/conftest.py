@@ -3,20 +3,42 @@
 import os
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from tiers import TIERS, Needs, runs_whole, tier_of
 
 from snnlab import data
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_configure(config):
+    Needs.whole = frozenset(tier for tier in TIERS if runs_whole(config, tier))
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not even import files that need the packages of a tier which is not asked for.
+
+    Look for no doctests in a conftest.py either: there are several, and Python would take one for the other.
+    """
+    unasked = tier_of(collection_path) == "peers" and "peers" not in Needs.whole
+    return True if unasked or collection_path.name == "conftest.py" else None
+
+
+def pytest_itemcollected(item):
+    """Mark a test with the tier of its file."""
+    if tier := tier_of(item.path):
+        item.add_marker(tier)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of reference data beside the checkout. CI must have it; elsewhere its tests are skipped."""
+    """The folder of reference data beside the checkout; it is not part of the repository."""
     if not SHARED.is_dir():
         message = f"no reference data in {SHARED}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        at_home = os.environ.get("CI") and not os.environ.get("GITHUB_ACTIONS")
+        pytest.fail(message) if at_home else pytest.skip(message)
     return SHARED
 
 
@@ -26,14 +48,22 @@ def digits() -> data.Dataset:
     return data.load("digits")
 
 
+class Read(NamedTuple):
+    """What came of reading one damaged file."""
+
+    kind: str
+    seconds: float
+    bytes: int
+
+
 class FuzzTally:
     """How many damaged files were read, and what came of it."""
 
     def __init__(self):
-        self.answers = defaultdict(list)
+        self.answers: dict[str, list[Read]] = defaultdict(list)
 
     def add(self, reader: str, answer) -> None:
-        self.answers[reader].append(answer)
+        self.answers[reader].append(Read(answer.kind, answer.seconds, answer.bytes))
 
     def lines(self) -> list[str]:
         """One for each reader, and the sum."""
@@ -53,6 +83,23 @@ TALLY = pytest.StashKey[FuzzTally]()
 def fuzz_tally(request) -> FuzzTally:
     """Counts the cases; what it counted stands in the summary."""
     return request.config.stash.setdefault(TALLY, FuzzTally())
+
+
+def pytest_sessionfinish(session):
+    """A worker of pytest-xdist hands over what it counted."""
+    tally = session.config.stash.get(TALLY, None)
+    if tally and hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["fuzz_tally"] = {
+            name: list(map(list, reads)) for name, reads in tally.answers.items()
+        }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Add up what the workers counted."""
+    tally = node.config.stash.setdefault(TALLY, FuzzTally())
+    for name, reads in getattr(node, "workeroutput", {}).get("fuzz_tally", {}).items():
+        tally.answers[name] += [Read(*read) for read in reads]
 
 
 def pytest_terminal_summary(terminalreporter, config):

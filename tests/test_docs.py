@@ -6,7 +6,7 @@ import runpy
 from pathlib import Path
 
 import pytest
-from needed import needed
+from tiers import needed
 
 import snnlab
 
@@ -36,7 +36,7 @@ def test_every_room_is_public_or_internal():
 
 
 def test_the_reference_shows_every_public_name_and_every_notebook(tmp_path):
-    needed("pdoc")
+    needed("pdoc", "docs")
     index = DOCS["build"](tmp_path).read_text(encoding="utf-8")
     for name in DOCS["PUBLIC"]:
         path = f"{name.replace('.', '/')}.html"

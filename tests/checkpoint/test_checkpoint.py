@@ -62,11 +62,12 @@ def run_to(checkpoints: Checkpoints, step: int) -> None:
             break
 
 
-def test_twenty_kills(tmp_path):
-    """SIGKILL at 20 random moments: the weights, and all that was measured, are those of the run never killed."""
-    outcome = survive(20, tmp_path, seed=int(time.time()))
-    assert outcome.kills == 20 and outcome.differences == []
-    assert len(set(outcome.steps)) >= 3, "it was resumed at different moments"
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.endure)])
+def test_kills(tmp_path, kills):
+    """SIGKILL at random moments: the weights, and all that was measured, are those of the run never killed."""
+    outcome = survive(kills, tmp_path, seed=int(time.time()))
+    assert outcome.kills == kills and outcome.differences == []
+    assert kills < 20 or len(set(outcome.steps)) >= 3, "it was resumed at different moments"
 
 
 def test_everything_comes_back(small, tmp_path):
@@ -302,7 +303,7 @@ def test_the_second_process_is_told(small, tmp_path):
     folder = tmp_path / "saved"
     run = Checkpoints(make(small), folder)
     command = [sys.executable, "-m", "snnlab.cli", "train", "--resume", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith(f"snnlab: {folder}: another run saves there")
     with pytest.raises(StateError, match="another run saves there"):

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from idx_writer import idx_bytes
+from tiers import needed
 
 from snnlab import data
 from snnlab.data.published import FILES, SOURCES
@@ -43,9 +44,10 @@ def test_other_files_are_not_taken_for_the_published_ones(shared, tmp_path):
     assert found.name == "fashion-mnist" and found.class_names == tuple("0123456789")
 
 
+@pytest.mark.peers
 def test_the_checksums_are_those_of_tensorflow_datasets():
     """It lists all three sets itself, at the same addresses."""
-    tfds = pytest.importorskip("tensorflow_datasets")
+    tfds = needed("tensorflow_datasets", "peers")
     for name, source in SOURCES.items():
         lines = (tfds.core.utils.tfds_path() / "url_checksums" / f"{name}.txt").read_text().splitlines()
         listed = {url: (int(size), checksum) for url, size, checksum, _ in map(str.split, lines)}

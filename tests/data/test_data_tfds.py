@@ -64,15 +64,15 @@ def left_in(cache) -> list[str]:
     return [path.name for path in cache.rglob("*")]
 
 
-def test_it_gives_what_the_files_hold(source, tmp_path):
+def test_it_gives_what_the_files_hold(source, tmp_path, monkeypatch):
     """Verified by tensorflow-datasets, written as ArrayRecord, read back: bit for bit the idx files, and no word."""
     script = load_script(tmp_path, source)
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout == done.stderr == ""
     assert left_in(tmp_path) == ["fashion_mnist.npz"]
-    began = time.perf_counter()
-    found = data.load("fashion_mnist", cache_dir=tmp_path)
-    assert time.perf_counter() - began < 2.0  # s; 0.1 on a laptop
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "tensorflow_datasets", None)  # importing it raises: what comes is from the cache
+        found = data.load("fashion_mnist", cache_dir=tmp_path)
     expected = data.load(source)
     assert_same(found, vars(expected))
     assert (found.name, found.class_names) == (expected.name, expected.class_names)
@@ -83,11 +83,10 @@ def test_an_interrupt_leaves_nothing_half_written(source, tmp_path):
     command = [sys.executable, "-c", load_script(tmp_path, source)]
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # even if these tests run in the background
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.rglob("*incomplete*/*array_record*")) and time.monotonic() < deadline:
+    while not list(tmp_path.rglob("*incomplete*/*array_record*")) and child.poll() is None:
         time.sleep(0.01)
     child.send_signal(signal.SIGINT)
-    _, stderr = child.communicate(timeout=60)
+    _, stderr = child.communicate()
     assert child.returncode != 0 and "KeyboardInterrupt" in stderr
     assert left_in(tmp_path) == []
 

@@ -7,10 +7,11 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import nir
 import numpy as np
 import pytest
 from flax import nnx
-from needed import needed
+from tiers import needed
 
 import snnlab
 from snnlab.config import LstmConfig
@@ -19,8 +20,6 @@ from snnlab.errors import ArgumentError, SnnlabError
 from snnlab.export.nir.graph import kind
 from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.models import Network, build
-
-nir = needed("nir")
 
 T, B, P, N = 101, 3, 11, 5
 METHODS = ("euler", "exponential")
@@ -138,8 +137,9 @@ def test_shapes_in_files_of_others():
     np.testing.assert_allclose(last(snnlab.from_nir(uneven, dt=1.0), x).state, shifted @ weights().T, atol=1e-5)
 
 
+@pytest.mark.peers
 def test_convolutions_and_pools_are_those_of_torch():
-    torch = needed("torch")
+    torch = needed("torch", "peers")
     rng = np.random.default_rng(0)
     kernel, bias = rng.normal(size=(4, 1, 3, 2)).astype(np.float32), rng.normal(size=4).astype(np.float32)
     x = rng.normal(size=(T, B, 2, 9, 8)).astype(np.float32)

@@ -3,17 +3,16 @@
 import os
 import pickle
 
+import h5py
+import nir
 import numpy as np
 import pytest
 from fuzz_crafts import heap_loop
-from needed import needed
 
 import snnlab
 from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.export.nir import file as nir_file
 from snnlab.layers import LifRef, Stack
-
-nir, h5py = needed("nir"), needed("h5py")
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
+from tiers import drawn
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
@@ -123,8 +124,8 @@ def same_spikes_in_double(drive, params, **options):
     return np.array_equal(spikes, fired(drive, params))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(
+@drawn(
+    25,
     seed=seeds,
     shape=st.tuples(sizes, sizes, sizes, sizes),
     pattern=st.sampled_from(PATTERNS),
@@ -160,8 +161,8 @@ def test_lif_is_the_reference(seed, shape, pattern, per_neuron, refractory, syna
     close(df, de, 1e-4)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
-@given(
+@drawn(
+    12,
     seed=seeds,
     shape=st.tuples(sizes, sizes, sizes, sizes),
     pattern=st.sampled_from(PATTERNS),
@@ -264,7 +265,7 @@ def test_same_input_same_bits_however_many_threads():
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     [thread.start() for thread in threads]
-    [thread.join(timeout=120) for thread in threads]
+    [thread.join(timeout=600) for thread in threads]
     assert wrong == [] and not any(thread.is_alive() for thread in threads)
 
 

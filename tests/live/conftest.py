@@ -6,6 +6,7 @@ import sys
 
 import lab_driver
 import pytest
+from tiers import Needs, needed
 
 from snnlab import models
 from snnlab.live import LiveTrainer
@@ -38,8 +39,8 @@ def served(tmp_path_factory):
 def chromium():
     """Path of the browser."""
     if lab_driver.CHROMIUM is None:
-        message = "no chromium: apt-get install chromium (or another Chromium on the PATH)"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        Needs.missing("browser", "no chromium: apt-get install chromium (or another Chromium on the PATH)")
+    needed("playwright.sync_api", "browser")
     return lab_driver.CHROMIUM
 
 

@@ -1,7 +1,6 @@
 """The canvases in a real Chromium, without Jupyter: their code, and a model that stands for the kernel."""
 
 import base64
-import os
 
 import lab_driver
 import numpy as np
@@ -70,14 +69,12 @@ def rgb(colour: str) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    if lab_driver.CHROMIUM is None:
-        message = "no chromium: apt-get install chromium (or another Chromium on the PATH)"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+def one_browser(chromium):
+    """A real Chromium for all tests of this file."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=lab_driver.CHROMIUM, args=lab_driver.FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=lab_driver.FLAGS)
         yield browser
         browser.close()
 
@@ -135,12 +132,12 @@ class Page:
 
 
 @pytest.fixture
-def view(chromium):
+def view(one_browser):
     """Opens pages."""
     pages = []
 
     def new(ratio: float = 1.0) -> Page:
-        pages.append(Page(chromium, ratio))
+        pages.append(Page(one_browser, ratio))
         return pages[-1]
 
     yield new
@@ -281,6 +278,7 @@ def test_as_wide_as_the_page(view, widget):
         assert page.page.locator("canvas").evaluate("(canvas) => canvas.clientWidth") == width
 
 
+@pytest.mark.smoke
 def test_health_is_drawn(view):
     page = view().open(HealthCanvas, frame={})
     assert page.height == 0
@@ -294,6 +292,7 @@ def test_health_is_drawn(view):
     assert sum(page.ink("#D55E00")["rows"]) == 0 and page.height == height
 
 
+@pytest.mark.smoke
 def test_the_kernel_hears_what_was_selected():
     canvas, calls = RasterCanvas(), []
     canvas.on_select(lambda: calls.append(canvas.selected))

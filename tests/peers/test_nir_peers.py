@@ -7,16 +7,18 @@ file is written for that, and Norse reads the same file.
 import warnings
 
 import jax.numpy as jnp
+import nir
 import numpy as np
 import pytest
 from flax import nnx
-from needed import needed
+from tiers import needed
 
 import snnlab
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
 
-nir, torch, norse = needed("nir"), needed("torch"), needed("norse.torch")
-norse_reset, snntorch = needed("norse.torch.functional.reset"), needed("snntorch.import_nir")
+torch, norse, norse_reset, snntorch = (
+    needed(name, "peers") for name in ("torch", "norse.torch", "norse.torch.functional.reset", "snntorch.import_nir")
+)
 
 FOR_PEERS = {"unit_gain": True, "reader_dt": 0.1, "readout": "lif"}
 SAMPLES = 1000

@@ -6,15 +6,14 @@ in training mode, stepped by its own `for_loop`. They are built inside the funct
 that none of them outlives a test.
 """
 
-import importlib
 import itertools
-import os
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from tiers import needed
 
 from snnlab import losses
 from snnlab.config import TUTORIAL_SNN, LstmConfig, SnnConfig
@@ -30,7 +29,7 @@ CLOSE = 1e-5
 def bp():
     """BrainPy in training mode; its global settings are put back, and those of JAX it must leave alone."""
     settings = dict(jax.config.values)
-    brainpy = importlib.import_module("brainpy") if os.environ.get("CI") else pytest.importorskip("brainpy")
+    brainpy = needed("brainpy", "peers")
     with brainpy.math.training_environment(dt=1.0, batch_size=B):
         yield brainpy
     brainpy.share.save(i=0, t=0.0)  # it keeps what was traced last

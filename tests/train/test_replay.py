@@ -19,7 +19,7 @@ def replay(text: str, folder) -> dict[str, np.ndarray]:
     path = folder / "replay.py"
     save = "snnlab.save(net, 'net.safetensors')"
     path.write_text(f"{text}\n{save}\n", encoding="utf-8")
-    subprocess.run([sys.executable, path.name], cwd=folder, check=True, timeout=120)
+    subprocess.run([sys.executable, path.name], cwd=folder, check=True)
     from safetensors.numpy import load_file
 
     return load_file(folder / "net.safetensors")

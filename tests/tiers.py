@@ -1,0 +1,89 @@
+"""The tiers of the tests: which files belong to which, and what of them runs by default.
+
+`python -m pytest` runs the default tier: all that no other tier holds, and of each other tier the tests that are marked
+`smoke`. `python -m pytest -m peers` runs one tier with its smoke, `-m ""` everything. `.ci/run` runs every tier.
+"""
+
+import importlib
+import os
+from pathlib import Path
+
+import pytest
+from _pytest.mark.expression import Expression
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[1]
+
+# The tiers beside the default, and the files and folders that belong to them. Single tests are marked where they stand.
+TIERS = {
+    "browser": [
+        "tests/live/test_browser.py",
+        "tests/live/test_canvases.py",
+        "tests/live/test_notebooks.py",
+    ],
+    "endure": [],
+    "fuzz": ["tests/fuzz"],
+    "notebooks": ["notebooks"],
+    "peers": ["tests/peers", "tests/data/test_data_tfds.py", "tests/data/test_data_tonic.py"],
+    "shapes": [],
+}
+
+# Steps, batch, inputs, units. Few, so that each program is compiled once; primes, 1, the edge of a tile of 16 (17), and
+# a whole tile.
+SHAPES = [(23, 3, 11, 7), (1, 1, 1, 1), (40, 2, 33, 17), (7, 5, 16, 16)]
+
+
+def tier_of(path: Path) -> str | None:
+    """The tier that a file belongs to whole."""
+    for tier, places in TIERS.items():
+        if any(path.is_relative_to(ROOT / place) for place in places):
+            return tier
+    return None
+
+
+def runs_whole(config: pytest.Config, tier: str) -> bool:
+    """Whether this run has asked for all tests of a tier."""
+    expression = config.getoption("markexpr")
+    return not expression or Expression.compile(expression).evaluate(lambda name, **_: name == tier)
+
+
+class Needs:
+    """Gets what a tier needs: if CI runs the tier, a test fails without it; otherwise it is skipped and says so."""
+
+    whole: frozenset[str] = frozenset()
+
+    @classmethod
+    def missing(cls, tier: str, message: str) -> None:
+        """Fail, or skip."""
+        if os.environ.get("CI") and tier in cls.whole:
+            pytest.fail(message)
+        pytest.skip(message, allow_module_level=True)
+
+
+def needed(name: str, tier: str):
+    """Import a package that the tests of a tier need."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        Needs.missing(tier, f"{name} cannot be imported ({error}); the extra {tier!r} has it")
+
+
+def drawn(count: int, shape: st.SearchStrategy, **others: st.SearchStrategy):
+    """Make two tests of a function: three draws from `SHAPES`, and `count` draws from `shape` in the tier "shapes".
+
+    The function gets `shape` and the others as arguments. Its `hypothesis.example`s belong to the second test.
+    """
+
+    def decorate(function):
+        def test(draws: int) -> None:
+            few = draws == 3
+            phases = [Phase.generate] if few else list(Phase)
+            chosen = {"shape": st.sampled_from(SHAPES) if few else shape, **others}
+            options = settings(max_examples=draws, phases=phases, deadline=None, derandomize=True, database=None)
+            options(given(**chosen)(function))()
+
+        test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
+        return pytest.mark.parametrize("draws", [3, pytest.param(count, marks=pytest.mark.shapes)])(test)
+
+    return decorate
