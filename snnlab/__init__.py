@@ -12,7 +12,7 @@ snnlab.LiveTrainer(net, digits)
 import importlib
 import sys
 
-from snnlab.namesake import warn_of_other_package
+from snnlab._namesake import warn_of_other_package
 
 __version__ = "0.1.0"
 

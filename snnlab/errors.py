@@ -4,7 +4,7 @@ All derive from :class:`SnnlabError`, and each message names what is wrong, the
 value that was found, what is accepted and, where there is one, the fix.
 """
 
-from snnlab.namesake import refuse_foreign_init
+from snnlab._namesake import refuse_foreign_init
 
 refuse_foreign_init()  # here, because nearly every module imports this one
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import snnlab
-from snnlab import namesake
+from snnlab import _namesake as namesake
 
 THEIRS = "snnlab/__init__.py,sha256=0,625\nsnnlab/sim/__init__.py,sha256=0,5272\n"
 OURS_IN_A_CLONE = "_editable_impl_snnlab.pth,sha256=0,30\n"

@@ -1,23 +1,30 @@
-"""The README's Python runs as it stands, from top to bottom, and its commands are the ones that CI runs."""
+"""The Python of the README and of the guide runs as it stands, page by page, and their links lead somewhere."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# How many blocks of Python a page has, so that none is lost, and what they must have done in the end.
+BLOCKS = {"README.md": 2, "dashboard.md": 1, "python.md": 3, "data.md": 2, "export.md": 3, "checkpoints.md": 2}
 
 
-def test_python_blocks_run():
-    blocks = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len(blocks) == 9
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page):
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    assert len(blocks) == BLOCKS.get(page.name, 0)
     names: dict = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
-    assert names["trainer"].done and names["lab"].state == "idle"
+        exec(compile(block, page.name, "exec"), names)
+    assert "trainer" not in names or names["trainer"].done
+    assert "lab" not in names or names["lab"].state == "idle"
 
 
 def test_links_lead_somewhere():
-    for link in re.findall(r"\]\((?!http)([^)]+)\)", README):
+    """Those of the guide are checked when the documentation is built."""
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", PAGES[0].read_text(encoding="utf-8")):
         assert (ROOT / link).exists(), link
 
 

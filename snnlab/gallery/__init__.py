@@ -1,19 +1,23 @@
 """A gallery of notebooks: run from top to bottom and written as static pages, for people who only look.
 
-The pages open from a folder, without a kernel and without a network. Jupyter's own nbclient runs the notebooks and
-nbconvert makes the pages; a `LiveTrainer` has left its picture in them, figures of plotly are drawn by the one copy of
-plotly.js that lies beside the pages, and ziamath draws the formulas.
+The pages open from a folder, without a kernel and without a network. nbclient runs the notebooks, nbconvert writes them
+as Markdown, and MkDocs makes the site, as it makes the documentation of snnlab. A `LiveTrainer` leaves its picture in
+them, plotly's figures are drawn by the copy of plotly.js that lies beside the pages, and ziamath draws the formulas.
 """
 
+import logging
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from snnlab.errors import ArgumentError, SnnlabError
 from snnlab.support.extras import install_hint
 
-MARK = '<meta name="generator" content="snnlab gallery">'
-"""By this an index page is known to be ours, and may be replaced."""
+MARK = ".snnlab-gallery"
+"""A file of this name marks a folder as a gallery, which may be replaced."""
+TEXT = "These are notebooks as they ran, with nobody watching. In JupyterLab (`snnlab lab`) they are alive."
 
 
 def build(notebooks: Sequence[str | os.PathLike], out: str | os.PathLike = "gallery", *, progress: bool = True) -> Path:
@@ -23,7 +27,7 @@ def build(notebooks: Sequence[str | os.PathLike], out: str | os.PathLike = "gall
     The title is the heading of its first cell, the question the paragraph below.
 
     Args:
-        notebooks: the files, in the order of the index; each is run in its own folder, none is changed.
+        notebooks: the files, in the order of the index; each runs in its own folder, none is changed.
         out: folder of the pages; made where it is missing.
         progress: show a bar, and a line for each notebook.
 
@@ -32,30 +36,50 @@ def build(notebooks: Sequence[str | os.PathLike], out: str | os.PathLike = "gall
 
     Raises:
         ArgumentError: without notebooks, for two of one name, or if `out` holds other things than a gallery.
-        FileFormatError: if a file is missing or no notebook.
-        SnnlabError: naming notebook and cell, if one fails; or if the extra `lab` is not installed.
+        FileFormatError: if a file is missing or is not a notebook.
+        SnnlabError: naming notebook and cell, if one fails; naming notebook and formula, if one cannot be set; if the
+            extra `docs` is not installed.
     """
     try:
         from snnlab.gallery import execute, pages
     except ImportError as error:
-        raise SnnlabError(f"the gallery needs JupyterLab ({error}): {install_hint('lab')}") from None
+        raise SnnlabError(f"the gallery needs MkDocs and JupyterLab ({error}): {install_hint('docs')}") from None
     paths, out = [Path(path) for path in notebooks], Path(out)
     names = [path.stem for path in paths]
     if not names or len(set(names)) < len(names) or "index" in names:
         raise ArgumentError(f"notebooks: must be one or more of different names, none of them index, got {names}")
     _check_folder(out)
-    read = [execute.read(path) for path in paths]  # mistakes are said before anything runs
-    site = pages.Site(names)
-    for path, notebook in zip(paths, read, strict=True):
-        site.add(path, execute.run(path, notebook, progress=progress))
-    return site.write(out)  # all of it or nothing
+    read = [execute.read(path) for path in paths]  # so that mistakes are found before anything runs
+    executed = {
+        path.stem: execute.run(path, notebook, progress=progress) for path, notebook in zip(paths, read, strict=True)
+    }
+    with tempfile.TemporaryDirectory() as work:
+        files = pages.make(executed, title="Notebooks", text=TEXT)
+        site = _site(Path(work), files | pages.assets(), names)
+        shutil.copytree(site, out, dirs_exist_ok=True)
+    return out / "index.html"
 
 
 def _check_folder(out: Path) -> None:
-    """Nothing but an older gallery is written over."""
+    """Refuse to write over anything but an older gallery."""
     if out.exists() and not out.is_dir():
         raise ArgumentError(f"out: {out} is not a folder")
-    index = out / "index.html"
-    ours = index.is_file() and MARK in index.read_text(encoding="utf-8", errors="replace")
-    if out.is_dir() and any(out.iterdir()) and not ours:
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
         raise ArgumentError(f"out: {out} holds other things than a gallery; name a new folder")
+
+
+def _site(work: Path, files: Mapping[str, str | bytes], names: Sequence[str]) -> Path:
+    """Let MkDocs make a site of Markdown pages and the files beside them; returns its folder."""
+    from mkdocs.commands.build import build as make
+    from mkdocs.config import load_config
+
+    source, site = work / "pages", work / "site"
+    source.mkdir()
+    for name, content in files.items():
+        (source / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    logging.getLogger("mkdocs").setLevel(logging.ERROR)
+    settings = str(Path(__file__).parent / "mkdocs.yml")
+    nav = ["index.md", *(f"{name}.md" for name in names)]
+    make(load_config(settings, docs_dir=str(source), site_dir=str(site), nav=nav))
+    (site / MARK).touch()
+    return site

@@ -1,6 +1,6 @@
 """How to install what only some users need."""
 
-from snnlab.namesake import DISTRIBUTION
+from snnlab._namesake import DISTRIBUTION
 
 
 def install_hint(extra: str) -> str:

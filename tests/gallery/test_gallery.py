@@ -52,10 +52,11 @@ def pages(tmp_path_factory):
 
 def test_everything_lies_in_the_folder(pages):
     """No page names an address from which a browser would fetch something."""
-    for page in pages.glob("*.html"):
-        sources = re.findall(r"""(?:src|href)=["']([^"']+)""", page.read_text(encoding="utf-8"))
+    for page in pages.glob("0*.html"):
+        text = page.read_text(encoding="utf-8")
+        sources = re.findall(r"""(?:<link[^>]*href|src)=["']([^"'#]+)""", text)
         assert sources and all(s.startswith("data:") or (pages / s).is_file() for s in sources)
-        assert not re.search(r"""(?:src|href)=["']\w*:?//|@import|url\(["']?http""", page.read_text(encoding="utf-8"))
+        assert not re.search(r"""(?:src|href)=["']\w*:?//|@import|url\(["']?http""", text)
     assert not any(re.search(r"@import|url\(['\"]?(?:http|//)", css.read_text()) for css in pages.rglob("*.css"))
 
 
@@ -74,20 +75,23 @@ def test_the_pages_in_a_browser(pages):
             page.on("request", lambda request, asked=asked: asked.append(request.url))
             page.on("pageerror", lambda error, errors=errors: errors.append(error))
             page.goto((pages / "index.html").as_uri())
-            assert page.locator("article h2").all_inner_texts() == ["First", "Second"]
-            assert "Why is" in page.locator("article .question").first.inner_text()
-            assert "Nobody" not in page.locator("body").inner_text()
-            page.wait_for_selector("article:nth-of-type(1) .main-svg")
-            assert page.locator("article:nth-of-type(2) img").evaluate("image => image.naturalWidth") == 40
-            page.get_by_text("First").click()
-            page.wait_for_selector(".jp-OutputArea-output .scatterlayer path.js-line")
+            assert page.locator(".gallery article h2").all_inner_texts() == ["First", "Second"]
+            assert "Why is" in page.locator(".gallery article p").first.inner_text()
+            assert "Nobody" not in page.locator("main").inner_text()
+            page.wait_for_selector(".gallery article:nth-of-type(1) .main-svg")
+            assert page.locator(".gallery article:nth-of-type(2) img").evaluate("image => image.naturalWidth") == 40
+            page.locator(".gallery article a").first.click()
+            page.wait_for_selector(".output .scatterlayer path.js-line")
             assert "six times seven 42" in page.locator("main").inner_text()
             labels = page.locator("svg[role=img]").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
             assert labels[0] == "x_t < 1" and "aligned" in labels[1]
             paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert all(least <= int(value) <= most for value in re.findall(r"\d+", paper)[:3])
-            page.get_by_text("second").click()
+            page.get_by_text("second", exact=True).click()
             assert page.locator("h1").inner_text() == "Second"
+            page.locator(".md-search__input").click()
+            page.keyboard.type("times seven")
+            page.wait_for_selector(".md-search-result__item >> text=First")
             assert all(url.startswith(("file:", "data:", "blob:")) for url in asked) and errors == []
             page.close()
 

@@ -5,7 +5,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from snnlab.namesake import DISTRIBUTION
+from snnlab._namesake import DISTRIBUTION
 from snnlab.support.extras import install_hint
 
 ROOT = Path(__file__).parents[2]

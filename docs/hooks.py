@@ -1,0 +1,111 @@
+"""Pages that follow from the tree: a page for each notebook as it ran, and a reference page for each public module."""
+
+import hashlib
+import importlib
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+from house import house, rooms
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+import snnlab
+from snnlab.gallery import execute, pages
+
+ROOT = Path(__file__).parents[1]
+PICTURES = ROOT / ".github"  # those of the README
+CACHE = ROOT / "build" / "notebooks"
+WORKERS = 2  # notebooks at a time: compilation takes one thread
+TEXT = "The notebooks as they ran, with nobody watching. In JupyterLab (`snnlab lab`) they are alive."
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages, and name them in the navigation."""
+    notebooks = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        executed = dict(zip(notebooks, pool.map(_executed, notebooks.values()), strict=True))
+    made = {f"notebooks/{name}": text for name, text in pages.make(executed, title="Notebooks", text=TEXT).items()}
+    modules = public_modules()
+    made |= {f"reference/{name}.md": _reference(name) for name in modules}
+    made["reference/index.md"] = _overview(modules)
+    made["reference/house.md"] = _map()
+    for path, content in (made | pages.assets()).items():
+        files.append(File.generated(config, path, content=content))
+    for picture in sorted(PICTURES.glob("*.png")) + sorted(PICTURES.glob("*.webp")):
+        files.append(File.generated(config, f"pictures/{picture.name}", abs_src_path=str(picture)))
+    for folder, names in (("notebooks", notebooks), ("reference", modules)):
+        config["nav"].append({folder.title(): [f"{folder}/{name}.md" for name in ("index", *names)]})
+    config["nav"][-1]["Reference"].append("reference/house.md")
+    return files
+
+
+def _executed(path: Path) -> nbformat.NotebookNode:
+    """Run a notebook, unless neither it nor the package has changed since it ran."""
+    sources = hashlib.sha256(path.read_bytes())
+    for source in sorted((ROOT / "snnlab").rglob("*.py")):
+        sources.update(source.read_bytes())
+    kept = CACHE / f"{path.stem}-{sources.hexdigest()[:16]}.ipynb"
+    if not kept.exists():
+        notebook = execute.run(path, execute.read(path))
+        CACHE.mkdir(parents=True, exist_ok=True)
+        for old in CACHE.glob(f"{path.stem}-*.ipynb"):
+            old.unlink()
+        nbformat.write(notebook, kept)
+    return nbformat.read(kept, as_version=4)
+
+
+def public_modules() -> list[str]:
+    """List what users import, from the bottom of the package to the top.
+
+    Public are packages that say what they export (`__all__`), and modules directly in `snnlab` without an underscore.
+    """
+    return [f"snnlab.{room}" for room in rooms() if not room.startswith("_") and _is_public(f"snnlab.{room}")]
+
+
+def _is_public(name: str) -> bool:
+    module = importlib.import_module(name)
+    return hasattr(module, "__all__") or not hasattr(module, "__path__")
+
+
+def public_names(module: ModuleType) -> list[str]:
+    """List the public functions and classes of a module: from its `__all__`, or else those that it defines."""
+    if hasattr(module, "__all__"):
+        return [name for name in module.__all__ if callable(getattr(module, name))]
+    members = inspect.getmembers(module, lambda x: inspect.isclass(x) or inspect.isfunction(x))
+    return [name for name, x in members if x.__module__ == module.__name__ and not name.startswith("_")]
+
+
+def _reference(name: str) -> str:
+    return f"# {name}\n\n::: {name}\n"
+
+
+def _overview(modules: list[str]) -> str:
+    """Write the list of the modules, and of the names that `snnlab` itself offers."""
+    lines = [
+        "# Reference",
+        "",
+        "From the bottom of the package to the top; a module imports only from those above it.",
+        "",
+    ]
+    lines += ["| module | |", "|---|---|"]
+    lines += [f"| [`{name}`]({name}.md) | {_summary(importlib.import_module(name))} |" for name in modules]
+    lines += ["", "These names are imported from `snnlab` itself:", "", "| name | |", "|---|---|"]
+    for name in snnlab.__all__:
+        value = getattr(snnlab, name)
+        if callable(value):
+            home = next(m for m in modules if getattr(importlib.import_module(m), value.__name__, None) is value)
+            lines.append(f"| [`snnlab.{name}`][{home}.{value.__name__}] | {_summary(value)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _map() -> str:
+    lines = ["# Every module", "", "From the bottom to the top: a module imports only from those above it."]
+    lines += ["", "| module | |", "|---|---|", *(f"| `{path}` | {line} |" for path, line in house())]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(documented: object) -> str:
+    return (inspect.getdoc(documented) or "").split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
