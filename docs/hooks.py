@@ -5,10 +5,9 @@ import importlib
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 
 import nbformat
-from house import house, rooms
+from house import house, public_modules
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -55,27 +54,6 @@ def _executed(path: Path) -> nbformat.NotebookNode:
             old.unlink()
         nbformat.write(notebook, kept)
     return nbformat.read(kept, as_version=4)
-
-
-def public_modules() -> list[str]:
-    """List what users import, from the bottom of the package to the top.
-
-    Public are packages that say what they export (`__all__`), and modules directly in `snnlab` without an underscore.
-    """
-    return [f"snnlab.{room}" for room in rooms() if not room.startswith("_") and _is_public(f"snnlab.{room}")]
-
-
-def _is_public(name: str) -> bool:
-    module = importlib.import_module(name)
-    return hasattr(module, "__all__") or not hasattr(module, "__path__")
-
-
-def public_names(module: ModuleType) -> list[str]:
-    """List the public functions and classes of a module: from its `__all__`, or else those that it defines."""
-    if hasattr(module, "__all__"):
-        return [name for name in module.__all__ if callable(getattr(module, name))]
-    members = inspect.getmembers(module, lambda x: inspect.isclass(x) or inspect.isfunction(x))
-    return [name for name, x in members if x.__module__ == module.__name__ and not name.startswith("_")]
 
 
 def _reference(name: str) -> str:

@@ -4,9 +4,12 @@ python docs/house.py
 """
 
 import ast
+import importlib
+import inspect
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,6 +36,27 @@ def house() -> Iterator[tuple[str, str]]:
 def _modules(folder: Path) -> list[Path]:
     """List the modules of a package, the package itself first."""
     return sorted(folder.rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path.name))
+
+
+def public_modules() -> list[str]:
+    """List what users import, from the bottom of the package to the top.
+
+    Public are packages that say what they export (`__all__`), and modules directly in `snnlab` without an underscore.
+    """
+    return [f"snnlab.{room}" for room in rooms() if not room.startswith("_") and _is_public(f"snnlab.{room}")]
+
+
+def _is_public(name: str) -> bool:
+    module = importlib.import_module(name)
+    return hasattr(module, "__all__") or not hasattr(module, "__path__")
+
+
+def public_names(module: ModuleType) -> list[str]:
+    """List the public functions and classes of a module: from its `__all__`, or else those that it defines."""
+    if hasattr(module, "__all__"):
+        return [name for name in module.__all__ if callable(getattr(module, name))]
+    members = inspect.getmembers(module, lambda x: inspect.isclass(x) or inspect.isfunction(x))
+    return [name for name, x in members if x.__module__ == module.__name__ and not name.startswith("_")]
 
 
 if __name__ == "__main__":

@@ -5,21 +5,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiers import needed
 
 import snnlab
 
 ROOT = Path(snnlab.__file__).parents[1]
-for package in ("mkdocs", "material", "mkdocstrings_handlers", "nbclient", "ziamath"):
-    pytest.importorskip(package, reason="the extra docs is not installed", exc_type=ImportError)
 sys.path.insert(0, str(ROOT / "docs"))
-hooks, house = importlib.import_module("hooks"), importlib.import_module("house")
-MODULES = hooks.public_modules()
+house = importlib.import_module("house")
+MODULES = house.public_modules()
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_public_name_has_an_example(name):
     module = importlib.import_module(name)
-    names = hooks.public_names(module)
+    names = house.public_names(module)
     assert module.__doc__ and names
     assert [name for name in names if ">>> " not in (getattr(module, name).__doc__ or "")] == []
 
@@ -39,8 +38,11 @@ def test_the_map_shows_every_module():
     assert [path for path, line in found.items() if not line] == []
 
 
+@pytest.mark.browser
 def test_the_documentation_shows_every_public_name_and_every_notebook(tmp_path, monkeypatch):
     """Built without a warning; here the notebooks are not run."""
+    for package in ("material", "mkdocstrings_handlers", "nbclient", "ziamath"):
+        needed(package, "browser")
     import nbformat
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
@@ -50,7 +52,7 @@ def test_the_documentation_shows_every_public_name_and_every_notebook(tmp_path, 
     build(config)
     for name in MODULES:
         page = (tmp_path / "reference" / f"{name}.html").read_text(encoding="utf-8")
-        names = hooks.public_names(importlib.import_module(name))
+        names = house.public_names(importlib.import_module(name))
         assert [public for public in names if f'id="{name}.{public}"' not in page] == []
     index = (tmp_path / "notebooks" / "index.html").read_text(encoding="utf-8")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):

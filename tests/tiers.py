@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 # The tiers beside the default, and the files and folders that belong to them. Single tests are marked where they stand.
 TIERS = {
     "browser": [
+        "tests/gallery",
         "tests/live/test_browser.py",
         "tests/live/test_canvases.py",
         "tests/live/test_notebooks.py",

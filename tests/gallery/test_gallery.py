@@ -10,10 +10,14 @@ from pathlib import Path
 import lab_driver
 import nbformat
 import pytest
+from tiers import needed
 
 from snnlab import gallery
 from snnlab.cli import main
 from snnlab.errors import ArgumentError, FileFormatError
+
+for package in ("mkdocs", "material", "nbconvert", "ziamath"):
+    needed(package, "browser")
 
 FIGURE = """
 import plotly.graph_objects as go, plotly.io
