@@ -88,7 +88,7 @@ function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }) {
   const traces = shown.map((k, c) => ({ k, points: x.map((px, t) => [px, at(values[t * count + c])]) }));
   traces.forEach(({ k, points }, row) => {
     const wins = k === prediction;
-    line(pen, points, { ...lookOf(k), width: wins ? 3 : 1.4 });
+    line(pen, points, lookOfClass(k, wins));
     drawLegend(pen, legend, row, k, classes[k], wins);
   });
   for (const { k, points } of traces) {
@@ -96,6 +96,9 @@ function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }) {
     else if (k === label) drawPeak(pen, place, points, k, `true: ${classes[k]}`, 16);
   }
 }
+
+// The winner is solid and thick, as in the SVG picture.
+const lookOfClass = (k, wins) => (wins ? { ...lookOf(k), dash: [], width: 3 } : { ...lookOf(k), width: 1.4 });
 
 function drawPeak(pen, place, points, k, words, below) {
   const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
@@ -106,7 +109,7 @@ function drawPeak(pen, place, points, k, words, below) {
 
 function drawLegend(pen, { x, y, width }, row, k, name, wins) {
   const middle = y + (row + 0.5) * LEGEND;
-  line(pen, [[x + 2, middle], [x + 24, middle]], { ...lookOf(k), width: wins ? 3 : 1.5 });
+  line(pen, [[x + 2, middle], [x + 24, middle]], lookOfClass(k, wins));
   text(pen, name, x + 30, middle + 4, { size: 11, bold: wins, room: width - 32 });
 }
 
