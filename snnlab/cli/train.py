@@ -84,7 +84,10 @@ class Train:
         """Return a loss with the `l1` that was given, or None for the default loss."""
         from snnlab.losses import Classification
 
-        return None if self.l1 is None else Classification(**SPIKING_LOSS | {"l1": self.l1})
+        if self.l1 is None:
+            return None
+        settings: dict[str, Any] = SPIKING_LOSS | {"l1": self.l1}
+        return Classification(**settings)
 
     def _for_events(self, dataset) -> dict[str, Any]:
         dt = SnnConfig.dt if self.dt is None else self.dt
