@@ -1,6 +1,7 @@
 """Knobs and the mailbox: names, ranges, and no value lost between two threads."""
 
 import threading
+import time
 
 import pytest
 
@@ -68,3 +69,39 @@ def test_no_move_is_lost_between_threads(box):
     reader.join()
     seen.extend(box.drain().values())
     assert seen[-1] == 4000.0 and seen == sorted(seen)
+
+
+def test_a_planned_move_acts_exactly_once(box):
+    """Four threads plan moves while the engine takes steps: each acts once, on its step, or is refused."""
+    steps, accepted, lock = 4000, [], threading.Lock()
+
+    def plan(first):
+        for step in range(first, steps, 4):
+            try:
+                box.plan([(step, "v_th", 1.0 + step)])
+            except ArgumentError:
+                continue  # the engine was there first
+            with lock:
+                accepted.append(step)
+
+    planners = [threading.Thread(target=plan, args=(first,)) for first in range(4)]
+    [planner.start() for planner in planners]
+    acted, step = [], 0
+    while step < steps:
+        count = box.claim(step, min(8, steps - step))
+        acted += [(step, value) for value in box.drain().values()]
+        step += count
+        time.sleep(0)
+    [planner.join() for planner in planners]
+    assert acted == [(step, 1.0 + step) for step in sorted(accepted)] and box.planned == []
+
+
+def test_a_move_for_later_is_planned_and_one_that_is_due_is_posted(box):
+    box.claim(0, 4)
+    box.post("v_th", 2.0, not_before=5)
+    box.post("readout.tau_mem", 3.0, not_before=4)
+    assert box.planned == [(5, "hidden.v_th", 2.0)] and box.drain() == {"readout.tau_mem": 3.0}
+    assert box.claim(4, 8) == 1 and box.drain() == {}
+    assert box.claim(5, 8) == 8 and box.drain() == {"hidden.v_th": 2.0}
+    box.stop_at = 14
+    assert box.claim(13, 8) == 1

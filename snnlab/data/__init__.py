@@ -11,13 +11,13 @@ from snnlab.data.event_digits import load_event_digits
 from snnlab.data.event_folder import is_event_folder, load_event_folder, save_events
 from snnlab.data.eventlists import EventLists
 from snnlab.data.idx_folder import load_folder
-from snnlab.data.published import SOURCES
+from snnlab.data.published import SAMPLES, SOURCES
 from snnlab.data.tfds_images import load_images
 from snnlab.data.tonic_sets import SETS, load_tonic
 from snnlab.data.yinyang import load_yinyang
 from snnlab.errors import ArgumentError, DataError
 
-__all__ = ["Dataset", "EventLists", "load", "names", "save_events"]
+__all__ = ["Dataset", "EventLists", "load", "names", "save_events", "sizes"]
 
 _AT_HAND: dict[str, Callable[[], Dataset]] = {
     "digits": load_digits,
@@ -34,6 +34,25 @@ def names() -> tuple[str, ...]:
         ('digits', 'yinyang', 'event_digits', 'mnist', 'fashion_mnist', 'kmnist', 'nmnist', 'shd')
     """
     return (*_AT_HAND, *SOURCES, *SETS)
+
+
+def sizes(name: str) -> tuple[int, int]:
+    """Return the number of training and of test samples of a named set; nothing is fetched.
+
+    Example:
+        >>> sizes("digits"), sizes("fashion_mnist")
+        ((1437, 360), (60000, 10000))
+    """
+    if name in SOURCES:
+        train, test = SAMPLES
+    elif name in SETS:
+        train, test = SETS[name].samples
+    elif name in _AT_HAND:
+        whole = _AT_HAND[name]()
+        train, test = len(whole.x_train), len(whole.x_test)
+    else:
+        raise ArgumentError(f"name: {name!r} is unknown; there are {', '.join(names())}")
+    return train, test
 
 
 def load(

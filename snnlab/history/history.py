@@ -62,7 +62,7 @@ class History:
         flat |= {TERM + name: value for name, value in result.get("terms", {}).items()}
         with self._lock:
             self._without |= {name for name, value in flat.items() if value is None}
-            self._results.append({name: [np.nan if value is None else value] for name, value in flat.items()})
+            self._results.append({name: np.array([np.nan if value is None else value]) for name, value in flat.items()})
 
     def add_intervention(self, *, step: int, knob: str, old: float, new: float) -> None:
         """Note that a knob was moved before step `step` (counted from 0) was taken."""

@@ -61,7 +61,7 @@ def worst_rise(values: np.ndarray, window: int) -> tuple[float, float, float]:
         >>> worst_rise(np.array([3.0, 1.0, 2.0, 4.0, 3.0, 3.0]), window=1)
         (1.0, 4.0, 3.0)
     """
-    lowest, worst = np.inf, (0.0, -1.0)
+    lowest, worst, newest = np.inf, (0.0, -1.0), np.nan
     for start in range(0, len(values), PIECE):
         part = values[max(0, start - window + 1) : start + PIECE]
         if start == 0:
@@ -70,5 +70,5 @@ def worst_rise(values: np.ndarray, window: int) -> tuple[float, float, float]:
         lows = np.minimum(np.minimum.accumulate(means), lowest)
         k = int((means - lows).argmax())
         worst = max(worst, (float(lows[k]), float(means[k])), key=lambda pair: pair[1] - pair[0])
-        lowest = lows[-1]
-    return *worst, float(means[-1])
+        lowest, newest = lows[-1], float(means[-1])
+    return *worst, newest

@@ -17,7 +17,7 @@ def count(name: str, value, low: int = 1, high: int | None = None) -> int:
         ...
         snnlab.errors.ArgumentError: epochs: must be an integer >= 1, got 0
     """
-    out_of_range = not isinstance(value, Integral) or value < low or (high is not None and value > high)
+    out_of_range = not isinstance(value, Integral) or int(value) < low or (high is not None and int(value) > high)
     if isinstance(value, bool) or out_of_range:
         bounds = f">= {low}" if high is None else f">= {low} and <= {high}"
         raise ArgumentError(f"{name}: must be an integer {bounds}, got {value!r}")

@@ -26,7 +26,7 @@ def keep_programs() -> None:
 
     A folder belongs to one kind of processor: programs made for another might not run here.
     """
-    if os.environ.get(SWITCH, "").strip().lower() in _OFF or jax.config.jax_compilation_cache_dir is not None:
+    if os.environ.get(SWITCH, "").strip().lower() in _OFF or jax.config.values["jax_compilation_cache_dir"]:
         return
     folder = cache_folder() / "programs" / hashlib.sha256(_processor().encode()).hexdigest()[:16]
     if writable(folder):

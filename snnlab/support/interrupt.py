@@ -1,4 +1,4 @@
-"""Ctrl-C and the interrupt of a notebook's kernel, held back while several things must change together."""
+"""Delay Ctrl-C and the interrupt of a notebook's kernel while several things must change together."""
 
 import signal
 import threading
@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """An interrupt that comes meanwhile takes effect right after the block: short, or one that nothing ends sooner.
+    """Delay `KeyboardInterrupt` until the block has finished.
 
-    Python hands interrupts to its main thread alone: in any other there is nothing to hold back.
+    For short blocks, or work that cannot be interrupted anyway (compiling). Python delivers interrupts to its main
+    thread only; in any other thread this does nothing.
 
     Example:
         >>> done = []

@@ -137,7 +137,9 @@ def joined(rows: Sequence[Log]) -> Log:
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
 
-def explain(fault: Fault, stepper: Stepper, data: Dataset, rate: Knob | None, kept: int, goal: Point | None):
+def explain(
+    fault: Fault, stepper: Stepper, data: Dataset, rate: Knob | None, kept: int, goal: Point | None
+) -> DivergenceError:
     """Say in one error where the fault is, what was kept, and what to do.
 
     Args:
@@ -150,7 +152,7 @@ def explain(fault: Fault, stepper: Stepper, data: Dataset, rate: Knob | None, ke
     """
     place = _place(fault, stepper, data)
     advice = calmer(rate.value) if rate is not None and goal is not None else None
-    if advice is not None and advice < rate.low:
+    if rate is not None and advice is not None and advice < rate.low:
         advice = None
     words = [f"step {fault.step}: {place.words}; the weights kept are those of step {kept}."]
     if goal is not None and goal.steps < kept:
@@ -215,7 +217,7 @@ def _layer(parameter: str) -> str:
 
 
 def _in_the_forward_pass(stepper: Stepper, state: State, x) -> tuple[str, str | None]:
-    """The first parameter or else the first layer that is not finite: in words, and its name."""
+    """Find the first parameter or else the first layer that is not finite: in words, and its name."""
     bad = not_finite(state.params)
     if bad:
         return f", as {bad[0]} is not", _layer(bad[0])
@@ -235,7 +237,7 @@ def _in_the_forward_pass(stepper: Stepper, state: State, x) -> tuple[str, str | 
 
 
 def _in_the_gradient(stepper: Stepper, state: State, x, y, names: list[str]) -> Place:
-    """The term whose gradient it is, and the layer where that shows first on the way back from the readout."""
+    """Find the term whose gradient is not finite, and the first layer with such a gradient on the way back."""
     x, y, key = jax.tree.map(jnp.asarray, x), jnp.asarray(y), jax.random.fold_in(state.key, state.step)
     order: list[str] = []
 
@@ -246,11 +248,11 @@ def _in_the_gradient(stepper: Stepper, state: State, x, y, names: list[str]) -> 
         order[:] = run_model(system["model"], x, key).layers
         return stepper.forward(system, x, y, key)[name]
 
-    for name in (*names, "loss"):
-        gradient = gradient_of(state.params, name)
-        bad = not_finite(gradient)
-        if bad or not math.isfinite(optax.tree.norm(gradient)):
-            break
+    gradients = ((name, gradient_of(state.params, name)) for name in (*names, "loss"))
+    name, gradient = next((pair for pair in gradients if not math.isfinite(optax.tree.norm(pair[1]))), ("", None))
+    if gradient is None:  # finite this time
+        return Place("the gradient is not finite")
+    bad = not_finite(gradient)
     if bad:
         last = max(bad, key=lambda parameter: order.index(_layer(parameter)) if _layer(parameter) in order else -1)
         words = f"the gradient of {last} is not finite"

@@ -1,11 +1,11 @@
-"""Do the model and the data fit together? Checked before anything is computed."""
+"""Check that the model and the data fit together, before anything is computed."""
 
 import warnings
 
 import jax
 from flax import nnx
 
-from snnlab.data import Dataset
+from snnlab.data import Dataset, EventLists
 from snnlab.encode import Binned
 from snnlab.errors import ArgumentError
 from snnlab.models import describe
@@ -14,10 +14,10 @@ from snnlab.train.step import run_model
 
 
 def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
-    """Trace the model without computing it, so that what does not fit is said before anything runs.
+    """Trace the model without computing it.
 
     Raises:
-        ArgumentError: if its readout is not `(time, batch, class)`, or has fewer classes than the data; if it reads
+        ArgumentError: if its readout is not `(time, batch, class)` or has fewer classes than the data, or if it reads
             events of another sensor.
 
     Warns:
@@ -37,7 +37,7 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
 
 
 def _check_events(model: nnx.Module, data: Dataset) -> None:
-    """The network sees all events of the data; what it would not see, no error of shape would tell."""
+    """Check that the network sees all events of the data. No shape error would tell."""
     code = describe(model).encoder
     if not isinstance(code, Binned) or not data.has_events:
         return
@@ -46,7 +46,7 @@ def _check_events(model: nnx.Module, data: Dataset) -> None:
             f"model: reads events of {code.units} units, the sensor of the data has {data.sample_shape} = "
             f"{data.num_features}; build it with sample_shape=data.sample_shape"
         )
-    parts = data.x_train, data.x_test
+    parts = [part for part in (data.x_train, data.x_test) if isinstance(part, EventLists)]
     late = sum(part.late(code.num_steps, code.dt) for part in parts)
     if late:
         total, steps = sum(len(part.times) for part in parts), max(part.steps(code.dt) for part in parts)

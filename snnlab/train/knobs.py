@@ -1,4 +1,4 @@
-"""The live values inside a training state: which there are, how they are set, how learned ones are kept in range."""
+"""The live values inside a training state: find them and set them."""
 
 import jax.numpy as jnp
 import optax
@@ -9,7 +9,7 @@ from snnlab.variables import short_names
 
 
 def find_knobs(live: nnx.State, opt_state: optax.OptState) -> list[Knob]:
-    """Every live variable, and the learning rate where the optimizer was made by `optax.inject_hyperparams`.
+    """Return every live variable as a knob, and the learning rate if `optax.inject_hyperparams` made the optimizer.
 
     Example:
         >>> from snnlab.layers import Leaky
@@ -34,7 +34,7 @@ def find_knobs(live: nnx.State, opt_state: optax.OptState) -> list[Knob]:
 
 
 def set_knob(live: nnx.State, opt_state: optax.OptState, name: str, value: float):
-    """Give a knob a new value; a parameter with one value per neuron gets it everywhere.
+    """Set a knob to a new value; a parameter with one value per neuron gets it everywhere.
 
     Returns:
         The old value (the mean over neurons), and the new `live` and `opt_state`. Shapes and types stay as

@@ -1,4 +1,4 @@
-"""What the engine learns with: Adam, and what a parameter says of how it wants to be learned."""
+"""The default optimizer: Adam, with per-parameter options from the Variable's metadata."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,8 @@ from snnlab.config import TrainConfig
 
 
 def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTransformation:
-    """Adam with a live learning rate, a schedule on top of it, and every parameter in its own way: see `centralized`
-    and `at_their_pace`.
+    """Return Adam with a live learning rate, a schedule, and per-parameter options: see `centralized` and
+    `at_their_pace`.
 
     Example:
         >>> params = nnx.state(nnx.Dict(w=nnx.Param(1.0)))
@@ -31,14 +31,14 @@ def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTr
 
 
 def centralized() -> optax.GradientTransformation:
-    """Takes its mean over the inputs off the gradient of the weights `(in, out)` whose `nnx.Param` has the metadata
-    `centralize`:
+    """Subtract the mean over the inputs from the gradient of the weights `(in, out)` whose `nnx.Param` has the
+    metadata `centralize`:
 
         g <- g - mean_in g
 
-    Spikes are never negative. Whatever the input, they push all weights of a neuron the same way as well; this part of
-    the gradient is the largest, and Adam sets its steps by it. Taken off, it no longer hides what tells one input from
-    another.
+    Spikes are never negative, so whatever the input, they also push all weights of a neuron in the same direction.
+    This part of the gradient is the largest, and Adam scales its steps by it. Without it, the differences between
+    inputs count.
 
     Example:
         >>> params = nnx.state(nnx.Dict(one=nnx.Param(jnp.ones((2, 1)), centralize=True), other=nnx.Param(jnp.ones(2))))
@@ -53,7 +53,7 @@ def centralized() -> optax.GradientTransformation:
 
 
 def at_their_pace() -> optax.GradientTransformation:
-    """Multiplies the step of each parameter whose `nnx.Param` has the metadata `pace` by that number.
+    """Multiply the step of each parameter whose `nnx.Param` has the metadata `pace` by that number.
 
     Example:
         >>> params = nnx.state(nnx.Dict(slow=nnx.Param(1.0, pace=0.5), other=nnx.Param(1.0)))
@@ -65,7 +65,7 @@ def at_their_pace() -> optax.GradientTransformation:
 
 
 def _by_metadata(name: str, default: Any, change: Callable) -> optax.GradientTransformation:
-    """`change(update, value)` for every parameter, with the value that its Variable has in its metadata."""
+    """Apply `change(update, value)` to every parameter, with the value from its Variable's metadata."""
 
     def one(variable: nnx.Variable, update: nnx.Variable) -> nnx.Variable:
         value = variable.get_metadata().get(name, default)

@@ -1,4 +1,4 @@
-"""A run as Python that replays it: same data, same weights at the start, the same moves at the same steps."""
+"""Write a run as a Python script that repeats it: same data, same initial weights, same moves at the same steps."""
 
 import dataclasses
 import zlib
@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnlab import data
-from snnlab.data.published import SAMPLES, SOURCES
-from snnlab.data.tonic_sets import SETS
 from snnlab.losses import Classification
 from snnlab.models import build, describe
 from snnlab.train.knobs import find_knobs
@@ -19,9 +17,9 @@ WEIGHTS = ("l1", "l2", "min_rate", "max_rate", "rate_weight")  # of `Classificat
 
 
 def script(trainer: Trainer) -> str:
-    """Python that does again what a trainer did so far; on one machine it ends with the same bits.
+    """Return a Python script that repeats what a trainer did so far. On one machine it ends with the same bits.
 
-    What snnlab cannot write down (arrays, a model, a loss or an optimizer of your own) is left open, marked `...`.
+    What snnlab cannot write down (your own arrays, model, loss or optimizer) is left open, marked `...`.
 
     Example:
         >>> from snnlab.config import LstmConfig
@@ -50,9 +48,9 @@ def script(trainer: Trainer) -> str:
     options = ["loss=loss", *(["optimizer=optimizer"] if trainer.own_optimizer else []), *settings]
     lines = ["import zlib", "", "import snnlab", "", _data(trainer.data)]
     x, values = trainer.data.x_train, "data.x_train"
-    if trainer.data.has_events:
+    if isinstance(x, data.EventLists):
         x, values = x.times, "data.x_train.times"
-    crc = zlib.crc32(np.ascontiguousarray(x))
+    crc = zlib.crc32(np.ascontiguousarray(x).data)
     lines.append(f'assert zlib.crc32({values}) == {crc}, "these are not the data of the run"')
     lines += [_model(trainer), _loss(trainer)]
     lines += ["optimizer = ...  # your Optax transformation"] if trainer.own_optimizer else []
@@ -69,23 +67,17 @@ def _data(dataset: data.Dataset) -> str:
         return f"data = ...  # your data set {dataset.name!r}"
     parts = dataset.x_train, dataset.x_test
     sizes = len(dataset.x_train), len(dataset.x_test)
-    if dataset.name in SOURCES:
-        whole = SAMPLES
-    elif dataset.name in SETS:
-        whole = SETS[dataset.name].samples
-    else:
-        known = data.load(dataset.name)
-        whole = len(known.x_train), len(known.x_test)
-    kept = [] if sizes == whole else [f"train={sizes[0]}", f"test={sizes[1]}"]
-    if dataset.has_events and any(part.dropped for part in parts):
-        kept.append(f"events={max(part.limit for part in parts)}")
+    kept = [] if sizes == data.sizes(dataset.name) else [f"train={sizes[0]}", f"test={sizes[1]}"]
+    events = [part for part in parts if isinstance(part, data.EventLists)]
+    if any(part.dropped for part in events):
+        kept.append(f"events={max(part.limit for part in events)}")
     return f"data = snnlab.load_data({dataset.name!r})" + (f".subset({', '.join(kept)})" if kept else "")
 
 
 def _model(trainer: Trainer) -> str:
     recipe = describe(trainer.model).recipe
     seed = None if recipe is None else _seed_of(trainer, recipe)
-    if seed is None:
+    if recipe is None or seed is None:
         return "net = ...  # your model, as it was before the run"
     config = recipe.config
     made = f"snnlab.{type(config).__name__}({', '.join(_changed(config))})"
@@ -94,7 +86,7 @@ def _model(trainer: Trainer) -> str:
 
 
 def _seed_of(trainer: Trainer, recipe) -> int | None:
-    """The seed that makes the weights that the run began with; None if they come from elsewhere."""
+    """Return the seed of the weights that the run began with, or None if they come from elsewhere."""
     for seed in dict.fromkeys((trainer.config.seed, 0)):
         net = build(recipe.config, sample_shape=recipe.sample_shape, num_classes=recipe.num_classes, seed=seed)
         params = trainer.stepper.first_state(net, trainer.origin.key).params
@@ -105,7 +97,7 @@ def _seed_of(trainer: Trainer, recipe) -> int | None:
 
 def _loss(trainer: Trainer) -> str:
     loss = trainer.stepper.system["loss"]
-    if type(loss) is not Classification:
+    if not isinstance(loss, Classification) or type(loss) is not Classification:  # a subclass is a loss of your own
         return "loss = ...  # your loss"
     arguments = [] if loss.readout == "max" else [f"readout={loss.readout!r}"]
     arguments += [] if loss.dt == 1.0 else [f"dt={loss.dt!r}"]
@@ -115,11 +107,11 @@ def _loss(trainer: Trainer) -> str:
 
 
 def _changed(config) -> list[str]:
-    """The fields of a config that are not the default, as arguments."""
+    """Return the fields of a config that differ from their defaults, as arguments."""
     fields = dataclasses.fields(config)
     return [f"{f.name}={getattr(config, f.name)!r}" for f in fields if getattr(config, f.name) != f.default]
 
 
 def _short(value: float) -> str:
-    """The shortest decimal that is this float32."""
+    """Return the shortest decimal that rounds to this float32."""
     return repr(float(str(np.float32(value))))

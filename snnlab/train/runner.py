@@ -1,6 +1,7 @@
 """The compiled steps of a run, with its training data on the device."""
 
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from snnlab.data import Dataset
+from snnlab.errors import StateError
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.memory import give_memory_back
 from snnlab.train.step import State, Stepper
@@ -27,15 +29,15 @@ class Runner:
     def __init__(self, stepper: Stepper, data: Dataset, batch_size: int):
         self._chunk = jax.jit(stepper.chunk)
         self._data, self._batch_size = data, batch_size
-        self._on_device: tuple | None = None
+        self._on_device: tuple[Any, Any] | None = None  # images or events, and labels
 
     @property
     def compilations(self) -> int:
-        """How many programs there are."""
-        return self._chunk._cache_size()
+        """Number of programs compiled for the training step."""
+        return self._chunk._cache_size()  # pyright: ignore[reportAttributeAccessIssue] (jit has no public count)
 
     def prepare(self, state: State) -> float:
-        """Put the data on the device and compile, once; the seconds that it took."""
+        """Put the data on the device and compile, once. Returns the seconds that it took."""
         if self._on_device is not None:
             return 0.0
         started = time.perf_counter()
@@ -48,13 +50,15 @@ class Runner:
         return time.perf_counter() - started
 
     def batches(self, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
-        """Indices of the samples. They depend on seed and epoch alone: an epoch that is resumed goes on as it was."""
+        """Return the indices of the samples. They depend on seed and epoch alone, so a resumed epoch is the same."""
         samples, size = len(self._data.x_train), self._batch_size
         order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int32)
         return order[: samples // size * size].reshape(-1, size)
 
     def __call__(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
-        """The state after steps on the samples with these indices `(step, batch)`, and the rest of `Stepper.chunk`."""
+        """Take one step for each row of `batches`, the indices of its samples. Returns what `Stepper.chunk` does."""
+        if self._on_device is None:
+            raise StateError("runner: is not compiled; call prepare(state) first")
         index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
         index[: len(batches)] = batches
         state, log, sound = self._chunk(state, *self._on_device, index, np.int32(len(batches)))

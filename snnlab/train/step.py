@@ -1,8 +1,8 @@
-"""One optimizer step, many in one call, and one batch of a test: pure functions of a `State`, to be jitted."""
+"""One optimizer step, a chunk of them, and one batch of a test: pure functions of a `State`, to be jitted."""
 
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,8 @@ Metrics = dict[str, Float[Array, "..."]]
 
 
 class State(NamedTuple):
-    """All that changes in a run. Immutable, and its buffers are never donated: the networks are small, and so
-    any thread may read a state at any time while the next one is computed."""
+    """All arrays that change during a run. Immutable, and its buffers are never donated, so any thread may read a
+    state at any time while the next one is computed."""
 
     params: nnx.State
     live: nnx.State
@@ -35,7 +35,7 @@ class State(NamedTuple):
 
 
 def graphdef(module: nnx.Module, *, training: bool) -> nnx.GraphDef:
-    """The structure of a module in NNX's mode of `train()` or of `eval()`; the module itself keeps its own.
+    """Return the structure of a module in the mode of `train()` or `eval()`; the module itself keeps its mode.
 
     Example:
         >>> layer = nnx.Dropout(0.5)
@@ -48,14 +48,15 @@ def graphdef(module: nnx.Module, *, training: bool) -> nnx.GraphDef:
 
 
 def run_model(model: nnx.Module, x: Shaped[Array, "batch *sample"], key: PRNGKeyArray) -> Record:
-    """Call a model, with the key if it takes one; a plain readout array becomes a `Record` without layers."""
+    """Call a model, with the key if it takes one. A plain readout array becomes a `Record` without layers."""
     takes_key = "key" in inspect.signature(type(model).__call__).parameters
     out = model(x, key=key) if takes_key else model(x)
     return out if isinstance(out, Record) else Record(readout=out, layers={})
 
 
 def code_key(seed: int) -> PRNGKeyArray:
-    """One seed, three streams: weights (by `models.build`), codes (this one), order of the data (`Runner.batches`)."""
+    """Return the random key of the codes. Weights (`models.build`) and the order of the data (`Runner.batches`) have
+    random streams of their own."""
     return jax.random.fold_in(jax.random.key(seed), 1)
 
 
@@ -77,7 +78,7 @@ class Stepper:
         self.start = self.first_state(model, key)
 
     def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
-        """The state before the first step, with the values of a model of the same structure.
+        """Return the state before the first step, with the values of a model of the same structure.
 
         Raises:
             ArgumentError: if a parameter is not finite.
@@ -91,16 +92,16 @@ class Stepper:
         return State(params, live, rest, self.optimizer.init(params), jnp.int32(0), key)
 
     def merge(self, state: State, *, training: bool = False) -> nnx.Dict:
-        """Model and loss with the values of a state, as modules of their own, in the mode of `train()` or `eval()`."""
+        """Return model and loss as new modules with the values of a state, in the mode of `train()` or `eval()`."""
         values = jax.tree.map(lambda leaf: leaf, (state.params, state.live, state.rest))
         return nnx.merge(self._graphdefs[training], *values)  # of new Variables, that belong to the trace we are in
 
     def write_back(self, state: State) -> None:
-        """Put the values of a state into the modules that were passed in."""
+        """Copy the values of a state into the modules that were passed in."""
         nnx.update(self.system, state.params, state.live, state.rest)
 
     def forward(self, system: nnx.Dict, x, y: Int[Array, " batch"], key: PRNGKeyArray) -> Metrics:
-        """The loss, its terms and the other metrics of one batch."""
+        """Return the loss, its terms and the other metrics of one batch."""
         record = run_model(system["model"], x, key)
         loss = system["loss"]
         terms = loss(record, y)
@@ -111,7 +112,7 @@ class Stepper:
         return metrics
 
     def step(self, state: State, x, y: Int[Array, " batch"]) -> tuple[State, Metrics]:
-        """One optimizer step on one batch."""
+        """Take one optimizer step on one batch."""
 
         def objective(params):
             system = self.merge(state._replace(params=params), training=True)
@@ -122,22 +123,24 @@ class Stepper:
         grads, (metrics, rest) = jax.grad(objective, has_aux=True)(state.params)
         metrics["grad_norm"] = optax.tree.norm(grads)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
-        params = keep_in_range(optax.apply_updates(state.params, updates))
+        params = keep_in_range(cast(nnx.State, optax.apply_updates(state.params, updates)))
         return State(params, state.live, rest, opt_state, state.step + 1, state.key), metrics
 
     def metric_names(self, x, y) -> list[str]:
-        """Names of what a step measures on such a batch: "loss", its terms, and the other metrics."""
+        """Return the names of the metrics of a step: "loss", its terms, and the others."""
         measured = jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.start.key), x, y)
         return [*measured, "grad_norm"]
 
     def chunk(
         self, state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]
     ) -> tuple[State, Metrics, Bool[Array, ""]]:
-        """`count` steps, on the samples `index[0]`, `index[1]`, ...; the metrics of each, and whether all is finite
-        in the state that was finite before.
+        """Take `count` steps, on the samples `index[0]`, `index[1]`, ...
 
-        The number of turns is traced, so one compiled program serves every count, and how a run is cut into
-        chunks does not change its bits.
+        The count is traced, so one compiled program serves every count, and how a run is cut into chunks does not
+        change its bits.
+
+        Returns:
+            The new state, the metrics of each step, and whether every value that was finite still is.
         """
         log = {name: jnp.zeros(len(index)) for name in self.metric_names(x[index[0]], y[index[0]])}
 
@@ -150,18 +153,18 @@ class Stepper:
         return after, log, _stayed_finite(state, after)
 
     def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
-        """The metrics of batch `number` of the test set."""
+        """Return the metrics of batch `number` of the test set."""
         return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))
 
 
 def not_finite(values: nnx.State) -> list[str]:
-    """Names of the variables that are not finite throughout."""
+    """Return the names of the variables that hold NaN or infinity."""
     flat, names = dict(nnx.to_flat_state(values)), short_names(values)
     return [name for name, path in names.items() if not bool(jnp.isfinite(flat[path].get_value()).all())]
 
 
 def _stayed_finite(before: State, after: State) -> Bool[Array, ""]:
-    """No array became NaN or infinite; one that an optimizer begins with as infinite may be so."""
+    """Whether no array became NaN or infinite. Some optimizers begin with infinity; that may stay."""
 
     def numbers(state: State) -> list[Array]:
         leaves = jax.tree.leaves((state.params, state.rest, state.opt_state))
