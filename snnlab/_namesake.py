@@ -4,12 +4,11 @@ On PyPI this package is `snnlab-live`, and `snnlab` is another project with the 
 file, `snnlab/__init__.py`, which belongs to whichever was installed last and vanishes when either is uninstalled.
 """
 
-# Importing pathlib would take longer than all of `import snnlab`.
+# pathlib and collections.abc are not imported: either would take longer than all of `import snnlab`.
 # ruff: noqa: PTH118, PTH123, PTH208
 
 import os
 import sys
-from collections.abc import Iterable
 
 DISTRIBUTION = "snnlab-live"
 """This package's name on PyPI."""
@@ -20,7 +19,7 @@ REPAIR = (
 )
 
 
-def warn_of_other_package(path: Iterable[str]) -> None:
+def warn_of_other_package(path: list[str]) -> None:
     """Warn if the other package is installed in a folder of `path`.
 
     It reads folders itself, because importing `importlib.metadata` would take longer than `import snnlab`.
@@ -44,7 +43,7 @@ def refuse_foreign_init() -> None:
         raise ImportError(f"another package called snnlab replaced or removed snnlab/__init__.py: {REPAIR}")
 
 
-def _other_package(path: Iterable[str]) -> str | None:
+def _other_package(path: list[str]) -> str | None:
     """Return the other package's `.dist-info` folder, if there is one that has files in `snnlab/`."""
     for folder in path:
         try:
