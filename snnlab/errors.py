@@ -1,7 +1,7 @@
 """Every error that snnlab raises on purpose.
 
-All derive from :class:`SnnlabError`, and each message names what is wrong, the
-value that was found, what is accepted and, where there is one, the fix.
+All derive from `SnnlabError`. A message names the argument or file, what is accepted, the value found and, if there is
+one, the fix.
 """
 
 from snnlab._namesake import refuse_foreign_init
@@ -35,7 +35,7 @@ class ArgumentError(SnnlabError, ValueError):
 
 
 class DataError(SnnlabError):
-    """A data set is missing, damaged, or not what it says it is.
+    """A data set is missing, damaged, or not what its name says.
 
     Example:
         >>> import snnlab
@@ -47,7 +47,7 @@ class DataError(SnnlabError):
 
 
 class FileFormatError(SnnlabError):
-    """A file exists but cannot be read as what it should be.
+    """A file exists but cannot be read in the expected format.
 
     Example:
         >>> import snnlab
@@ -59,7 +59,7 @@ class FileFormatError(SnnlabError):
 
 
 class StateError(SnnlabError, RuntimeError):
-    """The call is right but comes at the wrong moment, e.g. starting twice.
+    """A call comes at the wrong moment, such as a second start.
 
     Example:
         >>> raise StateError("export: still training, epoch 2 of 5; wait, or pause() or stop() first")
@@ -70,15 +70,15 @@ class StateError(SnnlabError, RuntimeError):
 
 
 class DivergenceError(SnnlabError, ArithmeticError):
-    """The loss, its gradient or the weights became infinite or NaN; the last good state is kept.
+    """The loss, its gradient or the weights became infinite or NaN. The last good state is kept.
 
     Attributes:
-        step: the optimizer step, counted from 0, that could not be taken.
-        term: of the loss, whose value or gradient is not finite; None if there is no such.
-        layer: where it shows first: in a parameter, in what it puts out, or in its gradient; None if nowhere.
-        learning_rate: as it was, or None where the optimizer does not tell.
-        advice: a lower learning rate to go on with, or None where that would not help.
-        back_to: number of steps that the state has which to go on from; None where that would not help.
+        step: the optimizer step that could not be taken, counted from 0.
+        term: the term of the loss whose value or gradient is not finite, or None.
+        layer: the first layer whose parameter, output or gradient is not finite, or None.
+        learning_rate: its value then, or None if it is no knob of the optimizer.
+        advice: a lower learning rate to continue with, or None if that would not help.
+        back_to: the number of steps to go back to, or None if that would not help.
 
     Example:
         >>> import snnlab

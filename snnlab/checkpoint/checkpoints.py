@@ -1,9 +1,9 @@
-"""A trainer that can be killed: it saves while it trains, and goes on bit for bit from what was saved.
+"""A run that survives a kill: it is saved during training, and resumes from there bit for bit.
 
     for report in Checkpoints(trainer, "runs/digits"):
         print(report.step, report.metrics)
 
-Run it again, after a crash or a power cut, and it goes on where it was.
+After a crash or a power cut, run the same script again: it continues from the newest checkpoint.
 """
 
 import os
@@ -21,33 +21,32 @@ from snnlab.support.exit import close_at_exit
 from snnlab.train import Trainer
 from snnlab.train.point import Point
 
-SHARE = 0.1  # of the time that saving may take: what takes longer, because the history is long, is saved less often
+SHARE = 0.1  # of the time that saving may take: a run with a long history is saved less often
 
 
 class Checkpoints:
-    """A trainer's reports, with the run saved every so often in between, and at the end.
+    """Iterate over a trainer's reports, and save the run at intervals and at the end.
 
-    A snapshot is taken between two chunks and written by a thread of its own, so the training does not wait. If it
-    cannot be written (the disk is full, the folder read-only or gone), training goes on, that is said once, and it is
-    tried again at the next turn; what was saved before stays.
+    A snapshot is taken between two chunks and written by its own thread, so training does not wait. If a checkpoint
+    cannot be written, training continues, you are warned once, and snnlab retries; earlier checkpoints stay.
 
     Args:
-        trainer: if there is a checkpoint, it goes on from the newest that is whole.
-        folder: for checkpoints; made if it is not there.
-        keep: so many of the newest stay.
-        every: seconds between two; more where saving takes long, so that it is at work for at most a tenth of the time.
-        say: gets sentences for the user, from any thread.
+        trainer: it continues from the newest intact checkpoint, if there is one.
+        folder: of the checkpoints; created if missing.
+        keep: number of checkpoints to keep.
+        every: seconds between two checkpoints; more if saving takes more than a tenth of the time.
+        say: called with messages for the user, from any thread.
         note: kept in each checkpoint, as JSON.
-        adapt: `(trainer, note) -> trainer`: makes the trainer that a checkpoint with this note is of.
+        adapt: `(trainer, note) -> trainer`: returns the trainer that fits a checkpoint with this note.
 
     Raises:
-        ArgumentError: if the saved run is of another model, other data or settings, or the folder cannot be written.
+        ArgumentError: if the saved run has another model, data or settings, or the folder cannot be written.
         StateError: if another run saves there.
 
     Attributes:
         trainer: the engine.
-        resumed: there was a checkpoint.
-        problem: why it cannot save at the moment, or None.
+        resumed: whether there was a checkpoint.
+        problem: why saving fails at the moment, or None.
 
     Example:
         >>> import tempfile
@@ -107,7 +106,7 @@ class Checkpoints:
             self.save_now()
 
     def save(self) -> None:
-        """Begin to save the run as it is now, and return at once; not while the last saving still goes on."""
+        """Start to save the run as it is now, and return at once; do nothing while another saving is at work."""
         point = self.trainer.at
         if point == self._saved or (self._thread and self._thread.is_alive()):
             return
@@ -119,21 +118,21 @@ class Checkpoints:
             self._thread = thread
 
     def save_now(self) -> None:
-        """Save the run as it is now if that is not saved yet, and wait for it."""
+        """Save the run as it is now, unless that is saved already, and wait for it."""
         self.wait()
         point = self.trainer.at
         if point != self._saved:
             self._write(take(self.trainer, point, self.note), point)
 
     def wait(self) -> None:
-        """Wait until what is being saved is saved."""
+        """Wait until the checkpoint that is being written is saved."""
         with self._starting:
             thread = self._thread
         if thread is not None:
             thread.join()
 
     def close(self) -> None:
-        """Wait, and let others have the folder."""
+        """Wait, and release the folder for other runs."""
         self.wait()
         self._folder.close()
 
@@ -152,7 +151,7 @@ class Checkpoints:
             self._folder.write(snapshot)
         except Exception as error:  # of the disk, in whatever form: nothing that ends the training
             self._report(
-                f"cannot save in {self._folder.path} ({reason(error)}); training goes on, and it is tried again"
+                f"cannot save in {self._folder.path} ({reason(error)}); training continues, and snnlab retries"
             )
             return
         finally:
@@ -162,7 +161,7 @@ class Checkpoints:
         self._report(None)
 
     def _report(self, problem: str | None) -> None:
-        """Say what changed; a problem that stays is said once."""
+        """Tell the user when saving starts to fail, and when it works again."""
         if problem != self.problem:
             self.problem = problem
             self._say(problem or f"saving in {self._folder.path} works again")

@@ -1,8 +1,8 @@
-"""A run at one moment, as arrays and JSON: all that a trainer needs to go on bit for bit from there.
+"""A point of a run as arrays and JSON: all that a trainer needs to continue from there bit for bit.
 
-What makes a run is in it: parameters, live values, optimizer, step and random key, now and at the start; the history
-with every move of a knob; moves that are planned or on their way. The order of the data depends on seed and epoch
-alone, so the number of steps taken says where in the data the run is.
+A snapshot holds parameters, live values, optimizer, step and random key, of the point and of the origin; the history
+with every move of a knob; and the moves that are planned or on their way. The order of the data depends on seed and
+epoch alone, so the number of steps also gives the position in the data.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A run at one moment.
+    """A point of a run, ready to be written.
 
     Args:
         arrays: `state/...` and `start/...` by the path in `snnlab.train.step.State`, `history/...` by metric.
-        facts: the rest, as JSON has it: "format"; "identity": what the run is of; "epochs", "interventions",
-            "planned", "posted", "seconds", "learning_rate"; "note": of whoever took the snapshot.
+        facts: the rest, as JSON: "format"; "identity", see `identity`; "epochs", "interventions", "planned",
+            "posted", "seconds", "learning_rate"; "note", of the caller.
 
     Example:
         >>> from snnlab import data, models
@@ -51,7 +51,7 @@ class Snapshot:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of it."""
+        """SHA-256 of arrays and facts."""
         digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode())
         for name, array in sorted(self.arrays.items()):
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
@@ -85,22 +85,25 @@ def take(trainer: Trainer, point: Point, note: Any = None) -> Snapshot:
 
 
 def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
-    """Let a trainer go on from a snapshot of a run of the same model, data and settings.
+    """Put a trainer where the run of a snapshot was; model, data and settings must be the same.
 
-    Another learning rate is taken as a move of that knob: a run that diverged goes on with a lower one.
+    A different learning rate counts as a move of that knob, so a run that diverged can continue with a lower one.
 
     Raises:
-        ArgumentError: if the run was of others; the message says what differs.
-        FileFormatError: if it was written by a later version of snnlab.
+        ArgumentError: if model, data or settings differ; the message says how.
+        FileFormatError: if another version of snnlab wrote the snapshot in a format that this one cannot read.
     """
     facts = snapshot.facts
     if facts["format"] != FORMAT:
-        raise FileFormatError(f"a snapshot in format {facts['format']}; this snnlab reads {FORMAT}, a newer one it all")
+        raise FileFormatError(
+            f"this checkpoint has format {facts['format']}, this version of snnlab reads format {FORMAT}; "
+            "upgrade snnlab to open it"
+        )
     then, now = facts["identity"], identity(trainer)
     differing = [name for name in now if then.get(name) != now[name]]
     if differing:
         parts = "; ".join(f"{name} {_differences(then.get(name), now[name])}" for name in differing)
-        raise ArgumentError(f"the saved run is another one: {parts}. Take another folder, or make what was saved")
+        raise ArgumentError(f"the saved run is another one: {parts}. Use another folder, or what the saved run used")
     state, origin = (_fill(trainer.state, part, snapshot.arrays) for part in ("state", "start"))
     steps = {name.removeprefix("history/"): a for name, a in snapshot.arrays.items() if name.startswith("history/")}
     history = History.of(steps, facts["epochs"], facts["interventions"])
@@ -121,9 +124,9 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
 
 
 def identity(trainer: Trainer) -> dict[str, Any]:
-    """What a run is of, as JSON: two runs with the same can go on from each other.
+    """Return model, loss, data and settings of a run as JSON. A snapshot fits every run with the same identity.
 
-    Only names and shapes are known of a model of one's own, and nothing of what its loss computes.
+    Of your own model only names and shapes are known, and nothing of what your own loss computes.
     """
     config = describe(trainer.model).config
     attributes = getattr(trainer.stepper.system["loss"], "__dict__", {})
@@ -138,7 +141,7 @@ def identity(trainer: Trainer) -> dict[str, Any]:
 
 
 def _leaves(state) -> list[tuple[str, jax.Array]]:
-    """Every array of a state, by its path."""
+    """Return every array of a state with its path."""
     return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]
 
 
@@ -151,7 +154,7 @@ def _plain(leaf: jax.Array) -> np.ndarray:
 
 
 def _fill(state, part: str, arrays: dict[str, np.ndarray]):
-    """A state like `state` with other values; their types stay as they are, so that nothing is compiled anew."""
+    """Return a state like `state` with other values. Types stay the same, so nothing is compiled again."""
 
     def fill(name: str, leaf: jax.Array) -> jax.Array:
         value = arrays[f"{part}/{name}"]
@@ -163,7 +166,7 @@ def _fill(state, part: str, arrays: dict[str, np.ndarray]):
 
 
 def _differences(then: Any, now: Any) -> str:
-    """Which values differ, in words."""
+    """Say which values differ."""
     if not (isinstance(then, dict) and isinstance(now, dict)):
         return f"was {then}, is {now}"
     names = [name for name in {**then, **now} if then.get(name) != now.get(name)]

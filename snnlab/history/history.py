@@ -1,6 +1,6 @@
-"""What happened, append-only: the metrics of every step, the results of every epoch, every intervention.
+"""The append-only record of a run: metrics of every step, results of every epoch, every move of a knob.
 
-NumPy only. One thread appends, any thread reads; what it reads is what later appends do not touch.
+NumPy only. One thread appends, any thread reads. Later appends do not change what was read.
 """
 
 import json
@@ -19,12 +19,12 @@ from snnlab.support.files import atomic_path, refuse_existing
 
 TERM = "terms."  # before the name of a term of the loss, among the results
 
-# The table that a notebook shows: so many of the newest epochs, and these columns.
+# The table in a notebook: the newest epochs, and these columns.
 SHOWN_EPOCHS = 50
 SHOWN = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train accuracy", "test_loss": "test loss"}
 SHOWN |= {"test_acc": "test accuracy", "spikes_per_sample": "spikes per sample", "seconds": "seconds"}
 
-MOVE = ("step", "old", "new")  # what an intervention says beside its knob
+MOVE = ("step", "old", "new")  # fields of an intervention beside its knob
 NUMBER = int | float
 
 
@@ -52,12 +52,12 @@ class History:
         return len(self._steps)
 
     def add_steps(self, metrics: Mapping[str, np.ndarray]) -> None:
-        """Append some steps: one value a step of each metric. A metric that is not always there is NaN elsewhere."""
+        """Append steps: one value per step of each metric. A metric is NaN at steps that do not have it."""
         with self._lock:
             self._steps.append(metrics)
 
     def add_epoch(self, result: Mapping[str, Any]) -> None:
-        """Append the result of an epoch: numbers by name, "terms" of the loss by theirs; None is what there is not."""
+        """Append the result of an epoch: numbers by name, under "terms" those of the loss. None means not available."""
         flat = {name: value for name, value in result.items() if name != "terms"}
         flat |= {TERM + name: value for name, value in result.get("terms", {}).items()}
         with self._lock:
@@ -65,28 +65,28 @@ class History:
             self._results.append({name: np.array([np.nan if value is None else value]) for name, value in flat.items()})
 
     def add_intervention(self, *, step: int, knob: str, old: float, new: float) -> None:
-        """Note that a knob was moved before step `step` (counted from 0) was taken."""
+        """Append a move of a knob that acted on step `step`, counted from 0."""
         with self._lock:
             self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
 
     def until(self, steps: int, *, epochs: int, moves: int) -> "History":
-        """Another history, of the first so many steps, epochs and interventions of this one."""
+        """Return a copy of the first steps, epochs and interventions."""
         metrics = {name: column[:steps] for name, column in self.steps().items()} if steps else {}
         return History.of(metrics, self.epochs[:epochs], self.interventions[:moves])
 
     def steps(self) -> dict[str, np.ndarray]:
-        """Every metric as one array over the steps, to be read only."""
+        """Return every metric as a read-only array over the steps."""
         with self._lock:
             return self._steps.columns()
 
     def results(self) -> dict[str, np.ndarray]:
-        """Every result as one array over the epochs, to be read only; terms of the loss are named "terms.…"."""
+        """Return every result as a read-only array over the epochs. Terms of the loss are named "terms.…"."""
         with self._lock:
             return self._results.columns()
 
     @property
     def num_epochs(self) -> int:
-        """Number of epochs that are finished."""
+        """Number of finished epochs."""
         return len(self._results)
 
     @property
@@ -100,7 +100,7 @@ class History:
         return self.newest_epochs(self.num_epochs)
 
     def newest_epochs(self, count: int) -> list[dict[str, Any]]:
-        """The results of the last epochs, so many at the most."""
+        """Return the results of the last `count` epochs."""
         columns = {name: column[max(0, len(column) - count) :].tolist() for name, column in self.results().items()}
         return [self._row(dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
 
@@ -115,17 +115,17 @@ class History:
 
     @property
     def interventions(self) -> list[dict[str, Any]]:
-        """The knobs that were moved, in order."""
+        """The moves of knobs, in order."""
         with self._lock:
             return list(self._interventions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain lists, numbers and strings."""
+        """Return everything as plain lists, numbers and strings."""
         steps = {name: values.tolist() for name, values in self.steps().items()}
         return {"steps": steps, "epochs": self.epochs, "interventions": self.interventions}
 
     def _repr_html_(self) -> str:
-        """In a notebook: a table of the newest epochs. All of them: `epochs`; all steps: `to_frame`."""
+        """Show the newest epochs as a table in a notebook. See also `epochs` and `to_frame`."""
         head = "".join(f"<th>{title}</th>" for title in SHOWN.values())
         rows = []
         for row in self.newest_epochs(SHOWN_EPOCHS):
@@ -134,7 +134,7 @@ class History:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
     def to_frame(self):
-        """The steps as a pandas `DataFrame`, one row a step.
+        """Return the steps as a pandas `DataFrame`, one row per step.
 
         Raises:
             SnnlabError: if pandas is not installed.
@@ -146,10 +146,10 @@ class History:
         return pandas.DataFrame(self.steps()).rename_axis("step")
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
-        """Write everything as JSON; either the whole file is there afterwards, or the old one still is.
+        """Write everything as JSON, atomically: if it fails, an old file stays as it was.
 
         Raises:
-            ArgumentError: if the file exists and `overwrite` is off.
+            ArgumentError: if the file exists and `overwrite` is False.
         """
         path, text = refuse_existing(path, overwrite), json.dumps(self.to_dict())
         with atomic_path(path) as part:
@@ -158,7 +158,7 @@ class History:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "History":
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
             FileFormatError: if the file is missing or is not a saved history.
@@ -179,7 +179,7 @@ class History:
     def of(
         cls, steps: Mapping[str, np.ndarray], epochs: Iterable[Mapping], interventions: Iterable[Mapping]
     ) -> "History":
-        """The history that says so: what `steps()`, `epochs` and `interventions` of another returned.
+        """Make a history from what `steps()`, `epochs` and `interventions` of another one returned.
 
         Example:
             >>> history = History.of({"loss": np.array([2.5, 2.25])}, [{"epoch": 1, "test_acc": 0.5}], [])
@@ -197,14 +197,14 @@ class History:
 
 
 def _column(name: str, values) -> np.ndarray:
-    """One metric, as a file has it."""
+    """Check and return one metric of a file."""
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         raise ValueError(f"steps: {name} must be a list of numbers")
     return np.array(values, np.float64)
 
 
 def _row(where: str, row, names: Iterable[str], kind) -> dict[str, Any]:
-    """One row, as a file has it: what stands under these names is of that kind."""
+    """Check and return one row of a file; the values under `names` must be of type `kind`."""
     if not isinstance(row, dict):
         raise ValueError(f"{where}: must be a list of objects, has {row!r}")
     for name in names:

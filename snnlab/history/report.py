@@ -1,4 +1,4 @@
-"""What the engine says between two chunks."""
+"""The reports of the engine between two chunks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ NOT_TERMS = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")  # m
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What happened since the last report.
+    """What happened since the previous report.
 
     Attributes:
         phase: "train" for a chunk of steps, "test" for a batch of the test set, "epoch" at the end of an epoch.
@@ -19,8 +19,8 @@ class Report:
         step: optimizer steps taken so far, of `total_steps`.
         metrics: "train": means over the chunk of "loss", "accuracy", each term of the loss, "grad_norm" and
             "spikes_per_sample"; "test": the same of the batch; "epoch": the result, as in `History.epochs`.
-        samples_per_second: how fast this was.
-        eta: estimate of the seconds of computing left.
+        samples_per_second: speed since the previous report.
+        eta: estimated computing time left [s].
 
     Example:
         >>> import snnlab
@@ -40,7 +40,7 @@ class Report:
 
 
 def term_names(metrics: Iterable[str]) -> list[str]:
-    """The metrics that are terms of the loss.
+    """Return the metrics that are terms of the loss.
 
     Example:
         >>> term_names(["loss", "accuracy", "cross_entropy", "l1"])
@@ -52,14 +52,14 @@ def term_names(metrics: Iterable[str]) -> list[str]:
 def epoch_result(
     epoch: int, steps: Mapping[str, np.ndarray], count: int, test: Mapping[str, float], seconds: float, speed: float
 ) -> dict[str, Any]:
-    """What the history keeps of an epoch.
+    """Return the result of an epoch, as the history stores it.
 
     Args:
         epoch: its number, from 1.
         steps: metrics of all steps so far, of which the last `count` are those of the epoch.
         count: steps in an epoch.
         test: metrics of the test set.
-        seconds: that it took.
+        seconds: duration of the epoch [s].
         speed: samples per second.
 
     Example:

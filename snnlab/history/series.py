@@ -1,13 +1,13 @@
 """Summaries of long series of numbers, in memory that does not grow with them. NumPy only.
 
-A small network takes a thousand steps a second, and each of its curves is looked at several times a second: copies of
-all of it would be the largest thing in the process after some minutes.
+A small network takes a thousand steps per second, and each of its curves is drawn several times per second. Without
+these summaries, copies of the curves would soon be the largest objects in the process.
 """
 
 import numpy as np
 
-MAX_POINTS = 300  # of a curve: about one a pixel
-PIECE = 16_384  # values that are worked on at once
+MAX_POINTS = 300  # of a curve: about one per pixel
+PIECE = 16_384  # values processed at once
 RISE = 1.0  # of the first loss: healthy runs rise by 0.7 of it at most, a learning rate of 0.3 by 1.7 and more
 
 
@@ -32,7 +32,7 @@ def has_risen(losses: np.ndarray) -> bool:
 
 
 def bin_means(values: np.ndarray, points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of equal bins, at most `points` of them: `(step at the bin's end, mean)`, float32 for the wire.
+    """Return the means of equal bins, at most `points` of them: `(step at the bin's end, mean)`, float32 for the wire.
 
     Example:
         >>> [part.tolist() for part in bin_means(np.array([1.0, 3.0, 5.0, 7.0]), points=2)]
@@ -50,12 +50,12 @@ def bin_means(values: np.ndarray, points: int = MAX_POINTS) -> tuple[np.ndarray,
 
 
 def worst_rise(values: np.ndarray, window: int) -> tuple[float, float, float]:
-    """The largest rise of the mean over the last `window` values above the lowest that it had before.
+    """Find the largest rise of a moving mean above its lowest value before.
 
-    Before the first value there were others like it.
+    The mean is taken over the last `window` values; the first value is repeated before the start.
 
     Returns:
-        What it rose from, and to; and the mean over the last values of all.
+        The mean before the rise, the mean after it, and the last mean of all.
 
     Example:
         >>> worst_rise(np.array([3.0, 1.0, 2.0, 4.0, 3.0, 3.0]), window=1)

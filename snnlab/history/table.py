@@ -1,10 +1,10 @@
-"""Named columns of numbers that grow at their ends. NumPy only."""
+"""Named columns of numbers that can be appended to. NumPy only."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-GROWTH = 1.25  # of a column that is full: appending costs a constant time on average, and little lies unused
+GROWTH = 1.25  # of a full column: appending takes constant time on average, and little memory stays unused
 
 
 class Table:
@@ -27,7 +27,7 @@ class Table:
         return self._length
 
     def append(self, columns: Mapping[str, np.ndarray]) -> None:
-        """Some rows: of each column that is known, and of new ones."""
+        """Append rows. A missing column becomes NaN; a new column is NaN before."""
         start, end = self._length, self._length + len(next(iter(columns.values())))
         for name in self._columns.keys() | columns.keys():
             column = self._columns.get(name)
@@ -42,7 +42,7 @@ class Table:
         self._length = end
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Every column, to be read only: what is there stays as it is, so nothing is copied."""
+        """Return every column as a read-only view. Appending does not change it."""
         found = {name: column[: self._length] for name, column in sorted(self._columns.items())}
         for view in found.values():
             view.setflags(write=False)

@@ -9,7 +9,7 @@ from snnlab.errors import ArgumentError
 
 
 def count(name: str, value, low: int = 1, high: int | None = None) -> int:
-    """An integer in `[low, high]`.
+    """Return an integer in `[low, high]`.
 
     Example:
         >>> count("epochs", 0)
@@ -25,7 +25,7 @@ def count(name: str, value, low: int = 1, high: int | None = None) -> int:
 
 
 def flag(name: str, value) -> bool:
-    """True or False.
+    """Return True or False.
 
     Example:
         >>> flag("bias", "no")
@@ -39,14 +39,14 @@ def flag(name: str, value) -> bool:
 
 
 def seed(name: str, value) -> int:
-    """The seed of a random stream: 32 bits, because JAX ignores the others."""
+    """Return the seed of a random stream: 32 bits, because JAX ignores the others."""
     return count(name, value, 0, 2**32 - 1)
 
 
 def number(
     name: str, value, low: float = -math.inf, high: float = math.inf, *, strict: bool = False, unit: str = ""
 ) -> float:
-    """A finite number in `[low, high]`; `strict` leaves out `low`.
+    """Return a finite number in `[low, high]`; `strict` excludes `low`.
 
     Example:
         >>> number("tau_mem", -1.0, 0.0, strict=True, unit="ms")
@@ -63,7 +63,7 @@ def number(
 def numbers(
     name: str, value, low: float = -math.inf, high: float = math.inf, *, strict: bool = False, unit: str = ""
 ) -> np.ndarray:
-    """A number or an array of numbers, all finite and in `[low, high]`; `strict` leaves out `low`."""
+    """Return an array of finite numbers in `[low, high]`; `strict` excludes `low`."""
     try:
         if value is None or np.asarray(value).dtype.kind in "SU":  # NumPy makes numbers of None and of "1.0"
             raise TypeError
@@ -81,7 +81,7 @@ def numbers(
 
 
 def choice(name: str, value, options) -> str:
-    """One of `options`.
+    """Return one of `options`.
 
     Example:
         >>> choice("reset", "hard", ("subtract", "value"))
@@ -95,7 +95,7 @@ def choice(name: str, value, options) -> str:
 
 
 def time_constant(name: str, value, dt: float) -> np.ndarray:
-    """A time constant [ms], at least one time step long: below that a step cannot follow it."""
+    """Return time constants [ms] of at least one time step: a shorter one cannot be resolved."""
     array = numbers(name, value, 0.0, strict=True, unit="ms")
     if (array < dt).any():
         raise ArgumentError(f"{name}: must be >= dt = {dt} ms, got {array.min()} ms; use a smaller dt")

@@ -390,7 +390,7 @@ def test_training_goes_on_when_it_cannot_save(small, small_disk, place, trouble)
         for step in (12, 16, 20):
             run_to(run, step)
         assert len(run.trainer.history) == 20 and run.problem == said[0] and len(said) == 1
-        assert said[0].startswith(f"cannot save in {folder} ({words}); training goes on")
+        assert said[0].startswith(f"cannot save in {folder} ({words}); training continues")
     assert {path: path.read_bytes() for path in before} == before
     run_to(run, 24)
     assert not list(folder.glob("*.part"))
