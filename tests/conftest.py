@@ -6,30 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tiers import TIERS, Needs, runs_whole, tier_of
 
 from snnlab import data
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-
-
-def pytest_configure(config):
-    Needs.whole = frozenset(tier for tier in TIERS if runs_whole(config, tier))
-
-
-def pytest_ignore_collect(collection_path, config):
-    """Do not even import files that need the packages of a tier which is not asked for.
-
-    Look for no doctests in a conftest.py either: there are several, and Python would take one for the other.
-    """
-    unasked = tier_of(collection_path) == "peers" and "peers" not in Needs.whole
-    return True if unasked or collection_path.name == "conftest.py" else None
-
-
-def pytest_itemcollected(item):
-    """Mark a test with the tier of its file."""
-    if tier := tier_of(item.path):
-        item.add_marker(tier)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 # The tiers beside the default, and the files and folders that belong to them. Single tests are marked where they stand.
 TIERS = {
     "browser": [
+        "snnlab/gallery",
         "tests/gallery",
         "tests/live/test_browser.py",
         "tests/live/test_canvases.py",
@@ -26,7 +27,12 @@ TIERS = {
     "endure": [],
     "fuzz": ["tests/fuzz"],
     "notebooks": ["notebooks"],
-    "peers": ["tests/peers", "tests/data/test_data_tfds.py", "tests/data/test_data_tonic.py"],
+    "peers": [
+        "snnlab/data/tfds_builder.py",
+        "tests/data/test_data_tfds.py",
+        "tests/data/test_data_tonic.py",
+        "tests/peers",
+    ],
     "shapes": [],
 }
 

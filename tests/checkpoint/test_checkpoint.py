@@ -378,7 +378,11 @@ def small_disk(place):
     subprocess.run(["umount", str(place)], check=True)  # before `place` takes the folder away
 
 
-@pytest.mark.parametrize("trouble", ["full disk", file_size_limit, read_only, gone], ids=str)
+@pytest.mark.parametrize(
+    "trouble",
+    ["full disk", file_size_limit, read_only, gone],
+    ids=["full disk", "file size limit", "read only", "gone"],
+)
 def test_training_goes_on_when_it_cannot_save(small, small_disk, place, trouble):
     """It is said once, tried again, and said when it works again; what was saved before stays, and is used."""
     trouble = small_disk if trouble == "full disk" else trouble

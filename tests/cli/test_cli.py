@@ -243,6 +243,7 @@ def listening(port: int) -> set[str]:
     return found
 
 
+@pytest.mark.notebooks
 def test_lab_serves_the_notebooks_on_loopback_with_a_token(tmp_path):
     environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "snnlab.cli", "lab", "--no-browser"]

@@ -1,0 +1,25 @@
+"""Marks each test, doctest and notebook with its tier; here, as it concerns the package and the notebooks, too."""
+
+from tiers import ROOT, TIERS, Needs, runs_whole, tier_of
+
+
+def pytest_configure(config):
+    Needs.whole = frozenset(tier for tier in TIERS if runs_whole(config, tier))
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not even import files that need the packages of a tier which is not asked for.
+
+    Look for no doctests among the helpers of the tests either: there are several files conftest.py, and Python would
+    take one for the other.
+    """
+    tier, tested = tier_of(collection_path), ROOT / "snnlab" in collection_path.parents
+    unasked = tier is not None and tier not in Needs.whole and (tested or tier == "peers")
+    helper = collection_path.suffix == ".py" and not tested and not collection_path.name.startswith("test_")
+    return True if unasked or helper else None
+
+
+def pytest_itemcollected(item):
+    """Mark a test with the tier of its file."""
+    if tier := tier_of(item.path):
+        item.add_marker(tier)
