@@ -216,6 +216,7 @@ def test_it_is_operable_by_keyboard_and_dark(page, address, lab_folder):
     """Tab reaches the buttons, arrows and Enter choose a neuron, and a dark theme is followed."""
     notebook = train(page, address, lab_folder)
     notebook.command("apputils:change-theme", theme="JupyterLab Dark")
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
     wait_until(notebook.complete, 60, "drawn")
     notebook.button("Pause").focus()
     page.keyboard.press("Enter")
@@ -225,7 +226,6 @@ def test_it_is_operable_by_keyboard_and_dark(page, address, lab_folder):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_function("/selected hidden neuron/.test(document.querySelector('.snnlab canvas').ariaLabel)")
-    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
     quiet(notebook)
 
 
