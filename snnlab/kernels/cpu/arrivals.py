@@ -1,7 +1,7 @@
-"""Spike trains inside kernels: one sample's spikes in the order of their arrival, whatever form they came in.
+"""Sort the spikes of one sample by their arrival, whatever form they came in.
 
-The units that arrive at step `t` are `units[starts[t] : starts[t + 1]]`. Everything here is checked: a spike out of
-range, in time or in unit, is dropped.
+The units that arrive at step `t` are `units[starts[t] : starts[t + 1]]`. Spikes out of range, in
+time or in unit, are dropped.
 """
 
 import numpy as np
@@ -9,18 +9,18 @@ from numba import njit
 
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, size
-from snnlab.kernels.cpu.memory import get_half, get_int
+from snnlab.kernels.cpu.memory import after_halves, after_ints, get_half, get_int
 from snnlab.kernels.cpu.simd import count_ones, trailing_zeros
 from snnlab.kernels.packed import LANES
 
 
 @njit
 def sort_events(times, units, count, delay, num_units, starts):
-    """Counting sort of `count` events; fills `starts`, returns the units. Two of one unit at one step both count."""
+    """Sort `count` events by counting; fill `starts` and return the units. Two of one unit at one step both count."""
     num_steps = len(starts) - 1
     when, who = np.empty(count, np.int32), np.empty(count, np.int32)
     total = 0
-    for e in range(count):  # which events exist, without a branch: half of all pixels are dark
+    for e in range(count):  # keep the events that exist, without a branch: half of all pixels are dark
         t, u = get_int(times, e), get_int(units, e)
         when[total], who[total] = t + delay, u
         total += (t >= 0) & (t < num_steps - delay) & (u >= 0) & (u < num_units)
@@ -46,7 +46,7 @@ def sort_events(times, units, count, delay, num_units, starts):
 
 @njit
 def sort_bits(bits, tiles, delay, starts):
-    """The same from packed spikes `(tile, time)`, 16 units a word."""
+    """Do the same for packed spikes `(tile, time)`, 16 units a word."""
     num_steps = len(starts) - 1
     total = 0
     for k in range(tiles * num_steps):
@@ -69,16 +69,17 @@ def sort_bits(bits, tiles, delay, starts):
 
 @njit
 def arrivals(frame, b, starts):
-    """Spikes of sample `b` of a call; none where a current drives the neurons."""
+    """Return the spikes of sample `b` of a call and fill `starts`; there are none if a current drives the neurons."""
     source, delay = option(frame, at.SOURCE), option(frame, at.DELAY)
     if source == at.FROM_EVENTS:
         count, rows = size(frame, ARGUMENTS, at.TIMES, 1), size(frame, ARGUMENTS, at.UNITS, 0)
-        times = data(frame, ARGUMENTS, at.TIMES) + 4 * b * count
-        units = data(frame, ARGUMENTS, at.UNITS) + 4 * min(b, rows - 1) * count
+        times = after_ints(data(frame, ARGUMENTS, at.TIMES), b * count)
+        units = after_ints(data(frame, ARGUMENTS, at.UNITS), min(b, rows - 1) * count)
         return sort_events(times, units, count, delay, size(frame, ARGUMENTS, at.WEIGHTS, 1), starts)
     if source == at.FROM_BITS:
         tiles = size(frame, ARGUMENTS, at.BITS, 1)
-        return sort_bits(data(frame, ARGUMENTS, at.BITS) + 2 * b * tiles * (len(starts) - 1), tiles, delay, starts)
+        bits = after_halves(data(frame, ARGUMENTS, at.BITS), b * tiles * (len(starts) - 1))
+        return sort_bits(bits, tiles, delay, starts)
     for t in range(len(starts)):
         starts[t] = 0
     return np.empty(0, np.int32)

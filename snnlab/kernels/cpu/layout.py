@@ -1,29 +1,29 @@
-"""How a kernel on the CPU finds what it is given: order of the arguments, of the options, of the parameters.
+"""The order of the arguments, options and parameters of a kernel on the CPU.
 
-Neurons come in *tiles* of 16. Arrays over time are `(batch, time, neuron)` here, padded to whole tiles: a sample
-lies in one piece. Weights are `(tile, unit, 16)`; packed spikes `(batch, tile, time)`, 16 neurons a word of uint16.
+Neurons come in *tiles* of 16. Arrays over time are `(batch, time, neuron)` here, padded to whole tiles, so that each
+sample is contiguous. Weights are `(tile, unit, 16)`; packed spikes are `(batch, tile, time)`, 16 neurons a uint16.
 """
 
 # Arguments of every kernel.
 OPTIONS, PARAMS, WEIGHTS, TIMES, UNITS, BITS, CURRENT = range(7)
-# Further ones of a backward kernel.
-# D_SPIKES is the gradient of every spike or, with ONWARD, that of the current that spikes make through the weights
-# ONWARD `(post, neuron)` of the layer after: for a narrow layer that is much less to write and to read.
+# Further arguments of a backward kernel.
+# D_SPIKES is the gradient of each spike or, if ONWARD is not empty, that of the current that the spikes cause through
+# the weights ONWARD `(post, neuron)` of the next layer: a narrow layer has far fewer such values to write and read.
 D_SPIKES, D_COUNTS, D_STATES, ONWARD = 7, 8, 9, 10
-# Of the filters.
+# Further arguments of the backward filter.
 D_TRACE, D_PEAK = 7, 8
 
 # Entries of OPTIONS (int32); flags are 0 or 1.
 (
     BLOCKS,  # independent parts of the batch
     STEPS,  # length of the sequence
-    SOURCE,  # what drives the neurons, one of the three below
+    SOURCE,  # where the input comes from, one of the three below
     DELAY,  # steps that a spike travels
     SURROGATE,  # index in `snnlab.surrogate.SURROGATES`
     VALUE_RESET,
     DETACH_RESET,
     STATES,  # forward: also write voltages or traces; backward: they have a gradient
-    SPIKES,  # backward: single spikes have a gradient, not their counts only
+    SPIKES,  # backward: single spikes have a gradient, besides their counts
     PEAKS,  # backward: the maximum over time has a gradient
     LEARNS,  # backward: gradients of the parameters are wanted
     INPUTS,  # backward: the gradient of the current is wanted
@@ -31,7 +31,7 @@ D_TRACE, D_PEAK = 7, 8
 ) = range(13)
 FROM_EVENTS, FROM_BITS, FROM_CURRENT = range(3)
 
-# Rows of PARAMS (float32), a value per neuron: the learned ones first, in the order of their gradients.
+# Rows of PARAMS (float32), a value per neuron: first the learned ones, in the order of their gradients.
 # GAIN is (1 - decay) r; HOLD and SLOPE have no gradient.
 BIAS, DECAY_SYN, DECAY_MEM, GAIN, V_REST, V_TH, V_RESET, LEARNED = 0, 1, 2, 3, 4, 5, 6, 7
 HOLD, SLOPE, NUM_PARAMS = 7, 8, 9

@@ -1,13 +1,14 @@
-"""LSTM over whole sequences on the CPU, forward and backward; what JAX sees of it is `snnlab.kernels.cpu.calls_lstm`.
+"""LSTM over whole sequences on the CPU, forward and backward; `snnlab.kernels.cpu.calls_lstm` makes it a JAX function.
 
-A block of samples goes through all steps on one core, which keeps the weights in its cache. With the rows
+A block of samples runs through all steps on one core, which keeps the weights in its cache. With the rows
 `r[t] = [1, x[t], h[t-1]]` and the weights `W = [bias; W_x; W_h]`, nearly all the work is three products:
 
     a[t]  = r[t] W                        forward
     dr[t] = da[t] W^T                     backward; the bias's column is left out, that of x unless it is wanted
     dW    = sum over t of r[t]^T da[t]    backward
 
-The way back needs i, f, g, o, c of every step: 20 bytes a step and unit, units rounded up to 16; and h, 4 bytes.
+The way back needs i, f, g, o, c of every step, which take 20 bytes a step and unit (units rounded up to 16), and h,
+4 bytes.
 """
 
 import numpy as np
@@ -16,24 +17,25 @@ from numba import float32, njit
 from snnlab.kernels.cpu import ffi
 from snnlab.kernels.cpu.calls_lstm import stride_of, up
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data
-from snnlab.kernels.cpu.memory import get_float, get_int, named_word, set_float
+from snnlab.kernels.cpu.memory import after_floats, get_float, get_int, named_word, set_float
 from snnlab.kernels.cpu.simd import clear, exp, fill, load, select, store
 from snnlab.kernels.packed import LANES
 
 _OPTIONS, _X, _WEIGHTS, _H, _SAVED, _D_H = range(6)  # arguments; the last three backward only
 _BLOCKS, _ROOM, _UNITS, _BACK = range(4)  # entries of the options: blocks, samples in each, units, 1 for backward
-_OUT, _MORE, _SCRATCH = range(3)  # results: h or dW of every block; what is saved, or dx; memory to work in
+_OUT, _MORE, _SCRATCH = range(3)  # results: h, or dW of every block; the saved gates, or dx; scratch memory
+_SAVED_ROWS = 5  # saved values per unit and step: i, f, g, o, c
 
 _up, _stride = njit(up), njit(stride_of)
 
-# tanh(x) = x p(x^2) / q(x^2) on -8..8: rational fit, the largest relative error made least (Lawson's iteration).
+# tanh(x) = x p(x^2) / q(x^2) on -8..8: rational fit with the least maximum relative error (Lawson's iteration).
 _P = np.float32([1.0, 1.3446797511664424e-1, 3.5743159503715096e-3, 2.193916843474553e-5, 1.5292524320323525e-8])
 _Q = np.float32([1.0, 4.6780126823399826e-1, 2.6174813748394737e-2, 3.415722942466639e-4, 8.547719848492315e-7])
 
 
 @njit
 def _tanh(x):
-    """To 3e-7 relative; NaN stays NaN, as it must for a training that diverges to be noticed."""
+    """`tanh(x)` to 3e-7 relative; NaN stays NaN, without which a diverging training would go unnoticed."""
     x = select(x >= fill(float32(8.0)), fill(float32(8.0)), x)
     x = select(fill(float32(-8.0)) >= x, fill(float32(-8.0)), x)
     y, p, q = x * x, fill(_P[4]), fill(_Q[4])
@@ -44,14 +46,14 @@ def _tanh(x):
 
 @njit
 def _sigmoid(x):
-    """To 2e-7 relative; NaN stays NaN."""
+    """`1 / (1 + e^-x)` to 2e-7 relative; NaN stays NaN."""
     one = fill(float32(1.0))
     return select(x >= x, one / (one + exp(fill(float32(0.0)) - x)), x)
 
 
 @njit
 def _add_rows(a, row, step, w, stride, count, out, width):
-    """`out[r] += sum_k a[r, k] w[k]`, 4 rows of 16: `a[r, k]` is at `r row + k step`, `w[k]` at `k stride`."""
+    """Add `sum_k a[r, k] w[k]` to 4 rows `out[r]` of 16; `a[r, k]` is at `r row + k step`, `w[k]` at `k stride`."""
     out_0, out_1, out_2, out_3 = load(out, 0), load(out, width), load(out, 2 * width), load(out, 3 * width)
     for k in range(count):
         v, at = load(w, k * stride), k * step
@@ -67,23 +69,23 @@ def _add_rows(a, row, step, w, stride, count, out, width):
 
 @njit
 def _add_product(a, rows, row, step, w, tile, stride, count, out, width, tiles):
-    """The same for any number of rows, rounded up to 4, and of tiles of 16; from tile to tile of `w` it is `tile`."""
+    """Compute the same for any number of rows (rounded up to 4) and of tiles, which are `tile` floats apart in `w`."""
     for k in range(tiles):
         for r in range(0, rows, 4):
-            to = out + 4 * (r * width + k * LANES)
-            _add_rows(a + 4 * r * row, row, step, w + 4 * k * tile, stride, count, to, width)
+            to, weights = after_floats(out, r * width + k * LANES), after_floats(w, k * tile)
+            _add_rows(after_floats(a, r * row), row, step, weights, stride, count, to, width)
 
 
 @njit
 def _copy(source, to, count):
-    """Copy numbers; zeros if there is no source."""
+    """Copy `count` floats, or write zeros if the source is 0."""
     for k in range(count):
         set_float(to, k, get_float(source, k) if source else float32(0.0))
 
 
 @njit
 def _gates(a, n, width, c, h, saved):
-    """`dynamics.lstm_step` of one sample, behind its product."""
+    """Compute the rest of `dynamics.lstm_step` for one sample, from its product `a`."""
     for k in range(0, width, LANES):
         i, f = _sigmoid(load(a, k)), _sigmoid(load(a, n + k))
         g, o = _tanh(load(a, 2 * n + k)), _sigmoid(load(a, 3 * n + k))
@@ -91,24 +93,26 @@ def _gates(a, n, width, c, h, saved):
         store(c, k, new)
         store(h, k, o * _tanh(new))
         if saved:
-            store(saved, 5 * k, i)
-            store(saved, 5 * k + LANES, f)
-            store(saved, 5 * k + 2 * LANES, g)
-            store(saved, 5 * k + 3 * LANES, o)
-            store(saved, 5 * k + 4 * LANES, new)
+            place = _SAVED_ROWS * k
+            store(saved, place, i)
+            store(saved, place + LANES, f)
+            store(saved, place + 2 * LANES, g)
+            store(saved, place + 3 * LANES, o)
+            store(saved, place + 4 * LANES, new)
 
 
 @njit
 def _gates_back(saved, before, n, width, dh, dc, da):
-    """Backward through one step of one sample: `da` from `dh`; `dc` goes from c[t] to c[t-1].
+    """Go back through one step of one sample: compute `da` from `dh`, and take `dc` from c[t] to c[t-1].
 
-    The last tile is the first: what it writes beyond its gate, the first tile of the next gate then overwrites.
+    Tiles are visited last to first: what the last one writes beyond its gate, the next gate's first tile overwrites.
     """
     one = fill(float32(1.0))
     for k in range(width - LANES, -1, -LANES):
-        i, f, g = load(saved, 5 * k), load(saved, 5 * k + LANES), load(saved, 5 * k + 2 * LANES)
-        o, tanh_c = load(saved, 5 * k + 3 * LANES), _tanh(load(saved, 5 * k + 4 * LANES))
-        c_before = load(before, 5 * k + 4 * LANES) if before else fill(float32(0.0))
+        place = _SAVED_ROWS * k
+        i, f, g = load(saved, place), load(saved, place + LANES), load(saved, place + 2 * LANES)
+        o, tanh_c = load(saved, place + 3 * LANES), _tanh(load(saved, place + 4 * LANES))
+        c_before = load(before, place + 4 * LANES) if before else fill(float32(0.0))
         d_o = load(dh, k) * tanh_c
         d = load(dc, k) + load(dh, k) * o * (one - tanh_c * tanh_c)
         store(dc, k, d * f)
@@ -120,7 +124,8 @@ def _gates_back(saved, before, n, width, dh, dc, da):
 
 @njit
 def _sizes(frame, block):
-    """Steps, samples, inputs, units; samples that a block has room for, its first one, and how many it has."""
+    """Return the numbers of steps, samples, inputs and units; then the block's room for samples, its first sample, and
+    how many it has."""
     options, batch = data(frame, ARGUMENTS, _OPTIONS), ffi.size(frame, ARGUMENTS, _X, 1)
     n, room = get_int(options, _UNITS), get_int(options, _ROOM)
     steps, pre = ffi.size(frame, ARGUMENTS, _X, 0), ffi.size(frame, ARGUMENTS, _X, 2)
@@ -134,20 +139,21 @@ def _forward(frame, block):
     h, saved, saves = data(frame, RESULTS, _OUT), data(frame, RESULTS, _MORE), ffi.size(frame, RESULTS, _MORE, 0)
     width, scratch = _up(n, LANES), ffi.size(frame, RESULTS, _SCRATCH, 1)
     stride, depth, row = _stride(3 * n + width), 1 + pre + n, 1 + pre + width
-    a = data(frame, RESULTS, _SCRATCH) + 4 * block * scratch
-    c = a + 4 * room * stride
-    r = c + 4 * room * width
+    a = after_floats(data(frame, RESULTS, _SCRATCH), block * scratch)
+    c = after_floats(a, room * stride)
+    r = after_floats(c, room * width)
     clear(a, scratch // LANES)
     for t in range(steps):
         for s in range(samples):
             set_float(r, s * row, float32(1.0))
-            _copy(x + 4 * (t * batch + first + s) * pre, r + 4 * (s * row + 1), pre)
+            _copy(after_floats(x, (t * batch + first + s) * pre), after_floats(r, s * row + 1), pre)
         clear(a, room * stride // LANES)
         _add_product(r, samples, row, 1, weights, depth * LANES, LANES, depth, a, stride, tiles)
         for s in range(samples):
-            after, place = r + 4 * (s * row + 1 + pre), saved + 20 * ((first + s) * steps + t) * width
-            _gates(a + 4 * s * stride, n, width, c + 4 * s * width, after, place if saves else 0)
-            _copy(after, h + 4 * (t * batch + first + s) * n, n)
+            now = after_floats(r, s * row + 1 + pre)
+            place = after_floats(saved, _SAVED_ROWS * ((first + s) * steps + t) * width)
+            _gates(after_floats(a, s * stride), n, width, after_floats(c, s * width), now, place if saves else 0)
+            _copy(now, after_floats(h, (t * batch + first + s) * n), n)
 
 
 @njit
@@ -157,41 +163,42 @@ def _backward(frame, block):
     weights, tiles = data(frame, ARGUMENTS, _WEIGHTS), ffi.size(frame, ARGUMENTS, _WEIGHTS, 0)
     width, back, stride = _up(n, LANES), tiles * LANES, _stride(3 * n + _up(n, LANES))
     depth, columns = ffi.size(frame, RESULTS, _OUT, 1), ffi.size(frame, RESULTS, _OUT, 2)
-    d_weights, scratch = data(frame, RESULTS, _OUT) + 4 * block * depth * columns, ffi.size(frame, RESULTS, _SCRATCH, 1)
-    da = data(frame, RESULTS, _SCRATCH) + 4 * block * scratch
-    dc = da + 4 * room * stride
-    dr = dc + 4 * room * width  # that of h[t-1], and behind it that of x[t] if it is wanted
-    r = dr + 4 * room * back
+    d_weights = after_floats(data(frame, RESULTS, _OUT), block * depth * columns)
+    scratch = ffi.size(frame, RESULTS, _SCRATCH, 1)
+    da = after_floats(data(frame, RESULTS, _SCRATCH), block * scratch)
+    dc = after_floats(da, room * stride)
+    dr = after_floats(dc, room * width)  # that of h[t-1], and behind it that of x[t] if it is wanted
+    r = after_floats(dr, room * back)
     clear(da, scratch // LANES)
     clear(d_weights, depth * columns // LANES)
     for t in range(steps - 1, -1, -1):
         for s in range(samples):
-            at, dh = t * batch + first + s, dr + 4 * s * back
+            at, dh = t * batch + first + s, after_floats(dr, s * back)
             set_float(r, s * depth, float32(1.0))
-            _copy(x + 4 * at * pre, r + 4 * (s * depth + 1), pre)
-            _copy(h + 4 * (at - batch) * n if t > 0 else 0, r + 4 * (s * depth + 1 + pre), n)
+            _copy(after_floats(x, at * pre), after_floats(r, s * depth + 1), pre)
+            _copy(after_floats(h, (at - batch) * n) if t > 0 else 0, after_floats(r, s * depth + 1 + pre), n)
             for k in range(n):
                 set_float(dh, k, get_float(dh, k) + get_float(d_h, at * n + k))
-            place = data(frame, ARGUMENTS, _SAVED) + 20 * ((first + s) * steps + t) * width
-            before = place - 20 * width if t > 0 else 0
-            _gates_back(place, before, n, width, dh, dc + 4 * s * width, da + 4 * s * stride)
+            place = after_floats(data(frame, ARGUMENTS, _SAVED), _SAVED_ROWS * ((first + s) * steps + t) * width)
+            before = after_floats(place, -_SAVED_ROWS * width) if t > 0 else 0
+            _gates_back(place, before, n, width, dh, after_floats(dc, s * width), after_floats(da, s * stride))
         _add_product(r, depth, 1, depth, da, LANES, stride, samples, d_weights, columns, _up(4 * n, LANES) // LANES)
         clear(dr, room * tiles)
         _add_product(da, samples, stride, 1, weights, 4 * n * LANES, LANES, 4 * n, dr, back, tiles)
         for s in range(samples if back > width else 0):
-            _copy(dr + 4 * (s * back + width), data(frame, RESULTS, _MORE) + 4 * (t * batch + first + s) * pre, pre)
+            dx = after_floats(data(frame, RESULTS, _MORE), (t * batch + first + s) * pre)
+            _copy(after_floats(dr, s * back + width), dx, pre)
+
+
+@ffi.over_blocks
+def _compute(frame, block):
+    if get_int(data(frame, ARGUMENTS, _OPTIONS), _BACK) == 1:
+        _backward(frame, block)
+    else:
+        _forward(frame, block)
 
 
 @ffi.register("snnlab_lstm")
 def _kernel(pointer):
-    job = ffi.open_job(pointer, named_word("snnlab_lstm"))
-    block = ffi.first_block(job)
-    while block >= 0:
-        frame = ffi.frame_of(job)
-        if get_int(data(frame, ARGUMENTS, _OPTIONS), _BACK) == 1:
-            _backward(frame, block)
-        else:
-            _forward(frame, block)
-        block = ffi.next_block(job)
-    ffi.close_job(pointer, job)
+    _compute(pointer, named_word("snnlab_lstm"))
     return 0

@@ -1,18 +1,25 @@
-"""Memory by its address, in numba code: what a call from C hands over are addresses, and numba has no words for them.
+"""Read and write memory by its address in numba code, because a call from C passes addresses.
 
-`get_x(address, index)` and `set_x(address, index, value)`, the index in elements. Nothing is checked here: a kernel
-checks a number that came from outside before it uses it as an index.
+`get_x(address, index)` reads, `set_x(address, index, value)` writes, and `after_xs(address, count)` is the address
+behind `count` elements. An element x is a word of 8 bytes, an int or a float of 4, or a half of 2. Nothing is checked
+here: a kernel checks every number that came from outside before it uses it as an index.
+
+Why addresses and not arrays: the elements of numba's arrays are scalars, while a kernel moves vectors of 16
+(`snnlab.kernels.cpu.simd`); and a row of an array has a length and a reference count, with which adding to it takes a
+tenth longer.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import float32, int32, int64, types, uint16, void
 from numba.extending import intrinsic
 
 WORD = ir.IntType(64)
+NOWHERE = np.int64(0)  # the address of what is absent; no literal, for which numba would compile a function anew
 
 
 def accessors(value: types.Type, element: ir.Type, whole: ir.Type | None = None, align: int | None = None):
-    """Getter and setter of a numba type that lies in memory as `whole`; the index counts its `element`s."""
+    """Make getter and setter of a numba type that is stored as `whole`; the index counts its `element`s."""
 
     def place(builder, address, index):
         first = builder.gep(builder.inttoptr(address, element.as_pointer()), [index])
@@ -40,8 +47,21 @@ get_half, set_half = accessors(uint16, ir.IntType(16))
 get_float, set_float = accessors(float32, ir.FloatType())
 
 
+def _after(size: int):
+    def after(_typing, _address, _count):
+        def generate(_context, builder, _signature, arguments):
+            return builder.add(arguments[0], builder.mul(arguments[1], WORD(size)))
+
+        return int64(int64, int64), generate
+
+    return intrinsic(after)
+
+
+after_words, after_floats, after_ints, after_halves = _after(8), _after(4), _after(4), _after(2)
+
+
 def follow(builder, place, *offsets):
-    """Code that goes from an address to the address that lies behind it, word by word."""
+    """Generate code that follows pointers: at each offset (in words) it reads the next address."""
     for offset in offsets:
         index = WORD(offset) if isinstance(offset, int) else offset
         place = builder.load(builder.gep(builder.inttoptr(place, WORD.as_pointer()), [index]))
@@ -50,8 +70,10 @@ def follow(builder, place, *offsets):
 
 @intrinsic
 def address_of(_typing, array):
-    """Where the data of an array begin. numba frees an array after its last use by name: take the address anew, inside
-    the loop that uses it."""
+    """Return the address of an array's data.
+
+    numba frees an array after its last use by name: take the address again inside the loop that uses it.
+    """
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -62,7 +84,7 @@ def address_of(_typing, array):
 
 @intrinsic
 def atomic_add(_typing, _address, _number):
-    """Add to a word that several threads change; the value before."""
+    """Add to a word that several threads change; return the value before."""
 
     def generate(_context, builder, _signature, arguments):
         return builder.atomic_rmw("add", builder.inttoptr(arguments[0], WORD.as_pointer()), arguments[1], "seq_cst")
@@ -72,7 +94,7 @@ def atomic_add(_typing, _address, _number):
 
 @intrinsic
 def call(_typing, _function, _argument):
-    """Call the C function at an address with one word."""
+    """Call the C function at an address with one word; return its result."""
 
     def generate(_context, builder, _signature, arguments):
         kind = ir.FunctionType(WORD, [WORD]).as_pointer()
@@ -83,7 +105,7 @@ def call(_typing, _function, _argument):
 
 @intrinsic(prefer_literal=True)
 def named_word(_typing, name):
-    """The word behind a symbol of the process: read when it runs, so that a cached program may change processes."""
+    """Read the word behind a symbol of the process at run time, so that a cached program works in any process."""
 
     def generate(_context, builder, signature, _arguments):
         symbol = signature.args[0].literal_value

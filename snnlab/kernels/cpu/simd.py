@@ -1,5 +1,7 @@
-"""Vectors of 16 float32 as values in numba code, so that a kernel reads like the equations and keeps its state in
-registers: LLVM turns them into whatever the processor has (AVX-512, AVX2, NEON).
+"""Vectors of 16 float32 as values in numba code.
+
+A kernel then reads like its equations and keeps its state in registers; LLVM translates the vectors to what the
+processor has (AVX-512, AVX2, NEON).
 
     v = load(address, i); v = v * a + g; s = v >= v_th; v = select(s, v_reset, v); store(address, i, v)
 """
@@ -20,11 +22,11 @@ _FLOATS, _INTS, _BITS = (ir.VectorType(kind, LANES) for kind in (_FLOAT, _INT, i
 
 
 class Vector(types.Type):
-    """16 float32."""
+    """Type of 16 float32."""
 
 
 class Mask(types.Type):
-    """16 truth values."""
+    """Type of 16 truth values."""
 
 
 vector, mask = Vector("vector"), Mask("mask")
@@ -70,31 +72,31 @@ load, store = accessors(vector, _FLOAT, _FLOATS, align=4)  # 16 values from an a
 
 @intrinsic
 def fill(_context, _value):
-    """The same number 16 times."""
+    """Return a vector with the same number in all lanes."""
     return vector(float32), lambda _context, builder, _sig, arguments: _splat(builder, arguments[0], _FLOATS)
 
 
 @intrinsic
 def select(_context, _where, _yes, _no):
-    """`yes` in the lanes where the mask is set, `no` in the others."""
+    """Take `yes` in the lanes where the mask is set and `no` in the others."""
     return vector(mask, vector, vector), lambda _context, builder, _sig, arguments: builder.select(*arguments)
 
 
 @intrinsic
 def pack(_context, _mask):
-    """A mask as 16 bits, lane 0 lowest."""
+    """Convert a mask to 16 bits, lane 0 lowest."""
     return uint16(mask), lambda _context, builder, _sig, arguments: builder.bitcast(arguments[0], ir.IntType(16))
 
 
 @intrinsic
 def unpack(_context, _bits):
-    """16 bits as a mask."""
+    """Convert 16 bits to a mask."""
     return mask(uint16), lambda _context, builder, _sig, arguments: builder.bitcast(arguments[0], _BITS)
 
 
 @intrinsic
 def trailing_zeros(_context, _bits):
-    """Index of the lowest bit that is set."""
+    """Return the index of the lowest set bit."""
 
     def generate(_context, builder, _sig, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -116,7 +118,7 @@ def _power_of_two(_context, _x):
 
 @intrinsic
 def count_ones(_context, _bits):
-    """How many bits are set."""
+    """Count the set bits."""
     return int64(int64), lambda _context, builder, _sig, arguments: builder.ctpop(arguments[0])
 
 

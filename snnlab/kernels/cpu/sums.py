@@ -1,34 +1,58 @@
-"""Gradients that all samples add to: every block of samples sums apart, the sums are added in a fixed order.
+"""Gradients that sum over all samples: each block sums its own, and the sums are added in a fixed order.
 
-So the bits of a gradient do not depend on how many threads there were, or which was the quickest.
+So the bits of a gradient depend neither on the number of threads nor on which of them is fastest.
 """
+
+from typing import NamedTuple
 
 from numba import njit
 
 from snnlab.kernels.cpu import layout as at
-from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, size
+from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, size
+from snnlab.kernels.cpu.memory import after_floats
 from snnlab.kernels.cpu.simd import accumulate, clear, load
 from snnlab.kernels.packed import LANES
 
 # Results of a backward kernel: gradients of weights, parameters and current; then the sums of the blocks.
-D_WEIGHTS, D_PARAMS, D_CURRENT, SUMS_WEIGHTS, SUMS_PARAMS = range(5)
+_D_WEIGHTS, _D_PARAMS, _D_CURRENT, _SUMS_WEIGHTS, _SUMS_PARAMS = range(5)
+
+
+class Sums(NamedTuple):
+    """Where the gradients of a sample go: addresses, 0 if the gradient is not wanted."""
+
+    weights: int
+    params: int
+    current: int
+    learns: bool  # are gradients of other parameters than the bias wanted?
+
+
+@njit
+def sums_of(frame, block, b, sample):
+    """Return where the gradients of sample `b` go: to the sums of its block, that of the current to the result."""
+    wanted, row = option(frame, at.INPUTS) == 1, b * sample.steps * sample.width
+    return Sums(
+        after_floats(data(frame, RESULTS, _SUMS_WEIGHTS), block * sample.width * sample.rows),
+        after_floats(data(frame, RESULTS, _SUMS_PARAMS), block * sample.width * at.LEARNED),
+        after_floats(data(frame, RESULTS, _D_CURRENT), row) if wanted else 0,
+        option(frame, at.LEARNS) == 1,
+    )
 
 
 @njit
 def clear_sums(frame, block):
-    """Begin the sums of a block."""
+    """Set the sums of a block to 0."""
     tiles, units = size(frame, ARGUMENTS, at.WEIGHTS, 0), size(frame, ARGUMENTS, at.WEIGHTS, 1)
-    clear(data(frame, RESULTS, SUMS_WEIGHTS) + 4 * block * tiles * units * LANES, tiles * units)
-    clear(data(frame, RESULTS, SUMS_PARAMS) + 4 * block * at.LEARNED * tiles * LANES, at.LEARNED * tiles)
+    clear(after_floats(data(frame, RESULTS, _SUMS_WEIGHTS), block * tiles * units * LANES), tiles * units)
+    clear(after_floats(data(frame, RESULTS, _SUMS_PARAMS), block * at.LEARNED * tiles * LANES), at.LEARNED * tiles)
 
 
 @njit
 def add_sums(frame):
-    """Add what the blocks summed, first to last."""
+    """Add the sums of the blocks, first to last."""
     tiles, units = size(frame, ARGUMENTS, at.WEIGHTS, 0), size(frame, ARGUMENTS, at.WEIGHTS, 1)
-    blocks = size(frame, RESULTS, SUMS_WEIGHTS, 0)
-    _add(data(frame, RESULTS, D_WEIGHTS), data(frame, RESULTS, SUMS_WEIGHTS), tiles * units, blocks)
-    _add(data(frame, RESULTS, D_PARAMS), data(frame, RESULTS, SUMS_PARAMS), tiles * at.LEARNED, blocks)
+    blocks = size(frame, RESULTS, _SUMS_WEIGHTS, 0)
+    _add(data(frame, RESULTS, _D_WEIGHTS), data(frame, RESULTS, _SUMS_WEIGHTS), tiles * units, blocks)
+    _add(data(frame, RESULTS, _D_PARAMS), data(frame, RESULTS, _SUMS_PARAMS), tiles * at.LEARNED, blocks)
 
 
 @njit

@@ -1,0 +1,175 @@
+"""One step of 16 LIF neurons, forward and backward, written once for the feed-forward and the recurrent kernel.
+
+With `a = decay_mem`, `a_syn = decay_syn` and `gain = (1 - a) r`, as in `snnlab.dynamics.lif_step`:
+
+    g <- g a_syn + x
+    u  = v a + (v_rest - v_rest a) + gain g       or u = v while the neuron is refractory
+    s  = u >= v_th
+    v <- u - (v_th - v_reset) s                   or, with `value_reset`, v <- v_reset where s
+
+`forceinline` compiles the step into the loop of each kernel: a call would cost a fifth of the time.
+"""
+
+from typing import NamedTuple
+
+from numba import float32, njit, uint16
+
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.cpu.simd import Vector, absolute, exp, fill, load, pack, select, unpack
+
+NEVER = 1e9  # steps since the last spike of a neuron that has not fired yet
+
+
+class Neurons(NamedTuple):
+    """Parameters of 16 neurons."""
+
+    bias: Vector
+    a_syn: Vector
+    a: Vector
+    gain: Vector
+    v_rest: Vector
+    v_th: Vector
+    v_reset: Vector
+    hold: Vector  # refractory steps
+    slope: Vector
+    pull: Vector  # towards rest, in one step
+    gap: Vector  # from reset to threshold
+    holds: bool  # is any of them ever refractory?
+
+
+@njit(forceinline=True)
+def neurons_of(params, width, lane):
+    """Load the parameters of the 16 neurons from `lane` on; a row of parameters has `width` values."""
+    a, v_rest = load(params, at.DECAY_MEM * width + lane), load(params, at.V_REST * width + lane)
+    v_th, v_reset = load(params, at.V_TH * width + lane), load(params, at.V_RESET * width + lane)
+    hold = load(params, at.HOLD * width + lane)
+    return Neurons(
+        load(params, at.BIAS * width + lane),
+        load(params, at.DECAY_SYN * width + lane),
+        a,
+        load(params, at.GAIN * width + lane),
+        v_rest,
+        v_th,
+        v_reset,
+        hold,
+        load(params, at.SLOPE * width + lane),
+        v_rest - v_rest * a,
+        v_th - v_reset,
+        pack(hold >= fill(float32(1.0))) != 0,
+    )
+
+
+@njit(forceinline=True)
+def reset(n, u, value_reset):
+    """Return which neurons fire at the voltage `u`, and their voltages after the reset."""
+    s = u >= n.v_th
+    return s, select(s, n.v_reset if value_reset else u - n.gap, u)
+
+
+@njit(forceinline=True)
+def step(n, v, g, age, x, value_reset):
+    """Take one step.
+
+    Args:
+        n: the `Neurons`.
+        v, g, age: voltages, currents, and steps since the last spike.
+        x: the weights that arrive, summed.
+        value_reset: set the voltage to `v_reset` after a spike instead of subtracting from it.
+
+    Returns:
+        v, g and age after the step; then the voltages `u` before the reset, the spikes as a mask, and 16 bits that tell
+        which neurons were held.
+    """
+    g = g * n.a_syn + x
+    u, held = v * n.a + (n.pull + n.gain * g), uint16(0)
+    if n.holds:
+        age = age + fill(float32(1.0))
+        stuck = age <= n.hold
+        u, held = select(stuck, v, u), pack(stuck)
+    s, v = reset(n, u, value_reset)
+    if n.holds:
+        age = select(s, fill(float32(0.0)), age)
+    return v, g, age, u, s, held
+
+
+class Change(NamedTuple):
+    """Gradients on the way back through one step, and the surrogate derivative."""
+
+    dv: Vector  # of the voltage before the step
+    dg: Vector  # of the current, which is that of what arrived, too
+    moved: Vector  # of the voltage that the neuron moved to; 0 where it was held
+    jump: Vector  # of the voltage after the reset, where there was a spike
+    ds: Vector  # of the spike, through the reset too
+    h: Vector  # the surrogate derivative
+
+
+@njit(forceinline=True)
+def step_back(n, u, held, dv, dg, ds, value_reset, detach, surrogate):
+    """Go back through one step.
+
+    Args:
+        n: the `Neurons`.
+        u, held: voltages before the reset and bits of the held neurons, as `step` returned them.
+        dv: gradient of the voltage after the step.
+        dg: gradient of the current of the step after.
+        ds: gradient of the spikes.
+        value_reset: as for `step`.
+        detach: let no gradient through the reset.
+        surrogate: index in `snnlab.surrogate.SURROGATES`.
+    """
+    zero, one = fill(float32(0.0)), fill(float32(1.0))
+    s, h = u >= n.v_th, _derivative(u - n.v_th, n.slope, surrogate)
+    # The reset: what is left of u, and what a spike takes from it.
+    kept = select(s, zero, one) if value_reset else one
+    taken = zero if detach else (n.v_reset - u if value_reset else n.v_reset - n.v_th)
+    du = dv * (kept + taken * h) + ds * h  # in this order only one operation waits for the step after
+    moved, left = du, du * n.a
+    if n.holds:
+        stuck = unpack(held)
+        moved, left = select(stuck, zero, du), select(stuck, du, left)
+    return Change(left, dg * n.a_syn + moved * n.gain, moved, select(s, dv, zero), ds + dv * taken, h)
+
+
+class Shares(NamedTuple):
+    """What one step adds to the gradients of parameters; for `v_reset` that is `Change.jump`, for `v_th` `add_threshold`."""
+
+    a_syn: Vector
+    a: Vector
+    gain: Vector
+    v_rest: Vector
+
+
+@njit(forceinline=True)
+def shares_of(n, change, v_before, g_before, g):
+    """Return the `Shares` of a step, from voltage and current before it and the current after it."""
+    return Shares(
+        change.dg * g_before,
+        change.moved * (v_before - n.v_rest),
+        change.moved * g,
+        change.moved * (fill(float32(1.0)) - n.a),
+    )
+
+
+@njit(forceinline=True)
+def add_threshold(total, change, value_reset):
+    """Add to `total` what one step contributes to the gradient of `v_th`: two terms, one after the other."""
+    total = total - change.ds * change.h
+    return total if value_reset else total - change.jump
+
+
+@njit
+def _derivative(x, slope, surrogate):
+    """Compute the surrogate derivative with index `surrogate` in `snnlab.surrogate.SURROGATES`."""
+    one, y = fill(float32(1.0)), slope * x
+    if surrogate == 0:  # inv_square
+        d = one + absolute(y)
+        return one / (d * d)
+    if surrogate == 1:  # arctan
+        return one / (one + y * y)
+    if surrogate == 2:  # sigmoid
+        q = one / (one + exp(fill(float32(0.0)) - y))
+        return fill(float32(4.0)) * q * (one - q)
+    if surrogate == 3:  # triangular
+        d = one - absolute(y)
+        return select(fill(float32(0.0)) >= d, fill(float32(0.0)), d)  # NaN stays NaN
+    return exp(fill(float32(-0.5)) * y * y)  # gaussian
