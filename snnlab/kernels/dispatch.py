@@ -242,12 +242,22 @@ def lstm(
 ) -> Float[Array, "time batch n"]:
     """LSTM over the sequence, from 0; the equations are those of `dynamics.lstm_step`.
 
+    Raises:
+        ArgumentError: if the shapes do not fit together.
+
     Example:
         >>> lstm(jnp.ones((7, 2, 5)), jnp.zeros((5, 12)), jnp.zeros((3, 12)), jnp.ones(12)).shape
         (7, 2, 3)
     """
+    n, gates = w_h.shape
+    if (*w_x.shape, *bias.shape, gates) != (x.shape[2], gates, gates, 4 * n):
+        raise ArgumentError(
+            f"w_x, w_h, bias: must be ({x.shape[2]}, 4 n), (n, 4 n) and (4 n,), "
+            f"got {w_x.shape}, {w_h.shape} and {bias.shape}"
+        )
     if _has_kernel(backend, Drive.of(x), w_x, w_h, bias):
         from snnlab.kernels.cpu import calls_lstm
 
-        return calls_lstm.lstm(x, w_x, w_h, bias)
+        if calls_lstm.fits(w_x, w_h):
+            return calls_lstm.lstm(x, w_x, w_h, bias)
     return reference.lstm(x, w_x, w_h, bias)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlab.encode import SpikeTimes
+from snnlab.errors import ArgumentError
 from snnlab.kernels.packed import Packed
 
 Input = SpikeTimes | Packed | Float[Array, "time batch pre"]
@@ -23,8 +24,6 @@ class Drive:
         bias: a constant for every neuron, or None.
         delay: steps that a spike travels.
         tau_syn: time constant of an exponential synapse [ms], or None for no synapse.
-        onward: weights through which the neurons' own spikes go on, if all of them do; a kernel may then take the
-            gradient the shorter way.
 
     Example:
         >>> drive = Drive(x=jnp.ones((5, 2, 3)), kernel=jnp.ones((3, 7)), delay=1)
@@ -37,7 +36,6 @@ class Drive:
     bias: Float[Array, " post"] | None = None
     delay: int = 0
     tau_syn: Float[Array, "..."] | None = None
-    onward: Float[Array, "post after"] | None = None
 
     def __post_init__(self):
         if isinstance(self.x, SpikeTimes) and self.x.strength != 1.0 and self.kernel is not None:
@@ -53,6 +51,17 @@ class Drive:
         """Its arrays of real numbers."""
         real = (self.x if isinstance(self.x, jnp.ndarray) else None, self.kernel, self.bias, self.tau_syn)
         return [x for x in real if x is not None]
+
+    @property
+    def weights(self) -> Float[Array, "pre post"]:
+        """The weights of spikes.
+
+        Raises:
+            ArgumentError: if there are none.
+        """
+        if self.kernel is None:
+            raise ArgumentError("kernel: must be the weights of the spikes in x, got None")
+        return self.kernel
 
     @property
     def num_steps(self) -> int:

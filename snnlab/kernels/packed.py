@@ -17,10 +17,8 @@ class Packed:
 
     Attributes:
         bits: neuron `16 k + j` of sample `b` fires at step `t` where bit `j` of `bits[b, k, t]` is set.
-        carrier: the same as 0.0 and 1.0, padded to whole tiles. Inside `jit` it is not computed unless somebody reads
-            it; it is there to carry the gradient, which is not of bits.
-        current: what the spikes make through the weights of a narrow layer after this one. Nor is it ever computed; it
-            carries the gradient where that is the shorter way.
+        carrier: the same as 0.0 and 1.0, padded to whole tiles. It carries the gradient, which bits do not have; inside
+            `jit` it is not computed unless something reads it.
         num_units: number of neurons.
 
     Example:
@@ -31,7 +29,6 @@ class Packed:
 
     bits: UInt16[Array, "batch tile time"]
     carrier: Float[Array, "batch time padded"]
-    current: Float[Array, "batch time post"] | None = None
     num_units: int = field(metadata={"static": True})
 
     @property

@@ -20,6 +20,7 @@ class Expon(nnx.Module):
         ArgumentError: for a value out of range.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> Expon(3, tau_syn=10.0)(jnp.ones((7, 2, 3))).shape
         (7, 2, 3)
 

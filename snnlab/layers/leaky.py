@@ -24,6 +24,7 @@ class Leaky(nnx.Module):
         ArgumentError: for a value out of range.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> Leaky(10, tau_mem=5.0)(jnp.ones((7, 2, 10))).state.shape
         (7, 2, 10)
 

@@ -34,6 +34,7 @@ class LifRef(nnx.Module):
         ArgumentError: for a value out of range.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> trace = LifRef(3, tau_mem=10.0)(jnp.full((20, 2, 3), 1.5))
         >>> trace.spikes.shape, int(trace.spikes[:, 0, 0].sum())  # one spike every 10 ln 3 = 11 ms
         ((20, 2, 3), 1)

@@ -65,13 +65,8 @@ class Projection(nnx.Module):
         self.synapse = synapse
         self.neuron = neuron
 
-    def __call__(
-        self,
-        x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"],
-        *,
-        onward: Float[Array, "post after"] | None = None,
-    ) -> Trace:
-        drive = self.drive(x, onward)
+    def __call__(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Trace:
+        drive = self.drive(x)
         fused = isinstance(self.neuron, Leaky | LifRef)
         if isinstance(self.synapse, Expon) and fused and self.synapse.dt == self.neuron.dt:
             return self.neuron(replace(drive, tau_syn=self.synapse.tau_syn[...]))
@@ -80,13 +75,13 @@ class Projection(nnx.Module):
         arriving = kernels.current(drive, dt=1.0)  # for a part of the user's own
         return self.neuron(arriving if self.synapse is None else self.synapse(arriving))
 
-    def drive(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"], onward=None) -> Drive:
+    def drive(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Drive:
         """What reaches the synapse, for an input of the right width; a `Drive` is that already."""
         if isinstance(x, Drive):
             return x
         check_width(x, self.in_features)
         bias = None if self.bias is None else self.bias[...]
-        return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay, onward=onward)
+        return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay)
 
 
 def check_width(x, in_features: int) -> None:

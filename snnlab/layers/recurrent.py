@@ -51,9 +51,9 @@ class Recurrent(Projection):
     def __init__(
         self,
         in_features: int,
-        neuron: LifRef,
+        neuron: nnx.Module,
         *,
-        synapse: Expon | None = None,
+        synapse: nnx.Module | None = None,
         delay: int = 0,
         use_bias: bool = False,
         kernel_init: Callable = jax.nn.initializers.he_normal(),  # noqa: B008 (a pure function)
@@ -70,19 +70,14 @@ class Recurrent(Projection):
         super().__init__(in_features, neuron, **options, rngs=rngs)
         self.recurrent_kernel = nnx.Param(recurrent_init(rngs.params(), (self.features, self.features)))
 
-    def __call__(
-        self,
-        x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"],
-        *,
-        onward: Float[Array, "post after"] | None = None,
-    ) -> Trace:
+    def __call__(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Trace:
         neuron, w_rec = self.neuron, self.recurrent_kernel[...]
         tau_syn = None if self.synapse is None else self.synapse.tau_syn[...]
-        drive = replace(self.drive(x, onward), tau_syn=tau_syn)
+        drive = replace(self.drive(x), tau_syn=tau_syn)
         options = {"dt": neuron.dt, "reset": neuron.reset, "detach_reset": neuron.detach_reset}
         out = kernels.recurrent_lif(drive, w_rec, neuron.params, surrogate=neuron.surrogate, **options)
         # The synapse is linear: what came from outside and what came from the neurons themselves add up.
-        spikes = out.spikes if out.packed is None else replace(out.packed, current=None)
+        spikes = out.spikes if out.packed is None else out.packed
         inside = Drive(x=spikes, kernel=w_rec, delay=1, tau_syn=tau_syn)
         current = kernels.current(drive, dt=neuron.dt) + kernels.current(inside, dt=neuron.dt)
         return Trace(out.v, out.spikes, current, out.counts, out.packed)

@@ -1,7 +1,6 @@
 """Layers one after the other: `Stack`."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from flax import nnx
@@ -23,6 +22,8 @@ class Visit(NamedTuple):
         trace: what the layer did.
 
     Example:
+        >>> import jax.numpy as jnp
+        >>> from snnlab.layers import LSTM
         >>> rngs = nnx.Rngs(0)
         >>> net = Stack(hidden=LSTM(28, 100, rngs=rngs), readout=nnx.Linear(100, 10, rngs=rngs))
         >>> [(name, reached.shape) for name, reached, _ in net.walk(jnp.zeros((28, 2, 28)))]
@@ -46,6 +47,8 @@ class Stack(nnx.Module):
         ArgumentError: without layers.
 
     Example:
+        >>> import jax.numpy as jnp
+        >>> from snnlab.layers import LSTM
         >>> rngs = nnx.Rngs(0)
         >>> net = Stack(hidden=LSTM(28, 100, rngs=rngs), readout=nnx.Linear(100, 10, rngs=rngs))
         >>> net(jnp.zeros((28, 2, 28))).readout.shape
@@ -71,16 +74,12 @@ class Stack(nnx.Module):
             x: input of the first layer.
             enter: `(name, layer, x) -> x`, to replace the input `x` of a layer; default: leave it.
         """
-        layers = [self.layers[name] for name in self.names]
-        for name, layer, after in zip(self.names, layers, [*layers[1:], None], strict=True):
+        for name in self.names:
+            layer = self.layers[name]
             if isinstance(x, Packed) and not isinstance(layer, Projection):
                 x = x.dense()  # for a layer that knows arrays only
             x = x if enter is None else enter(name, layer, x)
-            both = isinstance(layer, Projection) and isinstance(after, Projection)
-            out = layer(x, onward=after.kernel[...]) if both and enter is None else layer(x)
-            trace, reached = out if isinstance(out, Trace) else Trace(state=out), x
-            x = trace.output
-            if trace.packed is not None:  # its short way for the gradient leads to the next layer, and nowhere else
-                x = trace.packed
-                trace = trace._replace(packed=replace(x, current=None))
-            yield Visit(name, reached, trace)
+            out = layer(x)
+            trace = out if isinstance(out, Trace) else Trace(state=out)
+            yield Visit(name, x, trace)
+            x = trace.output if trace.packed is None else trace.packed

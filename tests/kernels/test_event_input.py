@@ -146,11 +146,11 @@ def test_what_does_not_fit_is_said(event_digits, digits):
     shape = {"sample_shape": (2, 12, 12), "num_classes": 10}
     with pytest.raises(ArgumentError, match=r"model: reads events of 30 units, the sensor of the data has .* = 288"):
         Trainer(network(), event_digits)
-    with pytest.raises(ArgumentError, match=r"got int32; events need SnnConfig\(code='events'\)"):
+    with pytest.raises(ArgumentError, match=r"got int32.*SnnConfig\(code='events'\)"):
         Trainer(models.build(SnnConfig(), **shape), event_digits)
-    with pytest.raises(ArgumentError, match=r"got int32; events need SnnConfig\(code='events'\)"):
+    with pytest.raises(ArgumentError, match=r"got int32.*SnnConfig\(code='events'\)"):
         Trainer(models.build(LstmConfig(), **shape), event_digits)
-    with pytest.raises(ArgumentError, match=r"must be events, int32 .* got uint8.* need SnnConfig\(code='latency'\)"):
+    with pytest.raises(ArgumentError, match=r"must be events, int32 .* got uint8.*SnnConfig\(code='latency'\)"):
         Trainer(models.build(SnnConfig(code="events"), sample_shape=(8, 8), num_classes=10), digits)
     with pytest.raises(ArgumentError, match=r"dt: must be a whole number of microseconds .* got 0\.9995 ms"):
         network(dt=0.9995)

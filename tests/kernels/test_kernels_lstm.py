@@ -12,11 +12,13 @@ from flax import nnx
 from hypothesis import strategies as st
 from tiers import drawn
 
+from snnlab import kernels
 from snnlab.errors import ArgumentError
 from snnlab.kernels import reference
-from snnlab.kernels.cpu.calls_lstm import lstm
 
 T, B, P, N = 7, 11, 5, 3
+
+lstm = functools.partial(kernels.lstm, backend="numba")
 
 
 def make(seed=0, *, steps=T, batch=B, pre=P, n=N, gain=1.0, dtype=np.float32):

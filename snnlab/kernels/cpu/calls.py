@@ -1,11 +1,16 @@
-"""Kernels for the CPU as JAX functions: shapes, paddings and derivatives around what numba compiled.
+"""The LIF and filter kernels as JAX functions: shapes, paddings and derivatives around the code that numba compiled.
 
-Their cost grows with the number of spikes, not with time times inputs. Sums have a fixed order, whatever the number
-of threads: the same input gives the same bits.
+Their cost grows with the number of spikes, not with time times inputs. Sums have a fixed order, whatever the number of
+threads, so the same input gives the same bits.
+
+Spikes are bits and have no gradient; a float array beside them, the *carrier*, has it. If all spikes of a layer go
+to one narrow layer, that gradient is a product of two small factors, `dL/ds = dL/dI W^T`. `SentBack` then hands the
+factors to the kernel of the first layer, which multiplies by itself, and the large product is never computed.
 """
 
 import functools
-from typing import NamedTuple
+import threading
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,32 +26,31 @@ from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack
 
-# Of the batch: enough for all threads to share evenly, few enough that adding their sums costs nothing.
+# Blocks of the batch: enough that all threads share evenly, few enough that adding their sums costs nothing.
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 2, 16, 64
-_BLOCK_BYTES = 1 << 26  # for the gradients of the weights, which every block sums apart
+_BLOCK_BYTES = 1 << 26  # for the gradients of the weights, because every block has its own sum
 
-
-_NARROW = 32  # outputs: up to here the kernel multiplies by their weights itself; beyond, a matrix product is quicker
+_NARROW = 32  # neurons: up to here the kernel multiplies by their weights itself; beyond, a matrix product is quicker
 
 
 class Options(NamedTuple):
-    """What is fixed when a program is traced; see `layout` for the meaning."""
+    """Options that are fixed when a program is traced; see `layout` for their meaning."""
 
     source: int = at.FROM_EVENTS
     delay: int = 0
     surrogate: int = 0
     value_reset: bool = False
     detach_reset: bool = False
-    factored: bool = False  # the gradient of packed spikes goes back as that of the current they make
+    features: int = 0  # neurons, without padding
 
 
 class Source(NamedTuple):
-    """What drives the neurons: events, packed spikes, or a current; what does not apply is empty."""
+    """The input of the neurons: events, packed spikes, or a current; the fields of the others are empty."""
 
     times: Int[Array, "batch events"]
     units: Int[Array, "rows events"]
     bits: UInt16[Array, "batch tile time"]
-    carrier: Float[Array, "batch time pre"]  # of the gradient of the bits: as spikes, or as the current they make
+    carrier: Float[Array, "batch time pre"]  # has the gradient of the bits
     current: Float[Array, "batch time post"]
 
 
@@ -61,6 +65,33 @@ def _source(times=None, units=None, bits=None, carrier=None, current=None) -> So
     )
 
 
+class SentBack(threading.local):
+    """The last gradient of packed spikes that a layer sent back, with its factors.
+
+    JAX hands a gradient on as the same object as long as nothing is added to it. So if a layer receives this very
+    object, its spikes went to that one layer only, and the factors say the same as the product.
+    """
+
+    def __init__(self):
+        self._product: Any = None
+        self._factors: tuple[Array, Array] | None = None
+
+    def product(self, d_current: Float[Array, "batch time post"], onward: Float[Array, "post pre"]) -> Array:
+        """Return `d_current onward`, and keep its factors if the layer is narrow; `d_current` may be padded."""
+        product = d_current[..., : len(onward)] @ onward
+        self._product, self._factors = product, (d_current, onward) if len(onward) <= _NARROW else None
+        return product
+
+    def take(self, gradient) -> tuple[Array, Array] | None:
+        """Return the factors of a gradient, if it is the last product of a narrow layer; forget them."""
+        factors = self._factors if self._product is gradient else None
+        self._product = self._factors = None
+        return factors
+
+
+_sent_back = SentBack()
+
+
 class Call(NamedTuple):
     """Shapes of one call."""
 
@@ -72,7 +103,7 @@ class Call(NamedTuple):
 
     @classmethod
     def of(cls, steps: int, weights: Array, source: Source) -> "Call":
-        """From the arguments of a kernel."""
+        """Read the shapes from the arguments of a kernel."""
         batch = max(len(source.times), len(source.bits), len(source.current))
         tiles, units, _ = weights.shape
         affordable = _BLOCK_BYTES // max(1, 4 * weights.size)
@@ -80,7 +111,7 @@ class Call(NamedTuple):
         return cls(batch, steps, tiles, units, max(1, min(wanted, _MAX_BLOCKS, batch, affordable)))
 
     def options(self, options: Options, **flags: bool) -> np.ndarray:
-        """The first argument of a kernel."""
+        """Make the first argument of a kernel."""
         out = np.zeros(at.NUM_OPTIONS, np.int32)
         out[at.BLOCKS], out[at.STEPS] = self.blocks, self.steps
         out[at.SOURCE : at.DETACH_RESET + 1] = options[:-1]
@@ -89,11 +120,11 @@ class Call(NamedTuple):
         return out
 
     def over_time(self) -> jax.ShapeDtypeStruct:
-        """An array with a value for every neuron and step."""
+        """Shape of an array with a value for every neuron and step."""
         return jax.ShapeDtypeStruct((self.batch, self.steps, self.tiles * LANES), jnp.float32)
 
     def per_sample(self) -> jax.ShapeDtypeStruct:
-        """An array with a value for every neuron and sample."""
+        """Shape of an array with a value for every neuron and sample."""
         return jax.ShapeDtypeStruct((self.batch, self.tiles * LANES), jnp.float32)
 
 
@@ -101,7 +132,7 @@ _NOTHING = jax.ShapeDtypeStruct((0, 0, 0), jnp.float32)
 
 
 def _ffi(target: str, results, *arguments):
-    # vmap runs one call after the other: a batch of batches is rare, and a call is quick.
+    # Under vmap one call runs after the other: a batch of batches is rare, and a call is quick.
     return jax.ffi.ffi_call(target, results, vmap_method="sequential")(*arguments)
 
 
@@ -109,38 +140,40 @@ def _arguments(options: np.ndarray, params, weights, source: Source) -> tuple:
     return jnp.asarray(options), params, weights, source.times, source.units, source.bits, source.current
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _lif(options: Options, steps: int, params, weights, onward, source: Source):
-    """Spikes as carrier, as the current they make onward, as bits, their counts, and the voltages.
+def fire(target: str, options: Options, steps: int, params, weights, source: Source):
+    """Run a spiking kernel: the spikes as carrier and as bits, their counts, and the voltages.
 
-    What nobody reads is not computed. `onward` has no gradient here: it has one where the next layer uses it.
+    Inside `jit`, results that nobody reads are not computed.
     """
     call = Call.of(steps, weights, source)
     bits = jax.ShapeDtypeStruct((call.batch, call.tiles, steps), jnp.uint16)
 
     def run(states: bool):
         results = (bits, call.per_sample(), call.over_time() if states else _NOTHING)
-        return _ffi("snnlab_lif", results, *_arguments(call.options(options, states=states), params, weights, source))
+        return _ffi(target, results, *_arguments(call.options(options, states=states), params, weights, source))
 
     fired, counts, _ = run(states=False)
-    carrier = unpack(fired)
-    return carrier, pad(carrier @ onward.T, 2), fired, counts, run(states=True)[2]
+    return unpack(fired), fired, counts, run(states=True)[2]
 
 
-def _value(tree):
-    """What symbolic-zero-aware rules are given is wrapped; take it out."""
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _lif(options: Options, steps: int, params, weights, source: Source):
+    return fire("snnlab_lif", options, steps, params, weights, source)
+
+
+def values(tree):
+    """Unwrap the arguments of a forward rule that also hears which of them are perturbed."""
     return jax.tree.map(lambda leaf: leaf.value, tree, is_leaf=lambda leaf: hasattr(leaf, "perturbed"))
 
 
-def _lif_forward(options, steps, params, weights, onward, source):
-    learns = params.perturbed
-    arguments = _value((params, weights, onward, source))
-    return _lif(options, steps, *arguments), (*arguments, _Static(learns))
+def _lif_forward(options, steps, params, weights, source):
+    arguments = values((params, weights, source))
+    return _lif(options, steps, *arguments), (*arguments, Static(params.perturbed))
 
 
 @jax.tree_util.register_static
-class _Static(int):
-    """A number that is known while tracing, among residuals."""
+class Static(int):
+    """A number among the residuals that is known while tracing."""
 
 
 def _is_zero(cotangent) -> bool:
@@ -148,36 +181,38 @@ def _is_zero(cotangent) -> bool:
 
 
 def _filled(cotangent) -> Array:
-    """A gradient that is zero as an array of zeros."""
+    """Make an array of a gradient that may be a symbolic zero."""
     return jnp.zeros(cotangent.shape, cotangent.dtype) if _is_zero(cotangent) else cotangent
 
 
+def fire_back(target: str, options: Options, steps: int, saved, cotangents, *more):
+    """Run the backward kernel of a spiking one: the gradients of parameters, weights and source.
+
+    Args:
+        target: name of the kernel.
+        options, steps: as for `fire`.
+        saved: parameters, weights, source, and whether the parameters have a gradient.
+        cotangents: gradients of the results of `fire`.
+        *more: further arguments of the kernel.
+    """
+    *primals, learns = saved
+    d_carrier, _, d_counts, d_states = cotangents
+    factors, none = _sent_back.take(d_carrier), jnp.zeros((0, 0, 0))
+    flags = {"learns": bool(learns), "states": not _is_zero(d_states), "spikes": not _is_zero(d_carrier)}
+    d_spikes, onward = d_carrier if flags["spikes"] else none, jnp.zeros((0, primals[0].shape[1]))
+    if factors is not None:
+        d_spikes, onward = factors
+    d_states = d_states if flags["states"] else none
+    return _gradient(target, options, steps, flags, primals, d_spikes, _filled(d_counts), d_states, onward, *more)
+
+
 def _lif_backward(options, steps, saved, cotangents):
-    params, weights, onward, source, learns = saved
-    d_carrier, d_current, _, d_counts, d_states = cotangents
-    none = jnp.zeros((0, 0, 0))
-    factored = not _is_zero(d_current)
-    if factored and not _is_zero(d_carrier):  # read as single spikes too: one form for both
-        d_carrier, factored = d_carrier + d_current[..., : len(onward)] @ onward, False
-    flags = {"learns": bool(learns), "states": not _is_zero(d_states)}
-    flags["spikes"] = factored or not _is_zero(d_carrier)
-    d_spikes = d_current if factored else d_carrier if flags["spikes"] else none
-    gradients = _gradient(
-        "snnlab_lif_gradient",
-        Call.of(steps, weights, source),
-        options,
-        flags,
-        (params, weights, source),
-        d_spikes,
-        _filled(d_counts),
-        d_states if flags["states"] else none,
-        onward if factored else onward[:0],
-    )
-    return *gradients[:2], None, gradients[2]
+    return fire_back("snnlab_lif_gradient", options, steps, saved, cotangents)
 
 
-def _gradient(target: str, call: Call, options, flags, primals, *cotangents):
+def _gradient(target: str, options: Options, steps: int, flags, primals, *cotangents):
     params, weights, source = primals
+    call = Call.of(steps, weights, source)
     inputs = options.source != at.FROM_EVENTS
     sums = [weights.shape, (at.LEARNED, params.shape[1])]
     of_blocks = [jax.ShapeDtypeStruct((call.blocks, *shape), jnp.float32) for shape in sums]
@@ -187,13 +222,14 @@ def _gradient(target: str, call: Call, options, flags, primals, *cotangents):
     d_weights, d_params, d_input, *_ = _ffi(target, results, *arguments, *cotangents)
     d_params = jnp.pad(d_params, ((0, at.NUM_PARAMS - at.LEARNED), (0, 0)))
     d_carrier, d_current = jnp.zeros_like(source.carrier), jnp.zeros_like(source.current)
-    if options.source == at.FROM_BITS:  # what left at t arrived later
-        d_carrier = jnp.pad(d_input, ((0, 0), (0, options.delay), (0, 0)))[:, options.delay :]
-        if not options.factored:
-            d_carrier = d_carrier @ weights.swapaxes(1, 2).reshape(-1, call.units)
+    if options.source == at.FROM_BITS:
+        left = jnp.pad(d_input, ((0, 0), (0, options.delay), (0, 0)))[:, options.delay :]  # at t, and arrived later
+        onward = weights[:, : d_carrier.shape[2]].swapaxes(1, 2).reshape(-1, d_carrier.shape[2])
+        d_carrier = _sent_back.product(left, onward[: options.features])
     elif options.source == at.FROM_CURRENT:
         d_current = d_input
-    return d_params, d_weights, Source(None, None, None, d_carrier, d_current)
+    no_gradient = dict.fromkeys(("times", "units", "bits"))  # of integers
+    return d_params, d_weights, source._replace(carrier=d_carrier, current=d_current, **no_gradient)
 
 
 _lif.defvjp(_lif_forward, _lif_backward, symbolic_zeros=True)
@@ -201,7 +237,7 @@ _lif.defvjp(_lif_forward, _lif_backward, symbolic_zeros=True)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _filter(options: Options, steps: int, params, weights, source: Source):
-    """Exponential synapse and leaky neuron (a decay of 0 leaves one out): the trace, and its maximum over time."""
+    """Exponential synapse and leaky neuron (a decay of 0 leaves either out): the trace, and its maximum over time."""
     call = Call.of(steps, weights, source)
 
     def run(states: bool):
@@ -213,8 +249,8 @@ def _filter(options: Options, steps: int, params, weights, source: Source):
 
 
 def _filter_forward(options, steps, params, weights, source):
-    arguments = _value((params, weights, source))
-    return _filter(options, steps, *arguments), (*arguments, _Static(params.perturbed))
+    arguments = values((params, weights, source))
+    return _filter(options, steps, *arguments), (*arguments, Static(params.perturbed))
 
 
 def _filter_backward(options, steps, saved, cotangents):
@@ -222,8 +258,7 @@ def _filter_backward(options, steps, saved, cotangents):
     d_trace, d_peak = cotangents
     flags = {"learns": bool(learns), "states": not _is_zero(d_trace), "peaks": not _is_zero(d_peak)}
     d_trace = d_trace if flags["states"] else jnp.zeros((0, 0, 0))
-    call = Call.of(steps, primals[1], primals[2])
-    return _gradient("snnlab_filter_gradient", call, options, flags, primals, d_trace, _filled(d_peak))
+    return _gradient("snnlab_filter_gradient", options, steps, flags, primals, d_trace, _filled(d_peak))
 
 
 _filter.defvjp(_filter_forward, _filter_backward, symbolic_zeros=True)
@@ -233,20 +268,20 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
     """LIF neurons over the sequence, behind an exponential synapse if the drive has one.
 
     Args:
-        drive: what reaches the neurons.
+        drive: input of the neurons.
         params: see `dynamics.LifParams`.
-        options: surrogate and kind of reset; the rest is taken from the drive.
+        options: surrogate and kind of reset; the drive says the others.
         dt: time step [ms].
 
     Returns:
         The spikes as `Packed`, their counts `(batch, n)`, and the voltages after the reset `(time, batch, n)`.
     """
-    weights, source, options = _feed(drive, options)
-    results = _lif(options, drive.num_steps, _lif_rows(drive, params, dt), weights, _onward(drive), source)
-    return _unpadded(drive, *results)
+    weights, source, options = feed(drive, options)
+    carrier, bits, counts, states = _lif(options, drive.num_steps, lif_rows(drive, params, dt), weights, source)
+    return without_padding(drive, carrier, bits, counts, states)
 
 
-def _lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params padded"]:
+def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params padded"]:
     a = decay(params.tau_mem, dt)
     rows = {
         at.DECAY_MEM: a,
@@ -260,34 +295,28 @@ def _lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "param
     return _rows(drive, rows, dt)
 
 
-def _onward(drive: Drive) -> Float[Array, "post padded"]:
-    """Weights of the layer after if they are known and narrow, else none."""
-    narrow = drive.onward is not None and drive.onward.shape[1] <= _NARROW
-    return pad(jax.lax.stop_gradient(drive.onward).T if narrow else jnp.zeros((0, drive.features)), 1)
-
-
-def _unpadded(drive: Drive, carrier, current, bits, counts, states):
-    """What `lif` returns, from what its kernel does."""
-    current, features = current if current.shape[2] else None, drive.features
-    packed = Packed(bits=bits, carrier=carrier, current=current, num_units=features)
-    return packed, counts[:, :features], from_tiles(states, features)
+def without_padding(drive: Drive, carrier, bits, counts, states):
+    """Turn the results of a spiking kernel into those of `lif`."""
+    packed = Packed(bits=bits, carrier=carrier, num_units=drive.features)
+    return packed, counts[:, : drive.features], from_tiles(states, drive.features)
 
 
 def leaky(drive: Drive, tau_mem: Float[Array, "..."] | None, *, dt: float):
-    """Leaky integrators over the sequence, behind an exponential synapse if the drive has one; without `tau_mem` the
-    current of the drive itself.
+    """Leaky integrators over the sequence, behind an exponential synapse if the drive has one.
+
+    Without `tau_mem` the trace is the current of the drive itself.
 
     Returns:
         The traces `(time, batch, n)`, and their maximum over time `(batch, n)`.
     """
     rows = {} if tau_mem is None else {at.DECAY_MEM: decay(tau_mem, dt)}
-    weights, source, options = _feed(drive, Options())
+    weights, source, options = feed(drive, Options())
     trace, peak = _filter(options, drive.num_steps, _rows(drive, rows, dt), weights, source)
     return from_tiles(trace, drive.features), peak[:, : drive.features]
 
 
 def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "params padded"]:
-    """All parameters, one value per neuron."""
+    """Make the array of all parameters, one value per neuron; those that are not in `rows` are 0."""
     if drive.bias is not None:
         rows[at.BIAS] = drive.bias
     if drive.tau_syn is not None:
@@ -296,24 +325,24 @@ def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "para
     padding = {at.V_TH: 1.0, at.SLOPE: 1.0}
     values = []
     for k in range(at.NUM_PARAMS):
-        value = jnp.broadcast_to(rows.get(k, jnp.float32(padding.get(k, 0.0))), (drive.features,))
+        value = jnp.broadcast_to(rows[k] if k in rows else jnp.float32(padding.get(k, 0.0)), (drive.features,))
         values.append(pad(value.astype(jnp.float32), 0, padding.get(k, 0.0)))
     return jnp.stack(values)
 
 
-def _feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"], Source, Options]:
-    """Weights in tiles, the source that goes with them, and the options that tell what it is."""
-    x, options = drive.x, options._replace(delay=drive.delay)
+def feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"], Source, Options]:
+    """Weights in tiles, the source that they weigh, and the options that say which it is."""
+    x, options = drive.x, options._replace(delay=drive.delay, features=drive.features)
     if isinstance(x, SpikeTimes):
         units = jnp.arange(x.num_units, dtype=jnp.int32)[None] if x.units is None else x.int32("units")
-        return _tiles(drive.kernel), _source(times=x.int32("times"), units=units), options
+        return tiles(drive.weights), _source(times=x.int32("times"), units=units), options
     if isinstance(x, Packed):
-        factored = x.current is not None
-        source = _source(bits=x.bits, carrier=x.current if factored else x.carrier)
-        return _tiles(pad(drive.kernel, 0)), source, options._replace(source=at.FROM_BITS, factored=factored)
+        source = _source(bits=x.bits, carrier=x.carrier)
+        return tiles(pad(drive.weights, 0)), source, options._replace(source=at.FROM_BITS)
     none = jnp.zeros((-(-drive.features // LANES), 0, LANES))
     return none, _source(current=to_tiles(drive.arriving())), options._replace(source=at.FROM_CURRENT)
 
 
-def _tiles(kernel: Float[Array, "pre post"]) -> Float[Array, "tile pre lane"]:
+def tiles(kernel: Float[Array, "pre post"]) -> Float[Array, "tile pre lane"]:
+    """Weights in tiles of 16 neurons, the last one padded."""
     return pad(kernel, 1).reshape(len(kernel), -1, LANES).swapaxes(0, 1)

@@ -1,4 +1,4 @@
-"""LSTM over whole sequences with a gradient of its own, for the kernel in `cpu_lstm`: products of weights and rows.
+"""The LSTM kernel as a JAX function with its own gradient: products of weights and rows.
 
 A row is `r[t] = [1, x[t], h[t-1]]`, the weights are `W = [bias; W_x; W_h]`, so that a[t] = r[t] W. The way back needs
 i, f, g, o, c of every step: 20 bytes a step and unit, units rounded up to 16; and h, 4 bytes.
@@ -10,12 +10,10 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
-from snnlab.errors import ArgumentError
-from snnlab.kernels import reference
 from snnlab.kernels.packed import LANES
 
 _MAX_BLOCKS, _MIN_ROOM = 16, 8  # every block has its own dW, which takes memory, and time if it has few samples
-_MAX_BYTES = 2**21  # of weights: more do not stay in the cache, and XLA's products are quicker
+_MAX_BYTES = 2**21  # of weights
 
 
 def up(count: int, multiple: int) -> int:
@@ -84,6 +82,11 @@ def _lstm_backward(residuals, d_h):
 _lstm.defvjp(_lstm_forward, _lstm_backward, symbolic_zeros=True)
 
 
+def fits(w_x: Float[Array, "pre gates"], w_h: Float[Array, "n gates"]) -> bool:
+    """Tell whether the weights fit the cache (2 MB); XLA's products are quicker for larger ones."""
+    return 4 * (1 + len(w_x) + len(w_h)) * w_h.shape[1] <= _MAX_BYTES
+
+
 def lstm(
     x: Float[Array, "time batch pre"],
     w_x: Float[Array, "pre gates"],
@@ -96,8 +99,8 @@ def lstm(
         c[t] = sigmoid(f) c[t-1] + sigmoid(i) tanh(g)
         h[t] = sigmoid(o) tanh(c[t])
 
-    In float32, and while the weights fit a cache (2 MB); else by the reference. First derivatives only, in reverse
-    mode: no `jax.jvp`, no Hessian.
+    Everything is float32, and the weights fit the cache, see `fits`. First derivatives only, in reverse mode: no
+    `jax.jvp`, no Hessian.
 
     Args:
         x: input.
@@ -108,9 +111,6 @@ def lstm(
     Returns:
         h at every step.
 
-    Raises:
-        ArgumentError: if the shapes do not fit together.
-
     Example:
         >>> h = lstm(jnp.ones((7, 2, 5)), jnp.zeros((5, 12)), jnp.zeros((3, 12)), jnp.ones(12))
         >>> h.shape, round(float(h[0, 0, 0]), 4)  # sigmoid(1) tanh(sigmoid(1) tanh(1))
@@ -119,12 +119,4 @@ def lstm(
     Source: Hochreiter & Schmidhuber (1997), DOI 10.1162/neco.1997.9.8.1735; backward: Greff et al. (2017), section
     II-B, DOI 10.1109/TNNLS.2016.2582924.
     """
-    n, gates = w_h.shape
-    if (*w_x.shape, *bias.shape, gates) != (x.shape[2], gates, gates, 4 * n):
-        raise ArgumentError(
-            f"w_x, w_h, bias: must be ({x.shape[2]}, 4 n), (n, 4 n) and (4 n,), "
-            f"got {w_x.shape}, {w_h.shape} and {bias.shape}"
-        )
-    single = all(argument.dtype == jnp.float32 for argument in (x, w_x, w_h, bias))
-    small = 4 * (1 + x.shape[2] + n) * gates <= _MAX_BYTES
-    return (_lstm if single and small else reference.lstm)(x, w_x, w_h, bias)
+    return _lstm(x, w_x, w_h, bias)

@@ -131,7 +131,10 @@ def step_back(n, u, held, dv, dg, ds, value_reset, detach, surrogate):
 
 
 class Shares(NamedTuple):
-    """What one step adds to the gradients of parameters; for `v_reset` that is `Change.jump`, for `v_th` `add_threshold`."""
+    """Gradients of the parameters from one step.
+
+    That of `v_reset` is `Change.jump`; `add_threshold` adds that of `v_th`.
+    """
 
     a_syn: Vector
     a: Vector
