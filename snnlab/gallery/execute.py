@@ -1,4 +1,4 @@
-"""Running a notebook from top to bottom, with nobody watching."""
+"""Run notebooks from top to bottom, with nobody watching."""
 
 import sys
 from pathlib import Path
@@ -13,15 +13,15 @@ from tqdm import tqdm
 
 from snnlab.errors import FileFormatError, SnnlabError
 
-CELL_SECONDS = 600  # before a cell is given up
+CELL_SECONDS = 600  # limit for one cell
 BAR = "{desc} {bar:24} cell {n_fmt} of {total_fmt}, {elapsed}"
 
 
 def read(path: Path) -> NotebookNode:
-    """The notebook in a file.
+    """Read a notebook from a file.
 
     Raises:
-        FileFormatError: if the file is missing or no notebook.
+        FileFormatError: if the file is missing or is not a notebook.
     """
     try:
         notebook = nbformat.read(path, as_version=4)
@@ -32,22 +32,22 @@ def read(path: Path) -> NotebookNode:
 
 
 def run(path: Path, notebook: NotebookNode, *, progress: bool = True) -> NotebookNode:
-    """The notebook with its outputs, from a kernel of this very Python.
+    """Run a notebook in a kernel of this Python; returns it with its outputs.
 
     Raises:
-        SnnlabError: naming the cell that failed, took too long, or took the kernel down.
+        SnnlabError: naming the cell that failed, took too long, or killed the kernel.
     """
     cells = notebook.cells
     client = NotebookClient(
         notebook,
         timeout=CELL_SECONDS,
         resources={"metadata": {"path": str(path.resolve().parent)}},
-        extra_arguments=["--log-level=50"],  # what fails is said here, once
+        extra_arguments=["--log-level=50"],  # errors are reported here, once
     )
-    # Without folders of kernels there is one only, the Python that runs this; another may be called python3 too.
+    # Without kernel folders, only the Python that runs this is a kernel; another one may be called python3, too.
     client.km = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     quiet = not progress or not sys.stderr.isatty()  # in a log file, only a line when it is done
-    # Cell by cell, and not by `client.execute()`, whose own way with Ctrl-C ends in an error of its own.
+    # Cell by cell, because `client.execute()` answers Ctrl-C with an error of its own.
     with tqdm(cells, path.stem, bar_format=BAR, disable=quiet, leave=False) as bar, client.setup_kernel():
         for number, cell in enumerate(bar):
             try:
