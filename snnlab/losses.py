@@ -5,6 +5,7 @@ terms and reports each by its name. `Classification` is the one that ships.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import optax
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from snnlab.record import Record
 from snnlab.support import arguments
-from snnlab.variables import Live, setting
+from snnlab.variables import setting
 
 Counts = Float[Array, "batch n"]
 
@@ -26,6 +27,15 @@ READOUTS = {
 """Ways to turn a `Record` into scores `(batch, class)`."""
 
 
+@runtime_checkable
+class Scoring(Protocol):
+    """A loss that says which scores the predicted class has the highest of."""
+
+    def scores(self, record: Record) -> Float[Array, "batch cls"]:
+        """Scores of the classes."""
+        ...
+
+
 def class_scores(loss: Callable | None, record: Record) -> Float[Array, "batch cls"]:
     """What a loss says that the prediction is the argmax of; of one that does not say, the maximum over time.
 
@@ -34,7 +44,7 @@ def class_scores(loss: Callable | None, record: Record) -> Float[Array, "batch c
         >>> class_scores(Classification("mean"), record).tolist(), class_scores(None, record).tolist()
         ([[1.5, 2.0]], [[3.0, 2.0]])
     """
-    return loss.scores(record) if hasattr(loss, "scores") else record.peak
+    return loss.scores(record) if isinstance(loss, Scoring) else record.peak
 
 
 def cross_entropy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
@@ -170,16 +180,16 @@ class Classification(nnx.Module):
             terms["l1"] = self.l1[...] * sum(map(spike_l1, counts))
         if counts and self.l2 is not None:
             terms["l2"] = self.l2[...] * sum(map(spike_l2, counts))
-        if counts and self.min_rate is not None:
+        if counts and self.min_rate is not None and self.rate_weight is not None:
             below = sum(rate_below(c, self.min_rate[...], duration) for c in counts)
             terms["rate_below"] = self.rate_weight[...] * below
-        if counts and self.max_rate is not None:
+        if counts and self.max_rate is not None and self.rate_weight is not None:
             above = sum(rate_above(c, self.max_rate[...], duration) for c in counts)
             terms["rate_above"] = self.rate_weight[...] * above
         return terms
 
 
-def _knob(name: str, value: float | None, *, high: float, unit: str = "") -> Live | None:
+def _knob(name: str, value: float | None, *, high: float, unit: str = "") -> nnx.Variable | None:
     if value is None:
         return None
     return setting(name, arguments.number(name, value, 0.0, unit=unit), 1, low=0.0, high=high, unit=unit)

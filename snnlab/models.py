@@ -79,9 +79,11 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
     """
     arguments.count("num_classes", num_classes)
-    units, time = math.prod(sample_shape), {"num_steps": config.num_steps, "dt": config.dt}
-    latency = {"tau": config.tau_latency, "threshold": config.threshold_latency}
-    encoder = Binned(**time, units=units) if config.code == "events" else Latency(**time, **latency)
+    units, num_steps, dt = math.prod(sample_shape), config.num_steps, config.dt
+    if config.code == "events":
+        encoder = Binned(num_steps=num_steps, dt=dt, units=units)
+    else:
+        encoder = Latency(num_steps=num_steps, dt=dt, tau=config.tau_latency, threshold=config.threshold_latency)
     names = (
         "tau_mem",
         "tau_ref",
@@ -225,7 +227,7 @@ class Description:
         stack: the layers that the model runs.
         layers: the same by name, in order; the last one is the readout.
         recipe: the arguments of `build` that make such a model.
-        walkable: calling the model is `stack(encode(x))`, so `Stack.walk` passes through the same layers.
+        network: the model itself, if calling it is `stack(encode(x))`, so that `Stack.walk` does the same.
 
     Example:
         >>> net = build(SnnConfig(hidden=7), sample_shape=(4, 4), num_classes=3)
@@ -241,7 +243,7 @@ class Description:
     stack: Stack | None = None
     layers: Mapping[str, LayerDescription] = field(default_factory=dict)
     recipe: Recipe | None = None
-    walkable: bool = False
+    network: Network | None = None
 
     @property
     def hidden(self) -> list[str]:
@@ -264,11 +266,12 @@ def describe(model: nnx.Module) -> Description:
     encoder, recipe = getattr(model, "encoder", None), getattr(model, "recipe", None)
     stack = getattr(model, "stack", model)
     stack = stack if isinstance(stack, Stack) else None
+    plain = type(model).__call__ is Network.__call__ and type(stack).__call__ is Stack.__call__
     return Description(
         encoder=encoder,
         dt=getattr(encoder, "dt", None),
         stack=stack,
         layers={} if stack is None else {name: LayerDescription.of(stack.layers[name]) for name in stack.names},
         recipe=recipe if isinstance(recipe, Recipe) else None,
-        walkable=type(model).__call__ is Network.__call__ and type(stack).__call__ is Stack.__call__,
+        network=model if plain and isinstance(model, Network) else None,
     )

@@ -67,5 +67,8 @@ class Record(NamedTuple):
     @property
     def counts(self) -> dict[str, Float[Array, "batch n"]]:
         """How often each neuron of the spiking layers fired, by name; much cheaper than summing `spikes`."""
-        spiking = {name: trace for name, trace in self.layers.items() if trace.spikes is not None}
-        return {name: trace.spikes.sum(0) if trace.counts is None else trace.counts for name, trace in spiking.items()}
+        return {
+            name: trace.spikes.sum(0) if trace.counts is None else trace.counts
+            for name, trace in self.layers.items()
+            if trace.spikes is not None
+        }

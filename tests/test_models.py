@@ -34,7 +34,7 @@ def test_nothing_is_known_of_a_model_that_tells_nothing():
 def test_all_is_known_of_a_network_that_was_built(config):
     net = models.build(config, sample_shape=(4, 4), num_classes=3)
     known = describe(net)
-    assert known.encoder is net.encoder and known.stack is net.stack and known.walkable
+    assert known.encoder is net.encoder and known.stack is net.stack and known.network is net
     assert known.config is config and known.recipe.num_classes == 3
     assert known.hidden == ["hidden"] and [layer.features for layer in known.layers.values()] == [7, 3]
     spiking = isinstance(config, SnnConfig)
@@ -54,10 +54,10 @@ def test_parts_of_layers():
 
 def test_a_bare_stack_tells_its_layers_but_has_no_encoder():
     known = describe(Stack(hidden=LifRef(5), readout=jnp.tanh))
-    assert known.hidden == ["hidden"] and known.encoder is None and not known.walkable
+    assert known.hidden == ["hidden"] and known.encoder is None and known.network is None
 
 
 def test_a_network_that_does_more_than_its_stack_cannot_be_walked():
     net = models.build(LstmConfig(hidden=5), sample_shape=(4, 4), num_classes=2)
     other = Twice(net.encoder, net.stack)
-    assert describe(other).stack is net.stack and not describe(other).walkable
+    assert describe(other).stack is net.stack and describe(other).network is None

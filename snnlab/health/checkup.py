@@ -1,17 +1,18 @@
-"""How well the neurons of a network are: do they fire, can they learn, and how does the gradient get to them.
+"""The health of a network: whether its neurons fire, can learn, and receive a gradient.
 
     checkup = Checkup(stepper, data)
     checkup(state).layers[0].dead
 
 A checkup costs a few training steps. It runs the model on the same samples every time, and takes the gradient of the
-loss in the parameters and in a *nudge*: zeros `(time, batch, n)` added to what reaches each layer. The gradient in it,
-`dLoss/dI[t]`, says how strongly a current at step `t` would change the loss, which is where gradients explode or vanish
-on their way back through time. `snnlab.health.diagnosis` turns all of this into words.
+loss with respect to the parameters and to a *nudge*: zeros `(time, batch, n)` added to the input of each layer. The
+latter gradient, `dLoss/dI[t]`, says how strongly a current at step `t` would change the loss; it shows where gradients
+explode or vanish on their way back through time. `snnlab.health.diagnosis` puts all of this into words.
 """
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -34,33 +35,33 @@ from snnlab.train.step import State, Stepper, run_model
 FIRING_SHARE = 0.03
 """Share of the pairs (neuron, sample) that fire in a network that starts well; see `LayerHealth.peak_voltage`.
 
-The reference network on digits learns best from a start between 1 and 10 per cent: with fewer it waits, with more the
-readout has much to unlearn first.
+The reference network on digits learns best if it starts between 1 and 10 per cent: below, learning begins late; above,
+the readout first has much to unlearn.
 
-Source: that the activity at the start decides, Rossbroich, Gygax & Zenke (2022), DOI 10.1088/2634-4386/ac97bb.
+Source, on the role of the initial activity: Rossbroich, Gygax & Zenke (2022), DOI 10.1088/2634-4386/ac97bb.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerHealth:
-    """How well the neurons of one layer are; of `samples` samples and `n` neurons.
+    """The health of one layer of `n` neurons.
 
     Attributes:
-        name: such as "hidden".
-        rates: mean firing rate of every neuron `(n,)` [Hz] (of a layer that does not tell its `dt`: per second of
-            1 ms steps), or None for a layer that does not spike.
-        max_rate: the highest rate that a neuron can have [Hz]: a spike at every step that its refractory time leaves.
-        dead: neurons that never fired.
-        saturated: neurons that fired at more than half of the steps they could.
-        in_window: share of the pairs (neuron, sample) whose voltage comes up to `v_th - 1/slope` at some step, where
-            the surrogate lets a gradient through; None where that is not known.
-        peak_voltage: the threshold at which `FIRING_SHARE` of the pairs would fire; None where that is not known.
-        v_th: threshold; like the next two the mean over the neurons, or None for a layer that has none.
+        name: name of the layer, such as "hidden".
+        rates: mean firing rate of every neuron `(n,)` [Hz], or None for a layer that does not spike. A layer without
+            `dt` counts as having steps of 1 ms.
+        max_rate: highest possible rate of a neuron [Hz]: a spike at every step that its refractory time leaves.
+        dead: number of neurons that never fired.
+        saturated: number of neurons that fired at more than half of `max_rate`.
+        in_window: share of the pairs (neuron, sample) whose voltage reaches `v_th - 1/slope` at some step, where the
+            surrogate lets a gradient through; None if unknown.
+        peak_voltage: the threshold at which `FIRING_SHARE` of the pairs would fire; None if unknown.
+        v_th: threshold; like the next two the mean over the neurons, or None for a layer without it.
         v_rest: resting voltage.
-        slope: of the surrogate.
+        slope: slope of the surrogate.
         gradient: norm of the gradient of the layer's own parameters.
         gradient_over_time: norm over batch and neurons of `dLoss/dI[t]`, `(time,)`, where `I` is the current that
-            reaches the neurons (of any layer but `Projection` and `Recurrent`, its input); None where that is unknown.
+            reaches the neurons of a `Projection` or `Recurrent`, or the input of any other layer; None if unknown.
 
     Example:
         >>> layer = LayerHealth(name="hidden", rates=np.array([0.0, 12.0, 30.0]), dead=1, gradient=0.4)
@@ -84,16 +85,16 @@ class LayerHealth:
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """How well a network is.
+    """The health of a network.
 
     Attributes:
-        step: optimizer steps taken.
-        samples: samples that it was measured on.
-        loss: of these samples.
-        accuracy: of these samples.
-        layers: in order; the last one is the readout. Empty for a model that does not tell its layers.
-        readout_spread: how much the scores differ between samples: mean over classes of their standard deviation.
-        finite: loss, scores and gradients are all finite.
+        step: number of optimizer steps taken.
+        samples: number of samples that it was measured on.
+        loss: loss of these samples.
+        accuracy: accuracy on these samples.
+        layers: the layers in order; the last one is the readout. Empty for a model whose record has no layers.
+        readout_spread: standard deviation of the scores over the samples, averaged over the classes.
+        finite: whether loss, scores and gradients are all finite.
 
     Example:
         >>> readout = LayerHealth(name="readout", gradient=0.2)
@@ -114,12 +115,12 @@ class Health:
 
 
 class Checkup:
-    """Measures the health of a network on the first test samples; compiled once, for all states.
+    """Measures the health of a network on the first test samples; compiled once for all states.
 
     Args:
         stepper: model and loss.
-        data: where the samples are.
-        samples: how many, or all if there are fewer.
+        data: data set with the test samples.
+        samples: number of samples; all if there are fewer.
 
     Attributes:
         stepper: model and loss.
@@ -142,7 +143,7 @@ class Checkup:
         self._measure = jax.jit(functools.partial(_measure, stepper))
 
     def __call__(self, state: State) -> Health:
-        """Measure; from any thread, at any time."""
+        """Measure the health of a state; any thread may call this at any time."""
         x, y = self._samples
         facts, layers = jax.tree.map(np.asarray, self._measure(state, x, y))
         return Health(
@@ -153,48 +154,65 @@ class Checkup:
         )
 
 
+class _Spiking(NamedTuple):
+    """Counts of the spikes of a layer, the highest possible rate [Hz], and the duration of the sequence [ms]."""
+
+    counts: Float[Array, "batch n"]
+    fastest: Float[Array, "..."]
+    duration: Float[Array, ""]
+
+
+class _Driven(NamedTuple):
+    """Highest voltage that the current would drive LIF neurons to if they did not fire, and their parameters.
+
+    Until the first spike that is the voltage itself, so exactly the pairs with a peak of `v_th` or more fire.
+    """
+
+    peak: Float[Array, "batch n"]
+    params: LifParams
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What the compiled function tells of a layer; None where it does not apply. What is not here: see `LayerHealth`.
-
-    Attributes:
-        counts: spikes.
-        fastest: highest rate possible [Hz].
-        duration: of the sequence [ms].
-        peak: highest voltage that the current drives a neuron to if it does not fire. Up to the first spike that is
-            the voltage itself, so exactly the pairs whose peak is `v_th` or more fire.
-        params: of the neurons.
-    """
+    """Results of the compiled function for one layer; for the gradients see `LayerHealth`."""
 
     name: str = field(metadata={"static": True})
-    gradient: Float[Array, ""] | None = None
+    spiking: _Spiking | None = None
+    driven: _Driven | None = None
+    gradient: Float[Array, ""] = field(default_factory=lambda: jnp.float32(0.0))
     gradient_over_time: Float[Array, " time"] | None = None
-    counts: Float[Array, "batch n"] | None = None
-    fastest: Float[Array, "..."] | None = None
-    duration: Float[Array, ""] | None = None
-    peak: Float[Array, "batch n"] | None = None
-    params: LifParams | None = None
 
 
 def _layer_health(seen: _Seen) -> LayerHealth:
-    """The statistics of a layer."""
-    found = {"name": seen.name, "gradient": seen.gradient.item(), "gradient_over_time": seen.gradient_over_time}
-    if seen.counts is not None:
-        rates = seen.counts.mean(0) * (1000.0 / seen.duration)
-        found |= {"rates": rates, "max_rate": float(seen.fastest.max())}
-        found["dead"] = int((seen.counts.sum(0) == 0).sum())
-        found["saturated"] = int((rates > 0.5 * seen.fastest).sum())
-    if seen.peak is not None:
-        p = seen.params
-        found |= {name: float(getattr(p, name).mean()) for name in ("v_th", "v_rest", "slope")}
-        found["in_window"] = float((seen.peak >= p.v_th - 1.0 / p.slope).mean())
-        found["peak_voltage"] = float(np.quantile(seen.peak, 1.0 - FIRING_SHARE))
-    return LayerHealth(**found)
+    """Compute the statistics of a layer."""
+    over_time = None if seen.gradient_over_time is None else np.asarray(seen.gradient_over_time)
+    found = LayerHealth(name=seen.name, gradient=seen.gradient.item(), gradient_over_time=over_time)
+    if seen.spiking is not None:
+        counts, fastest, duration = map(np.asarray, seen.spiking)
+        rates = counts.mean(0) * (1000.0 / duration)
+        found = replace(
+            found,
+            rates=rates,
+            max_rate=float(fastest.max()),
+            dead=int((counts.sum(0) == 0).sum()),
+            saturated=int((rates > 0.5 * fastest).sum()),
+        )
+    if seen.driven is not None:
+        peak, p = np.asarray(seen.driven.peak), seen.driven.params
+        found = replace(
+            found,
+            v_th=float(p.v_th.mean()),
+            v_rest=float(p.v_rest.mean()),
+            slope=float(p.slope.mean()),
+            in_window=float((peak >= p.v_th - 1.0 / p.slope).mean()),
+            peak_voltage=float(np.quantile(peak, 1.0 - FIRING_SHARE)),
+        )
+    return found
 
 
 def _measure(stepper: Stepper, state: State, x, y) -> tuple[dict[str, Array], list[_Seen]]:
-    """Facts about the network, and about every layer."""
+    """Measure facts about the network, and about every layer."""
 
     def objective(params, nudges):
         system = stepper.merge(state._replace(params=params))
@@ -227,37 +245,36 @@ def _measure(stepper: Stepper, state: State, x, y) -> tuple[dict[str, Array], li
 
 
 def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[str, Array]]:
-    """Run the model on `x`, and tell what reaches its layers; the nudges are added to that, if it can be walked."""
+    """Run the model on `x`; return also the input of each layer, with its nudge. Only a plain `Network` has these."""
     key = jax.random.key(0)  # the same code every time
-    if not describe(model).walkable:
+    network = describe(model).network
+    if network is None:
         return run_model(model, x, key), {}
     reached = {}
 
     def enter(name: str, layer: Callable, x):
-        wired = _is_wired(layer)
-        if wired:
-            x = kernels.current(layer.drive(x), dt=1.0)
-        elif isinstance(x, Packed):
-            x = x.dense()
-        if isinstance(x, SpikeTimes):  # for a layer of the user's own; they have no gradient
+        if _is_wired(layer):
+            reached[name] = current = kernels.current(layer.drive(x), dt=1.0) + nudges.get(name, 0.0)
+            return Drive(x=current)
+        if isinstance(x, SpikeTimes):  # for a layer of your own; they have no gradient
             return x
-        reached[name] = x = x + nudges.get(name, 0.0)
-        return Drive(x=x) if wired else x
+        reached[name] = x = (x.dense() if isinstance(x, Packed) else x) + nudges.get(name, 0.0)
+        return x
 
-    traces = {visit.name: visit.trace for visit in model.stack.walk(model.encode(x, key=key), enter)}
-    return Record(readout=traces[model.stack.names[-1]].output, layers=traces), reached
+    traces = {visit.name: visit.trace for visit in network.stack.walk(network.encode(x, key=key), enter)}
+    return Record(readout=traces[network.stack.names[-1]].output, layers=traces), reached
 
 
-def _is_wired(layer: Callable) -> bool:
-    """It weighs what comes in and passes it through a synapse, in the way we know."""
+def _is_wired(layer: Callable) -> TypeGuard[Projection]:
+    """Whether the layer weighs its input and sends it through a synapse; a subclass may do something else."""
     return type(layer) in (Projection, Recurrent)
 
 
 def _norm_over_time(layer: Callable, gradient: Float[Array, "time batch n"]) -> Float[Array, " time"]:
-    """See `LayerHealth.gradient_over_time`, from the gradient in what reaches the layer.
+    """Compute `LayerHealth.gradient_over_time` from the gradient in the nudge of the layer.
 
-    An exponential synapse `I[t] = a I[t - 1] + x[t]`, with `a = e^(-dt/tau_syn)`, hands back
-    `dL/dx[t] = dL/dI[t] + a dL/dx[t + 1]`; here this is solved for `dL/dI[t]`.
+    An exponential synapse `I[t] = a I[t - 1] + x[t]`, with `a = e^(-dt/tau_syn)`, sends back
+    `dL/dx[t] = dL/dI[t] + a dL/dx[t + 1]`; this function solves for `dL/dI[t]`.
     """
     synapse = layer.synapse if _is_wired(layer) else None
     if isinstance(synapse, Expon):
@@ -267,24 +284,25 @@ def _norm_over_time(layer: Callable, gradient: Float[Array, "time batch n"]) -> 
 
 
 def _watch(name: str, layer: LayerDescription | None, trace: Trace) -> _Seen:
-    """What the spikes of a layer and the voltages of its neurons say."""
+    """Watch the spikes of a layer and the voltages of its neurons."""
     if trace.spikes is None:
         return _Seen(name=name)
     neuron, dt = (None, None) if layer is None else (layer.neuron, layer.dt)
     dt = 1.0 if dt is None else dt
     counts = trace.spikes.sum(0) if trace.counts is None else trace.counts
-    seen = _Seen(name=name, counts=counts, duration=jnp.float32(len(trace.spikes) * dt), fastest=jnp.float32(1e3 / dt))
-    if not isinstance(neuron, LifRef):
-        return seen
+    spiking = _Spiking(counts, jnp.float32(1e3 / dt), jnp.float32(len(trace.spikes) * dt))
+    if not isinstance(neuron, LifRef) or trace.current is None:
+        return _Seen(name=name, spiking=spiking)
     p = neuron.params
     held = jnp.floor(p.tau_ref / dt + 1e-3)  # steps; as in `dynamics.lif_step`
     gain = (1.0 - decay(p.tau_mem, dt)) * p.r
     driven = kernels.leaky(jax.lax.stop_gradient(trace.current), p.tau_mem, dt=dt)[1]
-    return replace(seen, fastest=seen.fastest / (1.0 + held), peak=p.v_rest + gain * driven, params=p)
+    spiking = spiking._replace(fastest=spiking.fastest / (1.0 + held))
+    return _Seen(name=name, spiking=spiking, driven=_Driven(p.v_rest + gain * driven, p))
 
 
 def _norm_of(name: str, gradients: nnx.State) -> Float[Array, ""]:
-    """Norm of the gradient of the parameters of one layer of the model."""
+    """Compute the norm of the gradient of the parameters of one layer of the model."""
     within = ("model", "stack", "layers", name), ("model", name)
     own = [g.get_value() for path, g in nnx.to_flat_state(gradients) if path[:4] == within[0] or path[:2] == within[1]]
     return jnp.float32(optax.tree.norm(own))

@@ -1,12 +1,12 @@
-"""What ails a network, in a sentence, with a move that helps.
+"""The diagnosis of a network in a sentence or two, with a move of a knob that helps.
 
     diagnosis = diagnose(checkup(trainer.state), trainer.history, trainer.mailbox.knobs)
 
-The rules, in the order in which one ailment causes the next; the first that applies is the diagnosis:
+The rules stand in the order in which one ailment causes the next; the first that applies is the diagnosis:
 
 learning rate too high
-    The loss rose by its first value and more though no knob was moved, and has not come down since.
-    Proposed: a tenth of the learning rate, at most 0.01, and new weights, for the old ones were thrown far out.
+    Without a move of a knob, the loss rose by its first value or more, and has not come down since.
+    Proposed: a tenth of the learning rate, at most 0.01, and new weights, because the old ones are far out.
 exploding
     A layer gets a gradient many times that of the layer it feeds, or its gradient grows many-fold on its way back
     through the time steps. Proposed: new weights.
@@ -15,24 +15,24 @@ saturated
     Proposed: the threshold at which a few fire; new weights where no threshold within reach would do.
 silent
     Half of the neurons or more never fire, and hardly a voltage comes near its threshold. Such a network often wakes up
-    by itself, so this is said only after a while in which the spikes did not become quickly more; at once of a first
-    layer that is far from its threshold. Proposed: the threshold at which a few fire; new weights where nothing drives
-    the neurons at all.
+    by itself, so this is diagnosed only after some steps in which the number of spikes did not rise quickly; at once if
+    the first layer is far from its threshold. Proposed: the threshold at which a few fire; new weights if no current
+    drives the neurons.
 dead readout
-    The readout scores all samples alike though what it reads is not silent. Proposed: a higher learning rate if it is
-    tiny, new weights if all scores are stuck at the start; without any gradient the reason lies elsewhere (a delay).
+    The readout scores all samples alike, although its input is not silent. Proposed: a higher learning rate if it is
+    tiny, new weights if all scores are stuck at the start; without any gradient the cause lies elsewhere (a delay).
 vanishing
     A layer that fires gets a gradient far below that of the layer it feeds.
-    Proposed: a surrogate as wide, measured by the threshold, as that of the reference network.
+    Proposed: a surrogate that is as wide, relative to the threshold, as that of the reference network.
 
-A proposed value lies in the range of its knob. Where there is no such knob, because the parameter is fixed or learned,
-the text says what to do all the same. The constants were measured on the reference networks, healthy and spoiled ones:
-digits and Fashion-MNIST, 20 to 300 units, every few steps from the first to the last epoch.
+A proposed value lies in the range of its knob. If there is no such knob, because the parameter is fixed or learned, the
+text still says what to do. The constants were measured on the reference networks, healthy and spoiled: digits and
+Fashion-MNIST, 20 to 300 units, every few steps from the first to the last epoch.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -48,30 +48,30 @@ Knobs = Mapping[str, Knob]
 
 PATIENCE = 25  # steps: the reference network, silent at first, fires in 10 to 20
 WINDOW = 10  # steps: the loss of one batch says little
-RECOVERED = 0.5  # of the first loss: below that it has learned, whatever happened before
+RECOVERED = 0.5  # of the first loss: below this the network has learned, whatever happened before
 EXPLODED = 300.0  # times: healthy spiking layers stay below 2, LSTMs of 8 to 28 steps below 50
 OVERDRIVEN = 10.0  # thresholds: a healthy layer is driven to 1.5 to 6, one with weights 20 times too large to 13
-OUT_OF_REACH = 5.0  # slider lengths: from there on another threshold is no cure
+OUT_OF_REACH = 5.0  # slider lengths: beyond them another threshold does not help
 DEAD, NEAR = 0.5, 0.02  # of the neurons, of the pairs (neuron, sample): healthy layers that sparse have 0.06 near
-ALL_DEAD = 0.9  # of the neurons, where it is not known how near they come
+ALL_DEAD = 0.9  # of the neurons, if it is not known how near they come
 FAR = 0.4  # of the way from rest to threshold: reference networks start at 0.55 or more
-WAKING = 2.0  # times the spikes of the `WINDOW` before: it wakes up by itself
+WAKING = 2.0  # times the spikes of the `WINDOW` before: the network wakes up by itself
 ALIKE = 0.01  # nats between the scores: healthy readouts are at 0.1 and more after `PATIENCE` steps
-SLOW_RATE = 1e-4  # Adam then moves a weight by 0.01 in 100 steps
+SLOW_RATE = 1e-4  # at this rate Adam moves a weight by 0.01 in 100 steps
 VANISHED = 0.03  # of the gradient of the next layer: healthy layers get 0.08 and more
 WIDTH = 10.0  # `slope (v_th - v_rest)` of the reference network, in which a silent neuron still learns
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What ails a network.
+    """An ailment of a network.
 
     Attributes:
-        name: of the rule, such as "silent".
+        name: name of the rule, such as "silent".
         text: a sentence or two with the numbers.
-        knob: the knob to move, as `Mailbox.post` takes it, or None.
-        value: where to, in the range of the knob.
-        new_seed: draw new weights, after the knob is moved if there is one.
+        knob: name of the knob to move, as `Mailbox.post` takes it, or None.
+        value: new value of the knob, in its range.
+        new_seed: whether to draw new weights, after moving the knob if there is one.
         back_to: go back to that step of a run that diverged, and on from there; see `Trainer.go_back`.
 
     Example:
@@ -89,11 +89,11 @@ class Diagnosis:
 
 
 def diagnose(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
-    """The ailment that causes the others, or None for a network that is well.
+    """Return the ailment that causes the others, or None if the network is well.
 
     Args:
         health: see `snnlab.health.Checkup`.
-        history: of the run so far.
+        history: history of the run so far.
         knobs: see `Mailbox.knobs`.
 
     Example:
@@ -112,8 +112,9 @@ def diagnose(health: "Health", history: History, knobs: Knobs) -> Diagnosis | No
 
 
 def diverged(error: BaseException | None) -> Diagnosis | None:
-    """What a run that diverged died of, and where to go on from with which learning rate, if that would help; None for
-    one that ended in another way.
+    """Say why a run diverged, and from which step and with which learning rate to continue, if that would help.
+
+    Returns None if the run ended in another way.
 
     Example:
         >>> diverged(DivergenceError("the loss is not finite", advice=0.001, back_to=7)).value, diverged(None)
@@ -127,10 +128,10 @@ def diverged(error: BaseException | None) -> Diagnosis | None:
 
 
 def _learning_rate(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
-    """The loss went up by itself, far, and stayed up.
+    """Without a move of a knob, the loss rose far and stayed there.
 
-    A knob that is moved may change the loss as it likes: the rule looks only at what came after. A higher learning
-    rate is no such excuse; it changes nothing but what this rule is about.
+    A moved knob may change the loss in any way, so the rule looks only at later steps. A higher learning rate is no
+    such excuse: it is what this rule looks for.
     """
     losses = history.steps().get("loss", np.empty(0))
     since = losses[_last_excuse(history) :]
@@ -141,12 +142,12 @@ def _learning_rate(health: "Health", history: History, knobs: Knobs) -> Diagnosi
     if high - low < RISE * scale or now < RECOVERED * scale:
         return None
     rate = knobs.get(LEARNING_RATE)
-    move = _move(knobs, LEARNING_RATE, calmer(rate.value)) if rate else {}
+    move = _move(knobs, LEARNING_RATE, calmer(rate.value)) if rate else _Move()
     text = (
         f"the loss rose from {low:.3g} to {high:.3g} by itself, and is {now:.3g} now; "
-        f"lower the learning rate to {move.get('value', 'a tenth')} and draw new weights"
+        f"lower the learning rate to {'a tenth' if move.value is None else move.value} and draw new weights"
     )
-    return Diagnosis(name="learning rate too high", text=text, new_seed=True, **move)
+    return Diagnosis(name="learning rate too high", text=text, new_seed=True, knob=move.knob, value=move.value)
 
 
 def _exploding(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
@@ -162,7 +163,7 @@ def _exploding(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
         if g is None or error is None or not error.any():
             continue
         across = g.max() / error.max()
-        entered = np.flatnonzero(error >= 0.1 * error.max())[-1]  # the last step at which much of an error comes in
+        entered = np.flatnonzero(error >= 0.1 * error.max())[-1]  # the last step at which a large error enters
         # A spiking neuron passes on a gradient only when near its threshold: its steps cannot be compared.
         back = g[: entered + 1].max() / max(g[entered], 1e-30) if layer.rates is None else 0.0
         if max(across, back) > EXPLODED:
@@ -173,7 +174,7 @@ def _exploding(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
 
 
 def _saturated(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
-    """The current drives those neurons that it drives most to many times their threshold."""
+    """The current drives its strongest driven neurons to many times their threshold."""
     for layer in health.layers:
         if layer.rates is None or (_driven(layer) < OVERDRIVEN and layer.saturated < len(layer.rates) / 2):
             continue
@@ -184,18 +185,18 @@ def _saturated(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
         knob = knobs.get(f"{layer.name}.v_th")
         if layer.peak_voltage is None or (knob and layer.peak_voltage > OUT_OF_REACH * knob.high):
             return Diagnosis(name="saturated", text=f"{text}; draw new weights, smaller ones", new_seed=True)
-        words, move = _to_peak(layer, knobs)
+        words, move = _to_peak(layer, layer.peak_voltage, knobs)
         text = f"{text}, driven to {_driven(layer):.2g} times their threshold; raise {words}, or lower the weights"
-        return Diagnosis(name="saturated", text=text, **move)
+        return Diagnosis(name="saturated", text=text, knob=move.knob, value=move.value)
     return None
 
 
 def _silent(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
-    """Neither spikes nor voltages near the threshold, and not about to come."""
+    """Neurons do not fire, their voltages are not near the threshold, and neither is about to change."""
     layer = next(filter(_is_silent, health.layers), None)
-    if layer is None:
+    if layer is None or layer.rates is None:
         return None
-    # Only its own weights can wake the first layer, as its input stays what it is.
+    # Only its own weights can wake the first layer, because its input stays the same.
     hopeless = layer is health.layers[0] and layer.peak_voltage is not None and _driven(layer) < FAR
     if not hopeless and (_steps_since_move(history) < PATIENCE or _is_waking(history)):
         return None
@@ -204,15 +205,16 @@ def _silent(health: "Health", history: History, knobs: Knobs) -> Diagnosis | Non
     if layer.peak_voltage is None:
         return Diagnosis(name="silent", text=f"{text}; lower their threshold, or raise the input weights")
     knob = knobs.get(f"{layer.name}.v_th")
-    if layer.peak_voltage <= (knob.low if knob else layer.v_rest):
+    if layer.peak_voltage <= (knob.low if knob else layer.v_rest or 0.0):
         text = f"{text}, and no current drives them towards their threshold; draw new weights"
         return Diagnosis(name="silent", text=text, new_seed=True)
-    words, move = _to_peak(layer, knobs)
-    return Diagnosis(name="silent", text=f"{text}; lower {words}, or raise the input weights", **move)
+    words, move = _to_peak(layer, layer.peak_voltage, knobs)
+    text = f"{text}; lower {words}, or raise the input weights"
+    return Diagnosis(name="silent", text=text, knob=move.knob, value=move.value)
 
 
 def _dead_readout(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
-    """The readout says the same of every sample, whatever it reads."""
+    """The readout has nearly the same scores for every sample, whatever it reads."""
     if not health.layers or health.readout_spread >= ALIKE:
         return None
     *before, readout = health.layers
@@ -231,12 +233,13 @@ def _dead_readout(health: "Health", history: History, knobs: Knobs) -> Diagnosis
     rate = knobs.get(LEARNING_RATE)
     if rate and rate.value < SLOW_RATE:
         text = f"{text}; raise the learning rate from {rate.value:.2g} to {10.0 * SLOW_RATE:.2g}"
-        return Diagnosis(name="dead readout", text=text, **_move(knobs, LEARNING_RATE, 10.0 * SLOW_RATE))
+        move = _move(knobs, LEARNING_RATE, 10.0 * SLOW_RATE)
+        return Diagnosis(name="dead readout", text=text, knob=move.knob, value=move.value)
     return Diagnosis(name="dead readout", text=f"{text}; draw new weights", new_seed=True)
 
 
 def _vanishing(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
-    """A layer that fires learns nothing, because its surrogate lets next to no gradient through.
+    """A layer that fires learns nothing, because its surrogate lets almost no gradient through.
 
     Source: Zenke & Vogels (2021), DOI 10.1162/neco_a_01367.
     """
@@ -249,23 +252,30 @@ def _vanishing(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
             continue  # it has no parameters, or no input
         share = layer.gradient / after.gradient
         text = f"the gradient vanishes on its way back to {layer.name}: {share:.2g} of that of {after.name}"
-        wide = None if layer.slope is None else WIDTH / (layer.v_th - layer.v_rest)
-        if wide is None or wide >= layer.slope:
+        gap = _gap(layer)
+        if layer.slope is None or gap is None or WIDTH / gap >= layer.slope:
             return Diagnosis(name="vanishing", text=f"{text}; raise the weights of {after.name}, or leave a layer out")
-        text = f"{text}; lower {layer.name}.slope from {layer.slope:.2g} to about {wide:.2g}"
-        return Diagnosis(name="vanishing", text=text, **_move(knobs, f"{layer.name}.slope", wide))
+        text = f"{text}; lower {layer.name}.slope from {layer.slope:.2g} to about {WIDTH / gap:.2g}"
+        move = _move(knobs, f"{layer.name}.slope", WIDTH / gap)
+        return Diagnosis(name="vanishing", text=text, knob=move.knob, value=move.value)
     return None
 
 
 RULES = (_learning_rate, _exploding, _saturated, _silent, _dead_readout, _vanishing)
-"""From cause to effect; each takes what `diagnose` takes. The top of this file says what they are about."""
+"""From cause to effect, with the arguments of `diagnose`. The docstring of this module explains them."""
+
+
+def _gap(layer: "LayerHealth") -> float | None:
+    """Return how far the threshold lies above rest; None if that is not known."""
+    return None if layer.v_th is None or layer.v_rest is None else layer.v_th - layer.v_rest
 
 
 def _driven(layer: "LayerHealth") -> float:
-    """How far the current drives those neurons that it drives most, in thresholds; 0 where that is not known."""
-    if layer.peak_voltage is None:
+    """Return how far the current drives its strongest driven neurons, in thresholds; 0 if that is not known."""
+    gap = _gap(layer)
+    if layer.peak_voltage is None or layer.v_rest is None or gap is None:
         return 0.0
-    return (layer.peak_voltage - layer.v_rest) / (layer.v_th - layer.v_rest)
+    return (layer.peak_voltage - layer.v_rest) / gap
 
 
 def _is_silent(layer: "LayerHealth") -> bool:
@@ -276,32 +286,39 @@ def _is_silent(layer: "LayerHealth") -> bool:
 
 
 def _is_waking(history: History) -> bool:
-    """The spikes become quickly more."""
+    """Whether the number of spikes rises quickly."""
     spikes = history.steps().get("spikes_per_sample", np.empty(0))
     return bool(spikes[-WINDOW:].sum() > WAKING * spikes[-2 * WINDOW : -WINDOW].sum())
 
 
 def _steps_since_move(history: History) -> int:
-    """Steps since the start, or since a knob was moved."""
+    """Return the number of steps since the start, or since the last move of a knob."""
     return len(history) - max((move["step"] for move in history.interventions), default=0)
 
 
 def _last_excuse(history: History) -> int:
-    """The step of the last move that the loss may have risen for."""
+    """Return the step of the last move that may have raised the loss."""
     excuses = (m for m in history.interventions if m["knob"] != LEARNING_RATE or m["new"] < m["old"])
     return max((move["step"] for move in excuses), default=0)
 
 
-def _to_peak(layer: "LayerHealth", knobs: Knobs) -> tuple[str, dict[str, str | float]]:
-    """In words and as a move: the threshold at which a few neurons fire."""
-    move = _move(knobs, f"{layer.name}.v_th", layer.peak_voltage)
-    value = move.get("value", layer.peak_voltage)
+class _Move(NamedTuple):
+    """A knob and its new value; None without a knob."""
+
+    knob: str | None = None
+    value: float | None = None
+
+
+def _to_peak(layer: "LayerHealth", peak: float, knobs: Knobs) -> tuple[str, _Move]:
+    """Return the threshold at which a few neurons fire, in words and as a move."""
+    move = _move(knobs, f"{layer.name}.v_th", peak)
+    value = peak if move.value is None else move.value
     return f"{layer.name}.v_th from {layer.v_th:.2g} to about {value:.2g}", move
 
 
-def _move(knobs: Knobs, name: str, value: float) -> dict[str, str | float]:
-    """A knob and where to move it, rounded as one would say it; nothing where there is no such knob."""
+def _move(knobs: Knobs, name: str, value: float) -> _Move:
+    """Move a knob to a value, rounded to two digits and within its range; nothing if there is no such knob."""
     knob = knobs.get(name)
     if knob is None:
-        return {}
-    return {"knob": name, "value": float(np.clip(float(f"{value:.2g}"), knob.low, knob.high))}
+        return _Move()
+    return _Move(name, float(np.clip(float(f"{value:.2g}"), knob.low, knob.high)))

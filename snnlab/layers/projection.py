@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +20,31 @@ from snnlab.record import Trace
 from snnlab.support import arguments
 
 
+@runtime_checkable
+class Part(Protocol):
+    """Neurons or a synapse inside a projection: they have a width, and are called with a current over time."""
+
+    @property
+    def features(self) -> int:
+        """Number of neurons."""
+        ...
+
+    def __call__(self, current, /) -> Any:
+        """Run over the sequence."""
+        ...
+
+
 class Projection(nnx.Module):
     """Spikes in, neurons out: `Linear >> synapse >> neuron`.
 
         I[t] = synapse(x[t - delay] W + b)
 
     Args:
-        in_features: units of the layer before.
-        neuron: the layer that is fed, such as `LifRef(100)` or `Leaky(10)`.
-        synapse: such as `Expon(100)`; None makes every spike a current of one step.
+        in_features: number of units of the layer before.
+        neuron: neurons that receive the current, such as `LifRef(100)` or `Leaky(10)`.
+        synapse: such as `Expon(100)`; without one, every spike is a current that lasts one step.
         delay: steps that a spike travels, >= 0.
-        use_bias: add a learned constant at every step.
+        use_bias: whether to add a learned constant at every step.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
         rngs: random streams; `params` draws the weights.
 
@@ -47,9 +62,9 @@ class Projection(nnx.Module):
     def __init__(
         self,
         in_features: int,
-        neuron: nnx.Module,
+        neuron: Part,
         *,
-        synapse: nnx.Module | None = None,
+        synapse: Part | None = None,
         delay: int = 0,
         use_bias: bool = False,
         kernel_init: Callable = jax.nn.initializers.he_normal(),  # noqa: B008 (a pure function)
@@ -67,16 +82,21 @@ class Projection(nnx.Module):
 
     def __call__(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Trace:
         drive = self.drive(x)
-        fused = isinstance(self.neuron, Leaky | LifRef)
-        if isinstance(self.synapse, Expon) and fused and self.synapse.dt == self.neuron.dt:
-            return self.neuron(replace(drive, tau_syn=self.synapse.tau_syn[...]))
-        if self.synapse is None and fused:
-            return self.neuron(drive)
-        arriving = kernels.current(drive, dt=1.0)  # for a part of the user's own
-        return self.neuron(arriving if self.synapse is None else self.synapse(arriving))
+        neuron, synapse = self.neuron, self.synapse
+        if isinstance(neuron, Leaky | LifRef):
+            if synapse is None:
+                return neuron(drive)
+            if isinstance(synapse, Expon) and synapse.dt == neuron.dt:
+                return neuron(replace(drive, tau_syn=synapse.tau_syn[...]))
+        arriving = kernels.current(drive, dt=1.0)  # for neurons or a synapse of your own
+        return neuron(arriving if synapse is None else synapse(arriving))
 
     def drive(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Drive:
-        """What reaches the synapse, for an input of the right width; a `Drive` is that already."""
+        """Weigh the input, which then reaches the synapse; a `Drive` is returned as it is.
+
+        Raises:
+            ArgumentError: if the input has another width.
+        """
         if isinstance(x, Drive):
             return x
         check_width(x, self.in_features)
@@ -84,7 +104,8 @@ class Projection(nnx.Module):
         return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay)
 
 
-def check_width(x, in_features: int) -> None:
+def check_width(x: SpikeTimes | Packed | Float[Array, "time batch pre"], in_features: int) -> None:
+    """Raise an `ArgumentError` if the input of a layer has another width than its weights."""
     width = x.num_units if isinstance(x, SpikeTimes | Packed) else x.shape[-1]
     if width != in_features:
         raise ArgumentError(f"x: has {width} units, this layer was built with in_features={in_features}")

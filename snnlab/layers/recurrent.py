@@ -13,32 +13,33 @@ from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
 from snnlab.layers.lif import LifRef
-from snnlab.layers.projection import Projection
+from snnlab.layers.projection import Part, Projection
 from snnlab.record import Trace
 
 _scaled_normal = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
 class Recurrent(Projection):
-    """Spikes in, LIF neurons out, which hear each other one step later and through the same synapse:
+    """Spikes in, LIF neurons out, which reach each other one step later and through the same synapse:
 
         I[t] = synapse(x[t - delay] W + b + s[t - 1] W_rec)
 
     The neurons are those of `dynamics.lif_step`. A recurrent spike travels one step, whatever `delay` is.
 
     Args:
-        in_features: units of the layer before.
+        in_features: number of units of the layer before.
         neuron: the neurons, such as `LifRef(100)`.
-        synapse: such as `Expon(100)`, with the time step of the neurons; None makes every spike a current of one step.
+        synapse: such as `Expon(100)`, with the time step of the neurons; without one, every spike is a current that
+            lasts one step.
         delay: steps that a spike from outside travels, >= 0.
-        use_bias: add a learned constant at every step.
+        use_bias: whether to add a learned constant at every step.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
         recurrent_init: `(key, (n, n)) -> weights` from neuron (row) to neuron (column); default normal, deviation
             `1 / sqrt(n)`.
         rngs: random streams; `params` draws the weights.
 
     Raises:
-        ArgumentError: if the sizes or time steps do not fit together, or the parts are of another kind.
+        ArgumentError: if sizes or time steps do not fit together, or if neuron or synapse is of another class.
 
     Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
 
@@ -48,12 +49,15 @@ class Recurrent(Projection):
         (7, 2, 100)
     """
 
+    neuron: LifRef
+    synapse: Expon | None
+
     def __init__(
         self,
         in_features: int,
-        neuron: nnx.Module,
+        neuron: Part,
         *,
-        synapse: nnx.Module | None = None,
+        synapse: Part | None = None,
         delay: int = 0,
         use_bias: bool = False,
         kernel_init: Callable = jax.nn.initializers.he_normal(),  # noqa: B008 (a pure function)
@@ -66,17 +70,25 @@ class Recurrent(Projection):
             raise ArgumentError(f"synapse: must be Expon or None, got {type(synapse).__name__}")
         if synapse is not None and synapse.dt != neuron.dt:
             raise ArgumentError(f"synapse: has dt = {synapse.dt} ms, the neuron has {neuron.dt} ms")
-        options = {"synapse": synapse, "delay": delay, "use_bias": use_bias, "kernel_init": kernel_init}
-        super().__init__(in_features, neuron, **options, rngs=rngs)
+        super().__init__(
+            in_features, neuron, synapse=synapse, delay=delay, use_bias=use_bias, kernel_init=kernel_init, rngs=rngs
+        )
         self.recurrent_kernel = nnx.Param(recurrent_init(rngs.params(), (self.features, self.features)))
 
     def __call__(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Trace:
         neuron, w_rec = self.neuron, self.recurrent_kernel[...]
         tau_syn = None if self.synapse is None else self.synapse.tau_syn[...]
         drive = replace(self.drive(x), tau_syn=tau_syn)
-        options = {"dt": neuron.dt, "reset": neuron.reset, "detach_reset": neuron.detach_reset}
-        out = kernels.recurrent_lif(drive, w_rec, neuron.params, surrogate=neuron.surrogate, **options)
-        # The synapse is linear: what came from outside and what came from the neurons themselves add up.
+        out = kernels.recurrent_lif(
+            drive,
+            w_rec,
+            neuron.params,
+            dt=neuron.dt,
+            surrogate=neuron.surrogate,
+            reset=neuron.reset,
+            detach_reset=neuron.detach_reset,
+        )
+        # The synapse is linear: the currents from outside and from the neurons themselves add up.
         spikes = out.spikes if out.packed is None else out.packed
         inside = Drive(x=spikes, kernel=w_rec, delay=1, tau_syn=tau_syn)
         current = kernels.current(drive, dt=neuron.dt) + kernels.current(inside, dt=neuron.dt)

@@ -74,12 +74,13 @@ class Stack(nnx.Module):
             x: input of the first layer.
             enter: `(name, layer, x) -> x`, to replace the input `x` of a layer; default: leave it.
         """
+        given: Any = x
         for name in self.names:
             layer = self.layers[name]
-            if isinstance(x, Packed) and not isinstance(layer, Projection):
-                x = x.dense()  # for a layer that knows arrays only
-            x = x if enter is None else enter(name, layer, x)
-            out = layer(x)
+            if isinstance(given, Packed) and not isinstance(layer, Projection):
+                given = given.dense()  # for a layer that reads arrays only
+            given = given if enter is None else enter(name, layer, given)
+            out = layer(given)
             trace = out if isinstance(out, Trace) else Trace(state=out)
-            yield Visit(name, x, trace)
-            x = trace.output if trace.packed is None else trace.packed
+            yield Visit(name, given, trace)
+            given = trace.output if trace.packed is None else trace.packed

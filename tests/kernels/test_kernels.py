@@ -19,6 +19,7 @@ from snnlab.dynamics import LifParams
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, reference
+from snnlab.kernels.cpu import layout as at
 from snnlab.surrogate import SURROGATES
 
 T, B, P, N = 23, 3, 11, 7
@@ -384,3 +385,41 @@ def test_compiled_kernels_are_kept_where_the_cache_is(tmp_path):
     (tmp_path / "file").write_text("in the way")
     environment["SNNLAB_CACHE"] = str(tmp_path / "file")
     assert hits() == 0
+
+
+def calls_in(jaxpr):
+    """Every call of a kernel in a traced program, with the shapes of its arguments."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "ffi_call":
+            yield equation.params["target_name"], [value.aval.shape for value in equation.invars]
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")):
+            inner = getattr(inner, "jaxpr", inner)
+            if hasattr(inner, "eqns"):
+                yield from calls_in(inner)
+
+
+@pytest.mark.parametrize(("post", "read_too", "rows"), [(1, False, 1), (20, False, 20), (33, False, 0), (20, True, 0)])
+def test_a_narrow_layer_sends_the_gradient_back_as_two_factors(post, read_too, rows):
+    """As the gradient of its current and its weights, also from within a loop: that is less to write and to read. The
+    other way leads to the same gradient; so this shows in the traced program only."""
+    rng = np.random.default_rng(0)
+    first, params = make_drive(rng, make_input(rng, "streams"), 33), make_params(rng, 33, tau_ref=0.0)
+    second = make_drive(rng, jnp.zeros((T, B, 33)), post, delay=1)
+
+    def loss(kernel):
+        drive = dataclasses.replace(first, kernel=kernel)
+        layer = kernels.lif(drive, params, dt=1.0, surrogate=SURROGATES["arctan"], backend="numba")
+        after = dataclasses.replace(second, x=layer.packed)
+        _, peak = kernels.leaky(after, jnp.float32(5.0), dt=1.0, backend="numba")
+        return (peak**2).sum() + (layer.counts**2).sum() + ((layer.spikes.mean(0) ** 3).sum() if read_too else 0.0)
+
+    def descend(kernel):
+        return jax.lax.fori_loop(0, 2, lambda _, kernel: kernel - 0.1 * jax.grad(loss)(kernel), kernel)
+
+    (shapes,) = [
+        shapes
+        for name, shapes in calls_in(jax.make_jaxpr(descend)(first.kernel).jaxpr)
+        if name == "snnlab_lif_gradient"
+    ]
+    assert shapes[at.ONWARD] == (rows, 48)
+    assert shapes[at.D_SPIKES] == (B, T, -(-post // 16) * 16 if rows else 48)

@@ -10,6 +10,6 @@ Words that the files here share:
 - *carrier*: a float array beside packed spikes that carries their gradient, because bits have none; inside `jit` it
   is not computed unless someone reads it.
 - *onward*: the weights through which a layer's spikes reach the next layer, if that layer is narrow.
-- *factored*: the gradient of spikes, given as the gradient of the current they cause in the next layer; its product
-  with the onward weights is the gradient of each spike, and the kernel forms that product itself.
+- *factors* of the gradient of spikes: the gradient of the current that they cause in the next layer, and the onward
+  weights. Their product is the gradient of each spike; the kernel forms it itself (see `calls.SentBack`).
 """

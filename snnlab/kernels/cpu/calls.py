@@ -277,8 +277,8 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
         The spikes as `Packed`, their counts `(batch, n)`, and the voltages after the reset `(time, batch, n)`.
     """
     weights, source, options = feed(drive, options)
-    carrier, bits, counts, states = _lif(options, drive.num_steps, lif_rows(drive, params, dt), weights, source)
-    return without_padding(drive, carrier, bits, counts, states)
+    results: Any = _lif(options, drive.num_steps, lif_rows(drive, params, dt), weights, source)
+    return without_padding(drive, *results)
 
 
 def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params padded"]:
@@ -311,7 +311,8 @@ def leaky(drive: Drive, tau_mem: Float[Array, "..."] | None, *, dt: float):
     """
     rows = {} if tau_mem is None else {at.DECAY_MEM: decay(tau_mem, dt)}
     weights, source, options = feed(drive, Options())
-    trace, peak = _filter(options, drive.num_steps, _rows(drive, rows, dt), weights, source)
+    results: Any = _filter(options, drive.num_steps, _rows(drive, rows, dt), weights, source)
+    trace, peak = results
     return from_tiles(trace, drive.features), peak[:, : drive.features]
 
 

@@ -1,8 +1,10 @@
 """The LSTM kernel as a JAX function with its own gradient: products of weights and rows.
 
-A row is `r[t] = [1, x[t], h[t-1]]`, the weights are `W = [bias; W_x; W_h]`, so that a[t] = r[t] W. The way back needs
-i, f, g, o, c of every step: 20 bytes a step and unit, units rounded up to 16; and h, 4 bytes.
+A row is `r[t] = [1, x[t], h[t-1]]` and the weights are `W = [bias; W_x; W_h]`, so `a[t] = r[t] W`. The backward pass
+needs i, f, g, o and c of every step (20 bytes a step and unit, with units rounded up to 16), and h (4 bytes).
 """
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,31 +14,31 @@ from jaxtyping import Array, Float
 
 from snnlab.kernels.packed import LANES
 
-_MAX_BLOCKS, _MIN_ROOM = 16, 8  # every block has its own dW, which takes memory, and time if it has few samples
+_MAX_BLOCKS, _MIN_ROOM = 16, 8  # each block has its own dW, which costs memory, and time if it has few samples
 _MAX_BYTES = 2**21  # of weights
 
 
 def up(count: int, multiple: int) -> int:
-    """Rounded up to a multiple."""
+    """Round up to a multiple."""
     return (count + multiple - 1) // multiple * multiple
 
 
 def stride_of(count: int) -> int:
-    """Width of a matrix: an odd number of tiles; with a power of two its rows would crowd in a corner of the cache."""
+    """Width of a matrix: an odd number of tiles, because rows a power of two apart share few lines of the cache."""
     tiles = (count + LANES - 1) // LANES
     return (tiles | 1) * LANES
 
 
-def _call(x, n: int, back: bool, words: int, out, more, *arguments) -> list[Array]:
-    """Run the kernel; `out` and `more`: shapes of its results, `words`: memory to work in for one sample."""
-    from snnlab.kernels.cpu import lstm  # noqa: F401 (numba takes a while, and may not be there: only where it runs)
+def _call(x, n: int, back: bool, words: int, out, more, *arguments) -> Sequence[Array]:
+    """Run the kernel, whose results have the shapes `out` and `more`; a sample needs `words` of memory to work in."""
+    from snnlab.kernels.cpu import lstm  # noqa: F401 (here, because it imports this file)
 
     batch = x.shape[1]
     room = max(_MIN_ROOM, up(-(-batch // _MAX_BLOCKS), 4))
     blocks = -(-batch // room)
     shapes = ((blocks, *out) if back else out, more, (blocks, up(room * words, LANES)))
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-    # vmap runs one call after the other: a batch of batches is rare, and a call is quick.
+    # Under vmap one call runs after the other: a batch of batches is rare, and a call is quick.
     call = jax.ffi.ffi_call("snnlab_lstm", results, vmap_method="sequential")
     return call(np.array([blocks, room, n, back], np.int32), x, *arguments)
 
@@ -45,8 +47,8 @@ def _tiled(w: Float[Array, "row column"]) -> Float[Array, "tile row 16"]:
     return jnp.pad(w, ((0, 0), (0, -w.shape[1] % LANES))).reshape(len(w), -1, LANES).swapaxes(0, 1)
 
 
-def _run(x, w_x, w_h, bias, save: bool) -> list[Array]:
-    """h, and what the way back needs, if it is to be saved."""
+def _run(x, w_x, w_h, bias, save: bool) -> Sequence[Array]:
+    """Return h and, with `save`, the gates and cells for the backward pass."""
     (steps, batch, pre), n = x.shape, len(w_h)
     width = up(n, LANES)
     words = stride_of(3 * n + width) + 2 * width + 1 + pre
@@ -74,7 +76,7 @@ def _lstm_backward(residuals, d_h):
     out = (up(depth, 4), stride_of(4 * n))
     words = stride_of(3 * n + width) + width + len(weights) * LANES + out[0]
     dw, dx, _ = _call(x, n, True, words, out, (0,) if w_x is None else x.shape, weights, h, saved, d_h)
-    # A sum over the blocks, as a product: XLA would fuse a sum into each of its three readers, in an order of its own.
+    # Sum over the blocks by a product: XLA would fuse a sum into each of its three readers, each in another order.
     dw = (jnp.ones(len(dw), dw.dtype) @ dw.reshape(len(dw), out[0] * out[1])).reshape(out)[:depth, : 4 * n]
     return None if w_x is None else dx, dw[1 : 1 + pre], dw[1 + pre :], dw[0]
 
@@ -93,20 +95,20 @@ def lstm(
     w_h: Float[Array, "n gates"],
     bias: Float[Array, " gates"],
 ) -> Float[Array, "time batch n"]:
-    """Long short-term memory over the sequence, from `h = c = 0`, as `kernels.reference.lstm`.
+    """Long short-term memory over the sequence, from `h = c = 0`.
 
         i, f, g, o = split(x[t] W_x + h[t-1] W_h + bias, 4)
         c[t] = sigmoid(f) c[t-1] + sigmoid(i) tanh(g)
         h[t] = sigmoid(o) tanh(c[t])
 
-    Everything is float32, and the weights fit the cache, see `fits`. First derivatives only, in reverse mode: no
+    All arrays are float32, and the weights fit the cache; see `fits`. Only first derivatives in reverse mode exist: no
     `jax.jvp`, no Hessian.
 
     Args:
         x: input.
         w_x: weights of the input, gates in the order i, f, g, o.
-        w_h: weights of the output of the step before.
-        bias: of the gates.
+        w_h: weights of the previous output.
+        bias: bias of the gates.
 
     Returns:
         h at every step.

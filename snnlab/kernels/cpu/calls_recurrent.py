@@ -1,6 +1,7 @@
 """The recurrent LIF kernel as a JAX function, as in `calls`; weights lead from the neurons to each other."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,5 +54,5 @@ def recurrent_lif(
     if isinstance(drive.x, SpikeTimes):  # the rows of the neurons follow those of the units: no event may reach them
         source = source._replace(units=jnp.where(source.units < drive.x.num_units, source.units, -1))
     weights = jnp.concatenate([weights, calls.tiles(pad(w_rec, 0))], axis=1)
-    results = _recurrent(options, drive.num_steps, calls.lif_rows(drive, params, dt), weights, source)
+    results: Any = _recurrent(options, drive.num_steps, calls.lif_rows(drive, params, dt), weights, source)
     return calls.without_padding(drive, *results)
