@@ -221,7 +221,7 @@ class _Writer:
         return self.nir.Affine(weight, _finite("bias", bias) * gain)
 
     def neuron(
-        self, neuron: nnx.Module, synapse: nnx.Module | None, integrator: bool, shape: tuple[int, ...]
+        self, neuron: object, synapse: object, integrator: bool, shape: tuple[int, ...]
     ) -> tuple[Any, np.ndarray]:
         """Make a node for neurons behind a synapse, and return it with the gain for the weights before it."""
         if not isinstance(neuron, Expon | LifRef | Leaky | IF):

@@ -11,7 +11,7 @@ from numba import float32, njit
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.arrivals import arrivals
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
-from snnlab.kernels.cpu.lif_step import NEVER, add_threshold, neurons_of, reset, shares_of, step, step_back
+from snnlab.kernels.cpu.lif_step import NEVER, add_threshold, hold, integrate, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import (
     NOWHERE,
     address_of,
@@ -45,12 +45,15 @@ def _run(sample, tile, starts, units, bits, counts, states, trace, held):
             x = x + load(sample.current, row)
         for e in range(starts[t], starts[t + 1]):
             x = x + load(weights, units[e] * LANES)
-        v, g, age, u, s, word = step(n, v, g, age, x, sample.value_reset)
+        u, g = integrate(n, v, g, x)
+        if n.holds:
+            u, age, word = hold(n, v, u, age)
+            if trace:
+                set_half(held, t, word)
+        s, v = reset(n, u, sample.value_reset)
         if trace:
             store(trace, 2 * t * LANES, u)
             store(trace, (2 * t + 1) * LANES, g)
-            if n.holds:
-                set_half(held, t, word)
         else:
             count = count + select(s, one, zero)
             set_half(bits, t, pack(s))

@@ -2,17 +2,16 @@
 
 With `a = decay_mem`, `a_syn = decay_syn` and `gain = (1 - a) r`, as in `snnlab.dynamics.lif_step`:
 
-    g <- g a_syn + x
-    u  = v a + (v_rest - v_rest a) + gain g       or u = v while the neuron is refractory
-    s  = u >= v_th
-    v <- u - (v_th - v_reset) s                   or, with `value_reset`, v <- v_reset where s
+    g <- g a_syn + x,  u = v a + (v_rest - v_rest a) + gain g        integrate
+    u <- v while the neuron is refractory                            hold
+    s  = u >= v_th,  v <- u - (v_th - v_reset) s                     reset (or v <- v_reset where s)
 
 `forceinline` compiles the step into the loop of each kernel: a call would cost a fifth of the time.
 """
 
 from typing import NamedTuple
 
-from numba import float32, njit, uint16
+from numba import float32, njit
 
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.simd import Vector, absolute, exp, fill, load, pack, select, unpack
@@ -60,36 +59,33 @@ def neurons_of(params, width, lane):
 
 
 @njit(forceinline=True)
-def reset(n, u, value_reset):
-    """Return which neurons fire at the voltage `u`, and their voltages after the reset."""
-    s = u >= n.v_th
-    return s, select(s, n.v_reset if value_reset else u - n.gap, u)
+def integrate(n, v, g, x):
+    """Add the arriving weights `x` to the currents `g`; return the voltages `u` that follow, and the new currents."""
+    g = g * n.a_syn + x
+    return v * n.a + (n.pull + n.gain * g), g
 
 
 @njit(forceinline=True)
-def step(n, v, g, age, x, value_reset):
-    """Take one step.
+def hold(n, v, u, age):
+    """Hold refractory neurons at `v`; call it if `n.holds`.
 
-    Args:
-        n: the `Neurons`.
-        v, g, age: voltages, currents, and steps since the last spike.
-        x: the weights that arrive, summed.
-        value_reset: set the voltage to `v_reset` after a spike instead of subtracting from it.
-
-    Returns:
-        v, g and age after the step; then the voltages `u` before the reset, the spikes as a mask, and 16 bits that tell
-        which neurons were held.
+    `age` counts the steps since the last spike, as of the step before. Returns the voltages, the new ages, and 16 bits
+    that tell which neurons were held.
     """
-    g = g * n.a_syn + x
-    u, held = v * n.a + (n.pull + n.gain * g), uint16(0)
-    if n.holds:
-        age = age + fill(float32(1.0))
-        stuck = age <= n.hold
-        u, held = select(stuck, v, u), pack(stuck)
-    s, v = reset(n, u, value_reset)
-    if n.holds:
-        age = select(s, fill(float32(0.0)), age)
-    return v, g, age, u, s, held
+    age = age + fill(float32(1.0))
+    stuck = age <= n.hold
+    u = select(stuck, v, u)
+    return u, select(u >= n.v_th, fill(float32(0.0)), age), pack(stuck)
+
+
+@njit(forceinline=True)
+def reset(n, u, value_reset):
+    """Return which neurons fire at the voltage `u`, and their voltages after the reset.
+
+    With `value_reset` a spike sets the voltage to `v_reset`, else it subtracts `v_th - v_reset`.
+    """
+    s = u >= n.v_th
+    return s, select(s, n.v_reset if value_reset else u - n.gap, u)
 
 
 class Change(NamedTuple):
@@ -109,11 +105,11 @@ def step_back(n, u, held, dv, dg, ds, value_reset, detach, surrogate):
 
     Args:
         n: the `Neurons`.
-        u, held: voltages before the reset and bits of the held neurons, as `step` returned them.
+        u, held: voltages before the reset, and bits of the held neurons; without `n.holds` they are not read.
         dv: gradient of the voltage after the step.
         dg: gradient of the current of the step after.
         ds: gradient of the spikes.
-        value_reset: as for `step`.
+        value_reset: as for `reset`.
         detach: let no gradient through the reset.
         surrogate: index in `snnlab.surrogate.SURROGATES`.
     """

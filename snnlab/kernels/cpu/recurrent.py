@@ -9,12 +9,12 @@ What runs for every tile at every step is compiled into its loop (`forceinline`)
 """
 
 import numpy as np
-from numba import float32, njit
+from numba import float32, njit, uint16
 
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.arrivals import arrivals
 from snnlab.kernels.cpu.ffi import RESULTS, data, option, over_blocks, register, size
-from snnlab.kernels.cpu.lif_step import NEVER, neurons_of, step
+from snnlab.kernels.cpu.lif_step import NEVER, hold, integrate, neurons_of, reset
 from snnlab.kernels.cpu.memory import (
     NOWHERE,
     address_of,
@@ -35,9 +35,9 @@ _V, _G, _AGE, _COUNT, FORWARD_ROWS = range(5)
 
 
 @njit
-def list_spikes(sample, word, tile, fired, count):
-    """Append the neurons of a tile that fired, as rows of the weights, to a list; return its new length."""
-    word, first = np.int64(word), sample.rows - sample.width + tile * LANES
+def list_spikes(word, first, fired, count):
+    """Append the neurons of a tile that fired, as rows of the weights from `first` on, to a list; return its length."""
+    word = np.int64(word)
     while word:
         set_int(fired, count, first + trailing_zeros(word))
         count += 1
@@ -63,14 +63,15 @@ def _arriving(sample, t, tile, starts, units, fired, num_fired):
 def _step(sample, x, state, lane):
     """Take one step; return voltages before the reset, currents, and as bits which were held and which fired."""
     width, zero, one = sample.width, fill(float32(0.0)), fill(float32(1.0))
-    n = neurons_of(sample.params, width, lane)  # only now: the sums before need the registers
-    v, g = load(state, _V * width + lane), load(state, _G * width + lane)
-    age = load(state, _AGE * width + lane) if n.holds else zero
-    v, g, age, u, s, held = step(n, v, g, age, x, sample.value_reset)
+    n = neurons_of(sample.params, width, lane)
+    v, held = load(state, _V * width + lane), uint16(0)
+    u, g = integrate(n, v, load(state, _G * width + lane), x)
+    if n.holds:
+        u, age, held = hold(n, v, u, load(state, _AGE * width + lane))
+        store(state, _AGE * width + lane, age)
+    s, v = reset(n, u, sample.value_reset)
     store(state, _V * width + lane, v)
     store(state, _G * width + lane, g)
-    if n.holds:
-        store(state, _AGE * width + lane, age)
     accumulate(state, _COUNT * width + lane, select(s, one, zero))
     return u, g, held, pack(s)
 
@@ -100,7 +101,7 @@ def run(sample, starts, units, state, fired, bits, states, trace, words):
             lane, place = tile * LANES, 2 * (t * sample.tiles + tile)
             x = _arriving(sample, t, tile, starts, units, before, num_fired)
             u, g, held, word = _step(sample, x, state, lane)
-            num_now = list_spikes(sample, word, tile, now, num_now)
+            num_now = list_spikes(word, sample.rows - sample.width + lane, now, num_now)
             if trace:
                 set_half(words, place, held)
                 set_half(words, place + 1, word)

@@ -93,7 +93,7 @@ def _walk_back(sample, incoming, sums, between, starts, units, state, fired, tra
         num_fired = 0
         for tile in range(sample.tiles if t > 0 else 0):
             word = get_half(words, 2 * ((t - 1) * sample.tiles + tile) + 1)
-            num_fired = list_spikes(sample, word, tile, fired, num_fired)
+            num_fired = list_spikes(word, sample.rows - sample.width + tile * LANES, fired, num_fired)
         for tile in range(sample.tiles):
             lane = tile * LANES
             ds = add_spikes(load(incoming.counts, lane), sample, incoming, t, lane)
