@@ -1,8 +1,8 @@
 """One time step of every neuron, synapse and cell: the specification.
 
-Pure functions `(state, input, ...) -> state` or `(state, output)`, exactly as a reader checks
+Pure functions `(state, input, ...) -> state` or `(state, output)`, written so that a reader can check
 them against the paper. `snnlab.kernels` computes the same over a whole sequence and is tested
-against these. Time constants and `dt` are in milliseconds, voltages and currents dimensionless.
+against them. Time constants and `dt` are in milliseconds, voltages and currents dimensionless.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 NEVER = 2**30
-"""Steps since the last spike of a neuron that has not fired yet."""
+"""Number of steps since the last spike, for a neuron that has not fired yet."""
 
 
 def decay(tau: Float[Array, "..."] | float, dt: float) -> Float[Array, "..."]:
-    """The factor `e^(-dt / tau)` by which an exponential shrinks in one step; computed nowhere else.
+    """Factor `e^(-dt / tau)` by which an exponential shrinks in one step; computed only here.
 
     Args:
         tau: time constant [ms], > 0.
@@ -91,7 +91,7 @@ class LifParams(NamedTuple):
 
 
 def lif_init(shape: tuple[int, ...], params: LifParams) -> LifState:
-    """At rest, never having fired.
+    """Initial state: at rest, and no spike so far.
 
     Example:
         >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, -0.5, 0.0, 1.0, 0.0, 10.0)))
@@ -130,7 +130,7 @@ def lif_step(
         dt: time step [ms].
         spike: `(x, slope) -> s`, such as `snnlab.surrogate.inv_square.spike`.
         reset: "subtract" or "value".
-        detach_reset: let no gradient through the reset.
+        detach_reset: whether the reset lets no gradient through.
 
     Returns:
         The new state and the spikes, 0.0 or 1.0.
@@ -169,7 +169,7 @@ class LstmState(NamedTuple):
 def lstm_step(
     state: LstmState, drive: Float[Array, "*batch gates"], w_h: Float[Array, "hidden gates"]
 ) -> tuple[LstmState, Float[Array, "*batch hidden"]]:
-    """Long short-term memory cell; `drive = x W_x + b` is formed for the whole sequence at once, outside.
+    """Long short-term memory cell; the caller computes `drive = x W_x + b` for the whole sequence at once.
 
         i, f, g, o = split(drive + h W_h, 4)
         c <- sigmoid(f) c + sigmoid(i) tanh(g)

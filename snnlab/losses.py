@@ -29,7 +29,7 @@ READOUTS = {
 
 @runtime_checkable
 class Scoring(Protocol):
-    """A loss that says which scores the predicted class has the highest of."""
+    """A loss with its own scores, the highest of which is at the predicted class."""
 
     def scores(self, record: Record) -> Float[Array, "batch cls"]:
         """Scores of the classes."""
@@ -37,7 +37,9 @@ class Scoring(Protocol):
 
 
 def class_scores(loss: Callable | None, record: Record) -> Float[Array, "batch cls"]:
-    """What a loss says that the prediction is the argmax of; of one that does not say, the maximum over time.
+    """Scores of the classes: those of the loss if it has any, otherwise the maximum of the readout over time.
+
+    The prediction is the class with the highest score.
 
     Example:
         >>> record = Record(readout=jnp.array([[[0.0, 2.0]], [[3.0, 2.0]]]), layers={})
@@ -70,7 +72,7 @@ def accuracy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) ->
 def spike_l1(counts: Counts) -> Float[Array, ""]:
     """Spikes per sample: `mean_b sum_n c`, of the counts `c = sum_t s` (`Record.counts`).
 
-    SpyTorch and BrainPy's tutorial sum over the batch of `B` samples instead; their weight times `B` is ours.
+    SpyTorch and BrainPy's tutorial sum over the `B` samples of a batch instead: multiply their weight by `B`.
 
     Example:
         >>> float(spike_l1(jnp.full((3, 2), 5.0)))
@@ -82,7 +84,7 @@ def spike_l1(counts: Counts) -> Float[Array, ""]:
 def spike_l2(counts: Counts) -> Float[Array, ""]:
     """Mean over neurons of the squared spike count per sample: `mean_n (mean_b c)^2`.
 
-    SpyTorch and BrainPy's tutorial sum over the batch of `B` samples instead; their weight times `B^2` is ours.
+    SpyTorch and BrainPy's tutorial sum over the `B` samples of a batch instead: multiply their weight by `B^2`.
 
     Example:
         >>> float(spike_l2(jnp.full((3, 2), 5.0)))
@@ -92,7 +94,7 @@ def spike_l2(counts: Counts) -> Float[Array, ""]:
 
 
 def firing_rates(counts: Counts, duration: float) -> Float[Array, " n"]:
-    """Rate of every neuron, averaged over the batch [Hz]; `duration` of the sequence in ms.
+    """Rate of every neuron [Hz], averaged over the batch; `duration` is that of the sequence [ms].
 
     Example:
         >>> firing_rates(jnp.full((3, 2), 5.0), duration=10.0).tolist()
@@ -129,7 +131,7 @@ class Classification(nnx.Module):
         loss = cross_entropy + l1 spike_l1 + l2 spike_l2
                + rate_weight (rate_below(min_rate) + rate_above(max_rate))
 
-    A regularizer that is None is left out; one that is given, even as 0.0, is a live knob.
+    A regularizer that is None is left out; any number, even 0.0, makes it a live knob.
 
     Args:
         readout: "max", "mean", "sum" over time, or "last".
@@ -141,7 +143,7 @@ class Classification(nnx.Module):
         dt: time step [ms], for the rates.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> record = Record(readout=jnp.zeros((7, 2, 10)), layers={})
@@ -170,7 +172,7 @@ class Classification(nnx.Module):
         self.rate_weight = _knob("rate_weight", rate_weight if bounded else None, high=0.01)
 
     def scores(self, record: Record) -> Float[Array, "batch cls"]:
-        """What the prediction is the argmax of."""
+        """Scores of the classes; the prediction is the class with the highest."""
         return READOUTS[self.readout](record)
 
     def __call__(self, record: Record, labels: Int[Array, " batch"]) -> Mapping[str, Float[Array, ""]]:

@@ -21,14 +21,14 @@ class Network(nnx.Module):
     """An encoder and a stack: images or events in, `Record` out.
 
     Args:
-        encoder: such as `snnlab.encode.Latency()`; what it returns, the first layer reads.
+        encoder: such as `snnlab.encode.Latency()`; the first layer reads its output.
         stack: the layers.
-        recipe: the arguments of `build` that it was made from, if it was; exported with the weights.
-        input_dropout: share of the input spikes that is lost, drawn anew at every call, while it is in the mode of
-            `train()`; a trainer trains in that mode and tests in the other, `eval()`, in which a network is made.
+        recipe: the arguments of `build` that made the network, or None; exported with the weights.
+        input_dropout: share of the input spikes that is dropped at random in the mode of `train()`, anew at every
+            call. A new network is in the mode of `eval()`; a trainer trains in the one and tests in the other.
 
     Raises:
-        ArgumentError: for a share out of range; when called in the mode of `train()`, without a key to draw with.
+        ArgumentError: if the share is out of range, or if a call in the mode of `train()` has no key.
 
     Example:
         >>> import jax.numpy as jnp
@@ -42,13 +42,13 @@ class Network(nnx.Module):
         self.stack = stack
         self.recipe = recipe
         self.input_dropout = arguments.number("input_dropout", input_dropout, 0.0, 1.0)
-        self.deterministic = True  # NNX's name for what `train()` and `eval()` switch
+        self.deterministic = True  # NNX's name of the mode: `train()` and `eval()` set it
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Record:
         return self.stack(self.encode(x, key=key))
 
     def encode(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None):
-        """The input of the first layer: the code of the samples, in the mode of `train()` less what is dropped."""
+        """Compute the input of the first layer: the code of the samples, less the dropped spikes in `train()`."""
         spikes = self.encoder(x, key=key)
         if self.input_dropout > 0.0 and not self.deterministic:
             if key is None:
@@ -69,7 +69,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         rngs: random streams for the weights.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> net = snn(SnnConfig(hidden=7, num_steps=5), sample_shape=(4, 4), num_classes=3, rngs=nnx.Rngs(0))
@@ -113,7 +113,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         rngs=rngs,
     )
     hidden.kernel.set_metadata(centralize=config.centralize)
-    # Adam moves all weights by the same step, so a score moves by as much as neurons fire, and of more neurons more do.
+    # Adam moves every weight by the same step, so a score moves further the more neurons fire, as in wider layers.
     readout.kernel.set_metadata(pace=min(1.0, WIDE / config.hidden))
     stack = Stack(hidden=hidden, readout=readout)
     dropout = config.input_dropout
@@ -146,7 +146,7 @@ def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int,
 
 
 class Recipe(NamedTuple):
-    """What a reference network is built from.
+    """The arguments of `build` that describe a reference network.
 
     Example:
         >>> Recipe(LstmConfig(hidden=20), sample_shape=(8, 8), num_classes=10).num_classes
@@ -159,16 +159,16 @@ class Recipe(NamedTuple):
 
 
 def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> Network:
-    """The network that a config describes; one seed, one network.
+    """Build the network that a config describes; the same seed gives the same network.
 
     Args:
         config: `SnnConfig` or `LstmConfig`.
         sample_shape: shape of one image, or of the sensor that sends the events.
         num_classes: width of the readout.
-        seed: of the weights.
+        seed: seed of the weights, 0 to 2**32 - 1.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> build(LstmConfig(hidden=20), sample_shape=(8, 8), num_classes=10).recipe.config
@@ -183,12 +183,12 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
 
 @dataclass(frozen=True, kw_only=True)
 class LayerDescription:
-    """One layer of a model, as far as it tells what it is made of.
+    """The parts of one layer of a model, as far as they are known.
 
     Attributes:
         module: the layer.
-        neuron: the part of it that is the neurons: the layer itself unless it has one called `neuron`.
-        synapse: the part of it called `synapse`, or None.
+        neuron: its attribute `neuron`, or the layer itself.
+        synapse: its attribute `synapse`, or None.
         features: number of units, or None.
         dt: time step of the neurons [ms], or None.
 
@@ -219,13 +219,13 @@ class LayerDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What is known of a model; None or empty where a model of your own does not tell.
+    """The parts of a model, as far as they are known; None or empty otherwise.
 
     Attributes:
         encoder: turns samples into the input of the first layer.
         dt: time step of the encoder [ms].
         stack: the layers that the model runs.
-        layers: the same by name, in order; the last one is the readout.
+        layers: the same layers by name, in order; the last one is the readout.
         recipe: the arguments of `build` that make such a model.
         network: the model itself, if calling it is `stack(encode(x))`, so that `Stack.walk` does the same.
 
@@ -252,12 +252,12 @@ class Description:
 
     @property
     def config(self) -> SnnConfig | LstmConfig | None:
-        """Settings that the model was built from."""
+        """Settings that describe the model."""
         return None if self.recipe is None else self.recipe.config
 
 
 def describe(model: nnx.Module) -> Description:
-    """Say what is known of any model: of a `Network` all of it, of others what attributes of the same names hold.
+    """Describe any model: a `Network` completely, a model of your own by its attributes of the same names.
 
     Example:
         >>> describe(Stack(readout=Leaky(3))).layers["readout"].dt

@@ -1,4 +1,4 @@
-"""What a layer and a network did over the sequence."""
+"""The results of layers and networks over the sequence: `Trace` and `Record`."""
 
 from typing import NamedTuple
 
@@ -8,15 +8,15 @@ from snnlab.kernels import Packed
 
 
 class Trace(NamedTuple):
-    """What one layer did over the sequence.
+    """Results of one layer over the sequence.
 
     Attributes:
-        state: membrane voltage after the reset; for an LSTM its output, for a readout its trace.
-        spikes: 0.0 or 1.0, or None for a layer that does not spike.
-        current: input current, where the layer had one.
-        counts: spikes of every neuron over the sequence, or None.
-        packed: the spikes as a kernel of the next layer reads them best, or None.
-        peak: maximum of `state` over time, where a kernel has it at less cost, or None.
+        state: membrane voltage after the reset; the output of an LSTM, or the trace of a readout.
+        spikes: spikes as 0.0 or 1.0, or None for a layer that does not spike.
+        current: input current, or None.
+        counts: number of spikes of every neuron over the sequence, or None.
+        packed: the spikes at one bit each, for the kernel of the next layer, or None.
+        peak: maximum of `state` over time, if a kernel computes it at less cost, or None.
 
     Example:
         >>> import jax.numpy as jnp
@@ -34,12 +34,12 @@ class Trace(NamedTuple):
 
     @property
     def output(self) -> Float[Array, "time batch n"]:
-        """What the layer sends on: the spikes if there are any, otherwise the state."""
+        """Output of the layer: the spikes if it has any, otherwise the state."""
         return self.state if self.spikes is None else self.spikes
 
 
 class Record(NamedTuple):
-    """What a network did over the sequence: its readout traces, and the `Trace` of every layer by name.
+    """Results of a network over the sequence: its readout traces, and the `Trace` of every layer by name.
 
     Example:
         >>> import jax.numpy as jnp
@@ -55,7 +55,7 @@ class Record(NamedTuple):
 
     @property
     def peak(self) -> Float[Array, "batch cls"]:
-        """Maximum of the readout over time; its gradient is shared evenly where it is reached more than once."""
+        """Maximum of the readout over time; its gradient is shared evenly between ties."""
         last = next(reversed(self.layers.values()), None)
         return self.readout.max(0) if last is None or last.peak is None else last.peak
 
@@ -66,7 +66,7 @@ class Record(NamedTuple):
 
     @property
     def counts(self) -> dict[str, Float[Array, "batch n"]]:
-        """How often each neuron of the spiking layers fired, by name; much cheaper than summing `spikes`."""
+        """Number of spikes of each neuron in the spiking layers, by name; much cheaper than summing `spikes`."""
         return {
             name: trace.spikes.sum(0) if trace.counts is None else trace.counts
             for name, trace in self.layers.items()

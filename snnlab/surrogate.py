@@ -1,11 +1,11 @@
 """Spike functions: a step forward, a smooth surrogate derivative backward.
 
 A spike is `s = H(x)` with `x = v - v_th` and `H(x) = 1 for x >= 0, else 0`. Its derivative is
-zero almost everywhere, so learning replaces it by a bump `h(slope * x)`. All bumps here share
+zero almost everywhere, so learning replaces it by a bump `h(slope * x)`. All bumps here follow
 one convention, so that they can be compared and exchanged: **the peak is 1** and `slope` is
-the inverse width. Peers scale theirs differently; see each docstring for the conversion.
+the inverse width. Other simulators scale theirs differently; each docstring gives the conversion.
 
-`slope` is an ordinary traced value: moving it retraces nothing.
+`slope` is an ordinary traced value: changing it retraces nothing.
 
 Source: Neftci, Mostafa & Zenke (2019), Surrogate gradient learning in spiking neural networks,
 IEEE Signal Processing Magazine 36(6), DOI 10.1109/MSP.2019.2931595.
@@ -28,8 +28,8 @@ class Surrogate(NamedTuple):
     Attributes:
         spike: `(x, slope) -> s`: the step `x >= 0`, differentiable through `derivative`.
         derivative: `(x, slope) -> ds/dx`, peak 1 at `x = 0`.
-        smooth: `(x, slope)`: the antiderivative of `derivative`, zero at `x = 0`. Put in place of
-            the step it gives a network whose true gradient is the surrogate gradient.
+        smooth: `(x, slope)`: the antiderivative of `derivative`, zero at `x = 0`. With it in place of
+            the step, the true gradient of the network is the surrogate gradient.
 
     Example:
         >>> x = jnp.array([-0.1, 0.0, 0.1])
@@ -147,7 +147,7 @@ def get_surrogate(surrogate: str | Surrogate) -> Surrogate:
     """Look a surrogate up by name; a `Surrogate` passes through.
 
     Raises:
-        ArgumentError: for an unknown name.
+        ArgumentError: if the name is unknown.
 
     Example:
         >>> float(get_surrogate("inv_square").derivative(jnp.float32(0.1), 10.0))

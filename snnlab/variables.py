@@ -1,12 +1,12 @@
 """Parameters of neurons and synapses: their range, their unit, and who may change them.
 
-Who may is said by the type of the Variable:
+The type of the Variable says who may change it:
 
-- `Live`, the default: moved by hand while it trains;
-- `nnx.Param`: learned by the optimizer, `tau_mem=nnx.Param(10.0)`;
-- `Fixed`: nobody, `tau_mem=Fixed(10.0)`.
+- `Live`, the default: the user, while the network trains;
+- `nnx.Param`: the optimizer, `tau_mem=nnx.Param(10.0)`;
+- `Fixed`: no one, `tau_mem=Fixed(10.0)`.
 
-Each may be one number or one per neuron. All are traced: changing a value compiles nothing anew.
+Each may be one number or one per neuron. All are traced, so changing a value recompiles nothing.
 """
 
 import jax
@@ -17,12 +17,12 @@ from flax import nnx
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
-# Attributes that only hold other things; "hidden.tau_mem" says as much as the whole path.
+# Attributes that only contain others: "hidden.tau_mem" is as clear as the whole path.
 CONTAINERS = {"model", "loss", "stack", "layers", "neuron", "synapse"}
 
 
 class Live(nnx.Variable):
-    """A value that is moved by hand while the network trains.
+    """A value that the user may change while the network trains.
 
     Example:
         >>> from snnlab.layers import Leaky
@@ -32,7 +32,7 @@ class Live(nnx.Variable):
 
 
 class Fixed(nnx.Variable):
-    """A value that nobody changes.
+    """A value that stays as it is.
 
     Example:
         >>> from snnlab.layers import Leaky
@@ -51,17 +51,17 @@ def setting(
     unit: str = "",
     default: type[nnx.Variable] = Live,
 ) -> nnx.Variable:
-    """A parameter of a neuron or synapse as a Variable that knows its unit and range.
+    """Make a parameter of a neuron or synapse: a Variable that knows its unit and range.
 
     Args:
-        name: what error messages call it.
-        value: a number, an array of `features` numbers, or a Variable that holds one of these and says by
-            its type who may change it.
+        name: name of the parameter in error messages.
+        value: a number, an array of `features` numbers, or a Variable with one of these, whose type says who may
+            change it.
         features: number of neurons.
-        low: least value; the engine keeps learned values there, sliders begin there.
-        high: where a slider ends (four times the value where that is more).
-        unit: of the value.
-        default: type of the Variable where `value` is plain.
+        low: lowest value; learned values are kept at or above it, and sliders begin there.
+        high: end of a slider, or four times the value if that is more.
+        unit: unit of the value.
+        default: type of the Variable if `value` is none.
 
     Raises:
         ArgumentError: if `value` is not finite, lies below `low`, or has another shape.
@@ -80,7 +80,7 @@ def setting(
 
 
 def plain(value):
-    """What a Variable holds; anything else as it is.
+    """Return the value of a Variable, and anything else as it is.
 
     Example:
         >>> plain(Fixed(20.0)), plain(20.0)
@@ -90,7 +90,7 @@ def plain(value):
 
 
 def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
-    """A `setting` in ms that is at least one time step long: below that a step cannot follow it.
+    """Make a `setting` in ms that is at least one time step long: a step cannot follow a shorter one.
 
     Example:
         >>> time_constant("tau_mem", 20.0, 3, dt=1.0).get_metadata()["low"]
@@ -101,7 +101,7 @@ def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
 
 
 def short_names(state: nnx.State) -> dict[str, tuple]:
-    """Name of every variable -> its path: without containers, or the whole path where that would be ambiguous.
+    """Map the name of every variable to its path; the name leaves containers out unless it would be ambiguous.
 
     Example:
         >>> from snnlab.layers import LifRef, Stack
@@ -115,10 +115,10 @@ def short_names(state: nnx.State) -> dict[str, tuple]:
 
 
 def keep_in_range(params: nnx.State) -> nnx.State:
-    """Project learned parameters back on their range after an update (a learned `tau_mem` stays >= dt).
+    """Clip learned parameters to their range after an update (a learned `tau_mem` stays >= dt).
 
-    Clipping after the update, not inside the model, leaves the gradient alive at the bound. A training loop
-    written by hand calls this too.
+    Clipping after the update, not inside the model, keeps the gradient at the bound. Call this in a training loop of
+    your own, too.
 
     Example:
         >>> from snnlab.layers import Leaky

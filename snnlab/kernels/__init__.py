@@ -1,8 +1,8 @@
-"""The dynamics over whole sequences: what the layers call.
+"""The dynamics over whole sequences, as functions that the layers call.
 
-There are two backends. "reference" is `lax.scan` over `snnlab.dynamics`, wherever XLA runs. "numba" has event-driven
-kernels for the CPU; what it has no kernel for, the reference does. The choice is automatic; the environment variable
-`SNNLAB_KERNELS` or the argument `backend` forces it.
+There are two backends. "reference" is `lax.scan` over `snnlab.dynamics` and runs wherever XLA does. "numba" has
+event-driven kernels for the CPU; anything without a kernel runs on the reference. The choice is automatic; the
+environment variable `SNNLAB_KERNELS` or the argument `backend` forces it.
 """
 
 from snnlab.kernels.dispatch import Lif, backend, current, expon, leaky, lif, lstm, project, recurrent_lif

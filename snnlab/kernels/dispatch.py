@@ -1,4 +1,4 @@
-"""Which backend runs: the numba kernels where they can, the reference elsewhere."""
+"""The choice of the backend: the numba kernels where they can run, the reference elsewhere."""
 
 import functools
 import os
@@ -21,13 +21,13 @@ BACKENDS = ("auto", "numba", "reference")
 
 
 class Lif(NamedTuple):
-    """What LIF neurons did. Inside `jit`, what nobody reads is not computed.
+    """Results of LIF neurons. Inside `jit`, those that are not read are not computed.
 
     Attributes:
-        spikes: 0.0 or 1.0.
+        spikes: spikes as 0.0 or 1.0.
         v: voltages after the reset.
-        counts: spikes of every neuron over the sequence.
-        packed: the spikes as the next kernel reads them best, if it does.
+        counts: number of spikes of every neuron over the sequence.
+        packed: the spikes at one bit each, for the next kernel; None from the reference.
 
     Example:
         >>> from snnlab.surrogate import arctan
@@ -44,7 +44,7 @@ class Lif(NamedTuple):
 
 
 def backend(wanted: str | None = None) -> str:
-    """The backend in use: "numba" or "reference".
+    """Return the backend in use: "numba" or "reference".
 
     Args:
         wanted: "auto", "numba" or "reference"; default: the environment variable `SNNLAB_KERNELS`, or "auto".
@@ -65,20 +65,20 @@ def backend(wanted: str | None = None) -> str:
 
 @functools.cache
 def _numba_works() -> bool:
-    """Compile the kernels and run one; where that fails, say so once."""
+    """Compile the kernels and run one; warn once if that fails."""
     try:
         from snnlab.kernels.cpu import calls
 
-        with jax.ensure_compile_time_eval():  # it may be asked for in the middle of a trace
+        with jax.ensure_compile_time_eval():  # a trace may be under way
             one = jnp.ones((1, 1, 1))
             return calls.leaky(Drive(x=one), None, dt=1.0)[0].item() == 1.0
-    except Exception as error:  # numba and the FFI fail in many ways, none of which may stop a training
+    except Exception as error:  # numba and the FFI fail in many ways; none of them may stop a training
         warnings.warn(f"numba kernels do not work here ({error!r}); the slower reference runs", stacklevel=3)
         return False
 
 
 def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array) -> bool:
-    """The numba kernels are in use, and every number is a float32."""
+    """Whether the numba kernels are in use and every number is a float32."""
     single = all(jnp.result_type(x) == jnp.float32 for x in (*drive.numbers(), *parameters))
     return backend(wanted) == "numba" and single
 
@@ -96,10 +96,10 @@ def lif(
     """LIF neurons with refractory time over the sequence, from rest; the equations are those of `dynamics.lif_step`.
 
     Args:
-        drive: the current, or what becomes it.
+        drive: input current, or the weighted spikes that make it.
         params: see `dynamics.LifParams`.
         dt: time step [ms].
-        surrogate: one of `snnlab.surrogate`, or your own (which the reference runs).
+        surrogate: one of `snnlab.surrogate`, or your own, which runs on the reference.
         reset: "subtract" or "value".
         detach_reset: let no gradient through the reset.
         backend: see `backend`.
@@ -136,7 +136,7 @@ def recurrent_lif(
     detach_reset: bool = False,
     backend: str | None = None,
 ) -> Lif:
-    """LIF neurons that also send their spikes to each other, one step later and through the synapse of the drive:
+    """LIF neurons that also send spikes to each other, one step later and through the synapse of the drive:
 
         arriving[t] = x[t - delay] W + bias + s[t - 1] W_rec
 
@@ -179,8 +179,8 @@ def leaky(
     """Leaky integrators over the sequence, from 0; the equation is that of `dynamics.leaky_step`.
 
     Returns:
-        The traces, and their maximum over time, whose gradient ties share evenly. Inside `jit` only what is read is
-        computed, and the maximum alone needs no array over time.
+        The traces, and their maximum over time; its gradient is shared evenly between ties. Inside `jit` only the
+        results that are read are computed, and the maximum alone needs no array over time.
 
     Example:
         >>> trace, peak = leaky(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0)
@@ -197,7 +197,7 @@ def leaky(
 
 
 def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Array, "time batch n"]:
-    """The current itself, at every step.
+    """Compute the current of a drive at every step.
 
     Example:
         >>> current(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5)), tau_syn=jnp.float32(10.0)), dt=1.0).shape

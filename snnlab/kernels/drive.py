@@ -1,4 +1,4 @@
-"""What reaches a layer of neurons, not yet computed: so that a kernel can add it spike by spike."""
+"""The input of a layer of neurons before it is computed, so that a kernel can add it spike by spike."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ class Drive:
 
     Attributes:
         x: spikes in any form, or real numbers.
-        kernel: weights; None passes `x` on.
+        kernel: weights; without them `x` itself is the input.
         bias: a constant for every neuron, or None.
         delay: steps that a spike travels.
         tau_syn: time constant of an exponential synapse [ms], or None for no synapse.
@@ -39,16 +39,16 @@ class Drive:
 
     def __post_init__(self):
         if isinstance(self.x, SpikeTimes) and self.x.strength != 1.0 and self.kernel is not None:
-            object.__setattr__(self, "kernel", self.x.strength * self.kernel)  # kernels know spikes of 1 only
+            object.__setattr__(self, "kernel", self.x.strength * self.kernel)  # kernels read spikes of 1 only
             object.__setattr__(self, "x", replace(self.x, strength=1.0))
 
     @classmethod
     def of(cls, x) -> "Drive":
-        """A drive as it is; an array as a current that is there already."""
+        """Return a drive as it is, and an array as a current."""
         return x if isinstance(x, cls) else cls(x=jnp.asarray(x))
 
     def numbers(self) -> list[Array]:
-        """Its arrays of real numbers."""
+        """Return the arrays of real numbers."""
         real = (self.x if isinstance(self.x, jnp.ndarray) else None, self.kernel, self.bias, self.tau_syn)
         return [x for x in real if x is not None]
 
@@ -70,7 +70,7 @@ class Drive:
 
     @property
     def features(self) -> int:
-        """Number of neurons that are reached."""
+        """Number of neurons that receive the input."""
         if self.kernel is not None:
             return self.kernel.shape[1]
         return self.x.shape[2] if isinstance(self.x, jnp.ndarray) else self.x.num_units

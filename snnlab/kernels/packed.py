@@ -1,4 +1,4 @@
-"""Spikes of a layer at one bit each: what the CPU kernels hand from one layer to the next."""
+"""Spikes of a layer at one bit each, as the CPU kernels pass them from one layer to the next."""
 
 import functools
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Packed:
 
 
 def unpack(bits: UInt16[Array, "batch tile time"]) -> Float[Array, "batch time padded"]:
-    """Bits as 0.0 and 1.0.
+    """Turn bits into 0.0 and 1.0.
 
     Example:
         >>> unpack(jnp.array([[[5]]], jnp.uint16))[0, 0, :4].tolist()
@@ -54,17 +54,17 @@ def unpack(bits: UInt16[Array, "batch tile time"]) -> Float[Array, "batch time p
 
 
 def from_tiles(x: Float[Array, "batch time padded"], features: int) -> Float[Array, "time batch n"]:
-    """From the layout of the kernels to that of everybody else."""
+    """Change the layout of the kernels to `(time, batch, neuron)`."""
     return x[..., :features].swapaxes(0, 1)
 
 
 def to_tiles(x: Float[Array, "time batch n"]) -> Float[Array, "batch time padded"]:
-    """From the layout of everybody else to that of the kernels."""
+    """Change `(time, batch, neuron)` to the layout of the kernels."""
     return pad(x.swapaxes(0, 1), 2)
 
 
 def pad(x: Array, axis: int, value: float = 0.0) -> Array:
-    """Fill an axis up to whole tiles.
+    """Pad an axis to whole tiles.
 
     Example:
         >>> pad(jnp.ones((2, 17)), 1).shape

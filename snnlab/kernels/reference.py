@@ -12,7 +12,7 @@ from snnlab.kernels.drive import Drive
 
 
 def current(drive: Drive, *, dt: float) -> Float[Array, "time batch n"]:
-    """What reaches the neurons: `synapse(x[t - delay] W + bias)`.
+    """Input current of the neurons, `synapse(x[t - delay] W + bias)`.
 
     Example:
         >>> current(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5))), dt=1.0).shape
@@ -86,7 +86,7 @@ def recurrent_lif(
         arriving[t] = x[t - delay] W + bias + s[t - 1] W_rec
 
     Args:
-        drive: what reaches the neurons from outside; its synapse is that of the recurrent spikes too.
+        drive: input of the neurons from outside; the recurrent spikes pass the same synapse.
         w_rec: weights from neuron (row) to neuron (column).
         params: see `dynamics.LifParams`.
         dt: time step [ms].

@@ -1,7 +1,7 @@
 """Flax NNX layers over whole sequences `(time, batch, neuron)`.
 
-Time constants, thresholds and the like are numbers, arrays with one value per neuron, or Variables that say who
-may change them: see `snnlab.variables`.
+Time constants, thresholds and other parameters are numbers, arrays with one value per neuron, or Variables whose type
+says who may change them; see `snnlab.variables`.
 """
 
 from snnlab.layers.expon import Expon

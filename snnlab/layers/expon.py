@@ -9,7 +9,7 @@ from snnlab.variables import time_constant
 
 
 class Expon(nnx.Module):
-    """Exponential synapse, `g <- g e^(-dt/tau_syn) + x`, one per neuron that it feeds.
+    """Exponential synapse, `g <- g e^(-dt/tau_syn) + x`, one per neuron behind it.
 
     Args:
         features: number of neurons.
@@ -17,7 +17,7 @@ class Expon(nnx.Module):
         dt: time step [ms].
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> import jax.numpy as jnp

@@ -14,7 +14,7 @@ from snnlab.variables import Fixed, plain, setting
 
 
 class IF(nnx.Module):
-    """Integrate-and-fire neurons, which forget nothing:
+    """Integrate-and-fire neurons without a leak:
 
         v <- v + r dt I
         s  = H(v - v_th)
@@ -23,13 +23,13 @@ class IF(nnx.Module):
 
     Args:
         features: number of neurons.
-        v_th: threshold, at least 0.01 above v_reset and 0, where they start.
+        v_th: threshold, at least 0.01 above v_reset and above 0, the initial voltage.
         v_reset: voltage after a spike.
-        r: voltage that a current of 1 adds in a millisecond [1/ms].
+        r: voltage that a current of 1 adds per millisecond [1/ms].
         slope, surrogate, reset, detach_reset, dt: see `snnlab.layers.LifRef`.
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> IF(3)(jnp.full((7, 2, 3), 0.5)).spikes[:, 0, 0].tolist()

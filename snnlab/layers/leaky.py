@@ -17,11 +17,11 @@ class Leaky(nnx.Module):
     Args:
         features: number of neurons.
         tau_mem: time constant [ms], >= dt.
-        v_rest: where it begins and returns to; None is 0 and costs nothing.
+        v_rest: resting value, at which it starts; None is 0, without the cost of an addition.
         dt: time step [ms].
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -40,6 +40,6 @@ class Leaky(nnx.Module):
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         drive = Drive.of(current)
         trace, peak = kernels.leaky(drive, self.tau_mem[...], dt=self.dt)
-        if self.v_rest is not None:  # it is linear: rest and what came add up
+        if self.v_rest is not None:  # it is linear, so rest and response add up
             trace, peak = trace + self.v_rest[...], peak + self.v_rest[...]
         return Trace(state=trace, current=kernels.current(drive, dt=self.dt), peak=peak)

@@ -23,15 +23,15 @@ class LifRef(nnx.Module):
         v_reset: voltage after a spike.
         r: membrane resistance.
         tau_ref: absolute refractory time [ms], >= 0.
-        slope: inverse width of the surrogate, >= 0.1. BrainPy's default is 100, which hardly lets a gradient
+        slope: inverse width of the surrogate, >= 0.1. BrainPy's default is 100, which lets hardly any gradient
             through unless the voltage comes within 0.01 of the threshold.
         surrogate: a name in `snnlab.surrogate.SURROGATES`, or a `Surrogate`.
-        reset: "subtract" takes `v_th - v_reset` off, "value" sets `v_reset`.
-        detach_reset: let no gradient through the reset.
+        reset: "subtract" subtracts `v_th - v_reset` from the voltage, "value" sets it to `v_reset`.
+        detach_reset: whether the reset lets no gradient through.
         dt: time step [ms].
 
     Raises:
-        ArgumentError: for a value out of range.
+        ArgumentError: if a value is out of range.
 
     Example:
         >>> import jax.numpy as jnp

@@ -15,13 +15,13 @@ class LSTM(nnx.Module):
     """Long short-term memory layer; the equations are those of `dynamics.lstm_step`.
 
     Args:
-        in_features: inputs a step.
-        features: units.
-        forget_bias: start of the forget gate's bias: 1 lets the cell remember at first.
+        in_features: number of inputs at each step.
+        features: number of units.
+        forget_bias: initial bias of the forget gate; with 1 the cell remembers at first.
         rngs: random streams; `params` draws the weights (Glorot normal).
 
     Raises:
-        ArgumentError: for a value out of range, or an input of another width.
+        ArgumentError: if a value is out of range, or the input has another width.
 
     Example:
         >>> LSTM(5, 3, rngs=nnx.Rngs(0))(jnp.ones((7, 2, 5))).state.shape

@@ -1,7 +1,7 @@
-"""Layers without neurons: what stands between them in a graph. `Scale`, `Delay`, `Conv`, `Pool`.
+"""Layers without neurons, for graphs from other simulators: `Scale`, `Delay`, `Conv`, `Pool`.
 
-Like every layer they take and return `(time, batch, neuron)`. Images stay flat, in the order channel, row, column; a
-layer that needs their shape was told it. Flattening is then nothing at all.
+Like every layer they take and return `(time, batch, neuron)`. Images stay flat, in the order channel, row, column;
+layers that need the shape have it as an argument, so flattening does nothing.
 """
 
 import math
@@ -34,7 +34,7 @@ class Scale(nnx.Module):
         scale: one number per unit.
 
     Raises:
-        ArgumentError: for another shape, a value that is not finite, or an input of another width.
+        ArgumentError: if a value is not finite, or the shape or the width of the input does not fit.
 
     Example:
         >>> Scale([1.0, 2.0])(jnp.ones((1, 1, 2))).tolist()
@@ -56,10 +56,10 @@ class Delay(nnx.Module):
     """Every unit arrives some steps later, `y[t] = x[t - steps]`, and 0 before that.
 
     Args:
-        steps: of every unit, >= 0.
+        steps: number of steps of every unit, >= 0.
 
     Raises:
-        ArgumentError: for a value out of range, or an input of another width.
+        ArgumentError: if a value is out of range, or the input has another width.
 
     Example:
         >>> Delay([0, 2])(jnp.ones((3, 1, 2)))[:, 0].tolist()
@@ -83,11 +83,11 @@ class Conv(nnx.Module):
     Args:
         kernel: weights `(channels out, channels in / groups, *size)`.
         bias: one number per channel, or None.
-        shape: of the input, `(channels, length)` or `(channels, rows, columns)`.
-        stride: of each dimension.
-        padding: (before, after) of each dimension, in zeros.
-        dilation: of each dimension.
-        groups: into which the channels are split.
+        shape: shape of the input, `(channels, length)` or `(channels, rows, columns)`.
+        stride: stride in each dimension.
+        padding: number of zeros (before, after) in each dimension.
+        dilation: dilation in each dimension.
+        groups: number of groups of channels.
 
     Raises:
         ArgumentError: if the shapes do not fit together.
@@ -132,10 +132,10 @@ class Pool(nnx.Module):
 
     Args:
         kind: "sum" or "average".
-        shape: of the input, `(channels, rows, columns)`.
-        window: rows and columns.
-        stride: of both dimensions.
-        padding: (before, after) of both dimensions, in zeros.
+        shape: shape of the input, `(channels, rows, columns)`.
+        window: rows and columns of a window.
+        stride: stride in both dimensions.
+        padding: number of zeros (before, after) in both dimensions.
 
     Raises:
         ArgumentError: if the shapes do not fit together.
@@ -167,7 +167,7 @@ class Pool(nnx.Module):
 
 
 def _window_shape(shape, window, stride, padding) -> tuple[int, ...]:
-    """How often a window fits, in each dimension."""
+    """Return the number of windows in each dimension."""
     sizes = zip(shape, window, stride, padding, strict=True)
     out = tuple((size + sum(pad) - reach) // step + 1 for size, reach, step, pad in sizes)
     if min(out) < 1:

@@ -1,4 +1,4 @@
-"""A layer of spiking neurons that also talk to each other: `Recurrent`."""
+"""A layer of spiking neurons with connections between them: `Recurrent`."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -19,7 +19,7 @@ class Visit(NamedTuple):
     Attributes:
         name: of the layer.
         reached: the input that the layer was called with.
-        trace: what the layer did.
+        trace: results of the layer.
 
     Example:
         >>> import jax.numpy as jnp
@@ -44,7 +44,7 @@ class Stack(nnx.Module):
         **layers: the layers by name, in order; the last one is the readout.
 
     Raises:
-        ArgumentError: without layers.
+        ArgumentError: if there is no layer.
 
     Example:
         >>> import jax.numpy as jnp
