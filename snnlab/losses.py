@@ -28,7 +28,7 @@ READOUTS = {
 
 
 @runtime_checkable
-class Scoring(Protocol):
+class _Scoring(Protocol):
     """A loss with its own scores, the highest of which is at the predicted class."""
 
     def scores(self, record: Record) -> Float[Array, "batch cls"]:
@@ -46,7 +46,7 @@ def class_scores(loss: Callable | None, record: Record) -> Float[Array, "batch c
         >>> class_scores(Classification("mean"), record).tolist(), class_scores(None, record).tolist()
         ([[1.5, 2.0]], [[3.0, 2.0]])
     """
-    return loss.scores(record) if isinstance(loss, Scoring) else record.peak
+    return loss.scores(record) if isinstance(loss, _Scoring) else record.peak
 
 
 def cross_entropy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
