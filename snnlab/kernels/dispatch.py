@@ -70,8 +70,11 @@ def _numba_works() -> bool:
         from snnlab.kernels.cpu import calls
 
         with jax.ensure_compile_time_eval():  # a trace may be under way
-            one = jnp.ones((1, 1, 1))
-            return calls.leaky(Drive(x=one), None, dt=1.0)[0].item() == 1.0
+            one = jnp.ones((1, 1, 1), jnp.float32)  # also while JAX makes float64
+            result = calls.leaky(Drive(x=one), None, dt=1.0)[0].item()
+        if result != 1.0:
+            raise ArithmeticError(f"a kernel that copies 1.0 gave {result}")
+        return True
     except Exception as error:  # numba and the FFI fail in many ways; none of them may stop a training
         warnings.warn(f"numba kernels do not work here ({error!r}); the slower reference runs", stacklevel=3)
         return False
