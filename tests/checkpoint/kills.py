@@ -5,6 +5,7 @@ python tests/checkpoint/kills.py 100
 The processes are forked from one that has imported everything, so that a life is short; what they run is the command.
 """
 
+import functools
 import json
 import math
 import multiprocessing
@@ -14,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +23,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 COMMAND = ("train", "snn", "--hidden", "40", "--num-steps", "50", "--batch-size", "32", "--seed", "7")
-COMMAND += ("--epochs", "200", "--overwrite")  # many saves, on a slow disk, too
+COMMAND += ("--overwrite",)
 WARM = ["snnlab.cli", "snnlab.train.trainer", "snnlab.export", "snnlab.checkpoint.checkpoints"]
 WENT_ON = "continuing from step "  # says a run that was resumed
 EARLY = 0.2  # of the kills come while a process starts
@@ -62,13 +64,17 @@ def command(arguments: tuple[str, ...], log: Path) -> None:
     sys.exit(main(list(arguments)))
 
 
-def survive(kills: int, folder: Path, seed: int) -> Outcome:
-    """Kill so many times; a run that comes to its end before is compared, and another one begun."""
+def survive(kills: int, folder: Path, seed: int, epochs: int = 200) -> Outcome:
+    """Kill `kills` times; a run that ends before is compared, and another one begun.
+
+    With many epochs there are many saves, also on a slow disk.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(WARM)
     chance = random.Random(seed)
     started = time.monotonic()
-    start_up, training = _never_killed(context, folder / "whole")
+    begin = functools.partial(_begin, context, epochs)
+    start_up, training = _never_killed(begin, folder / "whole")
     longest = start_up / 2 + 1.2 * training / kills  # it loads its program first; then all lives train half a run
     outcome = Outcome()
     while outcome.kills < kills:
@@ -79,7 +85,7 @@ def survive(kills: int, folder: Path, seed: int) -> Outcome:
             early, last = chance.random() < EARLY, outcome.kills == kills
             after_start = chance.uniform(0.0, start_up) if early and not last else math.inf
             after_going_on = None if last else 0.0 if early else chance.uniform(0.0, longest)
-            status = _live(context, place, after_start, after_going_on, saves=chance.random() < SAVES)
+            status = _live(begin, place, after_start, after_going_on, saves=chance.random() < SAVES)
             if status is None:
                 outcome.count_kill(place)
         outcome.differences += _differences(folder / "whole", place, status)
@@ -87,11 +93,11 @@ def survive(kills: int, folder: Path, seed: int) -> Outcome:
     return outcome
 
 
-def _live(context, place: Path, start_up: float, training: float | None, saves: bool) -> int | None:
+def _live(begin: Callable, place: Path, start_up: float, training: float | None, saves: bool) -> int | None:
     """One process, killed so many seconds after its start, or `training` seconds after it went on (or, if it `saves`,
     after it saved), if that is sooner; its exit status if it ended by itself."""
     before = _complete(place)
-    process = _begin(context, place, "--resume", str(place / "saved"), "--save-every", "0.05")
+    process = begin(place, "--resume", str(place / "saved"), "--save-every", "0.05")
     end = time.monotonic() + start_up
     while process.exitcode is None and time.monotonic() < end:
         if _complete(place) != before if saves or not before else WENT_ON in (place / "log").read_text():
@@ -107,20 +113,21 @@ def _complete(place: Path) -> set[Path]:
     return set((place / "saved").glob("checkpoint-*.safetensors"))
 
 
-def _begin(context, place: Path, *more: str):
+def _begin(context, epochs: int, place: Path, *more: str):
     place.mkdir(parents=True, exist_ok=True)
     (place / "log").touch()
-    process = context.Process(target=command, args=((*COMMAND, "--out", str(place / "out"), *more), place / "log"))
+    arguments = (*COMMAND, "--epochs", str(epochs), "--out", str(place / "out"), *more)
+    process = context.Process(target=command, args=(arguments, place / "log"))
     process.start()
     return process
 
 
-def _never_killed(context, place: Path) -> tuple[float, float]:
+def _never_killed(begin: Callable, place: Path) -> tuple[float, float]:
     """Seconds until the first epoch was trained, and from then to the end."""
-    _begin(context, place).join()  # compiles for all
+    begin(place).join()  # compiles for all
     (place / "log").unlink()
     started = time.monotonic()
-    process = _begin(context, place)
+    process = begin(place)
     while "epoch   1" not in (place / "log").read_text():
         time.sleep(0.01)
         if process.exitcode:

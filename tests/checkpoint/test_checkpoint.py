@@ -62,10 +62,10 @@ def run_to(checkpoints: Checkpoints, step: int) -> None:
             break
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.endure)])
-def test_kills(tmp_path, kills):
+@pytest.mark.parametrize(("kills", "epochs"), [(2, 25), pytest.param(20, 200, marks=pytest.mark.endure)])
+def test_kills(tmp_path, kills, epochs):
     """SIGKILL at random moments: the weights, and all that was measured, are those of the run never killed."""
-    outcome = survive(kills, tmp_path, seed=int(time.time()))
+    outcome = survive(kills, tmp_path, seed=int(time.time()), epochs=epochs)
     assert outcome.kills == kills and outcome.differences == []
     assert kills < 20 or len(set(outcome.steps)) >= 3, "it was resumed at different moments"
 

@@ -119,6 +119,7 @@ def test_when_it_may_not_go_on(make, tmp_path):
     make().resume(tmp_path)
 
 
+@pytest.mark.endure
 def test_a_script_that_is_killed_goes_on(tmp_path):
     """A process dies in the middle, without a word; the same script run again ends as if nothing had been."""
     code = """

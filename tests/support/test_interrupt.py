@@ -96,14 +96,15 @@ class Interrupter:
         return self._line
 
 
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.endure)])
 @pytest.mark.parametrize("how", ["fit", "for"])
-def test_at_every_line_of_the_engine(trainer, how):
+def test_at_every_line_of_the_engine(trainer, how, every):
     """An interrupt in each line in turn, those that hold it back included; then on to the same end."""
     again(trainer)
     trainer.fit()
     expected, line, lines = outcome(trainer), 0, set()
     while True:
-        line += 1
+        line += every
         again(trainer)
         interrupter = Interrupter(line)
         try:
@@ -128,7 +129,7 @@ def test_at_every_line_of_the_engine(trainer, how):
             raise AssertionError(f"another end after an interrupt at {interrupter.where}")
         if interrupter.where is None:
             break
-    assert line > 150 and len(lines) > 60
+    assert line > 150 and len(lines) > 60 / every
 
 
 def test_what_is_held_back_comes_right_after():
@@ -217,7 +218,11 @@ assert np.array_equal(*losses), "another history"
 
 @pytest.mark.parametrize(
     ("how", "config"),
-    [("for", LstmConfig(hidden=16)), ("fit", SnnConfig(hidden=16, num_steps=20)), ("live", LstmConfig(hidden=16))],
+    [
+        ("live", LstmConfig(hidden=16)),
+        pytest.param("for", LstmConfig(hidden=16), marks=pytest.mark.endure),
+        pytest.param("fit", SnnConfig(hidden=16, num_steps=20), marks=pytest.mark.endure),
+    ],
 )
 def test_at_random_moments(how, config, tmp_path):
     """Real signals to a real process, from the first moment of compiling on, one each time that the run goes on."""

@@ -1,12 +1,14 @@
-"""A run written as Python: executed by a fresh interpreter it ends with the same bits."""
+"""A run written as Python: executed it ends with the same bits."""
 
 import dataclasses
+import runpy
 import subprocess
 import sys
 
 import jax
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from snnlab import data, losses, models
 from snnlab.config import LstmConfig, SnnConfig
@@ -14,19 +16,21 @@ from snnlab.train import Trainer
 from snnlab.train.replay import script
 
 
-def replay(text: str, folder) -> dict[str, np.ndarray]:
-    """The weights that a script ends with."""
-    path = folder / "replay.py"
-    save = "snnlab.save(net, 'net.safetensors')"
-    path.write_text(f"{text}\n{save}\n", encoding="utf-8")
-    subprocess.run([sys.executable, path.name], cwd=folder, check=True)
-    from safetensors.numpy import load_file
+def replay(text: str, folder, *, fresh: bool = False) -> dict[str, np.ndarray]:
+    """The weights that a script ends with, perhaps in a fresh interpreter."""
+    path, saved = folder / "replay.py", folder / "net.safetensors"
+    path.write_text(f"{text}\nsnnlab.save(net, {str(saved)!r})\n", encoding="utf-8")
+    if fresh:
+        subprocess.run([sys.executable, path], check=True)
+    else:
+        runpy.run_path(str(path))
+    return load_file(saved)
 
-    return load_file(folder / "net.safetensors")
 
-
-@pytest.mark.parametrize("config", [SnnConfig(hidden=20, num_steps=30, slope=8.0), LstmConfig(hidden=12)])
-def test_a_replayed_run_has_the_same_bits(digits, config, tmp_path):
+@pytest.mark.parametrize(
+    ("config", "fresh"), [(SnnConfig(hidden=20, num_steps=30, slope=8.0), True), (LstmConfig(hidden=12), False)]
+)
+def test_a_replayed_run_has_the_same_bits(digits, config, fresh, tmp_path):
     """Moves of knobs, a run that goes on after a pause, a new seed, values that are no round numbers: all the same."""
     build = {"sample_shape": (8, 8), "num_classes": 10}
     net = models.build(config, **build, seed=3)
@@ -39,7 +43,7 @@ def test_a_replayed_run_has_the_same_bits(digits, config, tmp_path):
     trainer.fit(until=7)
     trainer.set(learning_rate=0.02 / 3)
     trainer.fit(until=19)  # in the second epoch
-    weights = replay(script(trainer), tmp_path)
+    weights = replay(script(trainer), tmp_path, fresh=fresh)
     kernels = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(trainer.state.params)]
     assert len(kernels) == {SnnConfig: 2, LstmConfig: 5}[type(config)]
     replayed = {array.tobytes() for array in weights.values()}
