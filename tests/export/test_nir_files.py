@@ -15,10 +15,20 @@ from snnlab.export.nir import file as nir_file
 from snnlab.layers import LifRef, Stack
 
 
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> bytes:
+    """What is in a good file."""
+    path = tmp_path_factory.mktemp("good") / "deep" / "net.nir"
+    return snnlab.save_nir(Stack(hidden=LifRef(3, reset="value")), path).path.read_bytes()
+
+
 @pytest.fixture
-def file(tmp_path):
+def file(good, tmp_path):
     """A good file."""
-    return snnlab.save_nir(Stack(hidden=LifRef(3, reset="value")), tmp_path / "deep" / "net.nir").path
+    path = tmp_path / "deep" / "net.nir"
+    path.parent.mkdir()
+    path.write_bytes(good)
+    return path
 
 
 def test_an_export_writes_one_file_and_replaces_none(tmp_path, file, monkeypatch):
@@ -75,18 +85,21 @@ def test_what_is_no_nir_file_is_refused(tmp_path, content, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["net.nir"]
 
 
-def test_a_truncated_file_is_refused(file):
+# Every file is read by a process of its own: a quarter of a second.
+@pytest.mark.parametrize("sizes", [6, pytest.param(40, marks=pytest.mark.fuzz)])
+def test_a_truncated_file_is_refused(file, sizes):
     whole = file.read_bytes()
-    for size in range(0, len(whole), len(whole) // 40 + 1):
+    for size in range(0, len(whole), len(whole) // sizes + 1):
         file.write_bytes(whole[:size])
         with pytest.raises(FileFormatError, match=r"net.nir: "):
             snnlab.from_nir(file, dt=1.0)
 
 
-def test_a_garbled_file_gives_a_network_or_an_error(file):
+@pytest.mark.parametrize("files", [6, pytest.param(60, marks=pytest.mark.fuzz)])
+def test_a_garbled_file_gives_a_network_or_an_error(file, files):
     """Single bytes are turned over everywhere; nothing but a network or a FileFormatError comes of it."""
     whole, rng = file.read_bytes(), np.random.default_rng(0)
-    for _ in range(60):
+    for _ in range(files):
         garbled = bytearray(whole)
         for place in rng.integers(0, len(whole), 4):
             garbled[place] ^= 255
@@ -159,8 +172,9 @@ def test_a_single_node_and_a_graph_that_does_not_fit_name_the_file(tmp_path):
         snnlab.from_nir(path, dt=1.0)
 
 
-def test_a_file_from_which_hdf5_does_not_come_back(tmp_path):
+def test_a_file_from_which_hdf5_does_not_come_back(tmp_path, monkeypatch):
     """One bit in the length of a string: libhdf5 2.0.0 goes round in circles; here that ends."""
+    monkeypatch.setattr(nir_file, "SECONDS", 1)
     path = tmp_path / "net.nir"
     path.write_bytes(heap_loop())
     with pytest.raises(FileFormatError, match=r"net.nir: cannot be read as NIR \(reading (crashed|timed out)"):

@@ -19,6 +19,7 @@ from snnlab.dynamics import LifParams
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, reference
+from snnlab.kernels.cpu import ffi
 from snnlab.kernels.cpu import layout as at
 from snnlab.surrogate import SURROGATES
 
@@ -77,8 +78,9 @@ def make_params(rng, n=N, per_neuron=True, **fixed) -> LifParams:
 def close(found, expected, tolerance=2e-5):
     """Equal to `tolerance` of the largest value, everywhere. For a constant that all neurons share, `expected` may be
     its gradient in every neuron: their sum is expected, to `tolerance` of the largest, however much of it cancels."""
-    for f, e in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        scale = 1e-6 + float(jnp.abs(e).max()) if e.size else 1.0
+    leaves = (map(np.asarray, jax.tree.leaves(tree)) for tree in (found, expected))
+    for f, e in zip(*leaves, strict=True):
+        scale = 1e-6 + np.abs(e).max() if e.size else 1.0
         e = e.sum() if f.ndim == 0 else e
         assert f.shape == e.shape
         np.testing.assert_allclose(f, e, atol=tolerance * scale, rtol=0)
@@ -86,7 +88,7 @@ def close(found, expected, tolerance=2e-5):
 
 def in_every_neuron(params: LifParams, n: int) -> LifParams:
     """The same constants, each with a value of its own for every neuron."""
-    return LifParams(*(jnp.broadcast_to(value, (n,)) for value in params))
+    return LifParams(*(jnp.asarray(np.broadcast_to(value, (n,))) for value in params))
 
 
 def learned(drive: Drive) -> dict:
@@ -120,16 +122,24 @@ def outputs_and_gradient(run, backend, drive, params, seed):
     return outputs, gradient
 
 
-def same_spikes_in_double(drive, params, **options):
-    """No voltage so close to its threshold that rounding decides."""
-
-    def fired(drive, params):
-        return jax.jit(lambda: run_lif("reference", drive, params, **options)["spikes"])()
-
-    with jax.enable_x64(True):
-        double = [jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), part) for part in (learned(drive), params)]
-        spikes = fired(dataclasses.replace(drive, **double[0]), double[1])
-    return np.array_equal(spikes, fired(drive, params))
+def by_hand(drive, params, reset, w_rec=0.0):
+    """The equations in NumPy, float64, dt = 1: the spikes, and how close a voltage came to its threshold."""
+    p = LifParams(*(np.asarray(value, np.float64) for value in params))
+    arriving, w_rec = np.asarray(drive.arriving(), np.float64), np.asarray(w_rec, np.float64)
+    a, a_syn = np.exp(-1 / p.tau_mem), 0.0 if drive.tau_syn is None else np.exp(-1 / np.float64(drive.tau_syn))
+    v, g, s = np.zeros(arriving.shape[1:]) + p.v_rest, 0.0, np.zeros(arriving.shape[1:])
+    since, spikes, closest = np.full(s.shape, 10**9), [], np.inf
+    for x in arriving:
+        from_neurons = s @ w_rec if w_rec.ndim else 0.0
+        g = g * a_syn + x + (0.0 if drive.bias is None else np.float64(drive.bias)) + from_neurons
+        since += 1
+        u = np.where(since <= p.tau_ref + 1e-3, v, p.v_rest + (v - p.v_rest) * a + (1 - a) * p.r * g)
+        closest = min(closest, abs(u - p.v_th).min())
+        s = (u >= p.v_th) * 1.0
+        since[s > 0] = 0
+        v = np.where(s > 0, u - (p.v_th - p.v_reset) if reset == "subtract" else p.v_reset, u)
+        spikes.append(s)
+    return np.array(spikes), closest
 
 
 @drawn(
@@ -158,13 +168,14 @@ def test_lif_is_the_reference(seed, shape, pattern, per_neuron, refractory, syna
         rng, make_input(rng, pattern, num_steps, batch, pre), post, synapse=synapse, bias=bias, delay=delay
     )
     params = make_params(rng, post, per_neuron, **({} if refractory else {"tau_ref": 0.0}))
-    assume(same_spikes_in_double(drive, params, **options))
 
     def run(backend, drive, params):
         return run_lif(backend, drive, params, **options)
 
-    found, df = outputs_and_gradient(run, "numba", drive, params, seed)
     expected, de = outputs_and_gradient(run, "reference", drive, in_every_neuron(params, post), seed)
+    spikes, _ = by_hand(drive, params, options["reset"])
+    assume(np.array_equal(spikes, expected["spikes"]))  # no voltage so close to its threshold that rounding decides
+    found, df = outputs_and_gradient(run, "numba", drive, params, seed)
     np.testing.assert_array_equal(found["spikes"], expected["spikes"])
     close(found, expected)
     close(df, de, 1e-4)
@@ -192,8 +203,14 @@ def test_leaky_and_current_are_the_reference(seed, shape, pattern, synapse, dela
     close(*(outputs_and_gradient(run, backend, drive, tau, seed) for backend in ("numba", "reference")))
 
 
-@pytest.mark.parametrize(("delay", "read_too"), [(0, 0), (1, 0), (4, 1), (1, 1)])
-@pytest.mark.parametrize("post", [1, 16, 37])
+USUAL = [(16, 1, 0), (37, 4, 1)]  # the gradient comes back as two factors, and as their product
+EVERY = [(post, *others) for post in (1, 16, 37) for others in [(0, 0), (1, 0), (4, 1), (1, 1)]]
+
+
+@pytest.mark.parametrize(
+    ("post", "delay", "read_too"),
+    [*USUAL, *(pytest.param(*case, marks=pytest.mark.shapes) for case in EVERY if case not in USUAL)],
+)
 def test_packed_spikes_feed_the_next_layer(post, delay, read_too):
     """From layer to layer at one bit a spike: as with dense spikes in between, also the gradient in both layers,
     whether anything else reads the spikes or not."""
@@ -214,7 +231,8 @@ def test_packed_spikes_feed_the_next_layer(post, delay, read_too):
 
     arrays = (learned(first), learned(second), params)
     del arrays[1]["x"]
-    (a, da), (b, db) = (jax.value_and_grad(objective)(arrays, backend) for backend in ("numba", "reference"))
+    both = jax.jit(jax.value_and_grad(objective), static_argnums=1)
+    (a, da), (b, db) = (both(arrays, backend) for backend in ("numba", "reference"))
     np.testing.assert_allclose(a, b, rtol=1e-5)
     close(da, db, 1e-4)
 
@@ -224,11 +242,18 @@ def test_events_out_of_range_never_touch_memory():
     extreme = jnp.array([[-(2**31), 2**31 - 1, -1, T, 0, 0, 0, 0]] * B, jnp.int32)
     units = jnp.array([[0, 0, 0, 0, -(2**31), 2**31 - 1, -1, P]] * B, jnp.int32)
     events = SpikeTimes(times=extreme, units=units, num_steps=T, num_units=P)
-    for delay in (0, 2, T, T + 5):
-        drive = make_drive(np.random.default_rng(0), events, delay=delay, bias=False)
-        assert (kernels.current(drive, dt=1.0) == 0).all()
-        gradient = jax.grad(lambda w, d=drive: kernels.current(dataclasses.replace(d, kernel=w), dt=1.0).sum())
-        assert (gradient(drive.kernel) == 0).all()
+    drive = make_drive(np.random.default_rng(0), events, bias=False)
+
+    def currents(kernel):
+        late = [dataclasses.replace(drive, kernel=kernel, delay=delay) for delay in (0, 2, T, T + 5)]
+        return jnp.stack([kernels.current(one, dt=1.0) for one in late])
+
+    @jax.jit
+    def value_and_gradient(kernel):
+        value, pull = jax.vjp(currents, kernel)
+        return value, *pull(jnp.ones_like(value))
+
+    assert not any(map(np.any, value_and_gradient(drive.kernel)))
 
 
 def test_unsorted_events_and_events_of_any_integer_type():
@@ -287,14 +312,19 @@ def test_under_jit_vmap_and_scan():
         return out["v"].sum() + out["counts"].sum()
 
     both = jax.value_and_grad(run)
-    expected = [both(kernel, "reference") for kernel in stacked]
-    mapped = jax.jit(jax.vmap(lambda kernel: both(kernel, "numba")))(stacked)
-    _, scanned = jax.lax.scan(lambda carry, kernel: (carry, both(kernel, "numba")), 0, stacked)
-    for k in range(2):
-        close([part[k] for part in mapped], expected[k], 1e-4)
+    by_time = jax.tree.map(lambda x: np.stack([x, x + 1]), drive.x)
+
+    @jax.jit
+    def mapped_and_scanned(kernels_, inputs):
+        mapped = jax.vmap(lambda kernel: both(kernel, "numba"))(kernels_)
+        _, scanned = jax.lax.scan(lambda carry, kernel: (carry, both(kernel, "numba")), 0, kernels_)
+        return mapped, scanned, jax.vmap(kernels.project, (0, None))(inputs, drive.kernel)
+
+    mapped, scanned, project = mapped_and_scanned(stacked, by_time)
+    reference_of = jax.jit(functools.partial(both, backend="reference"))
+    for k, kernel in enumerate(stacked):
+        close([part[k] for part in mapped], reference_of(kernel), 1e-4)
     close(mapped, scanned, 1e-6)
-    by_time = jax.tree.map(lambda x: jnp.stack([x, x + 1]), drive.x)
-    project = jax.vmap(kernels.project, (0, None))(by_time, drive.kernel)
     np.testing.assert_allclose(project[1, 1:], reference.current(Drive(x=drive.x, kernel=drive.kernel), dt=1.0)[:-1])
 
 
@@ -346,17 +376,28 @@ def test_a_surrogate_of_ones_own_takes_the_reference():
     np.testing.assert_array_equal(found["v"], run_lif("reference", drive, params, surrogate=mine)["v"])
 
 
-@pytest.mark.parametrize("x64", [False, True])
-def test_the_choice_may_fall_in_the_middle_of_a_trace(x64):
-    """The first use of all is inside `jit`, with warnings as errors, and where JAX makes float64."""
-    script = (
+def fresh_process(script: str, *options: str) -> subprocess.CompletedProcess:
+    """Run a script that may use some events, with warnings as errors if `options` say so."""
+    start = (
         "import jax, jax.numpy as jnp; from snnlab import kernels; from snnlab.encode import SpikeTimes\n"
         "events = SpikeTimes(times=jnp.zeros((1, 2), jnp.int32), num_steps=1, num_units=2)\n"
-        f"jax.config.update('jax_enable_x64', {x64})\n"
-        "print(jax.jit(kernels.project)(events, jnp.ones((2, 3))).tolist(), kernels.backend())"
     )
-    done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "[[[2.0, 2.0, 2.0]]] numba", done.stderr
+    return subprocess.run([sys.executable, *options, "-c", start + script], capture_output=True, text=True)
+
+
+def test_the_choice_may_fall_in_the_middle_of_a_trace():
+    """The first use of all is inside `jit`, with warnings as errors, and where JAX makes float64; and a process that
+    is not the first compiles no kernel."""
+    script = (
+        "for x64 in (True, False):\n"
+        "    kernels.dispatch._numba_works.cache_clear()\n"
+        "    jax.config.update('jax_enable_x64', x64)\n"
+        "    print(jax.jit(kernels.project)(events, jnp.ones((2, 3))).tolist(), kernels.backend())\n"
+        "from snnlab.kernels.cpu import filter, lif\n"
+        "print(filter._filter.cache_hits, lif._lif.cache_hits)"
+    )
+    done = fresh_process(script, "-W", "error::UserWarning")
+    assert done.stdout.splitlines() == [*2 * ["[[[2.0, 2.0, 2.0]]] numba"], "1 1"], done.stderr
 
 
 def test_backend_is_chosen_by_argument_or_environment(monkeypatch):
@@ -372,29 +413,29 @@ def test_backend_is_chosen_by_argument_or_environment(monkeypatch):
 def test_without_numba_the_reference_runs_with_one_warning():
     script = (
         "import sys, warnings; sys.modules['numba'] = None; warnings.simplefilter('always')\n"
-        "import jax.numpy as jnp; from snnlab import kernels; from snnlab.encode import SpikeTimes\n"
-        "events = SpikeTimes(times=jnp.zeros((1, 2), jnp.int32), num_steps=1, num_units=2)\n"
         "print(kernels.project(events, jnp.ones((2, 3))).tolist(), kernels.backend())"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = fresh_process(script)
     assert done.stdout.strip() == "[[[2.0, 2.0, 2.0]]] reference"
     assert done.stderr.count("numba kernels do not work here") == 1
 
 
-def test_compiled_kernels_are_kept_where_the_cache_is(tmp_path):
-    """A second process compiles nothing; a folder that cannot be written costs the cache only."""
-    script = "from snnlab.kernels.cpu import filter; print(sum(filter._filter.cache_hits for _ in '1'))"
-    environment = {"SNNLAB_CACHE": str(tmp_path / "cache"), "PATH": ""}
+def test_compiled_kernels_are_kept_where_the_cache_is(tmp_path, monkeypatch):
+    """What was compiled once is loaded from then on; a folder that cannot be written costs the cache only."""
 
-    def hits():
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        return int(done.stdout)
+    def kernel(pointer):
+        return pointer
 
-    assert [hits(), hits()] == [0, 1]
+    def hits(folder):
+        monkeypatch.setenv("SNNLAB_CACHE", str(folder))
+        ffi._code_folder.cache_clear()
+        return ffi._compile(kernel).cache_hits
+
     (tmp_path / "file").write_text("in the way")
-    environment["SNNLAB_CACHE"] = str(tmp_path / "file")
-    assert hits() == 0
+    try:
+        assert [hits(tmp_path / name) for name in ("one", "one", "two", "file", "file")] == [0, 1, 0, 0, 0]
+    finally:
+        ffi._code_folder.cache_clear()
 
 
 def calls_in(jaxpr):

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from hypothesis import assume, example
 from hypothesis import strategies as st
-from test_kernels import PATTERNS, close, flags, make_drive, make_input, make_params, outputs_and_gradient
+from test_kernels import PATTERNS, by_hand, close, flags, make_drive, make_input, make_params, outputs_and_gradient
 from tiers import drawn
 
 from snnlab import kernels
@@ -38,25 +38,6 @@ def make_w_rec(rng, n=N):
 def run_recurrent(backend, drive, w_rec, params, **options):
     out = kernels.recurrent_lif(drive, w_rec, params, dt=1.0, backend=backend, **options)
     return {"spikes": out.spikes, "v": out.v, "counts": out.counts}
-
-
-def by_hand(drive, w_rec, params, reset):
-    """The equations in NumPy, float64, dt = 1: the spikes, and how close a voltage came to its threshold."""
-    p = LifParams(*(np.asarray(value, np.float64) for value in params))
-    arriving, w_rec = np.asarray(drive.arriving(), np.float64), np.asarray(w_rec, np.float64)
-    a, a_syn = np.exp(-1 / p.tau_mem), 0.0 if drive.tau_syn is None else np.exp(-1 / np.float64(drive.tau_syn))
-    v, g, s = np.zeros(arriving.shape[1:]) + p.v_rest, 0.0, np.zeros(arriving.shape[1:])
-    since, spikes, closest = np.full(s.shape, 10**9), [], np.inf
-    for x in arriving:
-        g = g * a_syn + x + (0.0 if drive.bias is None else np.float64(drive.bias)) + s @ w_rec
-        since += 1
-        u = np.where(since <= p.tau_ref + 1e-3, v, p.v_rest + (v - p.v_rest) * a + (1 - a) * p.r * g)
-        closest = min(closest, abs(u - p.v_th).min())
-        s = (u >= p.v_th) * 1.0
-        since[s > 0] = 0
-        v = np.where(s > 0, u - (p.v_th - p.v_reset) if reset == "subtract" else p.v_reset, u)
-        spikes.append(s)
-    return np.array(spikes), closest
 
 
 sizes = st.integers(1, 40)
@@ -88,7 +69,7 @@ def test_kernel_is_the_reference(seed, shape, pattern, refractory, synapse, bias
     x = make_input(rng, pattern, num_steps, batch, pre)
     drive = make_drive(rng, x, post, synapse=synapse, bias=bias, delay=delay)
     w_rec, params = make_w_rec(rng, post), make_params(rng, post, **({} if refractory else {"tau_ref": 0.0}))
-    expected_spikes, closest = by_hand(drive, w_rec, params, reset)
+    expected_spikes, closest = by_hand(drive, params, reset, w_rec)
     assume(closest > 1e-5)  # otherwise rounding decides whether it is a spike
     options = {"reset": reset, "detach_reset": detach_reset, "surrogate": SURROGATES[name]}
 

@@ -323,12 +323,10 @@ def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "para
     if drive.tau_syn is not None:
         rows[at.DECAY_SYN] = decay(drive.tau_syn, dt)
     # A padded neuron has a threshold that its zero current does not reach.
-    padding = {at.V_TH: 1.0, at.SLOPE: 1.0}
-    values = []
-    for k in range(at.NUM_PARAMS):
-        value = jnp.broadcast_to(rows[k] if k in rows else jnp.float32(padding.get(k, 0.0)), (drive.features,))
-        values.append(pad(value.astype(jnp.float32), 0, padding.get(k, 0.0)))
-    return jnp.stack(values)
+    fill, n = np.zeros((at.NUM_PARAMS, 1), np.float32), drive.features
+    fill[[at.V_TH, at.SLOPE]] = 1.0
+    own = [jnp.broadcast_to(rows.get(k, fill[k]), (1, n)) for k in range(at.NUM_PARAMS)]
+    return jnp.concatenate([jnp.concatenate(own), np.repeat(fill, -n % LANES, axis=1)], axis=1)
 
 
 def feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"], Source, Options]:
