@@ -1,5 +1,6 @@
 """Marks each test, doctest and notebook with its tier; here, as it concerns the package and the notebooks, too."""
 
+import pytest
 from tiers import ROOT, TIERS, Needs, runs_whole, tier_of
 
 
@@ -23,3 +24,11 @@ def pytest_itemcollected(item):
     """Mark a test with the tier of its file."""
     if tier := tier_of(item.path):
         item.add_marker(tier)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs():
+    """What takes long to compile, the drawing of weights too, is compiled once for all processes and runs."""
+    from snnlab.support.compile_cache import keep_programs
+
+    keep_programs()

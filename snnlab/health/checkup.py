@@ -30,6 +30,7 @@ from snnlab.layers import Expon, LifRef, Projection, Recurrent
 from snnlab.losses import accuracy, class_scores
 from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
+from snnlab.support.compile_cache import keep_programs
 from snnlab.train.step import State, Stepper, run_model
 
 FIRING_SHARE = 0.03
@@ -144,6 +145,7 @@ class Checkup:
 
     def __call__(self, state: State) -> Health:
         """Measure the health of a state; any thread may call this at any time."""
+        keep_programs()  # a dashboard makes checkups before it trains
         x, y = self._samples
         facts, layers = jax.tree.map(np.asarray, self._measure(state, x, y))
         return Health(

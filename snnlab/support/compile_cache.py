@@ -1,8 +1,9 @@
 """JAX's compilation cache: keep compiled programs for later processes, so that they start quickly.
 
-The engine turns it on when it compiles for the first time, not when something is imported or constructed. The programs
-lie in the user's cache folder (`SNNLAB_CACHE` moves it). The cache stays as it is if `SNNLAB_COMPILE_CACHE=0` is set in
-the environment, or if you have given JAX a folder (`jax_compilation_cache_dir`, `JAX_COMPILATION_CACHE_DIR`).
+What trains a network or looks at one turns it on when it first compiles, not when something is imported or constructed.
+The programs lie in the user's cache folder (`SNNLAB_CACHE` moves it). The cache stays as it is if
+`SNNLAB_COMPILE_CACHE=0` is set in the environment, or if you have given JAX a folder (`jax_compilation_cache_dir`,
+`JAX_COMPILATION_CACHE_DIR`).
 """
 
 import functools

@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
@@ -160,7 +161,7 @@ class Stepper:
 def not_finite(values: nnx.State) -> list[str]:
     """Return the names of the variables that hold NaN or infinity."""
     flat, names = dict(nnx.to_flat_state(values)), short_names(values)
-    return [name for name, path in names.items() if not bool(jnp.isfinite(flat[path].get_value()).all())]
+    return [name for name, path in names.items() if not np.isfinite(flat[path].get_value()).all()]
 
 
 def _stayed_finite(before: State, after: State) -> Bool[Array, ""]:

@@ -92,11 +92,11 @@ MOVES += [(150, "l1", 1e-3), (180, "learning_rate", 2e-2), (210, "readout.tau_me
 @pytest.mark.parametrize(
     ("config", "seed", "epochs", "moves"),
     [
-        (SnnConfig(), 0, 15, []),
-        (SnnConfig(), 1, 15, MOVES),
+        pytest.param(SnnConfig(), 0, 15, [], marks=pytest.mark.endure),
+        pytest.param(SnnConfig(), 1, 15, MOVES, marks=pytest.mark.endure),
         (SnnConfig(hidden=20), 2, 15, []),
-        (SnnConfig(hidden=300), 2, 3, []),
-        (LstmConfig(), 0, 15, []),
+        pytest.param(SnnConfig(hidden=300), 2, 3, [], marks=pytest.mark.endure),
+        pytest.param(LstmConfig(), 0, 15, [], marks=pytest.mark.endure),
         (LstmConfig(hidden=20), 1, 15, [(100, "learning_rate", 2e-2)]),
     ],
 )
@@ -137,9 +137,10 @@ def test_the_proposed_move_helps(snn_lab, case):
     lab = snn_lab.begin(config, **spoiled)
     found = lab.until(100)
     assert (found.name, found.knob) == (name, knob)
+    here = lab.trainer.at
     untreated = lab.accuracy_after(100)
     assert lab.diagnose() is not None or name == "vanishing"
-    lab.begin(config, **spoiled).until(100)
+    lab.trainer.at = here
     lab.obey(found)
     treated = lab.accuracy_after(100)
     assert lab.diagnose() is None
@@ -171,6 +172,7 @@ def test_a_readout_that_says_nothing(snn_lab):
     assert lab.diagnose() is None
 
 
+@pytest.mark.endure
 def test_the_tutorial_network(digits, shared):
     """At its own learning rate it hardly fires; at ours it is thrown off by the data it was made for."""
     lab = Lab(TUTORIAL_SNN, digits, learning_rate=1e-3, loss=at_its_peak())

@@ -46,6 +46,12 @@ def check(model, x, loss=None, samples=256):
     return Checkup(stepper, data, samples)(stepper.start)
 
 
+@nnx.jit
+def counts_of(net, x):
+    """How often each hidden neuron fires on each sample."""
+    return net(x).counts["hidden"]
+
+
 def constant(currents) -> np.ndarray:
     """Samples `(batch, time, n)` that `Rows` turns into constant currents."""
     return np.broadcast_to(np.asarray(currents, np.float32), (B, T, len(currents))).copy()
@@ -100,7 +106,7 @@ def test_at_the_peak_voltage_that_share_of_the_pairs_fires(backend, digits):
     stepper = stepper_of(snn(v_th=3.0, **rest))
     health = Checkup(stepper, digits)(stepper.start)
     net = snn(v_th=health.layers[0].peak_voltage, **rest)
-    counts = net(digits.x_test[: health.samples]).counts["hidden"]
+    counts = counts_of(net, digits.x_test[: health.samples])
     assert (counts > 0).mean() == pytest.approx(FIRING_SHARE, abs=1e-3)
 
 
@@ -167,7 +173,8 @@ def test_gradient_over_time_of_a_hidden_layer_is_that_in_its_current(name, digit
         return losses.cross_entropy(scores, y) + spiking
 
     width = 8 if name == "lstm" else net.stack.layers["hidden"].features
-    gradient = jax.jit(jax.grad(loss))(jnp.zeros((len(net(x).readout), SAMPLES, width)))
+    steps = len(jax.eval_shape(net, x).readout)
+    gradient = jax.jit(jax.grad(loss))(jnp.zeros((steps, SAMPLES, width)))
     expected = np.sqrt((gradient**2).sum((1, 2)))
     assert expected.max() > 0.0
     found = health_of(name, "numba")[0].layers[0].gradient_over_time
@@ -183,7 +190,7 @@ def test_it_measures_what_the_training_step_sees(name, digits):
     total = np.sqrt(sum(layer.gradient**2 for layer in health.layers))
     expected = [metrics[name] for name in ("loss", "accuracy", "grad_norm")]
     np.testing.assert_allclose((health.loss, health.accuracy, total), expected, rtol=1e-4)
-    scores = run_model(stepper.system["model"], x, jax.random.key(0)).peak
+    scores = jax.jit(lambda x: run_model(stepper.system["model"], x, jax.random.key(0)).peak)(x)
     np.testing.assert_allclose(health.readout_spread, np.asarray(scores).std(0).mean(), rtol=1e-4)
     assert health.step == 0 and health.samples == SAMPLES and health.finite
 
@@ -267,11 +274,11 @@ def test_any_module_will_do(tells, digits):
     stepper = stepper_of(Mine(tells), lambda record, y: {"ce": losses.cross_entropy(record.readout.mean(0), y)})
     health = Checkup(stepper, digits, samples=30)(stepper.start)
     x, y = jnp.asarray(digits.x_test[:30]), jnp.asarray(digits.y_test[:30])
-    metrics = stepper.forward(stepper.system, x, y, jax.random.key(0))
+    metrics = jax.jit(stepper.test)(stepper.start, x, y, np.int32(0))
     np.testing.assert_allclose((health.loss, health.accuracy), (metrics["loss"], metrics["accuracy"]), rtol=1e-5)
     assert len(health.layers) == tells
     for layer in health.layers:
-        counts = Mine(True)(digits.x_test[:30]).counts["hidden"]
+        counts = counts_of(Mine(True), digits.x_test[:30])
         np.testing.assert_allclose(layer.rates, counts.mean(0) * 1000.0 / 20, rtol=1e-5)
         assert layer.gradient > 0.0 and layer.gradient_over_time is None and layer.peak_voltage is None
 

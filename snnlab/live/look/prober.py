@@ -13,6 +13,7 @@ from snnlab.layers import LSTM
 from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.losses import class_scores
 from snnlab.models import LayerDescription, describe
+from snnlab.support.compile_cache import keep_programs
 from snnlab.train.step import graphdef, run_model
 
 CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
@@ -58,6 +59,7 @@ class Prober:
 
     def __call__(self, model: nnx.Module, index: int) -> Probe:
         """Run test sample `index`."""
+        keep_programs()  # a dashboard shows a sample before it trains
         sample = self._data.x_test[index]
         rasters, states, readout, prediction = self._run(nnx.state(model), sample[None])
         return Probe(
