@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import importlib
+import itertools
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
+from numba.core import bytecode
 from tiers import drawn
 
 from snnlab import kernels
@@ -436,6 +439,45 @@ def test_compiled_kernels_are_kept_where_the_cache_is(tmp_path, monkeypatch):
         assert [hits(tmp_path / name) for name in ("one", "one", "two", "file", "file")] == [0, 1, 0, 0, 0]
     finally:
         ffi._code_folder.cache_clear()
+
+
+KERNEL = """
+from numba import float32
+from snnlab.kernels.cpu.ffi import RESULTS, data, over_blocks, register
+from snnlab.kernels.cpu.memory import named_word
+from snnlab.kernels.cpu.simd import exp, fill, store
+
+@over_blocks
+def compute(frame, block):
+    x = fill(float32({number}))
+    zero = exp(exp(exp(exp(exp(exp(exp(exp(x)))))))) * fill(float32(0.0))  # long, or LLVM copies it into the kernel
+    store(data(frame, RESULTS, 0), 0, x + zero)
+
+@register("{name}")
+def kernel(pointer):
+    compute(pointer, named_word("{name}"))
+    return 0
+"""
+
+
+def test_kernels_that_different_processes_compiled_run_in_one(tmp_path, monkeypatch):
+    """Loaded from the cache, each does what it should: numba tells functions of one name apart by numbers, which begin
+    anew in every process, so those of two kernels may be the same."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(ffi, "_code_folder", ffi._code_folder.__wrapped__)
+    for number, name in enumerate(("first", "second"), 1):
+        (tmp_path / f"{name}.py").write_text(KERNEL.format(name=name, number=number))
+        monkeypatch.setattr(bytecode.FunctionIdentity, "_unique_ids", itertools.count(10**6))  # as in a new process
+        assert importlib.import_module(name).kernel.cache_hits == 0
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import first, second, numpy as np\n"
+        "result = jax.ShapeDtypeStruct((16,), jnp.float32)\n"
+        "print(first.kernel.cache_hits, second.kernel.cache_hits)\n"
+        "print([jax.ffi.ffi_call(name, result)(np.int32([1]))[0].item() for name in ('first', 'second')])"
+    )
+    done = fresh_process(script)
+    assert done.stdout.splitlines() == ["1 1", "[1.0, 2.0]"], done.stderr
 
 
 def calls_in(jaxpr):

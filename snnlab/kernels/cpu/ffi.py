@@ -176,9 +176,8 @@ def over_blocks(compute):
     of the kernel, for the threads that help. Each thread runs the blocks that no other thread has taken. It returns
     True once all blocks are done, in the thread that XLA called; False in all others, and if there was no work.
     """
-    compute = njit(compute)
+    name, compute = f"{compute.__module__}.{compute.__qualname__}", njit(compute)
 
-    @njit
     def work(pointer, function):
         job = _open_job(pointer, function)
         if job == 0:
@@ -190,7 +189,10 @@ def over_blocks(compute):
             block = atomic_add(after_words(job, _NEXT), 1)
         return _close_job(pointer, job)
 
-    return work
+    # LLVM takes functions of one name for one function. numba numbers them, but from 1 in every process: kernels that
+    # two processes compiled, and a third loads, are told apart by this name alone.
+    work.__qualname__ = f"over_blocks.{name}"
+    return njit(work)
 
 
 @functools.cache
