@@ -7,14 +7,17 @@ from typing import NamedTuple
 
 import jax
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig
 from snnlab.encode import Binned, Latency, Rows, drop_spikes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.layers.weights import lecun_normal
 from snnlab.record import Record
 from snnlab.support import arguments
+from snnlab.support.compile_cache import keep_programs
 
 
 class Network(nnx.Module):
@@ -142,7 +145,13 @@ def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int,
     """
     arguments.count("num_classes", num_classes)
     hidden = LSTM(sample_shape[-1], config.hidden, rngs=rngs)
-    return Network(Rows(), Stack(hidden=hidden, readout=nnx.Linear(config.hidden, num_classes, rngs=rngs)))
+    readout = nnx.Linear(config.hidden, num_classes, kernel_init=_linear_weights, rngs=rngs)
+    return Network(Rows(), Stack(hidden=hidden, readout=readout))
+
+
+def _linear_weights(key: PRNGKeyArray, shape: tuple[int, int], dtype: DTypeLike) -> Array:
+    """Draw weights of `nnx.Linear`; the values are those of its default."""
+    return lecun_normal(key, shape).astype(dtype)
 
 
 class Recipe(NamedTuple):
@@ -175,6 +184,7 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
         LstmConfig(hidden=20)
     """
     seed = arguments.seed("seed", seed)
+    keep_programs()
     make = {SnnConfig: snn, LstmConfig: lstm}[type(config)]
     net = make(config, sample_shape=sample_shape, num_classes=num_classes, rngs=nnx.Rngs(params=seed))
     net.recipe = Recipe(config, tuple(sample_shape), num_classes)

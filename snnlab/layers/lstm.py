@@ -1,12 +1,13 @@
 """Long short-term memory: `LSTM`."""
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
 from snnlab.layers.projection import check_width
+from snnlab.layers.weights import glorot_normal
 from snnlab.record import Trace
 from snnlab.support import arguments
 
@@ -33,10 +34,9 @@ class LSTM(nnx.Module):
     def __init__(self, in_features: int, features: int, *, forget_bias: float = 1.0, rngs: nnx.Rngs):
         self.in_features = arguments.count("in_features", in_features)
         self.features = arguments.count("features", features)
-        init = jax.nn.initializers.glorot_normal()
-        self.w_x = nnx.Param(init(rngs.params(), (in_features, 4 * features)))
-        self.w_h = nnx.Param(init(rngs.params(), (features, 4 * features)))
-        self.bias = nnx.Param(jnp.zeros(4 * features).at[features : 2 * features].set(forget_bias))
+        self.w_x = nnx.Param(glorot_normal(rngs.params(), (in_features, 4 * features)))
+        self.w_h = nnx.Param(glorot_normal(rngs.params(), (features, 4 * features)))
+        self.bias = nnx.Param(jnp.asarray(np.repeat([0.0, forget_bias, 0.0, 0.0], features)))
 
     def __call__(self, x: Float[Array, "time batch pre"]) -> Trace:
         check_width(x, self.in_features)

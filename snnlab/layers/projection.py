@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -16,6 +15,7 @@ from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
 from snnlab.layers.leaky import Leaky
 from snnlab.layers.lif import LifRef
+from snnlab.layers.weights import he_normal
 from snnlab.record import Trace
 from snnlab.support import arguments
 
@@ -67,7 +67,7 @@ class Projection(nnx.Module):
         synapse: Part | None = None,
         delay: int = 0,
         use_bias: bool = False,
-        kernel_init: Callable = jax.nn.initializers.he_normal(),  # noqa: B008 (a pure function)
+        kernel_init: Callable = he_normal,
         rngs: nnx.Rngs,
     ):
         if synapse is not None and synapse.features != neuron.features:

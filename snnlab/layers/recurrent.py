@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -14,9 +13,8 @@ from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
 from snnlab.layers.lif import LifRef
 from snnlab.layers.projection import Part, Projection
+from snnlab.layers.weights import he_normal, scaled_normal
 from snnlab.record import Trace
-
-_scaled_normal = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
 class Recurrent(Projection):
@@ -44,8 +42,9 @@ class Recurrent(Projection):
     Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> hidden = Recurrent(784, LifRef(100), synapse=Expon(100), rngs=nnx.Rngs(0))
-        >>> hidden(jax.numpy.zeros((7, 2, 784))).spikes.shape
+        >>> hidden(jnp.zeros((7, 2, 784))).spikes.shape
         (7, 2, 100)
     """
 
@@ -60,8 +59,8 @@ class Recurrent(Projection):
         synapse: Part | None = None,
         delay: int = 0,
         use_bias: bool = False,
-        kernel_init: Callable = jax.nn.initializers.he_normal(),  # noqa: B008 (a pure function)
-        recurrent_init: Callable = _scaled_normal,
+        kernel_init: Callable = he_normal,
+        recurrent_init: Callable = scaled_normal,
         rngs: nnx.Rngs,
     ):
         if not isinstance(neuron, LifRef):

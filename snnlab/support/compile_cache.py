@@ -1,6 +1,6 @@
 """JAX's compilation cache: keep compiled programs for later processes, so that they start quickly.
 
-What trains a network or looks at one turns it on when it first compiles, not when something is imported or constructed.
+What builds a network, trains it or looks at it turns it on before it first compiles, not when snnlab is imported.
 The programs lie in the user's cache folder (`SNNLAB_CACHE` moves it). The cache stays as it is if
 `SNNLAB_COMPILE_CACHE=0` is set in the environment, or if you have given JAX a folder (`jax_compilation_cache_dir`,
 `JAX_COMPILATION_CACHE_DIR`).

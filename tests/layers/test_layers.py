@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.nn import initializers
 
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack, weights
 from snnlab.record import Trace
 from snnlab.surrogate import SURROGATES, Surrogate
 from snnlab.variables import Fixed, Live
@@ -236,3 +237,23 @@ def test_walking_a_stack_is_calling_it():
     silent = next(net.walk(x, lambda name, layer, given: entered.append((name, layer)) or jnp.zeros_like(given)))
     assert entered == [("hidden", net.layers["hidden"])] and not silent.trace.spikes.any()
     assert silent.reached.shape == x.shape and not silent.reached.any()
+
+
+@pytest.mark.parametrize(
+    ("draw", "jaxs", "shape"),
+    [
+        (weights.he_normal, initializers.he_normal(), (37, 113)),
+        (weights.glorot_normal, initializers.glorot_normal(), (5, 3)),
+        (weights.lecun_normal, initializers.lecun_normal(), (3, 5)),
+        (weights.scaled_normal, initializers.variance_scaling(1.0, "fan_in", "normal"), (5, 5)),
+    ],
+)
+def test_initial_weights_are_those_of_jax(draw, jaxs, shape):
+    """To the bit, though one program draws them for many shapes."""
+    np.testing.assert_array_equal(draw(jax.random.key(3), shape), jaxs(jax.random.key(3), shape))
+
+
+def test_initial_weights_are_the_same_in_a_traced_function():
+    key = jax.random.key(3)
+    drawn = jax.jit(weights.glorot_normal, static_argnums=1)(key, (5, 3))
+    np.testing.assert_array_equal(drawn, weights.glorot_normal(key, (5, 3)))
