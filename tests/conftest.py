@@ -28,6 +28,12 @@ def digits() -> data.Dataset:
     return data.load("digits")
 
 
+@pytest.fixture(scope="session")
+def small(digits) -> data.Dataset:
+    """Eight batches of 32 to train on, two to test with."""
+    return digits.subset(train=256, test=64)
+
+
 class Read(NamedTuple):
     """What came of reading one damaged file."""
 

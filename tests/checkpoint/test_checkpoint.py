@@ -1,6 +1,7 @@
 """Nothing is lost: killed, damaged, full, read-only, gone; what goes on is bit for bit the run that was saved."""
 
 import contextlib
+import functools
 import os
 import resource
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -16,6 +18,7 @@ import optax
 import pytest
 from flax import nnx
 from kills import survive
+from networks import SMALL, make_trainer
 from safetensors.numpy import load_file
 
 from snnlab import losses, models
@@ -23,7 +26,6 @@ from snnlab.checkpoint import Checkpoints
 from snnlab.checkpoint.folder import CheckpointFolder
 from snnlab.checkpoint.snapshot import Snapshot, take
 from snnlab.cli import main
-from snnlab.config import SnnConfig
 from snnlab.data import Dataset
 from snnlab.encode import Rate
 from snnlab.errors import ArgumentError, FileFormatError, StateError
@@ -33,14 +35,7 @@ STEPS = 8  # in an epoch
 NEWEST = "checkpoint-000002.safetensors"  # in the folder of `two_checkpoints`
 
 
-@pytest.fixture(scope="module")
-def small(digits) -> Dataset:
-    return digits.subset(train=256, test=64)
-
-
-def make(data, config=SnnConfig(hidden=16, num_steps=20), **options) -> Trainer:  # noqa: B008
-    net = models.build(config, sample_shape=data.sample_shape, num_classes=data.num_classes)
-    return Trainer(net, data, **{"epochs": 3, "batch_size": 32} | options)
+make = functools.partial(make_trainer, epochs=3)
 
 
 def same(a: Trainer, b: Trainer) -> bool:
@@ -74,10 +69,8 @@ def test_everything_comes_back(small, tmp_path):
     """A random code, an optimizer and a loss of one's own, knobs moved, planned and on their way, in mid-epoch."""
 
     def one() -> Trainer:
-        net = models.snn(
-            SnnConfig(hidden=16, num_steps=20), sample_shape=(8, 8), num_classes=10, rngs=nnx.Rngs(params=0)
-        )
-        net.encoder = Rate(num_steps=20)
+        net = models.snn(SMALL, sample_shape=(8, 8), num_classes=10, rngs=nnx.Rngs(params=0))
+        net.encoder = Rate(num_steps=40)
         optimizer = optax.inject_hyperparams(optax.adamw)(learning_rate=0.01)
         loss = losses.Classification(l1=1e-3, l2=1e-4)
         trainer = Trainer(net, small, loss=loss, optimizer=optimizer, epochs=3, batch_size=32)
@@ -271,8 +264,8 @@ def test_an_interrupt_in_the_middle_of_a_chunk_is_not_saved(small, tmp_path):
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"config": SnnConfig(hidden=17, num_steps=20)}, "model hidden was 16, is 17"),
-        ({"config": SnnConfig(hidden=16, num_steps=20, reset="value")}, "model reset was subtract, is value"),
+        ({"config": replace(SMALL, hidden=33)}, "model hidden was 32, is 33"),
+        ({"config": replace(SMALL, reset="value")}, "model reset was subtract, is value"),
         ({"config": models.LstmConfig(hidden=16)}, "model"),
         ({"epochs": 4}, "settings epochs was 3, is 4"),
         ({"seed": 1}, "settings seed was 0, is 1"),
@@ -387,7 +380,7 @@ def test_training_goes_on_when_it_cannot_save(small, small_disk, place, trouble)
     """It is said once, tried again, and said when it works again; what was saved before stays, and is used."""
     trouble = small_disk if trouble == "full disk" else trouble
     folder, said = place / "run", []
-    run = Checkpoints(make(small, epochs=5), folder, every=0.0, say=said.append)
+    run = Checkpoints(make(small, epochs=6), folder, every=0.0, say=said.append)
     run_to(run, 9)  # all is compiled: a cache that cannot be written is another story
     before = {path: path.read_bytes() for path in folder.glob("checkpoint-*")}
     with trouble(folder) as words:
@@ -400,7 +393,7 @@ def test_training_goes_on_when_it_cannot_save(small, small_disk, place, trouble)
     assert not list(folder.glob("*.part"))
     assert run.problem is None and said[1:] == [f"saving in {folder} works again"]
     run.close()
-    again = Checkpoints(make(small, epochs=5), folder)
+    again = Checkpoints(make(small, epochs=6), folder)
     assert len(again.trainer.history) == 24 and same(run.trainer, again.trainer)
     again.close()
 
@@ -430,7 +423,7 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(small):
 
 def test_the_command_line_goes_on(tmp_path, capsys):
     """Stopped in the middle, damaged, gone on: it says so, and ends as the run that was not stopped."""
-    options = ["train", "--hidden", "16", "--num-steps", "20", "--epochs", "3"]
+    options = ["train", "--epochs", "3"]
     folder = tmp_path / "saved"
     assert main([*options, "--out", str(tmp_path / "whole")]) == 0
     assert main([*options, "--resume", str(folder), "--save-every", "0.01", "--out", str(tmp_path / "first")]) == 0

@@ -114,7 +114,7 @@ def test_train_on_events(tmp_path, run_here):
 def test_train_replaces_no_file_unless_told_to(tmp_path, capsys):
     """It is said before anything is trained; a link that leads nowhere is a file too."""
     net, history, report = (tmp_path / name for name in ("net.safetensors", "history.json", "report.json"))
-    command = ["train", "--epochs", "1", "--hidden", "8", "--out", str(tmp_path), "--json", str(report)]
+    command = ["train", "--epochs", "3", "--out", str(tmp_path), "--json", str(report)]
     for file in (net, history, report):
         file.write_text("mine")
         assert main(command) == 2
@@ -129,7 +129,7 @@ def test_train_replaces_no_file_unless_told_to(tmp_path, capsys):
     for file in (net, history, report):
         file.write_text("mine")
     assert main([*command, "--overwrite"]) == 0
-    assert snnlab.load(net).recipe.config.hidden == 8 and len(snnlab.History.load(history).epochs) == 1
+    assert snnlab.load(net).recipe.config.hidden == 100 and len(snnlab.History.load(history).epochs) == 3
     assert json.loads(report.read_text())["network"] == "snn"
 
 
@@ -137,7 +137,7 @@ def test_what_lies_in_the_folder_is_left_alone(tmp_path, run_here):
     """Trying whether a folder can be written to leaves nothing there, and takes nothing away."""
     mine = tmp_path / "writable"
     mine.write_text("mine")
-    done = run_here("train", "--epochs", 1, "--out", tmp_path)
+    done = run_here("train", "--epochs", 3, "--out", tmp_path)
     assert done.returncode == 0 and mine.read_text() == "mine"
     assert {path.name for path in tmp_path.iterdir()} == {"writable", "net.safetensors", "history.json"}
 

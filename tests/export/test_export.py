@@ -21,9 +21,9 @@ CONFIGS = {"snn": SnnConfig(hidden=20, num_steps=30, tau_mem=15.0, delay=2), "ls
 
 
 @pytest.fixture(scope="module", params=CONFIGS.values(), ids=CONFIGS.keys())
-def trained(request, digits):
+def trained(request, small):
     net = build(request.param, sample_shape=(8, 8), num_classes=10)
-    trainer = Trainer(net, digits.subset(train=256), epochs=2, batch_size=32, learning_rate=1e-2)
+    trainer = Trainer(net, small, epochs=2, batch_size=32, learning_rate=1e-2)
     if "v_th" in str(trainer.mailbox.knobs):
         trainer.set(v_th=0.8)  # what was moved by hand is exported too
     trainer.fit()
@@ -85,13 +85,13 @@ def test_what_a_file_says_about_itself(trained, digits, tmp_path):
         export.load_metadata(tmp_path / "other.safetensors")
 
 
-def test_what_a_trainer_says_about_itself(digits):
+def test_what_a_trainer_says_about_itself(small):
     net = build(CONFIGS["lstm"], sample_shape=(8, 8), num_classes=10)
-    trainer = Trainer(net, digits.subset(train=128), epochs=1, batch_size=64, seed=5)
+    trainer = Trainer(net, small, epochs=2, batch_size=32, seed=5)
     assert trainer.provenance["epochs"] == 0 and trainer.provenance["test_acc"] is None
     trainer.fit()
-    last = trainer.history.epochs[0]
-    expected = {"data": "digits", "epochs": 1, "steps": 2, "seed": 5, "batch_size": 64, "learning_rate": 0.01}
+    last = trainer.history.epochs[1]
+    expected = {"data": "digits", "epochs": 2, "steps": 16, "seed": 5, "batch_size": 32, "learning_rate": 0.01}
     expected["readout"] = "max"
     results = {name: last[name] for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
     assert trainer.provenance == expected | results

@@ -94,10 +94,10 @@ MOVES += [(150, "l1", 1e-3), (180, "learning_rate", 2e-2), (210, "readout.tau_me
     [
         pytest.param(SnnConfig(), 0, 15, [], marks=pytest.mark.endure),
         pytest.param(SnnConfig(), 1, 15, MOVES, marks=pytest.mark.endure),
-        (SnnConfig(hidden=20), 2, 15, []),
+        (SnnConfig(hidden=20), 2, 15, MOVES),
         pytest.param(SnnConfig(hidden=300), 2, 3, [], marks=pytest.mark.endure),
         pytest.param(LstmConfig(), 0, 15, [], marks=pytest.mark.endure),
-        (LstmConfig(hidden=20), 1, 15, [(100, "learning_rate", 2e-2)]),
+        pytest.param(LstmConfig(hidden=20), 1, 15, [(100, "learning_rate", 2e-2)], marks=pytest.mark.endure),
     ],
 )
 def test_no_false_alarm(digits, config, seed, epochs, moves):

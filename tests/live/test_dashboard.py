@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
 from lab_driver import wait_until
+from networks import ENDLESS, SMALL
 
-from snnlab.config import LstmConfig, SnnConfig
+from snnlab.config import LstmConfig
 from snnlab.controls import Knob
 from snnlab.errors import DivergenceError
 from snnlab.health import Diagnosis
@@ -18,12 +19,11 @@ from snnlab.live.widgets.knob_rows import KnobRow, make_slider
 
 
 @pytest.fixture
-def make(make_lab, digits):
+def make(make_lab, small):
     """Makes small LiveTrainers."""
-    part = digits.subset(train=128, test=32)
 
-    def one(config=SnnConfig(hidden=8, num_steps=20), **options) -> LiveTrainer:  # noqa: B008 (frozen)
-        return make_lab(part, config, **{"epochs": 1, "batch_size": 64} | options)
+    def one(config=SMALL, **options) -> LiveTrainer:
+        return make_lab(small, config, **{"epochs": 2, "batch_size": 32} | options)
 
     return one
 
@@ -110,11 +110,11 @@ def test_a_frame_is_sent_only_when_something_changed(make):
     shown(lab)
     assert board.pulse.ping == sent and "done" in board.status.value and board.progress.value == 1.0
     lengths = {trace.meta: len(trace.x if trace.x is not None else ()) for trace in board.figure.data}
-    assert lengths["loss"] == lengths["grad_norm"] == 2 and lengths["test_acc"] == 1 and lengths["ghost:loss"] == 0
-    assert "<td>1</td>" in board.table.value and board.raster.frame["summary"].startswith("true class")
+    assert lengths["loss"] == lengths["grad_norm"] == 16 and lengths["test_acc"] == 2 and lengths["ghost:loss"] == 0
+    assert "<td>2</td>" in board.table.value and board.raster.frame["summary"].startswith("true class")
     assert "hidden" in board.health.frame["summary"]
     test = lab.history.epochs[-1]["test_loss"]
-    assert board.words.value.startswith("Curves at step 2: ") and f"test loss {test:.3g}" in board.words.value
+    assert board.words.value.startswith("Curves at step 16: ") and f"test loss {test:.3g}" in board.words.value
     lab.set(v_th=0.7)
     lab.display.screen.show()
     assert board.rows["hidden.v_th"].slider.value == pytest.approx(0.7)
@@ -157,7 +157,7 @@ def test_select_a_neuron(make):
 
 
 def test_buttons_do_what_their_twins_do(make, tmp_path):
-    lab = make(epochs=100, folder=tmp_path / "exports")
+    lab = make(epochs=ENDLESS, folder=tmp_path / "exports")
     board, buttons = lab.display.board, lab.display.board.buttons
     buttons["step"].click()
     wait_until(lambda: lab.state == "paused", 30, "one step")
@@ -174,7 +174,7 @@ def test_buttons_do_what_their_twins_do(make, tmp_path):
     assert lab.wait(30) and lab.state == "stopped"
     before = lab.history
     buttons["new_seed"].click()
-    assert lab.trainer.config.seed == 1 and len(lab.history) == 0 and lab.runs == [(before, 2)]
+    assert lab.trainer.config.seed == 1 and len(lab.history) == 0 and lab.runs == [(before, 8)]
     board.structure["hidden"].value = 12
     buttons["restart"].click()
     assert lab.model.recipe.config.hidden == 12 and lab.trainer.config.seed == 1
@@ -230,7 +230,7 @@ def test_the_diagnosis_has_a_button_that_does_it(make):
 
 def test_a_run_that_diverged_has_a_button_that_goes_back(make):
     """The error beside the state, what to do in words and as a button; the move is recorded."""
-    lab = make(LstmConfig(hidden=8), show=(), epochs=4)
+    lab = make(LstmConfig(hidden=8), show=())
     board = lab.display.board
     lab.step(2)
     wait_until(lambda: lab.state == "paused", 60, "two steps")
@@ -247,7 +247,7 @@ def test_a_run_that_diverged_has_a_button_that_goes_back(make):
     repair.click()
     assert lab.wait(60) and lab.state == "done" and lab.diagnosis is None and board.message == ""
     moves = [(row["step"], row["knob"], row["new"]) for row in lab.history.interventions]
-    assert moves[-1] == (error.back_to, "learning_rate", 0.01) and len(lab.history) == 8
+    assert moves[-1] == (error.back_to, "learning_rate", 0.01) and len(lab.history) == 16
     assert f"({error.back_to}, 'learning_rate', 0.01)," in lab.script()
     lab.display.screen.show()
     assert repair.layout.visibility == "hidden" and "done" in board.status.value
@@ -280,7 +280,7 @@ def test_closing_frees_every_widget(make):
 
 
 def test_closing_ends_the_threads(make):
-    lab = make(epochs=1000)
+    lab = make(epochs=ENDLESS)
     _ = lab.display.board
     lab.start()
     wait_until(lambda: len(lab.history) > 1, 30, "training")
@@ -291,7 +291,7 @@ def test_closing_ends_the_threads(make):
 
 
 def test_checkups_go_on_while_it_trains(make):
-    lab = make(epochs=100_000, hz=10.0)
+    lab = make(epochs=ENDLESS, hz=10.0)
     watcher = lab.display.watcher
     lab.start()
     wait_until(lambda: watcher.health is not None and watcher.health.step > 0, 30, "a first checkup")

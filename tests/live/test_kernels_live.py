@@ -1,9 +1,9 @@
 """The backends inside a live session: the train thread and the probe call them at once."""
 
 import numpy as np
+from networks import SMALL
 
 from snnlab import kernels, models
-from snnlab.config import SnnConfig
 from snnlab.live import LiveTrainer
 from snnlab.live.look.prober import Prober
 
@@ -13,7 +13,7 @@ def test_probing_while_training_changes_nothing(digits):
     assert kernels.backend() == "numba"
 
     def lab():
-        net = models.build(SnnConfig(hidden=20, num_steps=40), sample_shape=(8, 8), num_classes=10)
+        net = models.build(SMALL, sample_shape=(8, 8), num_classes=10)
         return LiveTrainer(net, digits, epochs=20, batch_size=64)
 
     alone, probed = lab(), lab()

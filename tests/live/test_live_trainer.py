@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from lab_driver import wait_until
+from networks import ENDLESS, SMALL
 from safetensors.numpy import load_file
 
 from snnlab import data
@@ -18,12 +19,11 @@ from snnlab.live import LiveTrainer, frontend
 
 
 @pytest.fixture
-def make(make_lab, digits):
+def make(make_lab, small):
     """Makes LiveTrainers that train for long."""
 
     def one(**options) -> LiveTrainer:
-        config = SnnConfig(hidden=16, num_steps=30)
-        return make_lab(digits, config, **{"epochs": 500, "batch_size": 64} | options)
+        return make_lab(small, SMALL, **{"epochs": ENDLESS, "batch_size": 32} | options)
 
     return one
 
@@ -66,7 +66,7 @@ def test_reset_in_the_middle_keeps_the_run_as_a_ghost(make):
     until_step(lab, 3)
     first = lab.history
     lab.reset()
-    assert lab.state == "idle" and len(lab.history) == 0 and lab.runs == [(first, 22)]
+    assert lab.state == "idle" and len(lab.history) == 0 and lab.runs == [(first, 8)]
     assert all(map(np.array_equal, weights(lab), start))
     assert lab.trainer.compilations == 1
     lab.start()
@@ -81,8 +81,8 @@ def test_a_new_structure_keeps_the_knobs(make):
     lab.set(v_th=0.7)
     lab.step()
     wait_until(lambda: lab.state == "paused" and len(lab.history) == 2, 30)
-    lab.reset(hidden=8, num_steps=20, batch_size=32, epochs=2)
-    assert (lab.trainer.config.batch_size, lab.trainer.config.epochs, lab.model.recipe.config.hidden) == (32, 2, 8)
+    lab.reset(hidden=8, num_steps=20, batch_size=64, epochs=3)
+    assert (lab.trainer.config.batch_size, lab.trainer.config.epochs, lab.model.recipe.config.hidden) == (64, 3, 8)
     lab.step()
     wait_until(lambda: lab.state == "paused", 30)
     move = lab.history.interventions[0]

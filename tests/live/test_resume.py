@@ -10,19 +10,18 @@ import jax
 import numpy as np
 import pytest
 from lab_driver import wait_until
+from networks import ENDLESS, SMALL
 from safetensors.numpy import load_file
 
-from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError, StateError
 from snnlab.live import LiveTrainer
 from snnlab.live.frames.words import status_text
 
 
 @pytest.fixture
-def make(make_lab, digits):
+def make(make_lab, small):
     def one(**options) -> LiveTrainer:
-        part = digits.subset(train=512, test=64)
-        return make_lab(part, SnnConfig(hidden=16, num_steps=20), **{"epochs": 400, "batch_size": 64} | options)
+        return make_lab(small, SMALL, **{"epochs": ENDLESS, "batch_size": 32} | options)
 
     return one
 
@@ -49,7 +48,7 @@ def test_the_dashboard_goes_on_with_all_it_had(make, tmp_path):
     again.resume(tmp_path)
     assert again.history.to_dict() == lab.history.to_dict() and again.history.interventions[0]["step"] == 5
     assert all(map(np.array_equal, weights(lab), weights(again)))
-    assert "step 12 of 3200" in status_text(again.status, "")
+    assert "step 12 of 800000" in status_text(again.status, "")
     again.display.screen.show()
     wait_until(lambda: board.rows["hidden.v_th"].slider.value == pytest.approx(0.7), 10, "the slider follows")
     train_to(again, 20)
@@ -66,21 +65,21 @@ def test_a_restart_with_another_structure_comes_back(make, tmp_path):
     lab = make()
     lab.resume(tmp_path)
     train_to(lab, 3)
-    lab.reset(seed=5, hidden=8, batch_size=32)
+    lab.reset(seed=5, hidden=8, batch_size=64)
     train_to(lab, 6)
     lab.close()
     again = make()
     again.resume(tmp_path)
-    assert (again.model.recipe.config.hidden, again.trainer.config.batch_size, again.trainer.config.seed) == (8, 32, 5)
+    assert (again.model.recipe.config.hidden, again.trainer.config.batch_size, again.trainer.config.seed) == (8, 64, 5)
     assert len(again.history) == 6 and all(map(np.array_equal, weights(lab), weights(again)))
-    again.reset(hidden=16, batch_size=64, seed=0)
+    again.reset(hidden=32, batch_size=32, seed=0)
     train_to(again, 2)
     again.close()
     last = make()
     last.resume(tmp_path)
-    assert len(last.history) == 2 and last.model.recipe.config.hidden == 16
+    assert len(last.history) == 2 and last.model.recipe.config.hidden == 32
     last.close()
-    with pytest.raises(ArgumentError, match="settings epochs was 400, is 3"):
+    with pytest.raises(ArgumentError, match="settings epochs was 100000, is 3"):
         make(epochs=3).resume(tmp_path)
 
 

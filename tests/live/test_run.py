@@ -5,18 +5,18 @@ import sys
 
 import pytest
 from lab_driver import wait_until
+from networks import SMALL
 
 from snnlab import models
-from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError
 from snnlab.live.run import Run
 from snnlab.live.states import RunState, Transport
 
 
 @pytest.fixture
-def run(digits):
-    net = models.build(SnnConfig(hidden=8, num_steps=20), sample_shape=(8, 8), num_classes=10)
-    run = Run(net, digits.subset(train=128, test=32), epochs=2, batch_size=64)
+def run(small):
+    net = models.build(SMALL, sample_shape=(8, 8), num_classes=10)
+    run = Run(net, small, epochs=2, batch_size=32)
     yield run
     run.close()
 
@@ -29,17 +29,17 @@ def test_the_transport_follows_the_state(run):
     run.resume()
     assert run.wait(60) and run.state == "done" and run.transport is Transport.NOTHING
     status = run.status
-    assert (status.epochs, status.total_steps, status.compilations) == (2, 4, 1)
-    assert len(status.recorded.history) == 4 and status.earlier == () and status.traceback is None
+    assert (status.epochs, status.total_steps, status.compilations) == (2, 16, 1)
+    assert len(status.recorded.history) == 16 and status.earlier == () and status.traceback is None
 
 
 def test_a_restart_keeps_the_runs_before_it(run):
     first = run.fit()
     run.reset(hidden=4, epochs=1)
-    assert run.runs == [(first, 2)] and run.status.earlier == ((first, 2),)
-    assert run.structure == {"hidden": 4, "num_steps": 20, "batch_size": 64, "epochs": 1}
+    assert run.runs == [(first, 8)] and run.status.earlier == ((first, 8),)
+    assert run.structure == {"hidden": 4, "num_steps": 40, "batch_size": 32, "epochs": 1}
     run.reset(epochs=1)  # as it is: begins again
-    assert run.runs == [(first, 2)] and run.state == "idle"
+    assert run.runs == [(first, 8)] and run.state == "idle"
     assert len(run.fit().epochs) == 1
 
 

@@ -7,17 +7,17 @@ import jax
 import numpy as np
 import pytest
 from lab_driver import wait_until
+from networks import ENDLESS, SMALL
 
 from snnlab import models
-from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError, StateError
 from snnlab.live import LiveTrainer
 from snnlab.train.runner import MAX_CHUNK
 
 
-def make(digits, **options) -> LiveTrainer:
-    net = models.build(SnnConfig(hidden=20, num_steps=30), sample_shape=(8, 8), num_classes=10)
-    return LiveTrainer(net, digits, **{"epochs": 500, "batch_size": 64} | options)
+def make(data, **options) -> LiveTrainer:
+    net = models.build(SMALL, sample_shape=(8, 8), num_classes=10)
+    return LiveTrainer(net, data, **{"epochs": ENDLESS, "batch_size": 32} | options)
 
 
 def train_and_pause(lab: LiveTrainer) -> None:
@@ -29,8 +29,8 @@ def train_and_pause(lab: LiveTrainer) -> None:
 
 
 @pytest.fixture
-def lab(digits):
-    lab = make(digits)
+def lab(small):
+    lab = make(small)
     yield lab
     lab.stop()
     lab.wait(10)
@@ -103,7 +103,7 @@ def test_export_waits_for_a_quiet_moment(lab, tmp_path):
     lab.start()
     wait_until(lambda: lab.state == "training", 30, "training")
     with pytest.raises(
-        StateError, match=r"export: still training, epoch \d+ of 500; wait, or call pause\(\) or stop\(\) first"
+        StateError, match=r"export: still training, epoch \d+ of 100000; wait, or call pause\(\) or stop\(\) first"
     ):
         lab.export(tmp_path / "net.safetensors")
     lab.pause()
@@ -111,44 +111,40 @@ def test_export_waits_for_a_quiet_moment(lab, tmp_path):
     assert lab.export(tmp_path / "net.safetensors").exists()
 
 
-def test_an_error_in_the_thread_is_kept_and_raised(digits):
-    lab = make(digits, loss=lambda record, labels: {"bad": record.readout.sum() * 1e38 * 1e38})
+def test_an_error_in_the_thread_is_kept_and_raised(small):
+    lab = make(small, loss=lambda record, labels: {"bad": record.readout.sum() * 1e38 * 1e38})
     lab.start()
     with pytest.raises(ArithmeticError, match="step 0: the loss is not finite"):
         lab.wait(30)
     assert lab.state == "error" and "DivergenceError" in lab._session.error
 
 
-def test_fit_without_a_notebook_trains_to_the_end(digits):
-    lab = make(digits.subset(train=256, test=64), epochs=2)
+def test_fit_without_a_notebook_trains_to_the_end(small):
+    lab = make(small, epochs=2)
     history = lab.fit()
     assert lab.state == "done" and len(history.epochs) == 2
     with pytest.raises(StateError, match="all 2 epochs are trained"):
         lab.start()
 
 
-def staged(digits, *, epochs: int = 4) -> LiveTrainer:
-    return make(digits.subset(train=256, test=64), epochs=epochs)
-
-
-def test_fit_in_stages(digits):
+def test_fit_in_stages(small):
     """It stops after an epoch, with its test; what is set then, or was set for later, acts on the very next step."""
-    lab = staged(digits)
+    lab = make(small, epochs=4)
     history = lab.fit(until_epoch=2)
-    assert lab.state == "stopped" and len(history.epochs) == 2 and len(history) == 8
+    assert lab.state == "stopped" and len(history.epochs) == 2 and len(history) == 16
     lab.set(v_th=0.6)
     lab.set(after_epoch=3, slope=5.0)
     with pytest.raises(ArgumentError, match="until_epoch: must be an integer >= 3, got 2"):
         lab.fit(until_epoch=2)
     assert lab.fit() is history
     assert lab.state == "done" and len(history.epochs) == 4
-    moves = [(8, "hidden.v_th", 0.6), (12, "hidden.slope", 5.0)]
+    moves = [(16, "hidden.v_th", 0.6), (24, "hidden.slope", 5.0)]
     assert [(move["step"], move["knob"], move["new"]) for move in history.interventions] == moves
 
 
-def test_all_cells_at_once_are_the_same_run(digits):
+def test_all_cells_at_once_are_the_same_run(small):
     """Somebody who watches runs all cells while the first stage still trains: the same bits as stage by stage."""
-    patient, hasty = staged(digits), staged(digits)
+    patient, hasty = make(small, epochs=4), make(small, epochs=4)
     patient.fit(until_epoch=2)
     patient.set(v_th=0.6, learning_rate=0.02)
     patient.fit()
@@ -161,17 +157,17 @@ def test_all_cells_at_once_are_the_same_run(digits):
     assert all(map(np.array_equal, *weights))
 
 
-def test_going_on_is_never_lost(digits):
+def test_going_on_is_never_lost(small):
     """Asked for at any moment, also just while the run ends with a stage."""
-    lab = staged(digits, epochs=50)
+    lab = make(small, epochs=50)
     for trained in range(50):
         lab._session.train(until_epoch=trained + 1)
         wait_until(lambda trained=trained: len(lab.history.epochs) > trained, 60, "going on")
     assert lab.wait(10) and lab.state == "done" and len(lab.history.epochs) == 50
 
 
-def test_a_move_for_later_is_checked_now_and_forgotten_by_a_reset(digits):
-    lab = staged(digits)
+def test_a_move_for_later_is_checked_now_and_forgotten_by_a_reset(small):
+    lab = make(small, epochs=4)
     with pytest.raises(ArgumentError, match="the knob 'speed' is unknown"):
         lab.set(after_epoch=2, speed=3.0)
     with pytest.raises(ArgumentError, match="after_epoch: must be an integer >= 0, got -1"):
@@ -181,17 +177,17 @@ def test_a_move_for_later_is_checked_now_and_forgotten_by_a_reset(digits):
     assert lab.fit().interventions == []
 
 
-def test_a_diagnosis_without_a_dashboard(digits):
+def test_a_diagnosis_without_a_dashboard(small):
     """Far below its threshold: `lab.diagnosis` says so, `lab.repair` does what it proposes."""
-    lab = staged(digits)
+    lab = make(small, epochs=4)
     assert lab.diagnosis is None and lab.checkup().step == 0
     lab.set(v_th=20.0)
     lab.fit(until_epoch=1)
-    assert lab.checkup().layers[0].dead == 20
+    assert lab.checkup().layers[0].dead == 32
     assert lab.diagnosis.name == "silent"
     lab.repair()
     lab.fit(until_epoch=2)
-    assert lab.diagnosis is None and lab.checkup().layers[0].dead < 20
+    assert lab.diagnosis is None and lab.checkup().layers[0].dead < 32
     lab.reset(hidden=10)
     assert len(lab.checkup().layers[0].rates) == 10  # of the network that there is now
 

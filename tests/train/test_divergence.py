@@ -1,26 +1,21 @@
 """A run that stops being finite: what is said, what is kept, and that one can go on. On lines and parabolas whose
 weights are known at every step, and on real networks."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from flax import nnx
+from networks import SMALL, make_trainer
 
 from snnlab import losses, models
-from snnlab.config import LstmConfig, SnnConfig
+from snnlab.config import LstmConfig
 from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.train import Trainer
 from snnlab.variables import Live
-
-SNN = SnnConfig(hidden=16, num_steps=20)
-
-
-@pytest.fixture(scope="module")
-def small(digits):
-    """Eight batches of 32."""
-    return digits.subset(train=256, test=32)
 
 
 class Weight(nnx.Module):
@@ -51,11 +46,6 @@ def parabola(small, rate) -> Trainer:
     """`loss = w^2` from `w = 1`: each step multiplies `w` by `1 - 2 rate`."""
     loss = lambda record, labels: (record.readout**2).mean()  # noqa: E731
     return Trainer(Weight(1.0), small, loss=loss, optimizer=sgd(rate), epochs=20, batch_size=32)
-
-
-def make(small, config=SNN, **options) -> Trainer:
-    net = models.build(config, sample_shape=(8, 8), num_classes=10)
-    return Trainer(net, small, **{"epochs": 2, "batch_size": 32} | options)
 
 
 def diverges(trainer: Trainer) -> DivergenceError:
@@ -167,7 +157,7 @@ def test_a_loss_that_rose_from_the_start_leads_back_to_it(small):
 
 def test_an_update_that_is_not_finite(small):
     """The loss and its gradient are, at the step before it: that one is kept whole."""
-    trainer = make(small, optimizer=sgd(1e38))
+    trainer = make_trainer(small, optimizer=sgd(1e38))
     error = diverges(trainer)
     assert error.layer in ("hidden", "readout") and error.term is None and error.back_to == error.step
     assert "the update of" in str(error) and len(trainer.history) == error.step
@@ -183,7 +173,7 @@ def test_an_infinite_gradient_of_a_finite_loss(small):
         far = jnp.maximum(record.peak - 1e9, 0.0)
         return {"ce": losses.cross_entropy(record.peak, labels), "root": jnp.sqrt(far).sum()}
 
-    trainer = make(small, SnnConfig(hidden=16, num_steps=20, v_th=0.1), loss=loss)  # it fires: the readout is reached
+    trainer = make_trainer(small, replace(SMALL, v_th=0.1), loss=loss)  # it fires: the readout is reached
     error = diverges(trainer)
     assert (error.step, error.term, error.layer) == (0, "root", "readout")
     assert error.advice is None and error.back_to is None and "a lower learning rate does not help" in str(error)
@@ -193,7 +183,7 @@ def test_an_infinite_gradient_of_a_finite_loss(small):
 
 def test_the_first_layer_on_the_way_forward_is_named(small):
     """Weights that are finite and too large: what the hidden layer sends on is finite, the readout's sum is not."""
-    net = models.build(SnnConfig(hidden=16, num_steps=20, v_th=0.1), sample_shape=(8, 8), num_classes=10)
+    net = models.build(replace(SMALL, v_th=0.1), sample_shape=(8, 8), num_classes=10)
     kernel = net.stack.layers["readout"].kernel
     kernel.set_value(jnp.full_like(kernel[...], 3e38))
     error = diverges(Trainer(net, small, epochs=1, batch_size=32))
@@ -202,13 +192,13 @@ def test_the_first_layer_on_the_way_forward_is_named(small):
 
 def test_a_gradient_whose_norm_overflows(small):
     """Every entry is a float32, the root of the sum of their squares is not."""
-    trainer = make(small, loss=lambda record, labels: {"big": 1e30 * losses.cross_entropy(record.peak, labels)})
+    trainer = make_trainer(small, loss=lambda record, labels: {"big": 1e30 * losses.cross_entropy(record.peak, labels)})
     error = diverges(trainer)
     assert error.step == 0 and error.term == "big" and "the norm of the gradient" in str(error)
 
 
 def test_a_knob_can_be_to_blame(small):
-    trainer = make(small)
+    trainer = make_trainer(small)
     trainer.fit(until=5)
     trainer.set(l1=3e38)
     trainer.set(v_th=0.2)
@@ -220,7 +210,7 @@ def test_a_knob_can_be_to_blame(small):
 
 
 def test_gradients_that_underflow_are_no_divergence(small):
-    trainer = make(small, loss=lambda record, labels: 1e-44 * losses.cross_entropy(record.peak, labels))
+    trainer = make_trainer(small, loss=lambda record, labels: 1e-44 * losses.cross_entropy(record.peak, labels))
     trainer.fit()
     assert trainer.done
 
@@ -228,7 +218,7 @@ def test_gradients_that_underflow_are_no_divergence(small):
 def test_an_optimizer_may_begin_with_infinity(small):
     """The best value so far, before there is one."""
     plateau = optax.chain(optax.adam(1e-3), optax.contrib.reduce_on_plateau())
-    net = models.build(SNN, sample_shape=(8, 8), num_classes=10)
+    net = models.build(SMALL, sample_shape=(8, 8), num_classes=10)
     state = plateau.init(nnx.state(net, nnx.Param))
     assert not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
 
@@ -241,7 +231,7 @@ def test_an_optimizer_may_begin_with_infinity(small):
 
 
 def test_weights_that_are_not_finite_are_refused(small):
-    net = models.build(SNN, sample_shape=(8, 8), num_classes=10)
+    net = models.build(SMALL, sample_shape=(8, 8), num_classes=10)
     kernel = net.stack.layers["hidden"].kernel
     kernel.set_value(kernel[...].at[3, 4].set(jnp.nan))
     with pytest.raises(ArgumentError, match=r"model: its parameters must be finite, got NaN or infinity in hidden\.k"):
@@ -249,7 +239,7 @@ def test_weights_that_are_not_finite_are_refused(small):
 
 
 def test_an_optimizer_without_a_knob_is_told_so(small):
-    error = diverges(make(small, optimizer=optax.sgd(1e38)))
+    error = diverges(make_trainer(small, optimizer=optax.sgd(1e38)))
     assert error.advice is None and error.learning_rate is None and "Give the optimizer a lower" in str(error)
 
 
@@ -265,16 +255,16 @@ def test_there_must_be_something_to_go_back_from(small):
         trainer.go_back()
 
 
-@pytest.mark.parametrize("config", [SNN, LstmConfig(hidden=8)], ids=["update", "gradient"])
+@pytest.mark.parametrize("config", [SMALL, LstmConfig(hidden=8)], ids=["update", "gradient"])
 def test_a_run_that_went_back_replays_to_the_same_bits(small, config):
     """From its moves alone, in one go: what was undone leaves no trace in what follows."""
-    trainer = make(small, config, optimizer=sgd(0.1))
+    trainer = make_trainer(small, config, optimizer=sgd(0.1))
     trainer.fit(until=6)
     trainer.set(learning_rate=1e38)
     diverges(trainer)
     trainer.go_back()
     trainer.fit()
-    again = make(small, config, optimizer=sgd(0.1))
+    again = make_trainer(small, config, optimizer=sgd(0.1))
     again.plan((row["step"], row["knob"], row["new"]) for row in trainer.history.interventions)
     again.fit()
     mine, theirs = (jax.tree.leaves(one.state.params) for one in (trainer, again))
