@@ -71,7 +71,7 @@ def _numba_works() -> bool:
 
         with jax.ensure_compile_time_eval():  # a trace may be under way
             one = jnp.ones((1, 1, 1), jnp.float32)  # also while JAX makes float64
-            result = calls.leaky(Drive(x=one), None, dt=1.0)[0].item()
+            result = jax.jit(lambda x: calls.leaky(Drive(x=x), None, dt=1.0)[0])(one).item()
         if result != 1.0:
             raise ArithmeticError(f"a kernel that copies 1.0 gave {result}")
         return True

@@ -76,6 +76,7 @@ class Stepper:
         self.system = nnx.Dict(model=model, loss=loss)
         self.optimizer = optimizer
         self._graphdefs = {training: graphdef(self.system, training=training) for training in (False, True)}
+        self._metric_names: list[str] = []
         self.start = self.first_state(model, key)
 
     def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
@@ -128,9 +129,11 @@ class Stepper:
         return State(params, state.live, rest, opt_state, state.step + 1, state.key), metrics
 
     def metric_names(self, x, y) -> list[str]:
-        """Return the names of the metrics of a step: "loss", its terms, and the others."""
-        measured = jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.start.key), x, y)
-        return [*measured, "grad_norm"]
+        """Return the names of the metrics of a step: "loss", its terms, and the others. They are looked up once."""
+        if not self._metric_names:
+            measured = jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.start.key), x, y)
+            self._metric_names = [*measured, "grad_norm"]
+        return self._metric_names
 
     def chunk(
         self, state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]
