@@ -183,10 +183,14 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
         >>> build(LstmConfig(hidden=20), sample_shape=(8, 8), num_classes=10).recipe.config
         LstmConfig(hidden=20)
     """
+    arguments.instance("config", config, (SnnConfig, LstmConfig), "SnnConfig or LstmConfig")
     seed = arguments.seed("seed", seed)
     keep_programs()
-    make = {SnnConfig: snn, LstmConfig: lstm}[type(config)]
-    net = make(config, sample_shape=sample_shape, num_classes=num_classes, rngs=nnx.Rngs(params=seed))
+    rngs = nnx.Rngs(params=seed)
+    if isinstance(config, SnnConfig):
+        net = snn(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
+    else:
+        net = lstm(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
     net.recipe = Recipe(config, tuple(sample_shape), num_classes)
     return net
 

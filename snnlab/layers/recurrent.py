@@ -15,6 +15,7 @@ from snnlab.layers.lif import LifRef
 from snnlab.layers.projection import Part, Projection
 from snnlab.layers.weights import he_normal, scaled_normal
 from snnlab.record import Trace
+from snnlab.support import arguments
 
 
 class Recurrent(Projection):
@@ -63,10 +64,8 @@ class Recurrent(Projection):
         recurrent_init: Callable = scaled_normal,
         rngs: nnx.Rngs,
     ):
-        if not isinstance(neuron, LifRef):
-            raise ArgumentError(f"neuron: must be LifRef, got {type(neuron).__name__}")
-        if not isinstance(synapse, Expon | None):
-            raise ArgumentError(f"synapse: must be Expon or None, got {type(synapse).__name__}")
+        neuron = arguments.instance("neuron", neuron, LifRef, "LifRef")
+        synapse = arguments.instance("synapse", synapse, (Expon, type(None)), "Expon or None")
         if synapse is not None and synapse.dt != neuron.dt:
             raise ArgumentError(f"synapse: has dt = {synapse.dt} ms, the neuron has {neuron.dt} ms")
         super().__init__(

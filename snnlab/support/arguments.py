@@ -94,6 +94,21 @@ def choice(name: str, value, options) -> str:
     return value
 
 
+def instance(name: str, value, kinds: type | tuple[type, ...], wanted: str):
+    """Return an instance of one of `kinds`, which are `wanted` in words.
+
+    Example:
+        >>> instance("features", int, int, "an integer")
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: features: must be an integer, got the class int
+    """
+    if not isinstance(value, kinds):
+        got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        raise ArgumentError(f"{name}: must be {wanted}, got {got}")
+    return value
+
+
 def time_constant(name: str, value, dt: float) -> np.ndarray:
     """Return time constants [ms] of at least one time step: a shorter one cannot be resolved."""
     array = numbers(name, value, 0.0, strict=True, unit="ms")

@@ -19,6 +19,7 @@ from snnlab.history import History, Report
 from snnlab.history.report import epoch_result
 from snnlab.history.series import has_risen
 from snnlab.losses import Classification
+from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
 from snnlab.support.interrupt import uninterrupted
 from snnlab.support.memory import give_memory_back
@@ -68,7 +69,7 @@ class Trainer:
         seed: of the order of the data and of codes drawn at random.
 
     Raises:
-        ArgumentError: if an argument is out of range, or model and data do not fit together.
+        ArgumentError: if an argument is out of range or of another type, or model and data do not fit together.
 
     Attributes:
         model: the module that was passed in.
@@ -111,8 +112,9 @@ class Trainer:
         schedule: str = TrainConfig.schedule,
         seed: int = TrainConfig.seed,
     ):
-        self.model = model
-        self.data = data
+        self.model = arguments.instance("model", model, nnx.Module, "an nnx.Module, such as what `build` returns")
+        self.data = arguments.instance("data", data, Dataset, "a Dataset, such as what `load_data` returns")
+        _check_choices(loss, optimizer)
         self.config = TrainConfig(
             epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, schedule=schedule, seed=seed
         )
@@ -449,3 +451,10 @@ class Trainer:
             samples_per_second=samples_per_second,
             eta=self.seconds / step * (self.total_steps - step),
         )
+
+
+def _check_choices(loss, optimizer) -> None:
+    if loss is not None and not callable(loss):
+        raise ArgumentError(f"loss: must be a function of a record and labels, got {type(loss).__name__}")
+    transformations = (optax.GradientTransformation, type(None))
+    arguments.instance("optimizer", optimizer, transformations, "an Optax transformation, such as `optax.adam(1e-3)`")

@@ -11,9 +11,9 @@ CELLS = [
 from snnlab import data, models
 from snnlab.config import SnnConfig
 from snnlab.live import LiveTrainer
-digits = data.load("digits")
-net = models.build(SnnConfig(), sample_shape=digits.sample_shape, num_classes=digits.num_classes)
-lab = LiveTrainer(net, digits, epochs=3, batch_size=64)
+digits = data.load("digits").subset(train=256, test=64)
+net = models.build(SnnConfig(hidden=32, num_steps=40), sample_shape=(8, 8), num_classes=10)
+lab = LiveTrainer(net, digits, epochs=3, batch_size=32)
 history = lab.fit()
 """,
     "print(lab.state, len(history.epochs))\nprint(lab.export('net.safetensors'))",

@@ -1,5 +1,6 @@
 """LiveTrainer's own part: beginning again, several of them, what a notebook does to it, what it leaves behind."""
 
+import runpy
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -52,8 +53,9 @@ def test_a_live_run_replays_from_its_script(make, tmp_path):
     until_step(lab, len(lab.history) + 4)
     lab.stop()
     assert lab.wait(30) and len(lab.history.interventions) >= 10
-    text = lab.script() + f"\nsnnlab.save(net, {str(tmp_path / 'net.safetensors')!r})\n"
-    subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True, timeout=120)
+    path = tmp_path / "replay.py"
+    path.write_text(lab.script() + f"\nsnnlab.save(net, {str(tmp_path / 'net.safetensors')!r})\n", encoding="utf-8")
+    runpy.run_path(str(path))
     replayed = load_file(tmp_path / "net.safetensors")
     for own, name in zip(weights(lab), ("hidden.kernel", "readout.kernel"), strict=True):
         np.testing.assert_array_equal(own, replayed[name])
@@ -215,8 +217,8 @@ import jax
 atexit.register(lambda: print(*names()))  # runs between those of snnlab and that of JAX, which takes its devices away
 import snnlab
 from snnlab.live.look.watcher import Watcher
-digits = snnlab.load_data("digits").subset(train=64, test=64)
-net = snnlab.build(snnlab.SnnConfig(hidden=4), sample_shape=(8, 8), num_classes=10)
+digits = snnlab.load_data("digits").subset(train=256, test=64)
+net = snnlab.build(snnlab.SnnConfig(hidden=32, num_steps=40), sample_shape=(8, 8), num_classes=10)
 lab = snnlab.LiveTrainer(net, digits, epochs=100_000, batch_size=32)
 lab.start()
 inside = threading.Event()

@@ -54,9 +54,9 @@ def test_of_several_moves_all_are_made_or_none(run):
 
 HEADLESS = """
 import sys, snnlab
-digits = snnlab.load_data("digits").subset(train=64, test=64)
-net = snnlab.build(snnlab.SnnConfig(hidden=4, num_steps=10), sample_shape=(8, 8), num_classes=10)
-lab = snnlab.LiveTrainer(net, digits, epochs=1, batch_size=32)
+digits = snnlab.load_data("digits").subset(train=256, test=64)
+net = snnlab.build(snnlab.SnnConfig(hidden=32, num_steps=40), sample_shape=(8, 8), num_classes=10)
+lab = snnlab.LiveTrainer(net, digits, epochs=2, batch_size=32)
 lab.fit()
 print(lab.state, *({"plotly", "ipywidgets", "anywidget"} & set(sys.modules)))
 """

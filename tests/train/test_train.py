@@ -329,6 +329,13 @@ def test_interrupt_keeps_what_was_learned(small):
             "model: has 3 outputs, the data has 10 classes",
         ),
         (lambda d: Trainer(nnx.Linear(8, 10, rngs=nnx.Rngs(0)), d), "model: its readout must be"),
+        (lambda d: Trainer(SMALL, d), "model: must be an nnx.Module, .* got SnnConfig"),
+        (lambda d: Trainer(nnx.Linear, d), "model: must be an nnx.Module, .* got the class Linear"),
+        (lambda d: Trainer(nnx.Linear(8, 10, rngs=nnx.Rngs(0)), d.x_train), "data: must be a Dataset, .* got ndarray"),
+        (lambda d: make_trainer(d, loss="mean"), "loss: must be a function of a record and labels, got str"),
+        (lambda d: make_trainer(d, optimizer=1e-3), "optimizer: must be an Optax transformation, .* got float"),
+        (lambda d: make_trainer(d, optimizer=optax.adam), "optimizer: .* got function"),
+        (lambda d: models.build(d, sample_shape=(8, 8), num_classes=10), "config: must be SnnConfig or LstmConfig"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_runs(small, build, message):
