@@ -28,7 +28,10 @@ def pytest_itemcollected(item):
 
 @pytest.fixture(scope="session", autouse=True)
 def programs():
-    """What takes long to compile, the drawing of weights too, is compiled once for all processes and runs."""
+    """What is compiled is compiled once for all processes and runs, the thousands of little programs of tests, too."""
+    import jax
+
     from snnlab.support.compile_cache import keep_programs
 
     keep_programs()
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
