@@ -1,5 +1,8 @@
 """The specification, and the kernels that compute it over sequences, against closed forms and finite differences."""
 
+import functools
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,13 +29,18 @@ def params(**changes) -> LifParams:
         "tau_ref": 0.0,
         "slope": 10.0,
     }
-    return LifParams(**{name: jnp.float32(value) for name, value in (values | changes).items()})
+    return LifParams(**{name: jnp.asarray(np.float32(value)) for name, value in (values | changes).items()})
+
+
+@functools.partial(jax.jit, static_argnames=("dt", "reset", "backend"))
+def compiled_lif(current, params, **options):
+    out = kernels.lif(current, params, surrogate=SURROGATES["inv_square"], **options)
+    return out.spikes, out.v
 
 
 def run_lif(current, *, dt=1.0, reset="subtract", **changes):
-    options = {"dt": dt, "reset": reset, "surrogate": SURROGATES["inv_square"]}
-    out = kernels.lif(jnp.asarray(current, jnp.float32), params(**changes), **options)
-    return out.spikes, out.v
+    options = {"dt": dt, "reset": reset, "backend": kernels.backend()}
+    return [np.asarray(part) for part in compiled_lif(np.float32(current), params(**changes), **options)]
 
 
 def constant(value, num_steps):
@@ -80,16 +88,18 @@ def test_the_two_resets():
 
 
 def test_synapse_decays_exactly():
-    impulse = jnp.zeros((60, 1, 1)).at[3].set(2.0)
-    g = kernels.expon(impulse, jnp.float32(8.0), dt=0.5)[:, 0, 0]
+    impulse = np.zeros((60, 1, 1), np.float32)
+    impulse[3] = 2.0
+    g = np.asarray(kernels.expon(jnp.asarray(impulse), jnp.float32(8.0), dt=0.5))[:, 0, 0]
     t = 0.5 * (np.arange(60) - 3)
     np.testing.assert_allclose(g, np.where(t < 0, 0.0, 2.0 * np.exp(-t / 8.0)), atol=1e-6)
 
 
 def double_exponential(dt, horizon=30.0, tau_syn=4.0, tau_mem=10.0):
     """Voltage of a membrane behind a synapse after one unit spike at t = 0; coded and exact, at t = horizon."""
-    impulse = jnp.zeros((round(horizon / dt), 1, 1)).at[0].set(1.0)
-    current = kernels.expon(impulse, jnp.float32(tau_syn), dt=dt)
+    impulse = np.zeros((round(horizon / dt), 1, 1), np.float32)
+    impulse[0] = 1.0
+    current = jax.jit(lambda tau: kernels.expon(impulse, tau, dt=dt))(np.float32(tau_syn))
     _, v = run_lif(current, dt=dt, tau_mem=tau_mem, v_th=1e9)
     exact = tau_syn / (tau_mem - tau_syn) * (np.exp(-horizon / tau_mem) - np.exp(-horizon / tau_syn))
     return float(v[-1, 0, 0]), exact
@@ -104,7 +114,7 @@ def test_double_exponential_response_converges_in_first_order():
 
 
 def test_leaky_is_a_geometric_sum():
-    trace = kernels.leaky(jnp.ones((40, 1, 1)), jnp.float32(5.0), dt=1.0)[0][:, 0, 0]
+    trace = np.asarray(kernels.leaky(jnp.ones((40, 1, 1)), jnp.float32(5.0), dt=1.0)[0])[:, 0, 0]
     a = np.exp(-0.2)
     np.testing.assert_allclose(trace, (1 - a ** np.arange(1, 41)) / (1 - a), rtol=1e-5)
 
@@ -126,9 +136,17 @@ def test_lstm_step_by_hand():
     np.testing.assert_allclose(h[0], sigmoid(0.1) * np.tanh(c), rtol=1e-6)
 
 
-@pytest.mark.parametrize("reset", ["subtract", "value"])
-@pytest.mark.parametrize("name", SURROGATES)
-def test_bptt_is_the_true_gradient_of_the_smooth_neuron(name, reset):
+BACKENDS, RESETS = ("reference", "numba"), ("subtract", "value")
+USUAL = list(zip(itertools.cycle(BACKENDS), SURROGATES, np.repeat(RESETS, 2).tolist() * 2, strict=False))
+OTHERS = [case for case in itertools.product(BACKENDS, SURROGATES, RESETS) if case not in USUAL]
+
+
+@pytest.mark.parametrize(
+    ("every_backend", "name", "reset"),
+    [*USUAL, *(pytest.param(*case, marks=pytest.mark.shapes) for case in OTHERS)],
+    indirect=["every_backend"],
+)
+def test_bptt_is_the_true_gradient_of_the_smooth_neuron(every_backend, name, reset):
     """With the antiderivative in place of the step the neuron is smooth, so that automatic differentiation
     must agree with central differences (float64): in the current and in every parameter."""
     num_steps, batch, n = 23, 3, 5
@@ -142,9 +160,9 @@ def test_bptt_is_the_true_gradient_of_the_smooth_neuron(name, reset):
             "r": 1.3,
             "slope": 4.0,
         }
-        start = {name: jnp.asarray(value, jnp.float64) for name, value in values.items()}
-        start["current"] = jnp.asarray(rng.normal(1.0, 0.7, (num_steps, batch, n)))
-        direction = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), start)
+        start = {name: np.asarray(value, np.float64) for name, value in values.items()}
+        start["current"] = rng.normal(1.0, 0.7, (num_steps, batch, n))
+        direction = jax.tree.map(lambda x: rng.normal(size=x.shape), start)
 
         def objective(x):
             p = LifParams(**{key: value for key, value in x.items() if key != "current"}, tau_ref=jnp.float64(0.0))
@@ -152,26 +170,30 @@ def test_bptt_is_the_true_gradient_of_the_smooth_neuron(name, reset):
             out = kernels.lif(x["current"], p, dt=1.0, surrogate=smooth, reset=reset)
             return (out.spikes**2).sum() + (out.v**2).sum()
 
+        value_and_gradient = jax.jit(jax.value_and_grad(objective))
+
         def moved(eps):
-            return objective(jax.tree.map(lambda x, d: x + eps * d, start, direction))
+            return float(value_and_gradient(jax.tree.map(lambda x, d: x + eps * d, start, direction))[0])
 
         numeric = (moved(1e-6) - moved(-1e-6)) / 2e-6
-        slopes = jax.tree.map(lambda g, d: (g * d).sum(), jax.grad(objective)(start), direction)
+        gradient = value_and_gradient(start)[1]
+        slopes = jax.tree.map(lambda g, d: (np.asarray(g) * d).sum(), gradient, direction)
         np.testing.assert_allclose(sum(jax.tree.leaves(slopes)), numeric, rtol=2e-6)
 
 
 def test_detached_reset_lets_no_gradient_through():
     """Two steps, one spike at the first: with a detached reset, dv2/dI1 is what it would be without a spike."""
-    current = jnp.array([11.0, 0.5]).reshape(2, 1, 1)
+    current = np.float32([11.0, 0.5]).reshape(2, 1, 1)
 
     def final_voltage(current, detach):
         options = {"dt": 1.0, "surrogate": SURROGATES["inv_square"], "detach_reset": detach}
         return kernels.lif(current, params(), **options).v[-1, 0, 0]
 
     a = np.exp(-0.1)
-    gradient = jax.grad(final_voltage)(current, True)[:, 0, 0]
+    gradient_of = jax.jit(jax.grad(final_voltage), static_argnums=1)
+    gradient = np.asarray(gradient_of(current, True))[:, 0, 0]
     np.testing.assert_allclose(gradient[0], (1 - a) * a, rtol=1e-5)
     bump = 1 / (1 + 10 * (11 * (1 - a) - 1)) ** 2  # surrogate at the first step; the second adds nothing to dI1
-    through = jax.grad(final_voltage)(current, False)[:, 0, 0]
+    through = np.asarray(gradient_of(current, False))[:, 0, 0]
     second = 1 / (1 + 10 * abs((11 * (1 - a) - 1) * a + 0.5 * (1 - a) - 1)) ** 2
     np.testing.assert_allclose(through[0], (1 - a) * (1 - bump) * a * (1 - second), rtol=1e-4)

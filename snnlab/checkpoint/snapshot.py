@@ -38,7 +38,7 @@ class Snapshot:
         >>> digits = data.load("digits").subset(train=256, test=64)
         >>> def make():
         ...     net = models.build(models.LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
-        ...     return Trainer(net, digits, epochs=1, batch_size=64)
+        ...     return Trainer(net, digits, epochs=2, batch_size=64)
         >>> first, second = make(), make()
         >>> _ = first.fit(until=3)
         >>> put_back(second, take(first, first.at))

@@ -83,7 +83,7 @@ def load(path: str | os.PathLike) -> Network:
 
     Example:
         >>> import tempfile
-        >>> net = build(SnnConfig(hidden=8), sample_shape=(4, 4), num_classes=3, seed=1)
+        >>> net = build(SnnConfig(hidden=7, num_steps=5), sample_shape=(4, 4), num_classes=3, seed=1)
         >>> again = load(save(net, Path(tempfile.mkdtemp()) / "net.safetensors"))
         >>> x = jnp.ones((2, 4, 4))
         >>> bool((again(x).readout == net(x).readout).all())

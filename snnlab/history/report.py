@@ -24,10 +24,10 @@ class Report:
 
     Example:
         >>> import snnlab
-        >>> digits = snnlab.load_data("digits").subset(train=64, test=64)
-        >>> net = snnlab.build(snnlab.SnnConfig(hidden=5, num_steps=20), sample_shape=(8, 8), num_classes=10)
+        >>> digits = snnlab.load_data("digits").subset(train=256, test=64)
+        >>> net = snnlab.build(snnlab.SnnConfig(hidden=20, num_steps=30), sample_shape=(8, 8), num_classes=10)
         >>> [report.phase for report in snnlab.Trainer(net, digits, epochs=1, batch_size=64)]
-        ['train', 'test', 'epoch']
+        ['train', 'train', 'test', 'epoch']
     """
 
     phase: str

@@ -32,9 +32,9 @@ class Lif(NamedTuple):
     Example:
         >>> from snnlab.surrogate import arctan
         >>> p = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
-        >>> spikes, v, counts, packed = lif(jnp.ones((5, 3, 2)), p, dt=1.0, surrogate=arctan)
+        >>> spikes, v, counts, packed = lif(jnp.ones((7, 2, 3)), p, dt=1.0, surrogate=arctan)
         >>> spikes.shape, v.shape, counts.shape
-        ((5, 3, 2), (5, 3, 2), (3, 2))
+        ((7, 2, 3), (7, 2, 3), (2, 3))
     """
 
     spikes: Float[Array, "time batch n"]

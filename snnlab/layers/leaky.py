@@ -25,8 +25,8 @@ class Leaky(nnx.Module):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> Leaky(10, tau_mem=5.0)(jnp.ones((7, 2, 10))).state.shape
-        (7, 2, 10)
+        >>> Leaky(3, tau_mem=5.0)(jnp.ones((7, 2, 3))).state.shape
+        (7, 2, 3)
 
     Source: see `snnlab.dynamics.leaky_step`.
     """

@@ -54,9 +54,9 @@ class Projection(nnx.Module):
     Source: He et al. (2015), DOI 10.1109/ICCV.2015.123, for the weights.
 
     Example:
-        >>> hidden = Projection(784, LifRef(100), synapse=Expon(100), rngs=nnx.Rngs(0))
-        >>> hidden(jnp.zeros((7, 2, 784))).spikes.shape
-        (7, 2, 100)
+        >>> hidden = Projection(64, LifRef(20), synapse=Expon(20), rngs=nnx.Rngs(0))
+        >>> hidden(jnp.zeros((7, 2, 64))).spikes.shape
+        (7, 2, 20)
     """
 
     def __init__(

@@ -44,9 +44,9 @@ class Recurrent(Projection):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> hidden = Recurrent(784, LifRef(100), synapse=Expon(100), rngs=nnx.Rngs(0))
-        >>> hidden(jnp.zeros((7, 2, 784))).spikes.shape
-        (7, 2, 100)
+        >>> hidden = Recurrent(64, LifRef(20), synapse=Expon(20), rngs=nnx.Rngs(0))
+        >>> hidden(jnp.zeros((7, 2, 64))).spikes.shape
+        (7, 2, 20)
     """
 
     neuron: LifRef

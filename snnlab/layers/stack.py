@@ -25,9 +25,9 @@ class Visit(NamedTuple):
         >>> import jax.numpy as jnp
         >>> from snnlab.layers import LSTM
         >>> rngs = nnx.Rngs(0)
-        >>> net = Stack(hidden=LSTM(28, 100, rngs=rngs), readout=nnx.Linear(100, 10, rngs=rngs))
+        >>> net = Stack(hidden=LSTM(28, 32, rngs=rngs), readout=nnx.Linear(32, 10, rngs=rngs))
         >>> [(name, reached.shape) for name, reached, _ in net.walk(jnp.zeros((28, 2, 28)))]
-        [('hidden', (28, 2, 28)), ('readout', (28, 2, 100))]
+        [('hidden', (28, 2, 28)), ('readout', (28, 2, 32))]
     """
 
     name: str
@@ -50,7 +50,7 @@ class Stack(nnx.Module):
         >>> import jax.numpy as jnp
         >>> from snnlab.layers import LSTM
         >>> rngs = nnx.Rngs(0)
-        >>> net = Stack(hidden=LSTM(28, 100, rngs=rngs), readout=nnx.Linear(100, 10, rngs=rngs))
+        >>> net = Stack(hidden=LSTM(28, 32, rngs=rngs), readout=nnx.Linear(32, 10, rngs=rngs))
         >>> net(jnp.zeros((28, 2, 28))).readout.shape
         (28, 2, 10)
     """

@@ -31,7 +31,7 @@ class Point:
         >>> from snnlab import LstmConfig, Trainer, build, load_data
         >>> digits = load_data("digits").subset(train=256, test=64)
         >>> net = build(LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
-        >>> trainer = Trainer(net, digits, epochs=1, batch_size=64)
+        >>> trainer = Trainer(net, digits, epochs=2, batch_size=64)
         >>> _ = trainer.fit(until=1)
         >>> point = trainer.at
         >>> _ = trainer.fit()

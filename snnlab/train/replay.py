@@ -25,7 +25,7 @@ def script(trainer: Trainer) -> str:
         >>> from snnlab.config import LstmConfig
         >>> digits = data.load("digits").subset(train=256, test=64)
         >>> net = build(LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
-        >>> trainer = Trainer(net, digits, epochs=1, batch_size=64)
+        >>> trainer = Trainer(net, digits, epochs=2, batch_size=64)
         >>> trainer.set(learning_rate=0.005)
         >>> _ = trainer.fit(until=2)
         >>> print(script(trainer))  # doctest: +ELLIPSIS
@@ -37,7 +37,7 @@ def script(trainer: Trainer) -> str:
         assert zlib.crc32(data.x_train) == ..., "these are not the data of the run"
         net = snnlab.build(snnlab.LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10, seed=0)
         loss = snnlab.Classification()
-        trainer = snnlab.Trainer(net, data, loss=loss, epochs=1, batch_size=64)
+        trainer = snnlab.Trainer(net, data, loss=loss, epochs=2, batch_size=64)
         moves = [
             (0, 'learning_rate', 0.005),
         ]

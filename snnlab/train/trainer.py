@@ -91,7 +91,7 @@ class Trainer:
     Example:
         >>> from snnlab import data, models
         >>> digits = data.load("digits").subset(train=256, test=64)
-        >>> net = models.build(models.LstmConfig(hidden=16), sample_shape=(8, 8), num_classes=10)
+        >>> net = models.build(models.LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
         >>> trainer = Trainer(net, digits, epochs=2, batch_size=64)
         >>> [report.epoch for report in trainer if report.phase == "epoch"]
         [1, 2]
