@@ -73,7 +73,7 @@ def test_no_move_is_lost_between_threads(box):
 
 def test_a_planned_move_acts_exactly_once(box):
     """Four threads plan moves while the engine takes steps: each acts once, on its step, or is refused."""
-    steps, accepted, lock = 4000, [], threading.Lock()
+    steps, accepted, lock = 2000, [], threading.Lock()
 
     def plan(first):
         for step in range(first, steps, 4):

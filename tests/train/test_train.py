@@ -69,7 +69,7 @@ def test_same_seed_same_bits(small, encoder):
     def run(seed):
         net = models.snn(SMALL, sample_shape=(8, 8), num_classes=10, rngs=nnx.Rngs(params=0))
         net.encoder = encoder
-        trainer = Trainer(net, small, epochs=1, batch_size=32, seed=seed)
+        trainer = Trainer(net, small, epochs=2, batch_size=32, seed=seed)
         trainer.fit()
         return trainer
 
