@@ -18,6 +18,7 @@ from snnlab.layers.weights import lecun_normal
 from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
+from snnlab.support.interrupt import never_lost
 
 
 class Network(nnx.Module):
@@ -185,12 +186,13 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
     """
     arguments.instance("config", config, (SnnConfig, LstmConfig), "SnnConfig or LstmConfig")
     seed = arguments.seed("seed", seed)
-    keep_programs()
-    rngs = nnx.Rngs(params=seed)
-    if isinstance(config, SnnConfig):
-        net = snn(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
-    else:
-        net = lstm(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
+    with never_lost():
+        keep_programs()
+        rngs = nnx.Rngs(params=seed)
+        if isinstance(config, SnnConfig):
+            net = snn(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
+        else:
+            net = lstm(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
     net.recipe = Recipe(config, tuple(sample_shape), num_classes)
     return net
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from snnlab.cli.options import check_folders, default_is, refuse_existing
+from snnlab.support.interrupt import never_lost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Export:
     overwrite: bool = False
     """Replace OUT if it exists."""
 
+    @never_lost()
     def run(self) -> int:
         """Load the network, write it, and print what was written."""
         from snnlab import data, export

@@ -14,7 +14,7 @@ from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_ex
 from snnlab.config import SPIKING_LOSS, WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.support.files import atomic_path
-from snnlab.support.interrupt import uninterrupted
+from snnlab.support.interrupt import never_lost, uninterrupted
 
 SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 
@@ -100,18 +100,7 @@ class Train:
 
     def run(self) -> int:
         """Train, report, save."""
-        from snnlab import data, models
-        from snnlab.train import Trainer
-
-        self.network_config()  # report mistakes before fetching any data
-        settings = self.train_config()
-        self._check_files()
-        dataset = data.load(self.data)
-        print(f"{dataset!r}", file=sys.stderr)
-        config = self.network_config(dataset)
-        net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
-        trainer = Trainer(net, dataset, loss=self._loss(), **asdict(settings))
-        checkpoints = self._checkpoints(trainer)
+        trainer, checkpoints, config = self._begin()
         code = 0
         try:
             _follow(trainer, checkpoints or trainer)
@@ -127,6 +116,22 @@ class Train:
             with uninterrupted():
                 self._save(trainer, config)
         return code
+
+    @never_lost()
+    def _begin(self):
+        """Return the trainer, ready to go, its checkpoints, if there are any, and the config of the network."""
+        from snnlab import data, models
+        from snnlab.train import Trainer
+
+        self.network_config()  # report mistakes before fetching any data
+        settings = self.train_config()
+        self._check_files()
+        dataset = data.load(self.data)
+        print(f"{dataset!r}", file=sys.stderr)
+        config = self.network_config(dataset)
+        net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
+        trainer = Trainer(net, dataset, loss=self._loss(), **asdict(settings))
+        return trainer, self._checkpoints(trainer), config
 
     def _checkpoints(self, trainer):
         """Return the trainer with checkpoints, put back to the newest one; None without `--resume`."""

@@ -31,6 +31,7 @@ from snnlab.losses import accuracy, class_scores
 from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
 from snnlab.support.compile_cache import keep_programs
+from snnlab.support.interrupt import never_lost
 from snnlab.train.step import State, Stepper, run_model
 
 FIRING_SHARE = 0.03
@@ -143,6 +144,7 @@ class Checkup:
         self._samples = jnp.asarray(data.x_test[:samples]), jnp.asarray(data.y_test[:samples])
         self._measure = jax.jit(functools.partial(_measure, stepper))
 
+    @never_lost()
     def __call__(self, state: State) -> Health:
         """Measure the health of a state; any thread may call this at any time."""
         keep_programs()  # a dashboard makes checkups before it trains

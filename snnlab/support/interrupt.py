@@ -1,4 +1,4 @@
-"""Delay Ctrl-C and the interrupt of a notebook's kernel while several things must change together."""
+"""Ctrl-C and the interrupt of a notebook's kernel: delayed while things must change together, and never lost."""
 
 import signal
 import threading
@@ -36,3 +36,40 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
         if held:
             handler(*held[-1])
+
+
+@contextmanager
+def never_lost() -> Iterator[None]:
+    """Raise a `KeyboardInterrupt` at the end of the block if one was ignored within it.
+
+    Python raises it wherever it happens to be, and ignores what is raised in a callback of its garbage collector or of
+    a C library. JAX and Numba have such callbacks: while a network is built, one Ctrl-C of four came to nothing.
+
+    Example:
+        >>> try:
+        ...     with never_lost():
+        ...         try:
+        ...             signal.raise_signal(signal.SIGINT)
+        ...         except KeyboardInterrupt:
+        ...             pass  # as such a callback does
+        ... except KeyboardInterrupt:
+        ...     print("heard")
+        heard
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    heard: list[tuple] = []
+
+    def note(*interrupt) -> None:
+        heard.append(interrupt)
+        handler(*interrupt)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if heard:
+        handler(*heard[-1])

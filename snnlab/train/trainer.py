@@ -21,7 +21,7 @@ from snnlab.history.series import has_risen
 from snnlab.losses import Classification
 from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
-from snnlab.support.interrupt import uninterrupted
+from snnlab.support.interrupt import never_lost, uninterrupted
 from snnlab.support.memory import give_memory_back
 from snnlab.train.divergence import (
     Kind,
@@ -99,6 +99,7 @@ class Trainer:
         (8, 1)
     """
 
+    @never_lost()
     def __init__(
         self,
         model: nnx.Module,

@@ -2,6 +2,7 @@
 goes on to the bits that it would have ended with."""
 
 import gc
+import importlib
 import random
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from optax.tree_utils import tree_get
 import snnlab
 from snnlab import losses, models
 from snnlab.config import LstmConfig, SnnConfig
+from snnlab.health import Checkup
 from snnlab.support.interrupt import uninterrupted
 from snnlab.train import Trainer
 
@@ -164,6 +166,30 @@ def test_one_that_python_would_lose(trainer, monkeypatch):
         trainer.fit()
     assert len(trainer.history) == 3  # the chunk that it came in, to the end of the epoch
     check(trainer)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # that it was ignored
+@pytest.mark.parametrize("what", ["models.keep_programs", "train.trainer.check_fit", "health.checkup.keep_programs"])
+def test_one_that_python_loses_comes_at_the_end(trainer, digits, monkeypatch, what):
+    """While a network, a trainer or a checkup is made: it comes in a callback of the garbage collector."""
+    module, name = f"snnlab.{what}".rsplit(".", 1)
+    own = getattr(importlib.import_module(module), name)
+
+    def interrupt(phase, info):
+        gc.callbacks.remove(interrupt)
+        signal.raise_signal(signal.SIGINT)
+
+    def collect(*arguments):
+        gc.callbacks.append(interrupt)
+        gc.collect()
+        return own(*arguments)
+
+    monkeypatch.setattr(f"{module}.{name}", collect)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        make(digits)
+        Checkup(trainer.stepper, digits)(trainer.state)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 CHILD = """
