@@ -1,6 +1,7 @@
 """Ctrl-C and the interrupt of a notebook's kernel: delayed while things must change together, and never lost."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def never_lost() -> Iterator[None]:
-    """Raise a `KeyboardInterrupt` at the end of the block if one was ignored within it.
+    """Raise a `KeyboardInterrupt` at the end of the block if one was ignored within it, which Python would only print.
 
     Python raises it wherever it happens to be, and ignores what is raised in a callback of its garbage collector or of
     a C library. JAX and Numba have such callbacks: while a network is built, one Ctrl-C of four came to nothing.
@@ -61,15 +62,22 @@ def never_lost() -> Iterator[None]:
         yield
         return
     heard: list[tuple] = []
+    report = sys.unraisablehook
 
     def note(*interrupt) -> None:
         heard.append(interrupt)
         handler(*interrupt)
 
+    def report_others(ignored) -> None:
+        if not issubclass(ignored.exc_type, KeyboardInterrupt):
+            report(ignored)
+
     signal.signal(signal.SIGINT, note)
+    sys.unraisablehook = report_others
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+        sys.unraisablehook = report
     if heard:
         handler(*heard[-1])

@@ -160,7 +160,8 @@ def test_ctrl_c_while_it_compiles_is_one_line(tmp_path):
         assert process.stderr.readline().startswith("Dataset")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
-    assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
+    assert process.returncode in (130, -signal.SIGINT)  # a shell says 130 in either case
+    assert "interrupted" in errors and "Traceback" not in errors
 
 
 def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path, run_here):

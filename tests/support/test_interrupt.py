@@ -168,9 +168,8 @@ def test_one_that_python_would_lose(trainer, monkeypatch):
     check(trainer)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # that it was ignored
 @pytest.mark.parametrize("what", ["models.keep_programs", "train.trainer.check_fit", "health.checkup.keep_programs"])
-def test_one_that_python_loses_comes_at_the_end(trainer, digits, monkeypatch, what):
+def test_one_that_python_loses_comes_at_the_end(trainer, digits, monkeypatch, capsys, what):
     """While a network, a trainer or a checkup is made: it comes in a callback of the garbage collector."""
     module, name = f"snnlab.{what}".rsplit(".", 1)
     own = getattr(importlib.import_module(module), name)
@@ -189,7 +188,7 @@ def test_one_that_python_loses_comes_at_the_end(trainer, digits, monkeypatch, wh
     with pytest.raises(KeyboardInterrupt):
         make(digits)
         Checkup(trainer.stepper, digits)(trainer.state)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is before and capsys.readouterr().err == ""
 
 
 CHILD = """
