@@ -12,7 +12,7 @@ from snnlab.errors import StateError
 from snnlab.history import Report
 from snnlab.live.states import RunState
 from snnlab.support.exit import end_at_exit
-from snnlab.support.interrupt import uninterrupted
+from snnlab.support.interrupt import uninterrupted, wait_for
 from snnlab.train import Trainer
 
 
@@ -109,7 +109,7 @@ class Session:
             if self.trainer.done:
                 epochs = self.trainer.config.epochs
                 raise StateError(f"start: all {epochs} epochs are trained; reset with more epochs to train longer")
-            self._over.wait()  # it has reported its last state, and its thread is about to end
+            wait_for(self._over)  # it has reported its last state, and its thread is about to end
             self.error = self.exception = None
             self._hold_after_chunk, self._until_epoch = hold, until_epoch
             self._stop.clear()
@@ -139,7 +139,7 @@ class Session:
     def end(self) -> None:
         """Stop, and wait until the thread has ended; does not raise the error that it ended with."""
         self.stop()
-        self._over.wait()
+        wait_for(self._over)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the thread ends; False if it has not ended after `timeout` [s].
@@ -147,7 +147,7 @@ class Session:
         Raises:
             Exception: the exception that ended the run, if one did.
         """
-        if not self._over.wait(timeout):
+        if not wait_for(self._over, timeout):
             return False
         if self.exception is not None:
             raise self.exception

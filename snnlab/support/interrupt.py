@@ -1,10 +1,14 @@
 """Ctrl-C and the interrupt of a notebook's kernel: delayed while things must change together, and never lost."""
 
+import math
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_SLICE = 0.1  # seconds
 
 
 @contextmanager
@@ -81,3 +85,21 @@ def never_lost() -> Iterator[None]:
         sys.unraisablehook = report
     if heard:
         handler(*heard[-1])
+
+
+def wait_for(event: threading.Event, timeout: float | None = None) -> bool:
+    """Wait for an event; False if it is not set after `timeout` [s].
+
+    Python looks for a Ctrl-C when a wait begins and when the system wakes it. One that comes in between is not heard
+    before the wait is over, so a long wait is made of short ones.
+
+    Example:
+        >>> event = threading.Event()
+        >>> wait_for(event, 0.01), event.set(), wait_for(event)
+        (False, None, True)
+    """
+    end = math.inf if timeout is None else time.monotonic() + timeout
+    while not event.wait(max(0.0, min(_SLICE, end - time.monotonic()))):
+        if time.monotonic() >= end:
+            return False
+    return True
