@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _SLICE = 0.1  # seconds
@@ -29,8 +29,8 @@ def uninterrupted() -> Iterator[None]:
         >>> done
         ['both', 'then']
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    handler = _handler()
+    if handler is None:
         yield
         return
     held: list[tuple] = []
@@ -61,8 +61,8 @@ def never_lost() -> Iterator[None]:
         ...     print("heard")
         heard
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    handler = _handler()
+    if handler is None:
         yield
         return
     heard: list[tuple] = []
@@ -85,6 +85,12 @@ def never_lost() -> Iterator[None]:
         sys.unraisablehook = report
     if heard:
         handler(*heard[-1])
+
+
+def _handler() -> Callable | None:
+    """What answers Ctrl-C in this thread, if anything does."""
+    handler = signal.getsignal(signal.SIGINT)
+    return handler if threading.current_thread() is threading.main_thread() and callable(handler) else None
 
 
 def wait_for(event: threading.Event, timeout: float | None = None) -> bool:

@@ -99,7 +99,6 @@ class Trainer:
         (8, 1)
     """
 
-    @never_lost()
     def __init__(
         self,
         model: nnx.Module,
@@ -125,17 +124,18 @@ class Trainer:
         self.steps_per_epoch = samples // batch_size
         self.total_steps = epochs * self.steps_per_epoch
         self.own_optimizer = optimizer is not None
-        record = check_fit(model, data, batch_size)
-        spiking = any(trace.spikes is not None for trace in record.layers.values())
-        self.loss = loss or Classification(**(SPIKING_LOSS if spiking else {}))
-        optimizer = optimizer or default_optimizer(self.config, self.total_steps)
-        self.stepper = Stepper(model, self.loss, optimizer, code_key(seed))
-        self.origin: State = self.stepper.start
-        self._state: State = self.origin
-        self.metric_names = self.stepper.metric_names(data.x_train[:batch_size], data.y_train[:batch_size])
-        self.mailbox = Mailbox(find_knobs(self.origin.live, self.origin.opt_state))
-        self.runner = Runner(self.stepper, data, batch_size)
-        self._test = jax.jit(self.stepper.test)
+        with never_lost():
+            record = check_fit(model, data, batch_size)
+            spiking = any(trace.spikes is not None for trace in record.layers.values())
+            self.loss = loss or Classification(**(SPIKING_LOSS if spiking else {}))
+            optimizer = optimizer or default_optimizer(self.config, self.total_steps)
+            self.stepper = Stepper(model, self.loss, optimizer, code_key(seed))
+            self.origin: State = self.stepper.start
+            self._state: State = self.origin
+            self.metric_names = self.stepper.metric_names(data.x_train[:batch_size], data.y_train[:batch_size])
+            self.mailbox = Mailbox(find_knobs(self.origin.live, self.origin.opt_state))
+            self.runner = Runner(self.stepper, data, batch_size)
+            self._test = jax.jit(self.stepper.test)
         self.history = History()
         self.seconds = self.compile_seconds = 0.0
         self._steps_in_chunk = 1
