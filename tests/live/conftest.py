@@ -6,6 +6,7 @@ import sys
 
 import lab_driver
 import pytest
+from networks import ENDLESS, SMALL
 from tiers import Needs, needed
 
 from snnlab import models
@@ -27,6 +28,16 @@ def make_lab():
     yield make
     for lab in made:
         lab.close()
+
+
+@pytest.fixture
+def make(make_lab, small):
+    """Makes LiveTrainers of the small network, which train until they are stopped."""
+
+    def one(**options) -> LiveTrainer:
+        return make_lab(small, SMALL, **{"epochs": ENDLESS, "batch_size": 32} | options)
+
+    return one
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import pytest
 from lab_driver import wait_until
-from networks import ENDLESS, SMALL
 from safetensors.numpy import load_file
 
 from snnlab import data
@@ -17,16 +16,6 @@ from snnlab.config import SnnConfig
 from snnlab.errors import ArgumentError
 from snnlab.export import load_metadata
 from snnlab.live import LiveTrainer, frontend
-
-
-@pytest.fixture
-def make(make_lab, small):
-    """Makes LiveTrainers that train for long."""
-
-    def one(**options) -> LiveTrainer:
-        return make_lab(small, SMALL, **{"epochs": ENDLESS, "batch_size": 32} | options)
-
-    return one
 
 
 def until_step(lab: LiveTrainer, step: int) -> None:

@@ -10,20 +10,11 @@ import jax
 import numpy as np
 import pytest
 from lab_driver import wait_until
-from networks import ENDLESS, SMALL
 from safetensors.numpy import load_file
 
 from snnlab.errors import ArgumentError, StateError
 from snnlab.live import LiveTrainer
 from snnlab.live.frames.words import status_text
-
-
-@pytest.fixture
-def make(make_lab, small):
-    def one(**options) -> LiveTrainer:
-        return make_lab(small, SMALL, **{"epochs": ENDLESS, "batch_size": 32} | options)
-
-    return one
 
 
 def train_to(lab: LiveTrainer, step: int) -> None:
