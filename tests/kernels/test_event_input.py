@@ -145,8 +145,9 @@ def test_events_that_would_not_be_seen_are_told():
     lists = EventLists.from_lists([[(0, 0, 0, 0), (13_000, 0, 0, 0)]], sensor=SENSOR)
     mine = Dataset(name="mine", x_train=lists, y_train=[0], x_test=lists, y_test=[0])
     told = r"2 of 4 events come after num_steps \* dt = 13 ms and are not seen; num_steps=14 sees them all"
-    with pytest.warns(UserWarning, match=told):
+    with pytest.warns(UserWarning, match=told) as warned:
         Trainer(network(), mine, batch_size=1)
+    assert warned[0].filename == __file__
     Trainer(network(num_steps=14), mine, batch_size=1)  # warnings are errors here
 
 
