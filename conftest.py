@@ -1,11 +1,17 @@
 """Marks each test, doctest and notebook with its tier; here, as it concerns the package and the notebooks, too."""
 
 import pytest
-from tiers import ROOT, TIERS, Needs, runs_whole, tier_of
+from tiers import ROOT, TIERS, Needs, compile_quickly, runs_whole, tier_of
+
+
+def pytest_addoption(parser):
+    parser.addoption("--optimized", action="store_true", help="let XLA optimize in the default tier, too")
 
 
 def pytest_configure(config):
     Needs.whole = frozenset(tier for tier in TIERS if runs_whole(config, tier))
+    if not Needs.whole and not config.getoption("optimized"):
+        compile_quickly()
 
 
 def pytest_ignore_collect(collection_path, config):

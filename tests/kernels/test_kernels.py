@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 from numba.core import bytecode
-from tiers import drawn
+from tiers import UNOPTIMIZED, drawn
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
@@ -28,7 +28,6 @@ from snnlab.surrogate import SURROGATES
 
 T, B, P, N = 23, 3, 11, 7
 sizes, seeds, flags = st.integers(1, 40), st.integers(0, 2**31), st.booleans()
-PLAIN = {"xla_backend_optimization_level": 0}  # of programs that only say what is expected: compiled in half the time
 PATTERNS = ("random", "streams", "burst", "empty", "dense")
 
 
@@ -116,7 +115,7 @@ def run_lif(backend, drive, params, **options):
 def outputs_and_gradient(run, backend, drive, params, seed):
     """What comes out, and the gradient of a random projection of it in everything that goes in."""
 
-    @functools.partial(jax.jit, compiler_options=PLAIN if backend == "reference" else None)
+    @functools.partial(jax.jit, compiler_options=UNOPTIMIZED if backend == "reference" else None)
     @functools.partial(jax.grad, has_aux=True)
     def objective(arrays):
         named, p = arrays
@@ -253,7 +252,7 @@ def test_packed_spikes_feed_the_next_layer(post, delay, read_too):
     del arrays[1]["x"]
     value_and_gradient = functools.partial(jax.jit, jax.value_and_grad(objective), static_argnums=1)
     a, da = value_and_gradient()(arrays, "numba")
-    b, db = value_and_gradient(compiler_options=PLAIN)(arrays, "reference")
+    b, db = value_and_gradient(compiler_options=UNOPTIMIZED)(arrays, "reference")
     np.testing.assert_allclose(a, b, rtol=1e-5)
     close(da, db, 1e-4)
 
@@ -345,7 +344,7 @@ def test_under_jit_vmap_and_scan():
         return mapped, scanned, jax.vmap(kernels.project, (0, None))(inputs, drive.kernel)
 
     mapped, scanned, project = mapped_and_scanned(stacked, by_time)
-    reference_of = jax.jit(functools.partial(both, backend="reference"), compiler_options=PLAIN)
+    reference_of = jax.jit(functools.partial(both, backend="reference"), compiler_options=UNOPTIMIZED)
     mapped, project = jax.tree.map(np.asarray, (mapped, project))
     for k, kernel in enumerate(stacked):
         close([part[k] for part in mapped], reference_of(kernel), 1e-4)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from hypothesis import strategies as st
-from test_kernels import PLAIN
-from tiers import drawn
+from tiers import UNOPTIMIZED, drawn
 
 from snnlab import kernels
 from snnlab.errors import ArgumentError
@@ -40,7 +39,7 @@ def both(function):
         value, pull = jax.vjp(function, *inputs)
         return value, pull(weights)
 
-    return jax.jit(run, compiler_options=PLAIN if function is reference.lstm else None)
+    return jax.jit(run, compiler_options=UNOPTIMIZED if function is reference.lstm else None)
 
 
 def assert_close(found, expected, tolerance=1e-5):

@@ -13,7 +13,6 @@ from hypothesis import assume, example
 from hypothesis import strategies as st
 from test_kernels import (
     PATTERNS,
-    PLAIN,
     by_hand,
     close,
     f32,
@@ -23,7 +22,7 @@ from test_kernels import (
     make_params,
     outputs_and_gradient,
 )
-from tiers import drawn
+from tiers import UNOPTIMIZED, drawn
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
@@ -263,7 +262,9 @@ def test_in_a_stack_both_backends_have_the_same_gradient(monkeypatch):
     for backend in BOTH:
         monkeypatch.setenv("SNNLAB_KERNELS", backend)
         value_and_gradient = jax.value_and_grad(lambda state: loss(nnx.merge(graphdef, state), x, y))
-        found.append(jax.jit(value_and_gradient, compiler_options=PLAIN if backend == "reference" else None)(state))
+        found.append(
+            jax.jit(value_and_gradient, compiler_options=UNOPTIMIZED if backend == "reference" else None)(state)
+        )
     close(*found, 1e-4)
     gradient = found[0][1]
     assert np.any(gradient["layers"]["b"]["recurrent_kernel"].get_value())
