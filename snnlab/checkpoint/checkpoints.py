@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from snnlab.checkpoint.folder import CheckpointFolder, reason
-from snnlab.checkpoint.snapshot import Snapshot, put_back, take
+from snnlab.checkpoint.snapshot import Snapshot, check, put_back, take
 from snnlab.history import Report
 from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
@@ -41,6 +41,7 @@ class Checkpoints:
 
     Raises:
         ArgumentError: if the saved run has another model, data or settings, or the folder cannot be written.
+        FileFormatError: if a checkpoint is of another version of snnlab, or does not hold a run.
         StateError: if another run saves there.
 
     Attributes:
@@ -140,7 +141,7 @@ class Checkpoints:
         snapshot = self._folder.newest()
         if snapshot is None:
             return False
-        self.note = snapshot.facts["note"]
+        self.note = check(snapshot)["note"]
         self.trainer = adapt(self.trainer, self.note)
         put_back(self.trainer, snapshot)
         return True

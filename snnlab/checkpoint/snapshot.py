@@ -15,13 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnlab.controls import LEARNING_RATE
-from snnlab.errors import ArgumentError, FileFormatError
+from snnlab.errors import ArgumentError, FileFormatError, SnnlabError
 from snnlab.history import History
 from snnlab.models import describe
+from snnlab.support import arguments
 from snnlab.train import Trainer
 from snnlab.train.point import Point
 
 FORMAT = 1
+
+_FACTS = ("format", "identity", "epochs", "interventions", "planned", "posted", "seconds", LEARNING_RATE, "note")
+_NO_RUN = "this checkpoint does not hold a run of snnlab"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,36 +95,65 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
 
     Raises:
         ArgumentError: if model, data or settings differ; the message says how.
-        FileFormatError: if another version of snnlab wrote the snapshot in a format that this one cannot read.
+        FileFormatError: if another version of snnlab wrote the snapshot in a format that this one cannot read, or if
+            it holds something else than a run.
     """
-    facts = snapshot.facts
-    if facts["format"] != FORMAT:
-        raise FileFormatError(
-            f"this checkpoint has format {facts['format']}, this version of snnlab reads format {FORMAT}; "
-            "upgrade snnlab to open it"
-        )
+    facts = check(snapshot)
     then, now = facts["identity"], identity(trainer)
     differing = [name for name in now if then.get(name) != now[name]]
     if differing:
         parts = "; ".join(f"{name} {_differences(then.get(name), now[name])}" for name in differing)
         raise ArgumentError(f"the saved run is another one: {parts}. Use another folder, or what the saved run used")
-    state, origin = (_fill(trainer.state, part, snapshot.arrays) for part in ("state", "start"))
-    steps = {name.removeprefix("history/"): a for name, a in snapshot.arrays.items() if name.startswith("history/")}
-    history = History.of(steps, facts["epochs"], facts["interventions"])
-    trainer.at = Point(
-        state=state,
-        origin=origin,
-        history=history,
-        steps=len(history),
-        epochs=history.num_epochs,
-        moves=history.num_moves,
-        planned=tuple((step, knob, value) for step, knob, value in facts["planned"]),
-        posted=tuple(facts["posted"].items()),
-        seconds=facts["seconds"],
-    )
+    try:
+        point = _point(trainer, snapshot)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
+        raise FileFormatError(f"{_NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
+    trainer.at = point
     rate = trainer.config.learning_rate
     if rate != facts[LEARNING_RATE] and not trainer.own_optimizer:  # another one is a move of its knob
         trainer.set({LEARNING_RATE: rate})
+
+
+def check(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the facts of a snapshot.
+
+    Raises:
+        FileFormatError: if this version of snnlab cannot read them, or if they are not what `take` returns.
+    """
+    facts = snapshot.facts if isinstance(snapshot.facts, dict) else {}
+    if facts.get("format", FORMAT) != FORMAT:
+        raise FileFormatError(
+            f"this checkpoint has format {facts['format']}, this version of snnlab reads format {FORMAT}; "
+            "upgrade snnlab to open it"
+        )
+    missing = [name for name in _FACTS if name not in facts]
+    if missing or not isinstance(facts["identity"], dict):
+        raise FileFormatError(f"{_NO_RUN} (it lacks {', '.join(missing) or 'an identity'})")
+    return facts
+
+
+def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
+    """Return the point of a snapshot with the trainer's structure. Raises one of many errors if it is none."""
+    facts = snapshot.facts
+    state, origin = (_fill(trainer.state, part, snapshot.arrays) for part in ("state", "start"))
+    steps = {name.removeprefix("history/"): a for name, a in snapshot.arrays.items() if name.startswith("history/")}
+    history = History.of(steps, facts["epochs"], facts["interventions"])
+    count, epochs = len(history), history.num_epochs
+    if int(state.step) != count or not 0 <= count - epochs * trainer.steps_per_epoch <= trainer.steps_per_epoch:
+        raise ValueError(f"the history has {count} steps and {epochs} epochs, the state {int(state.step)} steps")
+    box = trainer.mailbox
+    planned = [(arguments.count("step", step, 0), *box.check(name, value)) for step, name, value in facts["planned"]]
+    return Point(
+        state=state,
+        origin=origin,
+        history=history,
+        steps=count,
+        epochs=epochs,
+        moves=history.num_moves,
+        planned=tuple(planned),
+        posted=tuple(box.check(name, value) for name, value in facts["posted"].items()),
+        seconds=arguments.number("seconds", facts["seconds"], 0.0),
+    )
 
 
 def identity(trainer: Trainer) -> dict[str, Any]:
@@ -157,7 +190,9 @@ def _fill(state, part: str, arrays: dict[str, np.ndarray]):
     """Return a state like `state` with other values. Types stay the same, so nothing is compiled again."""
 
     def fill(name: str, leaf: jax.Array) -> jax.Array:
-        value = arrays[f"{part}/{name}"]
+        value, plain = arrays[f"{part}/{name}"], _plain(leaf)
+        if (value.shape, value.dtype) != (plain.shape, plain.dtype):
+            raise ValueError(f"{part}/{name} is {value.dtype}{list(value.shape)}")
         if _is_key(leaf):
             return jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(leaf))
         return leaf.at[...].set(value) if leaf.weak_type else jnp.asarray(value)

@@ -166,11 +166,7 @@ class History:
         try:
             saved = json.loads(Path(path).read_text(encoding="utf-8"))
             steps = {name: _column(name, values) for name, values in saved["steps"].items()}
-            if len({len(column) for column in steps.values()}) > 1:
-                raise ValueError("steps: the metrics are of different lengths")
-            epochs = [_row("epochs", row, SHOWN, NUMBER | None) for row in saved["epochs"]]
-            moves = [_row("interventions", row, MOVE, NUMBER) for row in saved["interventions"]]
-            return cls.of(steps, epochs, moves)
+            return cls.of(steps, saved["epochs"], saved["interventions"])
         except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             reason = textwrap.shorten(str(error), 300)
             raise FileFormatError(f"{path}: is not a saved history ({reason})") from error
@@ -181,18 +177,23 @@ class History:
     ) -> "History":
         """Make a history from what `steps()`, `epochs` and `interventions` of another one returned.
 
+        Raises:
+            ValueError: if they are not.
+
         Example:
             >>> history = History.of({"loss": np.array([2.5, 2.25])}, [{"epoch": 1, "test_acc": 0.5}], [])
             >>> len(history), history.epochs
             (2, [{'terms': {}, 'epoch': 1, 'test_acc': 0.5}])
         """
+        if len({column.shape for column in steps.values()}) > 1:
+            raise ValueError("steps: the metrics are of different lengths")
         history = cls()
         if steps:
             history.add_steps(steps)
         for row in epochs:
-            history.add_epoch(row)
+            history.add_epoch(_row("epochs", row, SHOWN, NUMBER | None))
         history.newest_epochs(history.num_epochs)  # they can be read
-        history._interventions = [dict(row) for row in interventions]
+        history._interventions = [dict(_row("interventions", row, MOVE, NUMBER)) for row in interventions]
         return history
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import optax
 from flax import nnx
@@ -399,9 +400,9 @@ class Run:
         names, training = self.trainer.data.class_names, self.trainer.provenance
         return save(self.model, path, class_names=names, training=training, overwrite=overwrite)
 
-    def _adapt(self, trainer: Trainer, note: Mapping[str, int] | None) -> Trainer:
+    def _adapt(self, trainer: Trainer, note: Any) -> Trainer:
         """Restart with the changes that a checkpoint notes, so that the trainer matches the saved run."""
-        if not note:
+        if not note or not isinstance(note, dict):  # a script may note what it likes
             return trainer
         changes = {name: value for name, value in note.items() if name != "seed"}
         return self._prepare(trainer, note.get("seed"), changes)()

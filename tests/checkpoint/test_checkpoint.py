@@ -197,6 +197,40 @@ def test_damage_is_never_taken_for_a_run(two_checkpoints, tmp_path):
         shutil.rmtree(copy)
 
 
+FORGED = {
+    "no facts": lambda facts, arrays: facts.clear(),
+    "no note": lambda facts, arrays: facts.pop("note"),
+    "an identity of another kind": lambda facts, arrays: facts.update(identity=3),
+    "an array is missing": lambda facts, arrays: arrays.pop("state/.step"),
+    "an array of another shape": lambda facts, arrays: arrays.update({"start/.step": np.zeros(2, np.int32)}),
+    "an array of another type": lambda facts, arrays: arrays.update({"state/.step": np.float32(5)[None]}),
+    "another step": lambda facts, arrays: arrays.update({"state/.step": np.array(4, np.int32)}),
+    "a metric of another length": lambda facts, arrays: arrays.update({"history/loss": np.zeros(1, np.float32)}),
+    "more epochs than steps": lambda facts, arrays: facts.update(epochs=[{"epoch": 1}, {"epoch": 2}]),
+    "an epoch that is none": lambda facts, arrays: facts.update(epochs=[3]),
+    "a move without a value": lambda facts, arrays: facts.update(interventions=[{"knob": "l1", "step": 1}]),
+    "a plan for a knob that there is not": lambda facts, arrays: facts.update(planned=[[9, "nothing", 1.0]]),
+    "a value out of range": lambda facts, arrays: facts.update(posted={"hidden.tau_mem": -1.0}),
+    "seconds that are text": lambda facts, arrays: facts.update(seconds="many"),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_a_forged_checkpoint_is_refused(two_checkpoints, small, tmp_path, forge):
+    """Whole, of this run, with the right digest, and yet no run."""
+    folder, trainer = two_checkpoints
+    true = take(trainer, trainer.at)
+    facts, arrays = dict(true.facts), dict(true.arrays)
+    forge(facts, arrays)
+    there = CheckpointFolder(tmp_path, keep=3, say=print)
+    there.write(Snapshot(arrays, facts))
+    there.close()
+    fresh = make(small)
+    with pytest.raises(FileFormatError, match="does not hold a run of snnlab"):
+        Checkpoints(fresh, tmp_path)
+    assert len(fresh.history) == 0 and len(list(tmp_path.glob("checkpoint-*.safetensors"))) == 1
+
+
 def test_after_damage_it_ends_with_the_same_bits(two_checkpoints, small, tmp_path):
     folder, _ = two_checkpoints
     shutil.copytree(folder, tmp_path / "copy")

@@ -222,15 +222,21 @@ def test_leaky_and_current_are_the_reference(seed, shape, pattern, synapse, dela
     close(*(outputs_and_gradient(run, backend, drive, tau, seed) for backend in ("numba", "reference")))
 
 
-USUAL = [(16, 1, 0), (37, 4, 1)]  # the gradient comes back as two factors, and as their product
-EVERY = [(post, *others) for post in (1, 16, 37) for others in [(0, 0), (1, 0), (4, 1), (1, 1)]]
+def by_itself(function, **_):
+    """As `jax.jit`, but one operation after the other."""
+    return function
+
+
+# The gradient comes back as two factors, and as their product.
+USUAL = [(16, 1, 0, jax.jit), (37, 4, 1, jax.jit), (16, 1, 0, by_itself)]
+EVERY = [(post, *others, jax.jit) for post in (1, 16, 37) for others in [(0, 0), (1, 0), (4, 1), (1, 1)]]
 
 
 @pytest.mark.parametrize(
-    ("post", "delay", "read_too"),
+    ("post", "delay", "read_too", "run"),
     [*USUAL, *(pytest.param(*case, marks=pytest.mark.shapes) for case in EVERY if case not in USUAL)],
 )
-def test_packed_spikes_feed_the_next_layer(post, delay, read_too):
+def test_packed_spikes_feed_the_next_layer(post, delay, read_too, run):
     """From layer to layer at one bit a spike: as with dense spikes in between, also the gradient in both layers,
     whether anything else reads the spikes or not."""
     rng = np.random.default_rng(post)
@@ -250,9 +256,9 @@ def test_packed_spikes_feed_the_next_layer(post, delay, read_too):
 
     arrays = (learned(first), learned(second), params)
     del arrays[1]["x"]
-    value_and_gradient = functools.partial(jax.jit, jax.value_and_grad(objective), static_argnums=1)
-    a, da = value_and_gradient()(arrays, "numba")
-    b, db = value_and_gradient(compiler_options=UNOPTIMIZED)(arrays, "reference")
+    value_and_gradient = jax.value_and_grad(objective)
+    a, da = run(value_and_gradient, static_argnums=1)(arrays, "numba")
+    b, db = jax.jit(value_and_gradient, static_argnums=1, compiler_options=UNOPTIMIZED)(arrays, "reference")
     np.testing.assert_allclose(a, b, rtol=1e-5)
     close(da, db, 1e-4)
 
