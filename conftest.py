@@ -1,5 +1,7 @@
 """Marks each test, doctest and notebook with its tier; here, as it concerns the package and the notebooks, too."""
 
+import gc
+
 import pytest
 from tiers import ROOT, TIERS, Needs, compile_quickly, runs_whole, tier_of
 
@@ -30,6 +32,12 @@ def pytest_itemcollected(item):
     """Mark a test with the tier of its file."""
     if tier := tier_of(item.path):
         item.add_marker(tier)
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,6 @@ latter gradient, `dLoss/dI[t]`, says how strongly a current at step `t` would ch
 explode or vanish on their way back through time. `snnlab.health.diagnosis` puts all of this into words.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeGuard
@@ -32,7 +31,7 @@ from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
-from snnlab.train.step import State, Stepper, run_model
+from snnlab.train.step import State, Stepper, Structure, compiled, run_model
 
 FIRING_SHARE = 0.03
 """Share of the pairs (neuron, sample) that fire in a network that starts well; see `LayerHealth.peak_voltage`.
@@ -142,7 +141,7 @@ class Checkup:
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
         self.stepper = stepper
         self._samples = jnp.asarray(data.x_test[:samples]), jnp.asarray(data.y_test[:samples])
-        self._measure = jax.jit(functools.partial(_measure, stepper))
+        self._measure = compiled(_measure, stepper.structure)
 
     @never_lost()
     def __call__(self, state: State) -> Health:
@@ -215,11 +214,11 @@ def _layer_health(seen: _Seen) -> LayerHealth:
     return found
 
 
-def _measure(stepper: Stepper, state: State, x, y) -> tuple[dict[str, Array], list[_Seen]]:
+def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array], list[_Seen]]:
     """Measure facts about the network, and about every layer."""
 
     def objective(params, nudges):
-        system = stepper.merge(state._replace(params=params))
+        system = structure.merge(state._replace(params=params))
         model, loss = system["model"], system["loss"]
         record, reached = _run(model, x, nudges)
         terms = loss(record, y)
@@ -232,7 +231,7 @@ def _measure(stepper: Stepper, state: State, x, y) -> tuple[dict[str, Array], li
     shapes = jax.eval_shape(objective, state.params, {})[1][2]
     nudges = {name: jnp.zeros(into.shape, into.dtype) for name, into in shapes.items()}
     (value, (scores, watched, _)), gradients = jax.value_and_grad(objective, (0, 1), has_aux=True)(state.params, nudges)
-    layers = describe(stepper.merge(state)["model"]).layers
+    layers = describe(structure.merge(state)["model"]).layers
     norms = {name: _norm_over_time(layers[name].module, gradient) for name, gradient in gradients[1].items()}
     layers = [
         replace(seen, gradient=_norm_of(seen.name, gradients[0]), gradient_over_time=norms.get(seen.name))

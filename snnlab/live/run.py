@@ -362,7 +362,8 @@ class Run:
         if not changes:
             return lambda: _again(trainer, model, new_seed)
         config = replace(trainer.config, seed=new_seed, **_of(OF_THE_TRAINING, changes))
-        new = self._make_trainer(model or trainer.stepper.merge(trainer.origin)["model"], trainer.data, config)
+        model = model or trainer.stepper.structure.merge(trainer.origin)["model"]
+        new = self._make_trainer(model, trainer.data, config)
         return lambda: _with_knobs_of(trainer, new)
 
     # ---- files ----

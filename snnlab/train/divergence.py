@@ -197,7 +197,7 @@ def _is_finite(log: Log) -> bool:
 
 def _place(fault: Fault, stepper: Stepper, data: Dataset) -> Place:
     x, y = data.x_train[fault.batch], data.y_train[fault.batch]
-    row, names = fault.row, term_names(stepper.metric_names(x, y))
+    row, names = fault.row, term_names(stepper.structure.metric_names(fault.before, x, y))
     if not np.isfinite(row["loss"][0]):
         bad = [name for name in names if not np.isfinite(row[name][0])]
         values = ", ".join(f"{name} is {row[name][0]:g}" for name in bad) or "the sum of its terms"
@@ -226,7 +226,7 @@ def _in_the_forward_pass(stepper: Stepper, state: State, x) -> tuple[str, str | 
 
     @jax.jit
     def finite(state, x):
-        record = run_model(stepper.merge(state, training=True)["model"], x, key)
+        record = run_model(stepper.structure.merge(state, training=True)["model"], x, key)
         outputs = {name: trace.state for name, trace in record.layers.items()} or {"readout": record.readout}
         order[:] = outputs  # a jitted dict comes back sorted
         return {name: jnp.isfinite(output).all() for name, output in outputs.items()}
@@ -244,9 +244,9 @@ def _in_the_gradient(stepper: Stepper, state: State, x, y, names: list[str]) -> 
     @functools.partial(jax.jit, static_argnums=1)
     @jax.grad
     def gradient_of(params, name):
-        system = stepper.merge(state._replace(params=params), training=True)
+        system = stepper.structure.merge(state._replace(params=params), training=True)
         order[:] = run_model(system["model"], x, key).layers
-        return stepper.forward(system, x, y, key)[name]
+        return stepper.structure.forward(system, x, y, key)[name]
 
     gradients = ((name, gradient_of(state.params, name)) for name in (*names, "loss"))
     name, gradient = next((pair for pair in gradients if not math.isfinite(optax.tree.norm(pair[1]))), ("", None))

@@ -1,5 +1,6 @@
 """The default optimizer: Adam, with per-parameter options from the Variable's metadata."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,10 +25,14 @@ def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTr
 
     Source: Kingma & Ba (2015), arXiv:1412.6980; cosine decay: Loshchilov & Hutter (2017), arXiv:1608.03983.
     """
-    adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(config.learning_rate))
-    cosine = optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, total_steps))
-    schedule = [cosine] if config.schedule == "cosine" else []
-    return optax.chain(centralized(), adam, *schedule, at_their_pace())
+    return _adam(config.learning_rate, total_steps if config.schedule == "cosine" else None)
+
+
+@functools.lru_cache(maxsize=24)  # one object for equal arguments: its functions are part of what is compiled
+def _adam(learning_rate: float, decay_steps: int | None) -> optax.GradientTransformation:
+    adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(learning_rate))
+    cosine = [] if decay_steps is None else [optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, decay_steps))]
+    return optax.chain(centralized(), adam, *cosine, at_their_pace())
 
 
 def centralized() -> optax.GradientTransformation:

@@ -12,7 +12,7 @@ from snnlab.data import Dataset
 from snnlab.errors import StateError
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.memory import give_memory_back
-from snnlab.train.step import State, Stepper
+from snnlab.train.step import State, Stepper, Structure, compiled
 
 MAX_CHUNK = 32  # steps in one call at the most
 
@@ -24,10 +24,17 @@ class Runner:
         stepper: what a step is.
         data: where the samples are.
         batch_size: samples in a step.
+
+    Attributes:
+        metric_names: what is measured at every step.
     """
 
     def __init__(self, stepper: Stepper, data: Dataset, batch_size: int):
-        self._chunk = jax.jit(stepper.chunk)
+        x, y = data.x_train, data.y_train
+        self.metric_names = stepper.structure.metric_names(stepper.start, x[:batch_size], y[:batch_size])
+        leaves, tree = jax.tree.flatten((x, y))
+        shapes = (batch_size, tree, *map(jax.typeof, leaves))
+        self._chunk = compiled(Structure.chunk, stepper.structure, self.metric_names, apart=shapes)
         self._data, self._batch_size = data, batch_size
         self._on_device: tuple[Any, Any] | None = None  # images or events, and labels
 
@@ -56,7 +63,7 @@ class Runner:
         return order[: samples // size * size].reshape(-1, size)
 
     def __call__(self, state: State, batches: np.ndarray) -> tuple[State, dict[str, np.ndarray], bool]:
-        """Take one step for each row of `batches`, the indices of its samples. Returns what `Stepper.chunk` does."""
+        """Take one step for each row of `batches`, the indices of its samples. Returns what `Structure.chunk` does."""
         if self._on_device is None:
             raise StateError("runner: is not compiled; call prepare(state) first")
         index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)

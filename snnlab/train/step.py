@@ -1,7 +1,9 @@
 """One optimizer step, a chunk of them, and one batch of a test: pure functions of a `State`, to be jitted."""
 
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import jax
@@ -11,6 +13,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
+from snnlab import kernels
 from snnlab.data import EventLists
 from snnlab.errors import ArgumentError
 from snnlab.losses import accuracy, class_scores
@@ -21,6 +24,8 @@ from snnlab.variables import Live, keep_in_range, short_names
 jax.tree_util.register_dataclass(EventLists, ["times", "units", "offsets"], ["sensor", "limit"])
 
 Metrics = dict[str, Float[Array, "..."]]
+
+_HOMES = {"builtins", "flax", "jax", "numpy", "snnlab"}  # of code that does the same every time
 
 
 class State(NamedTuple):
@@ -61,46 +66,28 @@ def code_key(seed: int) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.key(seed), 1)
 
 
-class Stepper:
-    """Model, loss and optimizer as functions of a `State`.
+@dataclass(frozen=True, kw_only=True)
+class Structure:
+    """Model, loss and optimizer without their values: one step, a chunk of them and a test as pure functions of a
+    `State`. What equal structures compile is the same.
 
     Args:
-        model: see `snnlab.train.Trainer`.
-        loss: see `snnlab.train.Trainer`.
+        training: graph of model and loss in the mode of `train()`.
+        testing: the same in the mode of `eval()`.
         optimizer: any Optax transformation.
-        key: random key of the first state, folded with the step for encoders that draw at random.
+        code: what else decides what is computed; see `code_of`.
     """
 
-    def __init__(self, model: nnx.Module, loss: Callable, optimizer: optax.GradientTransformation, key: PRNGKeyArray):
-        # A dict of NNX takes both modules and plain functions; only modules have a state.
-        self.system = nnx.Dict(model=model, loss=loss)
-        self.optimizer = optimizer
-        self._graphdefs = {training: graphdef(self.system, training=training) for training in (False, True)}
-        self._metric_names: list[str] = []
-        self.start = self.first_state(model, key)
-
-    def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
-        """Return the state before the first step, with the values of a model of the same structure.
-
-        Raises:
-            ArgumentError: if a parameter is not finite.
-        """
-        system = nnx.Dict(model=model, loss=self.system["loss"])
-        bad = not_finite(nnx.state(system, nnx.Param))
-        if bad:
-            raise ArgumentError(f"model: its parameters must be finite, got NaN or infinity in {', '.join(bad)}")
-        values = nnx.split(system, nnx.Param, Live, ...)[1:]
-        params, live, rest = jax.tree.map(lambda leaf: leaf, values)  # of new Variables: `write_back` changes the old
-        return State(params, live, rest, self.optimizer.init(params), jnp.int32(0), key)
+    training: nnx.GraphDef
+    testing: nnx.GraphDef
+    optimizer: optax.GradientTransformation
+    code: Hashable
 
     def merge(self, state: State, *, training: bool = False) -> nnx.Dict:
         """Return model and loss as new modules with the values of a state, in the mode of `train()` or `eval()`."""
         values = jax.tree.map(lambda leaf: leaf, (state.params, state.live, state.rest))
-        return nnx.merge(self._graphdefs[training], *values)  # of new Variables, that belong to the trace we are in
-
-    def write_back(self, state: State) -> None:
-        """Copy the values of a state into the modules that were passed in."""
-        nnx.update(self.system, state.params, state.live, state.rest)
+        graph = self.training if training else self.testing
+        return nnx.merge(graph, *values)  # of new Variables, that belong to the trace we are in
 
     def forward(self, system: nnx.Dict, x, y: Int[Array, " batch"], key: PRNGKeyArray) -> Metrics:
         """Return the loss, its terms and the other metrics of one batch."""
@@ -128,37 +115,125 @@ class Stepper:
         params = keep_in_range(cast(nnx.State, optax.apply_updates(state.params, updates)))
         return State(params, state.live, rest, opt_state, state.step + 1, state.key), metrics
 
-    def metric_names(self, x, y) -> list[str]:
-        """Return the names of the metrics of a step: "loss", its terms, and the others. They are looked up once."""
-        if not self._metric_names:
-            measured = jax.eval_shape(lambda x, y: self.forward(self.merge(self.start), x, y, self.start.key), x, y)
-            self._metric_names = [*measured, "grad_norm"]
-        return self._metric_names
+    def metric_names(self, state: State, x, y) -> tuple[str, ...]:
+        """Return the names of the metrics of a step: "loss", its terms, and the others."""
+        measured = jax.eval_shape(lambda x, y: self.forward(self.merge(state), x, y, state.key), x, y)
+        return (*measured, "grad_norm")
 
     def chunk(
-        self, state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]
+        self, names: tuple[str, ...], state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]
     ) -> tuple[State, Metrics, Bool[Array, ""]]:
         """Take `count` steps, on the samples `index[0]`, `index[1]`, ...
 
         The count is traced, so one compiled program serves every count, and how a run is cut into chunks does not
         change its bits.
 
+        Args:
+            names: what `metric_names` returns.
+
         Returns:
             The new state, the metrics of each step, and whether every value that was finite still is.
         """
-        log = {name: jnp.zeros(len(index)) for name in self.metric_names(x[index[0]], y[index[0]])}
 
         def turn(i, carry):
             state, log = carry
             state, metrics = self.step(state, x[index[i]], y[index[i]])
             return state, {name: log[name].at[i].set(metrics[name]) for name in log}
 
+        log = {name: jnp.zeros(len(index)) for name in names}
         after, log = jax.lax.fori_loop(0, count, turn, (state, log))
         return after, log, _stayed_finite(state, after)
 
     def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
         """Return the metrics of batch `number` of the test set."""
         return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))
+
+
+class Stepper:
+    """A model and a loss with their values: the structure of their steps, and the state before the first one.
+
+    Args:
+        model: see `snnlab.train.Trainer`.
+        loss: see `snnlab.train.Trainer`.
+        optimizer: any Optax transformation.
+        key: random key of the first state, folded with the step for encoders that draw at random.
+        own_optimizer: whether the optimizer is the user's.
+
+    Attributes:
+        system: model and loss.
+        structure: see `Structure`.
+        start: the state before the first step.
+    """
+
+    def __init__(
+        self,
+        model: nnx.Module,
+        loss: Callable,
+        optimizer: optax.GradientTransformation,
+        key: PRNGKeyArray,
+        own_optimizer: bool = True,
+    ):
+        # A dict of NNX takes both modules and plain functions; only modules have a state.
+        self.system = nnx.Dict(model=model, loss=loss)
+        self.structure = Structure(
+            training=graphdef(self.system, training=True),
+            testing=graphdef(self.system, training=False),
+            optimizer=optimizer,
+            code=object() if own_optimizer else code_of(self.system),
+        )
+        self.start = self.first_state(model, key)
+
+    def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
+        """Return the state before the first step, with the values of a model of the same structure.
+
+        Raises:
+            ArgumentError: if a parameter is not finite.
+        """
+        system = nnx.Dict(model=model, loss=self.system["loss"])
+        bad = not_finite(nnx.state(system, nnx.Param))
+        if bad:
+            raise ArgumentError(f"model: its parameters must be finite, got NaN or infinity in {', '.join(bad)}")
+        values = nnx.split(system, nnx.Param, Live, ...)[1:]
+        params, live, rest = jax.tree.map(lambda leaf: leaf, values)  # of new Variables: `write_back` changes the old
+        return State(params, live, rest, self.structure.optimizer.init(params), jnp.int32(0), key)
+
+    def write_back(self, state: State) -> None:
+        """Copy the values of a state into the modules that were passed in."""
+        nnx.update(self.system, state.params, state.live, state.rest)
+
+
+def code_of(module: nnx.Module) -> Hashable:
+    """Return what decides, beside the graph of a module, what it computes: the backend of the kernels.
+
+    It equals nothing if the module runs code of the user's. That may read a global that has another value next time.
+
+    Example:
+        >>> from snnlab.layers import Leaky
+        >>> code_of(Leaky(2)) == code_of(Leaky(2)), code_of(nnx.Dict(f=optax.sgd)) == code_of(nnx.Dict(f=optax.sgd))
+        (True, False)
+    """
+    used = [value for _, value in nnx.iter_graph(module)]
+    used += [extra for value in used if isinstance(value, nnx.Variable) for extra in value.get_metadata().values()]
+    homes = {str(getattr(value, "__module__", type(value).__module__)).partition(".")[0] for value in used}
+    return kernels.backend() if homes <= _HOMES else object()
+
+
+@functools.lru_cache(maxsize=24)
+def compiled(function: Callable, *fixed: Hashable, apart: Hashable = None) -> jax.stages.Wrapped:
+    """Return `jax.jit` of a function with its first arguments fixed; the same one for equal arguments.
+
+    So one program serves all runs of one structure. The programs used last are kept.
+
+    Args:
+        function: of the fixed arguments and those of the program.
+        *fixed: such as a `Structure`.
+        apart: tells programs apart; the function does not get it.
+
+    Example:
+        >>> compiled(pow, 2) is compiled(pow, 2), compiled(pow, 2) is compiled(pow, 3)
+        (True, False)
+    """
+    return jax.jit(functools.partial(function, *fixed))
 
 
 def not_finite(values: nnx.State) -> list[str]:

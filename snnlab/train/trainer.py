@@ -38,7 +38,7 @@ from snnlab.train.knobs import find_knobs, set_knob
 from snnlab.train.optimizer import default_optimizer
 from snnlab.train.point import Point
 from snnlab.train.runner import MAX_CHUNK, Runner
-from snnlab.train.step import State, Stepper, code_key
+from snnlab.train.step import State, Stepper, Structure, code_key, compiled
 
 CHUNK_SECONDS = 0.08  # of computing in one chunk: short enough to feel immediate, long enough to hide the dispatch
 
@@ -129,13 +129,13 @@ class Trainer:
             spiking = any(trace.spikes is not None for trace in record.layers.values())
             self.loss = loss or Classification(**(SPIKING_LOSS if spiking else {}))
             optimizer = optimizer or default_optimizer(self.config, self.total_steps)
-            self.stepper = Stepper(model, self.loss, optimizer, code_key(seed))
+            self.stepper = Stepper(model, self.loss, optimizer, code_key(seed), self.own_optimizer)
             self.origin: State = self.stepper.start
             self._state: State = self.origin
-            self.metric_names = self.stepper.metric_names(data.x_train[:batch_size], data.y_train[:batch_size])
             self.mailbox = Mailbox(find_knobs(self.origin.live, self.origin.opt_state))
             self.runner = Runner(self.stepper, data, batch_size)
-            self._test = jax.jit(self.stepper.test)
+            self.metric_names = self.runner.metric_names
+            self._test = compiled(Structure.test, self.stepper.structure)
         self.history = History()
         self.seconds = self.compile_seconds = 0.0
         self._steps_in_chunk = 1
@@ -209,7 +209,7 @@ class Trainer:
 
     def snapshot(self) -> nnx.Module:
         """Return a copy of the model as it is now. Safe to call from any thread at any time."""
-        return self.stepper.merge(self._state)["model"]
+        return self.stepper.structure.merge(self._state)["model"]
 
     def set(self, values: Mapping[str, float] | None = None, /, **by_name: float) -> None:
         """Move knobs; the new values act on the next chunk.

@@ -25,6 +25,7 @@ from safetensors.numpy import load_file
 COMMAND = ("train", "snn", "--hidden", "40", "--num-steps", "50", "--batch-size", "32", "--seed", "7")
 COMMAND += ("--overwrite",)
 WARM = ["snnlab.cli", "snnlab.train.trainer", "snnlab.export", "snnlab.checkpoint.checkpoints"]
+WARM += ["snnlab.kernels.cpu.calls"]
 WENT_ON = "continuing from step "  # says a run that was resumed
 EARLY = 0.2  # of the kills come while a process starts
 SAVES = 0.5  # of the others after it has saved anew: on a busy machine, too, the run comes to its end

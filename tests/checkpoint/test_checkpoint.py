@@ -218,7 +218,7 @@ FORGED = {
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
 def test_a_forged_checkpoint_is_refused(two_checkpoints, small, tmp_path, forge):
     """Whole, of this run, with the right digest, and yet no run."""
-    folder, trainer = two_checkpoints
+    _, trainer = two_checkpoints
     true = take(trainer, trainer.at)
     facts, arrays = dict(true.facts), dict(true.arrays)
     forge(facts, arrays)

@@ -186,7 +186,7 @@ def test_it_measures_what_the_training_step_sees(name, digits):
     """Loss, accuracy and gradient are those of a step on the same samples: the walk changes nothing."""
     health, stepper = health_of(name, "numba")
     x, y = jnp.asarray(digits.x_test[:SAMPLES]), jnp.asarray(digits.y_test[:SAMPLES])
-    metrics = jax.jit(stepper.step)(stepper.start, x, y)[1]
+    metrics = jax.jit(stepper.structure.step)(stepper.start, x, y)[1]
     total = np.sqrt(sum(layer.gradient**2 for layer in health.layers))
     expected = [metrics[name] for name in ("loss", "accuracy", "grad_norm")]
     np.testing.assert_allclose((health.loss, health.accuracy, total), expected, rtol=1e-4)
@@ -274,7 +274,7 @@ def test_any_module_will_do(tells, digits):
     stepper = stepper_of(Mine(tells), lambda record, y: {"ce": losses.cross_entropy(record.readout.mean(0), y)})
     health = Checkup(stepper, digits, samples=30)(stepper.start)
     x, y = jnp.asarray(digits.x_test[:30]), jnp.asarray(digits.y_test[:30])
-    metrics = jax.jit(stepper.test)(stepper.start, x, y, np.int32(0))
+    metrics = jax.jit(stepper.structure.test)(stepper.start, x, y, np.int32(0))
     np.testing.assert_allclose((health.loss, health.accuracy), (metrics["loss"], metrics["accuracy"]), rtol=1e-5)
     assert len(health.layers) == tells
     for layer in health.layers:

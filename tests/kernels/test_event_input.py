@@ -1,6 +1,7 @@
 """Event data through the whole house: the step of an event, the network, the engine, the dashboard's views, replay."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -94,7 +95,8 @@ def test_the_dense_input_never_exists(monkeypatch):
     trainer = Trainer(net, mine, batch_size=7)
     images = jax.tree.map(jnp.asarray, (mine.x_train, mine.y_train))
     index = np.zeros((2, 7), np.int32)
-    jaxpr = jax.make_jaxpr(trainer.stepper.chunk)(trainer.state, *images, index, np.int32(2))
+    chunk = functools.partial(trainer.stepper.structure.chunk, trainer.metric_names)
+    jaxpr = jax.make_jaxpr(chunk)(trainer.state, *images, index, np.int32(2))
     sizes = [var.aval.size for eqn in _equations(jaxpr.jaxpr) for var in eqn.outvars]
     assert max(sizes) < T * 7 * 30_000 / 2, "the largest are the gradients of the weights, apart for two blocks"
 

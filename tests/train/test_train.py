@@ -15,7 +15,10 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.encode import Latency, Rate
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.record import Record
+from snnlab.surrogate import arctan, make_surrogate
 from snnlab.train import Trainer
+from snnlab.train.step import compiled
 from snnlab.variables import Live
 
 
@@ -111,6 +114,71 @@ def test_nothing_is_compiled_again_after_any_knob_move(small):
     assert trainer.compilations == 1
 
 
+def test_equal_structures_share_a_program(small):
+    """And not their values: each has the bits that it has alone."""
+
+    def fitted(seed, **options):
+        net = models.build(SMALL, sample_shape=(8, 8), num_classes=10, seed=seed)
+        trainer = Trainer(net, small, **{"epochs": 2, "batch_size": 32} | options)
+        trainer.fit()
+        assert trainer.compilations == 1
+        return trainer
+
+    one, two, larger = fitted(1), fitted(2), fitted(1, batch_size=64)
+    assert one.runner._chunk is two.runner._chunk and one.runner._chunk is not larger.runner._chunk
+    assert not same(one, two)
+    compiled.cache_clear()
+    alone = fitted(2)
+    assert alone.runner._chunk is not two.runner._chunk and same(alone, two)
+
+
+@pytest.mark.parametrize("where", ["loss", "model", "optimizer"])
+def test_code_of_the_user_is_read_anew(small, where):
+    """It may use a global that has another value by now."""
+    scale = 1.0
+    usual = losses.Classification()
+
+    def loss(record, y):
+        return {"mine": scale * losses.cross_entropy(record.peak, y)}
+
+    class Mine(models.Network):
+        def __call__(self, x, key=None):
+            record = super().__call__(x, key=key)
+            return Record(readout=scale * record.readout, layers={})
+
+    plain = optax.sgd(0.1)
+    scaled = plain._replace(update=lambda *args, **more: jax.tree.map(lambda u: scale * u, plain.update(*args, **more)))
+
+    def loss_after_some_steps():
+        net = models.build(SMALL, sample_shape=(8, 8), num_classes=10)
+        if where == "model":
+            net = Mine(net.encoder, net.stack)
+        optimizer = scaled if where == "optimizer" else None
+        trainer = Trainer(net, small, loss=loss if where == "loss" else usual, optimizer=optimizer, batch_size=32)
+        return trainer.fit(until=4).steps()["loss"][-1]
+
+    before = loss_after_some_steps()
+    assert loss_after_some_steps() == before
+    scale = 2.0
+    assert loss_after_some_steps() != before
+
+
+def test_what_decides_whether_a_program_is_shared(small, monkeypatch):
+    def structure(surrogate="arctan"):
+        neurons = LifRef(16, surrogate=surrogate)
+        hidden = Projection(64, neurons, rngs=nnx.Rngs(0))
+        net = models.Network(
+            Latency(num_steps=20), Stack(hidden=hidden, out=Projection(16, Leaky(10), rngs=nnx.Rngs(0)))
+        )
+        return Trainer(net, small, batch_size=32).stepper.structure
+
+    own = make_surrogate(lambda x, slope: 1.0 / (1.0 + slope * abs(x)), arctan.smooth)
+    assert structure() == structure() and structure("sigmoid") != structure() and structure(own) != structure(own)
+    usual = structure()
+    monkeypatch.setenv("SNNLAB_KERNELS", "reference")
+    assert structure() == structure() != usual
+
+
 def test_a_knob_reaches_the_step(small):
     """A threshold that no voltage reaches silences the layer from the next chunk on."""
     trainer = make_trainer(small)
@@ -157,7 +225,7 @@ def test_what_adam_sees_of_the_input_weights(small, centralize):
     """Their gradient, without its mean over the inputs; that of the readout as it is. Adam's mean is a tenth of it."""
     trainer = make_trainer(small, replace(SMALL, centralize=centralize))
     start, first = trainer.state, trainer.runner.batches(0, 1)[0]
-    net = trainer.stepper.merge(start)
+    net = trainer.stepper.structure.merge(start)
 
     def objective(model):
         return sum(trainer.loss(model(small.x_train[first]), jnp.asarray(small.y_train[first])).values())

@@ -325,7 +325,7 @@ def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "para
     # A padded neuron has a threshold that its zero current does not reach.
     fill, n = np.zeros((at.NUM_PARAMS, 1), np.float32), drive.features
     fill[[at.V_TH, at.SLOPE]] = 1.0
-    own = [jnp.broadcast_to(rows[k] if k in rows else fill[k], (1, n)) for k in range(at.NUM_PARAMS)]
+    own = [jnp.broadcast_to(rows[k], (1, n)) if k in rows else fill[k].repeat(n)[None] for k in range(at.NUM_PARAMS)]
     return jnp.concatenate([jnp.concatenate(own), np.repeat(fill, -n % LANES, axis=1)], axis=1)
 
 
