@@ -1,6 +1,8 @@
 """Marks each test, doctest and notebook with its tier; here, as it concerns the package and the notebooks, too."""
 
 import gc
+import importlib
+import os
 
 import pytest
 from tiers import ROOT, TIERS, Needs, compile_quickly, runs_whole, tier_of
@@ -32,6 +34,13 @@ def pytest_itemcollected(item):
     """Mark a test with the tier of its file."""
     if tier := tier_of(item.path):
         item.add_marker(tier)
+
+
+def pytest_collection(session):
+    """To collect the package compiles its kernels. Let the second worker begin at the end: the two meet half way."""
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw1" and "snnlab" in session.config.args:
+        for kernel in ("recurrent_back", "recurrent", "lstm", "lif", "filter"):
+            importlib.import_module(f"snnlab.kernels.cpu.{kernel}")
 
 
 def pytest_collection_finish():

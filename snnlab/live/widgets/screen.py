@@ -68,6 +68,7 @@ class Screen:
     def __init__(self, board: Dashboard, view: Callable[[], View]):
         self._board, self._view = board, view
         self.awake = threading.Event()
+        self._showing = threading.Lock()
         self._closed = False
         self._texts: _Texts | None = None
         self._drawn: _Drawn | None = None
@@ -102,12 +103,13 @@ class Screen:
             self.awake.clear()
 
     def show(self) -> None:
-        """Send one picture, if anything changed since the last one."""
-        view = self._view()
-        self._show_knobs(view.status)
-        shown = [self._show_texts(view), self._show_curves(view.status), self._show_health(view)]
-        if any([*shown, self._show_raster(view.look)]):
-            self._board.pulse.beat()
+        """Send one picture, if anything changed since the last one. Any thread may call it."""
+        with self._showing:  # an older view must not be shown after a newer one
+            view = self._view()
+            self._show_knobs(view.status)
+            shown = [self._show_texts(view), self._show_curves(view.status), self._show_health(view)]
+            if any([*shown, self._show_raster(view.look)]):
+                self._board.pulse.beat()
 
     def _show_knobs(self, status: Status) -> None:
         """A row knows the values that it posted; a new value that it does not know comes from a program."""
