@@ -33,7 +33,7 @@ class Runner:
         x, y = data.x_train, data.y_train
         self.metric_names = stepper.structure.metric_names(stepper.start, x[:batch_size], y[:batch_size])
         leaves, tree = jax.tree.flatten((x, y))
-        shapes = (batch_size, tree, *map(jax.typeof, leaves))
+        shapes = (batch_size, tree, *((leaf.shape, leaf.dtype) for leaf in leaves))
         self._chunk = compiled(Structure.chunk, stepper.structure, self.metric_names, apart=shapes)
         self._data, self._batch_size = data, batch_size
         self._on_device: tuple[Any, Any] | None = None  # images or events, and labels

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 import jax
@@ -66,22 +66,23 @@ def code_key(seed: int) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.key(seed), 1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Structure:
     """Model, loss and optimizer without their values: one step, a chunk of them and a test as pure functions of a
-    `State`. What equal structures compile is the same.
+    `State`.
 
     Args:
         training: graph of model and loss in the mode of `train()`.
         testing: the same in the mode of `eval()`.
         optimizer: any Optax transformation.
-        code: what else decides what is computed; see `code_of`.
+        identity: decides what is computed: structures with equal ones compile the same programs. None if the user's own
+            code takes part, because that may read a global that has another value next time.
     """
 
-    training: nnx.GraphDef
-    testing: nnx.GraphDef
-    optimizer: optax.GradientTransformation
-    code: Hashable
+    training: nnx.GraphDef = field(compare=False)
+    testing: nnx.GraphDef = field(compare=False)
+    optimizer: optax.GradientTransformation = field(compare=False)
+    identity: Hashable | None
 
     def merge(self, state: State, *, training: bool = False) -> nnx.Dict:
         """Return model and loss as new modules with the values of a state, in the mode of `train()` or `eval()`."""
@@ -175,12 +176,10 @@ class Stepper:
     ):
         # A dict of NNX takes both modules and plain functions; only modules have a state.
         self.system = nnx.Dict(model=model, loss=loss)
-        self.structure = Structure(
-            training=graphdef(self.system, training=True),
-            testing=graphdef(self.system, training=False),
-            optimizer=optimizer,
-            code=object() if own_optimizer else code_of(self.system),
-        )
+        training, testing = (graphdef(self.system, training=mode) for mode in (True, False))
+        known = not own_optimizer and _is_known(self.system)
+        identity = _hashable(training, testing, optimizer, kernels.backend()) if known else None
+        self.structure = Structure(training, testing, optimizer, identity)
         self.start = self.first_state(model, key)
 
     def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:
@@ -202,37 +201,39 @@ class Stepper:
         nnx.update(self.system, state.params, state.live, state.rest)
 
 
-def code_of(module: nnx.Module) -> Hashable:
-    """Return what decides, beside the graph of a module, what it computes: the backend of the kernels.
-
-    It equals nothing if the module runs code of the user's. That may read a global that has another value next time.
-
-    Example:
-        >>> from snnlab.layers import Leaky
-        >>> code_of(Leaky(2)) == code_of(Leaky(2)), code_of(nnx.Dict(f=optax.sgd)) == code_of(nnx.Dict(f=optax.sgd))
-        (True, False)
-    """
+def _is_known(module: nnx.Module) -> bool:
+    """Whether a module runs only code of snnlab and of what it is made with."""
     used = [value for _, value in nnx.iter_graph(module)]
     used += [extra for value in used if isinstance(value, nnx.Variable) for extra in value.get_metadata().values()]
-    homes = {str(getattr(value, "__module__", type(value).__module__)).partition(".")[0] for value in used}
-    return kernels.backend() if homes <= _HOMES else object()
+    return all(str(getattr(value, "__module__", type(value).__module__)).partition(".")[0] in _HOMES for value in used)
 
 
-@functools.lru_cache(maxsize=24)
-def compiled(function: Callable, *fixed: Hashable, apart: Hashable = None) -> jax.stages.Wrapped:
-    """Return `jax.jit` of a function with its first arguments fixed; the same one for equal arguments.
+def _hashable(*parts) -> Hashable | None:
+    """Return the parts, or None if one of them, such as the graph of a module that has a list, has no hash."""
+    try:
+        hash(parts)
+    except TypeError:
+        return None
+    return parts
 
-    So one program serves all runs of one structure. The programs used last are kept.
+
+def compiled(function: Callable, structure: Structure, *fixed: Hashable, apart: Hashable = None) -> jax.stages.Wrapped:
+    """Return `jax.jit` of a function with its first arguments fixed; the same one for equal structures.
+
+    So one program serves all runs of one structure. The programs used last are kept, but not the user's own code.
 
     Args:
         function: of the fixed arguments and those of the program.
-        *fixed: such as a `Structure`.
+        structure: the first of them.
+        *fixed: the others.
         apart: tells programs apart; the function does not get it.
-
-    Example:
-        >>> compiled(pow, 2) is compiled(pow, 2), compiled(pow, 2) is compiled(pow, 3)
-        (True, False)
     """
+    make = _compiled.__wrapped__ if structure.identity is None else _compiled
+    return make(function, structure, *fixed, apart=apart)
+
+
+@functools.lru_cache(maxsize=24)
+def _compiled(function: Callable, *fixed: Hashable, apart: Hashable) -> jax.stages.Wrapped:
     return jax.jit(functools.partial(function, *fixed))
 
 
