@@ -197,7 +197,7 @@ def _is_finite(log: Log) -> bool:
 
 def _place(fault: Fault, stepper: Stepper, data: Dataset) -> Place:
     x, y = data.x_train[fault.batch], data.y_train[fault.batch]
-    row, names = fault.row, term_names(stepper.structure.metric_names(fault.before, x, y))
+    row, names = fault.row, term_names(fault.row)
     if not np.isfinite(row["loss"][0]):
         bad = [name for name in names if not np.isfinite(row[name][0])]
         values = ", ".join(f"{name} is {row[name][0]:g}" for name in bad) or "the sum of its terms"
