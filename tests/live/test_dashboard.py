@@ -14,8 +14,7 @@ from snnlab.controls import Knob
 from snnlab.errors import DivergenceError
 from snnlab.health import Diagnosis
 from snnlab.live import LiveTrainer
-from snnlab.live.widgets import knob_rows
-from snnlab.live.widgets.knob_rows import KnobRow, make_slider
+from snnlab.live.widgets.knob_rows import KnobRow
 
 
 @pytest.fixture
@@ -41,54 +40,64 @@ def shown(lab) -> None:
 
 @pytest.mark.parametrize("value", [0.0001, 0.3, 1.0, 5.0, 77.0])
 @pytest.mark.parametrize("log", [False, True])
-def test_sliders_start_exactly_at_their_value(value, log):
-    """The browser snaps to a grid from `min` in steps of `step`: the value must lie on it, inside the range."""
-    knob = Knob(name="a.b_c", value=value, low=0.0001 if log else 0.0, high=1.0, unit="ms", log=log)
-    slider = make_slider(knob)
-    position = np.log10(value) if log else value
-    steps = (position - slider.min) / slider.step
-    assert abs(steps - round(steps)) < 1e-6 and slider.value == value and slider.description == "b_c"
+def test_positions_of_a_slider(value, log):
+    """It starts at its value, goes to both ends, and its steps are even in value or, logarithmic, in ratio."""
+    low, high = (0.0001, 10.0) if log else (0.0, 10.0)
+    row = KnobRow(Knob(name="a.b_c", value=value, low=low, high=high, unit="ms", log=log), lambda *_: None)
+    grid, slider = row.grid, row.slider
+    assert slider.value == 0 and slider.description == "b_c" and row.box.value == value
+    top = max(high, value)
+    values = np.array([grid.value(position) for position in range(slider.min, slider.max + 1)])
+    assert [grid.position(value) for value in values] == list(range(slider.min, slider.max + 1))
+    step = np.log(10) / 100 if log else (top - low) / 400
+    axis = np.log(values) if log else values
+    np.testing.assert_allclose(np.diff(axis)[1:], step, rtol=1e-3 if log else 0, atol=1e-5)
+    assert values[0] == low and abs(axis[-1] - (np.log(top) if log else top)) <= step
 
 
 @pytest.mark.parametrize("log", [False, True])
 def test_slider_box_and_program_agree(log):
-    """Whoever moves a knob, the other controls follow; a value that a browser rounded to its grid is no move."""
+    """Whoever moves a knob, the other controls follow; what shows it is not itself a move."""
     posted = []
     knob = Knob(name="a.b", value=0.1, low=0.001, high=1.0, log=log)
     row = KnobRow(knob, lambda name, value: posted.append((name, value)))
-    row.slider.value = 0.2
+    row.slider.value = 30
     row.show()
-    assert posted == [("a.b", 0.2)] and row.box.value == 0.2
+    chosen = 10 ** (-1 + 0.3) if log else 0.1 + 30 * 0.999 / 400
+    assert [name for name, _ in posted] == ["a.b"] and posted[0][1] == row.box.value == pytest.approx(chosen, 1e-5)
     row.box.value = 0.3333
     row.show()
     assert posted[1:] == [("a.b", 0.3333)]
-    near = 10 ** (round(np.log10(0.3333) / 0.01) * 0.01) if log else 0.3333 + 0.4 * row.slider.step
-    row.slider.value = near  # what the browser makes of it
-    assert len(posted) == 2
+    assert row.slider.value == (round(100 * np.log10(3.333)) if log else round(0.2333 / 0.999 * 400))
     row.follow(5.0)  # from a program, beyond the end of the slider
     row.show()
-    assert row.slider.value == row.box.value == 5.0 and len(posted) == 2
+    assert row.slider.value == row.slider.max and row.box.value == 5.0 and len(posted) == 2
     back = row.root.children[-1]
     back.click()
     row.show()
-    assert posted[2:] == [("a.b", 0.1)] and row.box.value == 0.1
+    assert posted[2:] == [("a.b", 0.1)] and row.box.value == 0.1 and row.slider.value == 0
     back.click()
     assert len(posted) == 3
 
 
-@pytest.mark.parametrize("log", [False, True])
-def test_a_late_echo_is_no_move(log, monkeypatch):
-    """A program moves a knob before the browser has sent back what it was shown: the program's value stays."""
+def test_what_is_shown_meanwhile_is_no_move():
+    """A user moves a knob while the pump shows the value before: the user's stays, and is posted once."""
     posted = []
-    row = KnobRow(Knob(name="a.b", value=0.5, low=0.001, high=1.0, log=log), lambda *move: posted.append(move))
-    row.follow(0.01)
+    row = KnobRow(Knob(name="a.b", value=0.5, low=0.0, high=1.0), lambda *move: posted.append(move))
+    row.follow(0.75)
+
+    def typed_meanwhile(_change):
+        user = threading.Thread(target=row._chosen, args=(0.25, 0.0))
+        user.start()
+        user.join(0.2)  # it waits for the end of `show`, or it acts at once
+
+    row.slider.unobserve_all("value")
+    row.slider.observe(typed_meanwhile, "value")  # between computing the position and comparing it
+    row.slider.observe(lambda change: row._slid(change["new"]), "value")
     row.show()
-    row.slider.value = 0.5003  # the echo
+    wait_until(lambda: posted, 10, "the user's move")
     row.show()
-    assert posted == [] and row.slider.value == row.box.value == 0.01
-    monkeypatch.setattr(knob_rows, "ECHO_SECONDS", 0.0)
-    row.slider.value = 0.5003  # a person, later
-    assert posted == [("a.b", 0.5003)]
+    assert posted == [("a.b", 0.25)] and row.box.value == 0.25
 
 
 def quiet(lab) -> int:
@@ -117,9 +126,10 @@ def test_a_frame_is_sent_only_when_something_changed(make):
     assert board.words.value.startswith("Curves at step 16: ") and f"test loss {test:.3g}" in board.words.value
     lab.set(v_th=0.7)
     lab.display.screen.show()
-    assert board.rows["hidden.v_th"].slider.value == pytest.approx(0.7)
-    board.rows["hidden.v_th"].slider.value = 0.9
-    assert lab.trainer.mailbox.knobs["hidden.v_th"].value == 0.9
+    row = board.rows["hidden.v_th"]
+    assert row.box.value == 0.7 and row.slider.value == row.grid.position(0.7)
+    row.slider.value = row.grid.position(0.9)
+    assert lab.trainer.mailbox.knobs["hidden.v_th"].value == pytest.approx(0.9, 0.01)
 
 
 def test_all_panels_can_be_left_out(make):

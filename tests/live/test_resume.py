@@ -41,7 +41,7 @@ def test_the_dashboard_goes_on_with_all_it_had(make, tmp_path):
     assert all(map(np.array_equal, weights(lab), weights(again)))
     assert "step 12 of 800000" in status_text(again.status, "")
     again.display.screen.show()
-    wait_until(lambda: board.rows["hidden.v_th"].slider.value == pytest.approx(0.7), 10, "the slider follows")
+    wait_until(lambda: board.rows["hidden.v_th"].box.value == 0.7, 10, "the field follows")
     train_to(again, 20)
     assert again.trainer.compilations == 1
     whole = make()

@@ -1,7 +1,7 @@
 """Rows for knobs: a name, a slider, a box for the exact number, the unit, and a button that resets it."""
 
 import math
-import time
+import threading
 from collections.abc import Callable, Mapping
 
 import ipywidgets as w
@@ -9,7 +9,6 @@ import numpy as np
 
 from snnlab.controls import Knob
 
-ECHO_SECONDS = 3.0  # a busy browser needs up to this long to send back what it was shown
 TRAINING = "training"  # heading of the knobs that belong to no layer
 
 
@@ -24,23 +23,40 @@ def split_name(name: str) -> tuple[str, str]:
     return layer or TRAINING, short
 
 
-def make_slider(knob: Knob) -> w.FloatSlider | w.FloatLogSlider:
-    """Make a slider for a knob, logarithmic where the knob says so.
+class Grid:
+    """The positions of a slider, whole numbers, and the values that they stand for; 0 is the knob's first value.
 
-    Its grid contains the value; otherwise the browser would show the nearest point of the grid instead.
+    Position `p` stands for `value + p * step`, or `value * 10**(p * step)` where the knob is logarithmic: 400 steps
+    from its lowest value to its highest, or 100 a decade.
+
+    A browser that shows a slider sends its value back as it understands it. With whole numbers that is the same value,
+    so whatever arrives from a slider is a move of the user's.
+
+    Args:
+        knob: with its first value.
+
+    Example:
+        >>> grid = Grid(Knob(name="tau", value=10.0, low=1.0, high=100.0, log=True))
+        >>> grid.bottom, grid.position(20.0), grid.value(30), grid.top
+        (-100, 30, 19.9526, 100)
     """
-    common = {"description": split_name(knob.name)[1], "value": knob.value, "readout": False}
-    common |= {"layout": w.Layout(width="196px"), "style": {"description_width": "92px"}}
-    if knob.log:
-        low, value, high = (float(np.log10(x)) for x in (knob.low, knob.value, max(knob.high, knob.value)))
-        return w.FloatLogSlider(**common, min=_grid_start(low, value, 0.01), max=high, step=0.01)
-    high = max(knob.high, knob.value)
-    step = (high - knob.low) / 400
-    return w.FloatSlider(**common, min=_grid_start(knob.low, knob.value, step), max=high, step=step)
 
+    def __init__(self, knob: Knob):
+        top = max(knob.high, knob.value)
+        self._first, self._low, self._log = knob.value, knob.low, knob.log
+        self._step = 0.01 if knob.log else (top - knob.low) / 400
+        self.bottom, self.top = self.position(knob.low), self.position(top)
 
-def _grid_start(low: float, value: float, step: float) -> float:
-    return max(low, value - step * np.floor((value - low) / step + 1e-6))
+    def position(self, value: float) -> int:
+        """Return the position nearest to a value."""
+        distance = float(np.log10(value / self._first)) if self._log else value - self._first
+        return round(distance / self._step)
+
+    def value(self, position: int) -> float:
+        """Return the value at a position, to the six digits that are shown; at the bottom, the lowest."""
+        distance = position * self._step
+        value = self._first * 10**distance if self._log else self._first + distance
+        return self._low if position == self.bottom else max(self._low, shown(value))
 
 
 class KnobRow:
@@ -55,8 +71,17 @@ class KnobRow:
         self.name = knob.name
         self._value = knob.value
         self._post = post
-        self._left = (math.nan, 0.0)  # the slider's position before a program moved it, and when it did
-        self.slider = make_slider(knob)
+        self._lock = threading.RLock()  # what `show` writes is compared with the value that it writes
+        self.grid = Grid(knob)
+        self.slider = w.IntSlider(
+            description=split_name(knob.name)[1],
+            value=0,
+            min=self.grid.bottom,
+            max=self.grid.top,
+            readout=False,
+            layout=w.Layout(width="196px"),
+            style={"description_width": "92px"},
+        )
         self.box = w.FloatText(value=shown(knob.value), layout=w.Layout(width="74px"))
         self.box.tooltip = f"{knob.name}: exact value"
         unit = w.Label(knob.unit, layout=w.Layout(width="22px"))
@@ -70,37 +95,28 @@ class KnobRow:
 
     def follow(self, value: float) -> None:
         """Take over the value of the knob, whoever set it."""
-        self._value = value
+        with self._lock:
+            self._value = value
 
     def show(self) -> None:
         """Show the value in slider and box, wherever it came from."""
-        value, end = self._value, self._position(self._value)
-        if not self._is_near(self.slider.value, value):
-            self._left = self.slider.value, time.monotonic()
-            self.slider.min, self.slider.max = min(self.slider.min, end), max(self.slider.max, end)
-            self.slider.value = value
-        if not math.isclose(shown(value), self.box.value, rel_tol=1e-6):
-            self.box.value = shown(value)
+        with self._lock:
+            position = self.grid.position(self._value)
+            self.slider.min, self.slider.max = min(self.slider.min, position), max(self.slider.max, position)
+            self.slider.value = position
+            if not math.isclose(shown(self._value), self.box.value, rel_tol=1e-6):
+                self.box.value = shown(self._value)
 
-    def _slid(self, value: float) -> None:
-        # A browser that shows a slider sends back the nearest point of its grid, perhaps only after a program has moved
-        # the knob again. That is no move of the user's.
-        left, when = self._left
-        late = self._is_near(value, left) and time.monotonic() - when < ECHO_SECONDS
-        if not late and not self._is_near(value, self._value):
-            self._chosen(value, 1e-6)
+    def _slid(self, position: int) -> None:
+        with self._lock:
+            if position != self.grid.position(self._value):
+                self._chosen(self.grid.value(position), 1e-6)
 
     def _chosen(self, value: float, tolerance: float) -> None:
-        if not math.isclose(value, self._value, rel_tol=tolerance, abs_tol=1e-12):
-            self._post(self.name, value)
-            self._value = value
-
-    def _is_near(self, one: float, other: float) -> bool:
-        """Whether both values are the same point of the slider's grid."""
-        return abs(self._position(one) - self._position(other)) <= 0.5001 * (self.slider.step or 0.0)
-
-    def _position(self, value: float) -> float:
-        return float(np.log10(value)) if isinstance(self.slider, w.FloatLogSlider) and value > 0 else value
+        with self._lock:
+            if not math.isclose(value, self._value, rel_tol=tolerance, abs_tol=1e-12):
+                self._post(self.name, value)
+                self._value = value
 
 
 def shown(value: float) -> float:
