@@ -22,7 +22,6 @@ from flax import nnx
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.errors import FileFormatError
-from snnlab.export.parts import parts
 from snnlab.models import Network, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import refuse_existing
@@ -156,7 +155,7 @@ def _about(model: nnx.Module) -> dict[str, Any]:
     if dataclasses.is_dataclass(encoder):
         about["encoder"] = {"kind": type(encoder).__name__, **_settings(encoder)}
     if known.stack is not None:
-        named = parts(known.stack)
+        named = known.stack.parts()
         about["layers"] = [{"name": name, "kind": type(part).__name__, **_settings(part)} for name, part in named]
     return about
 

@@ -65,6 +65,19 @@ class Stack(nnx.Module):
         traces = {visit.name: visit.trace for visit in self.walk(x)}
         return Record(readout=traces[self.names[-1]].output, layers=traces)
 
+    def parts(self) -> list[tuple[str, Any]]:
+        """Return the layers, then the neurons and synapses inside them, each with the name of its layer.
+
+        Example:
+            >>> from snnlab.layers import Expon, Leaky, LifRef
+            >>> hidden = Projection(3, LifRef(2), synapse=Expon(2), rngs=nnx.Rngs(0))
+            >>> [(name, type(part).__name__) for name, part in Stack(hidden=hidden, readout=Leaky(2)).parts()]
+            [('hidden', 'Projection'), ('readout', 'Leaky'), ('hidden', 'LifRef'), ('hidden', 'Expon')]
+        """
+        layers = [(name, self.layers[name]) for name in self.names]
+        inner = [(name, getattr(layer, part, None)) for name, layer in layers for part in ("neuron", "synapse")]
+        return layers + [(name, part) for name, part in inner if part is not None]
+
     def walk(
         self, x: SpikeTimes | Float[Array, "time batch pre"], enter: Callable[[str, Callable, Any], Any] | None = None
     ) -> Iterator[Visit]:

@@ -13,7 +13,6 @@ from snnlab.export.nir.constants import NO_SPIKE_THRESHOLD
 from snnlab.export.nir.file import write_graph
 from snnlab.export.nir.read import from_nir
 from snnlab.export.nir.write import as_stack, time_step, to_nir
-from snnlab.export.parts import parts
 from snnlab.layers import IF, LifRef, Stack
 from snnlab.models import Network
 from snnlab.record import Record
@@ -118,7 +117,7 @@ def save_nir(
     stack = as_stack(model)
     h = reader_dt or time_step(stack)
     x = _input(model, graph, samples)
-    resets = {part.reset for _, part in parts(stack) if isinstance(part, SPIKING)} or {"value"}
+    resets = {part.reset for _, part in stack.parts() if isinstance(part, SPIKING)} or {"value"}
     own = stack(x)
     read = {kind: from_nir(path, dt=h, method=method, reset=kind) for kind in sorted(resets | {"value"})}
     measured = {}
@@ -160,7 +159,7 @@ def _assumptions(model: nnx.Module, stack: Stack, h: float, options: dict):
     yield "step", f"h = {h / 1000.0:g} s, for {time_step(stack):g} ms of the network; {step}"
     yield "order", "a spike counts 1 for one step; a synapse is stepped first, the voltage takes its new current;"
     yield "", "from a neuron to itself spikes take one step; all begin at rest, v = v_leak, without current"
-    spiking = {name: part for name, part in parts(stack) if isinstance(part, SPIKING)}
+    spiking = {name: part for name, part in stack.parts() if isinstance(part, SPIKING)}
     if spiking:
         yield "spike", "at v > v_threshold, strictly: written one float32 below v_th, as the network fires at v >= v_th"
     for name, part in spiking.items():

@@ -10,7 +10,6 @@ from flax import nnx
 from snnlab.errors import ArgumentError
 from snnlab.export.nir.constants import METHODS, NO_SPIKE_THRESHOLD, fade, tau_to_nir
 from snnlab.export.nir.file import need_nir
-from snnlab.export.parts import parts
 from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.models import Network
 from snnlab.support import arguments
@@ -95,7 +94,7 @@ def as_stack(model: nnx.Module) -> Stack:
 
 def time_step(stack: Stack) -> float:
     """Return the time step [ms] of all layers; 1 if none has a time step."""
-    steps = {part.dt: name for name, part in parts(stack) if hasattr(part, "dt")}
+    steps = {part.dt: name for name, part in stack.parts() if hasattr(part, "dt")}
     if len(steps) > 1:
         (a, one), (b, other) = list(steps.items())[:2]
         raise ArgumentError(f"layer {other!r}: has dt = {b} ms, but {one!r} has {a} ms; a NIR reader has one time step")
