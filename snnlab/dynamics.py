@@ -149,9 +149,58 @@ def lif_step(
     age = jnp.minimum(state.age + 1, NEVER)
     v = jnp.where(age <= params.tau_ref / dt + 1e-3, state.v, v)  # 1e-3: tau_ref / dt is rounded
     s = spike(v - params.v_th, params.slope)
-    s_reset = jax.lax.stop_gradient(s) if detach_reset else s
-    v = v - (params.v_th - params.v_reset) * s_reset if reset == "subtract" else v + (params.v_reset - v) * s_reset
+    v = _after_spike(v, s, params.v_th, params.v_reset, reset, detach_reset)
     return LifState(v, jnp.where(s > 0, 0, age)), s
+
+
+def if_step(
+    v: Float[Array, "*n"],
+    current: Float[Array, "*n"],
+    v_th,
+    v_reset,
+    r,
+    slope,
+    *,
+    dt: float,
+    spike: Callable,
+    reset: str = "subtract",
+    detach_reset: bool = False,
+) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+    """Integrate-and-fire without a leak: integrate, spike, reset.
+
+        v <- v + r dt I
+        s  = H(v - v_th)
+        v <- v - (v_th - v_reset) s        reset = "subtract"
+        v <- v + (v_reset - v) s           reset = "value"
+
+    Args:
+        v: voltage.
+        current: input current of this step.
+        v_th, v_reset: threshold, and voltage after a spike; scalars or one value per neuron, like the next two.
+        r: voltage that a current of 1 adds per millisecond [1/ms].
+        slope: inverse width of the surrogate.
+        dt: time step [ms].
+        spike, reset, detach_reset: see `lif_step`.
+
+    Returns:
+        The voltage after the reset, and the spikes, 0.0 or 1.0.
+
+    Example:
+        >>> from snnlab.surrogate import inv_square
+        >>> v, s = if_step(jnp.float32(0.75), jnp.float32(0.5), 1.0, 0.0, 1.0, 10.0, dt=1.0, spike=inv_square.spike)
+        >>> v.item(), s.item()
+        (0.25, 1.0)
+
+    Source: Gerstner et al., Neuronal Dynamics (2014), section 1.3, DOI 10.1017/CBO9781107447615.
+    """
+    v = v + r * dt * current
+    s = spike(v - v_th, slope)
+    return _after_spike(v, s, v_th, v_reset, reset, detach_reset), s
+
+
+def _after_spike(v, s, v_th, v_reset, reset: str, detach_reset: bool):
+    s = jax.lax.stop_gradient(s) if detach_reset else s
+    return v - (v_th - v_reset) * s if reset == "subtract" else v + (v_reset - v) * s
 
 
 class LstmState(NamedTuple):

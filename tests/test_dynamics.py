@@ -10,6 +10,7 @@ import pytest
 
 from snnlab import dynamics, kernels
 from snnlab.dynamics import LifParams
+from snnlab.layers import IF
 from snnlab.surrogate import SURROGATES
 
 
@@ -85,6 +86,33 @@ def test_the_two_resets():
     assert spikes.item() == 1.0
     np.testing.assert_allclose(v.item(), before - (1.0 - 0.25), rtol=1e-6)
     np.testing.assert_allclose(run_lif(constant(15.0, 1), v_reset=0.25, reset="value")[1].item(), 0.25, rtol=1e-6)
+
+
+def run_if(current, **options):
+    neurons = IF(1, r=0.5, dt=0.25, **options)
+    trace = neurons(jnp.asarray(np.float32(current)))
+    return np.asarray(trace.spikes)[:, 0, 0], np.asarray(trace.state)[:, 0, 0]
+
+
+def test_without_a_leak_the_current_is_counted():
+    """Subtracted, spikes are the whole part of `r I t / v_th`; set, every period is `v_th / (r I)`, rounded up."""
+    spikes, v = run_if(constant(2.5, 200), v_th=1.0)
+    charge = 0.5 * 2.5 * 0.25 * np.arange(1, 201)
+    np.testing.assert_array_equal(np.cumsum(spikes), np.floor(charge))
+    np.testing.assert_array_equal(v, charge - np.floor(charge))
+    spikes, _ = run_if(constant(2.5, 200), v_th=1.0, reset="value")
+    assert set(np.diff(np.flatnonzero(spikes))) == {int(np.ceil(1.0 / (0.5 * 2.5 * 0.25)))}
+
+
+@pytest.mark.parametrize("detach_reset", [False, True])
+@pytest.mark.parametrize("reset", ["subtract", "value"])
+def test_gradient_through_a_spike_without_a_leak(reset, detach_reset):
+    """One step to u = 1.5 > v_th = 1: dv/dI = r dt (1 - jump h'(u - v_th) - s), s only where the voltage is set."""
+    options = {"v_th": 1.0, "v_reset": 0.25, "reset": reset, "detach_reset": detach_reset, "slope": 10.0}
+    gradient = jax.grad(lambda x: IF(1, r=0.5, dt=0.25, **options)(jnp.full((1, 1, 1), x)).state.sum())(12.0)
+    slope = 0.0 if detach_reset else 1.0 / (1.0 + 10.0 * 0.5) ** 2  # of the surrogate, at 0.5
+    jump, kept = (0.75, 1.0) if reset == "subtract" else (1.5 - 0.25, 0.0)
+    np.testing.assert_allclose(gradient, 0.5 * 0.25 * (kept - jump * slope), rtol=1e-6)
 
 
 def test_synapse_decays_exactly():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import accepted, kernels
+from snnlab import accepted, dynamics, kernels
 from snnlab.kernels import Drive
 from snnlab.record import Trace
 from snnlab.support import arguments
@@ -14,12 +14,7 @@ from snnlab.variables import Fixed, plain, setting
 
 
 class IF(nnx.Module):
-    """Integrate-and-fire neurons without a leak:
-
-        v <- v + r dt I
-        s  = H(v - v_th)
-        v <- v - (v_th - v_reset) s        reset = "subtract"
-        v <- v + (v_reset - v) s           reset = "value"
+    """Integrate-and-fire neurons without a leak; the equations are those of `dynamics.if_step`.
 
     Args:
         features: number of neurons.
@@ -64,13 +59,11 @@ class IF(nnx.Module):
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         current = kernels.current(Drive.of(current), dt=self.dt)
-        v_th, v_reset, gain, slope = self.v_th[...], self.v_reset[...], self.r[...] * self.dt, self.slope[...]
+        values = [value[...] for value in (self.v_th, self.v_reset, self.r, self.slope)]
+        options = {"reset": self.reset, "detach_reset": self.detach_reset}
 
         def step(v, i_t):
-            v = v + gain * i_t
-            s = self.surrogate.spike(v - v_th, slope)
-            r = jax.lax.stop_gradient(s) if self.detach_reset else s
-            v = v - (v_th - v_reset) * r if self.reset == "subtract" else v + (v_reset - v) * r
+            v, s = dynamics.if_step(v, i_t, *values, dt=self.dt, spike=self.surrogate.spike, **options)
             return v, (s, v)
 
         spikes, v = jax.lax.scan(step, jnp.zeros(current.shape[1:]), current)[1]

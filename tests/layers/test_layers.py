@@ -12,7 +12,7 @@ from jax.nn import initializers
 
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack, weights
+from snnlab.layers import IF, LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack, weights
 from snnlab.record import Trace
 from snnlab.surrogate import SURROGATES, Surrogate
 from snnlab.variables import Fixed, Live
@@ -30,6 +30,8 @@ LAYERS = {
     "LifRef": lambda: LifRef(N, v_th=0.2),
     "LifRef value reset": lambda: LifRef(N, v_th=0.2, reset="value", tau_ref=2.0, detach_reset=True),
     "LifRef per neuron": lambda: LifRef(N, tau_mem=np.linspace(5, 20, N), v_th=np.linspace(0.1, 0.3, N)),
+    "IF": lambda: IF(N, v_th=0.8),
+    "IF value reset": lambda: IF(N, v_th=0.8, r=0.5, reset="value", detach_reset=True, dt=0.5),
     "LSTM": lambda: LSTM(N, M, rngs=nnx.Rngs(0)),
     "Projection to LifRef": lambda: projection(LifRef(M, v_th=0.2), delay=2),
     "Recurrent": lambda: Recurrent(N, LifRef(M, v_th=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
