@@ -86,6 +86,13 @@ def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array) -> bool:
     return backend(wanted) == "numba" and single
 
 
+def _kernel_options(surrogate: Surrogate, reset: str, detach_reset: bool):
+    from snnlab.kernels.cpu.calls import Options
+
+    number = list(SURROGATES.values()).index(surrogate)
+    return Options(surrogate=number, value_reset=reset == "value", detach_reset=detach_reset)
+
+
 def lif(
     drive: Drive | Float[Array, "time batch n"],
     params: LifParams,
@@ -114,13 +121,10 @@ def lif(
         1.0
     """
     drive = Drive.of(drive)
-    known = list(SURROGATES.values())
-    if surrogate in known and _has_kernel(backend, drive, *params):
+    if surrogate in SURROGATES.values() and _has_kernel(backend, drive, *params):
         from snnlab.kernels.cpu import calls
 
-        options = calls.Options(
-            surrogate=known.index(surrogate), value_reset=reset == "value", detach_reset=detach_reset
-        )
+        options = _kernel_options(surrogate, reset, detach_reset)
         packed, counts, v = calls.lif(drive, params, options, dt=dt)
         return Lif(packed.dense(), v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
@@ -160,15 +164,13 @@ def recurrent_lif(
 
     Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
     """
-    drive, known = Drive.of(drive), list(SURROGATES.values())
+    drive = Drive.of(drive)
     if w_rec.shape != (drive.features, drive.features):
         raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
-    if surrogate in known and _has_kernel(backend, drive, w_rec, *params):
-        from snnlab.kernels.cpu import calls, calls_recurrent
+    if surrogate in SURROGATES.values() and _has_kernel(backend, drive, w_rec, *params):
+        from snnlab.kernels.cpu import calls_recurrent
 
-        options = calls.Options(
-            surrogate=known.index(surrogate), value_reset=reset == "value", detach_reset=detach_reset
-        )
+        options = _kernel_options(surrogate, reset, detach_reset)
         packed, counts, v = calls_recurrent.recurrent_lif(drive, w_rec, params, options, dt=dt)
         return Lif(packed.dense(), v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
