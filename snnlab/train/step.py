@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab import kernels
 from snnlab.data import EventLists
-from snnlab.errors import ArgumentError
+from snnlab.errors import ArgumentError, StateError
 from snnlab.losses import accuracy, class_scores
 from snnlab.record import Record
 from snnlab.variables import Live, keep_in_range, short_names
@@ -178,7 +178,7 @@ class Stepper:
         self.system = nnx.Dict(model=model, loss=loss)
         training, testing = (graphdef(self.system, training=mode) for mode in (True, False))
         known = not own_optimizer and _is_known(self.system)
-        identity = _hashable(training, testing, optimizer, kernels.backend()) if known else None
+        identity = _hashable(training, testing, optimizer) if known else None
         self.structure = Structure(training, testing, optimizer, identity)
         self.start = self.first_state(model, key)
 
@@ -220,7 +220,8 @@ def _hashable(*parts) -> Hashable | None:
 def compiled(function: Callable, structure: Structure, *fixed: Hashable, apart: Hashable = None) -> jax.stages.Wrapped:
     """Return `jax.jit` of a function with its first arguments fixed; the same one for equal structures.
 
-    So one program serves all runs of one structure. The programs used last are kept, but not the user's own code.
+    So one program serves all runs of one structure. The programs used last are kept, but not the user's own code. A
+    program raises a `StateError` if another backend is in use when it is traced.
 
     Args:
         function: of the fixed arguments and those of the program.
@@ -229,12 +230,18 @@ def compiled(function: Callable, structure: Structure, *fixed: Hashable, apart: 
         apart: tells programs apart; the function does not get it.
     """
     make = _compiled.__wrapped__ if structure.identity is None else _compiled
-    return make(function, structure, *fixed, apart=apart)
+    return make(function, structure, *fixed, backend=kernels.backend(), apart=apart)
 
 
 @functools.lru_cache(maxsize=24)
-def _compiled(function: Callable, *fixed: Hashable, apart: Hashable) -> jax.stages.Wrapped:
-    return jax.jit(functools.partial(function, *fixed))
+def _compiled(function: Callable, *fixed: Hashable, backend: str, apart: Hashable) -> jax.stages.Wrapped:
+    def program(*arguments):
+        if kernels.backend() != backend:
+            raise StateError(f"SNNLAB_KERNELS: the backend was {backend!r} when this run was made; make it again")
+        return function(*fixed, *arguments)
+
+    program.__name__ = function.__name__  # in profiles
+    return jax.jit(program)
 
 
 def not_finite(values: nnx.State) -> list[str]:

@@ -13,7 +13,7 @@ from networks import SMALL, make_trainer
 from snnlab import losses, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.encode import Latency, Rate
-from snnlab.errors import ArgumentError, DivergenceError
+from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
 from snnlab.surrogate import arctan, make_surrogate
@@ -163,7 +163,7 @@ def test_code_of_the_user_is_read_anew(small, where):
     assert loss_after_some_steps() != before
 
 
-def test_what_decides_whether_a_program_is_shared(small, monkeypatch):
+def test_what_decides_whether_a_program_is_shared(small):
     def identity(surrogate="arctan"):
         neurons = LifRef(16, surrogate=surrogate)
         hidden, out = Projection(64, neurons, rngs=nnx.Rngs(0)), Projection(16, Leaky(10), rngs=nnx.Rngs(0))
@@ -173,8 +173,23 @@ def test_what_decides_whether_a_program_is_shared(small, monkeypatch):
     usual, own = identity(), make_surrogate(lambda x, slope: 1.0 / (1.0 + slope * abs(x)), arctan.smooth)
     assert usual is not None and identity() == usual
     assert identity("sigmoid") not in (None, usual) and identity(own) is None
+
+
+def test_a_program_knows_its_backend(small, monkeypatch):
+    """Runs on two backends share none, and none is traced for a backend that it is not filed under."""
+
+    def trainer():
+        return Trainer(models.build(SMALL, sample_shape=(8, 8), num_classes=10), small, batch_size=32)
+
+    _compiled.cache_clear()
+    usual = trainer()
     monkeypatch.setenv("SNNLAB_KERNELS", "reference")
-    assert identity() not in (None, usual)
+    other = trainer()
+    assert usual.runner._chunk is not other.runner._chunk and len(other.fit(until=1)) == 1
+    with pytest.raises(StateError, match="SNNLAB_KERNELS: the backend was 'numba' when this run was made"):
+        usual.fit(until=1)
+    monkeypatch.delenv("SNNLAB_KERNELS")
+    assert len(usual.fit(until=1)) == 1
 
 
 def test_a_model_with_a_list_of_numbers(small):
