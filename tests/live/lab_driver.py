@@ -50,13 +50,13 @@ _spies[-1].start()
 
 
 def wait_until(condition, timeout: float = 30.0, what: str = "") -> float:
-    """Poll until `condition()` is true; the seconds that it took. To ask takes a fifth of the time at most."""
+    """Poll until `condition()` is true; the seconds that it took. The longer it takes to ask, the less often."""
     started = asked = time.monotonic()
     while not condition():
         now = time.monotonic()
         if now - started > timeout:
             raise AssertionError(f"not within {timeout} s: {what}")
-        time.sleep(max(0.02, 4 * (now - asked)))
+        time.sleep(min(max(0.02, 4 * (now - asked)), 0.2))
         asked = time.monotonic()
     return time.monotonic() - started
 
