@@ -146,5 +146,5 @@ def test_ctrl_c_takes_the_kernel_along(tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130 and errors.strip() == "interrupted: nothing was written"
-    lab_driver.wait_until(lambda: not Path("/proc", started.read_text()).exists(), 10, "the end of the kernel")
+    lab_driver.wait_until(lambda: not Path("/proc", started.read_text()).exists(), 60, "the end of the kernel")
     assert not (tmp_path / "out").exists()

@@ -49,7 +49,7 @@ _spies[-1].start()
 """
 
 
-def wait_until(condition, timeout: float = 30.0, what: str = "") -> float:
+def wait_until(condition, timeout: float = 60.0, what: str = "") -> float:
     """Poll until `condition()` is true; the seconds that it took. The longer it takes to ask, the less often."""
     started = asked = time.monotonic()
     while not condition():

@@ -31,8 +31,8 @@ def shown(lab) -> None:
     """Wait until the watcher has seen the newest step, and show it."""
     board, watcher = lab.display.board, lab.display.watcher
     if board.raster:
-        wait_until(lambda: watcher._looked and watcher._looked[:2] == (lab.history, len(lab.history)), 30)
-    wait_until(lambda: watcher.error or board.health is None or watcher.health is not None, 30)
+        wait_until(lambda: watcher._looked and watcher._looked[:2] == (lab.history, len(lab.history)), 60)
+    wait_until(lambda: watcher.error or board.health is None or watcher.health is not None, 60)
     assert watcher.error is None
     board.pulse.pong = board.pulse.ping
     lab.display.screen.show()
@@ -95,7 +95,7 @@ def test_what_is_shown_meanwhile_is_no_move():
     row.slider.observe(typed_meanwhile, "value")  # between computing the position and comparing it
     row.slider.observe(lambda change: row._slid(change["new"]), "value")
     row.show()
-    wait_until(lambda: posted, 10, "the user's move")
+    wait_until(lambda: posted, 60, "the user's move")
     row.show()
     assert posted == [("a.b", 0.25)] and row.box.value == 0.25
 
@@ -103,7 +103,7 @@ def test_what_is_shown_meanwhile_is_no_move():
 def quiet(lab) -> int:
     """How many frames were sent, once the newest checkup is there and no more come by themselves."""
     pulse, sent = lab.display.board.pulse, -1
-    wait_until(lambda: lab.display.watcher.health.step == len(lab.history), 30, "the newest checkup")
+    wait_until(lambda: lab.display.watcher.health.step == len(lab.history), 60, "the newest checkup")
     while sent != (sent := pulse.ping):
         pulse.pong = pulse.ping
         time.sleep(1.0)
@@ -170,18 +170,18 @@ def test_buttons_do_what_their_twins_do(make, tmp_path):
     lab = make(epochs=ENDLESS, folder=tmp_path / "exports")
     board, buttons = lab.display.board, lab.display.board.buttons
     buttons["step"].click()
-    wait_until(lambda: lab.state == "paused", 30, "one step")
+    wait_until(lambda: lab.state == "paused", 60, "one step")
     assert len(lab.history) == 1
     buttons["chunk"].click()
-    wait_until(lambda: lab.state == "paused" and len(lab.history) > 1, 30, "a chunk")
+    wait_until(lambda: lab.state == "paused" and len(lab.history) > 1, 60, "a chunk")
     shown(lab)
     assert buttons["transport"].description == "Resume" and not buttons["step"].disabled
     buttons["transport"].click()
-    wait_until(lambda: len(lab.history) > 6, 30, "running")
+    wait_until(lambda: len(lab.history) > 6, 60, "running")
     buttons["step"].click()
     assert "call pause() first" in board.message
     buttons["stop"].click()
-    assert lab.wait(30) and lab.state == "stopped"
+    assert lab.wait(60) and lab.state == "stopped"
     before = lab.history
     buttons["new_seed"].click()
     assert lab.trainer.config.seed == 1 and len(lab.history) == 0 and lab.runs == [(before, 8)]
@@ -267,11 +267,11 @@ def test_a_picture_that_fails_says_so_and_the_next_one_comes(make, monkeypatch):
     lab = make(show=(), hz=10.0)
     board = lab.display.board
     monkeypatch.setattr(lab.display.screen, "show", lambda: 1 / 0)
-    wait_until(lambda: "display error" in board.status.value, 5, "the error")
+    wait_until(lambda: "display error" in board.status.value, 60, "the error")
     monkeypatch.undo()
     board.pulse.pong = board.pulse.ping
     lab.set(v_th=0.5)
-    wait_until(lambda: "idle" in board.status.value or lab.display.screen._texts, 5, "the next picture")
+    wait_until(lambda: "idle" in board.status.value or lab.display.screen._texts, 60, "the next picture")
 
 
 def test_closing_frees_every_widget(make):
@@ -293,10 +293,10 @@ def test_closing_ends_the_threads(make):
     lab = make(epochs=ENDLESS)
     _ = lab.display.board
     lab.start()
-    wait_until(lambda: len(lab.history) > 1, 30, "training")
+    wait_until(lambda: len(lab.history) > 1, 60, "training")
     lab.close()
     names = {"snnlab-train", "snnlab-pump", "snnlab-watch"}
-    wait_until(lambda: not {thread.name for thread in threading.enumerate()} & names, 10, "all threads have ended")
+    wait_until(lambda: not {thread.name for thread in threading.enumerate()} & names, 60, "all threads have ended")
     assert lab.state == "stopped"
 
 
@@ -304,9 +304,9 @@ def test_checkups_go_on_while_it_trains(make):
     lab = make(epochs=ENDLESS, hz=10.0)
     watcher = lab.display.watcher
     lab.start()
-    wait_until(lambda: watcher.health is not None and watcher.health.step > 0, 30, "a first checkup")
+    wait_until(lambda: watcher.health is not None and watcher.health.step > 0, 60, "a first checkup")
     step = watcher.health.step
-    wait_until(lambda: watcher.health.step > step, 10, "another one")
+    wait_until(lambda: watcher.health.step > step, 60, "another one")
     lab.stop()
-    assert lab.wait(10)
-    wait_until(lambda: watcher.health.step == len(lab.history), 10, "the last one is of the end")
+    assert lab.wait(60)
+    wait_until(lambda: watcher.health.step == len(lab.history), 60, "the last one is of the end")

@@ -41,7 +41,7 @@ def test_a_live_run_replays_from_its_script(make, tmp_path):
         lab.set(v_th=0.9 - 0.07 * k, learning_rate=0.01 / (k + 1))
     until_step(lab, len(lab.history) + 4)
     lab.stop()
-    assert lab.wait(30) and len(lab.history.interventions) >= 10
+    assert lab.wait(60) and len(lab.history.interventions) >= 10
     path = tmp_path / "replay.py"
     path.write_text(lab.script() + f"\nsnnlab.save(net, {str(tmp_path / 'net.safetensors')!r})\n", encoding="utf-8")
     runpy.run_path(str(path))
@@ -68,14 +68,14 @@ def test_reset_in_the_middle_keeps_the_run_as_a_ghost(make):
 def test_a_new_structure_keeps_the_knobs(make):
     lab = make()
     lab.step()
-    wait_until(lambda: lab.state == "paused", 30)
+    wait_until(lambda: lab.state == "paused", 60)
     lab.set(v_th=0.7)
     lab.step()
-    wait_until(lambda: lab.state == "paused" and len(lab.history) == 2, 30)
+    wait_until(lambda: lab.state == "paused" and len(lab.history) == 2, 60)
     lab.reset(hidden=8, num_steps=20, batch_size=64, epochs=3)
     assert (lab.trainer.config.batch_size, lab.trainer.config.epochs, lab.model.recipe.config.hidden) == (64, 3, 8)
     lab.step()
-    wait_until(lambda: lab.state == "paused", 30)
+    wait_until(lambda: lab.state == "paused", 60)
     move = lab.history.interventions[0]
     assert (move["step"], move["knob"], move["new"]) == (0, "hidden.v_th", 0.7)
 
@@ -83,7 +83,7 @@ def test_a_new_structure_keeps_the_knobs(make):
 def test_a_reset_that_cannot_be_leaves_the_run_alone(make):
     lab = make()
     lab.start()
-    wait_until(lambda: lab.state == "training", 30)
+    wait_until(lambda: lab.state == "training", 60)
     with pytest.raises(TypeError, match="layers"):
         lab.reset(layers=3)
     with pytest.raises(ArgumentError, match="hidden: must be an integer"):
@@ -108,7 +108,7 @@ def test_a_model_of_ones_own_can_begin_again_but_not_grow(make, digits):
     lab = LiveTrainer(Mine(nnx.Rngs(0)), digits, epochs=50, batch_size=64)
     start = weights(lab)
     lab.step(3)
-    wait_until(lambda: lab.state == "paused", 30)
+    wait_until(lambda: lab.state == "paused", 60)
     assert len(lab.history) == 3
     lab.reset(seed=9)
     assert all(map(np.array_equal, weights(lab), start)) and lab.trainer.config.seed == 9
@@ -124,7 +124,7 @@ def test_two_train_side_by_side(make):
     until_step(one, 10)
     until_step(two, 10)
     one.stop()
-    assert one.wait(30) and two.state == "training"
+    assert one.wait(60) and two.state == "training"
 
 
 def test_running_a_cell_again_replaces_what_it_made(make, monkeypatch):
@@ -165,7 +165,7 @@ def test_export_goes_by_the_ending(make, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lab = make(folder=tmp_path / "exports")
     lab.step()
-    wait_until(lambda: lab.state == "paused", 30)
+    wait_until(lambda: lab.state == "paused", 60)
     assert lab.export(tmp_path / "out" / "net.nir").name == "net.nir"
     assert "net.nir: its reader must assume" in capsys.readouterr().out
     about = load_metadata(lab.export())
@@ -193,7 +193,7 @@ def test_events_in_the_dashboard(make_lab):
     lab.start()
     until_step(lab, 4)
     lab.stop()
-    assert lab.wait(30) and lab.error is None
+    assert lab.wait(60) and lab.error is None
     config = lab.model.recipe.config
     assert (config.hidden, config.code) == (12, "events")
     assert ElementTree.fromstring(lab._still()["image/svg+xml"]).tag.endswith("svg")

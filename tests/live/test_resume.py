@@ -41,7 +41,7 @@ def test_the_dashboard_goes_on_with_all_it_had(make, tmp_path):
     assert all(map(np.array_equal, weights(lab), weights(again)))
     assert "step 12 of 800000" in status_text(again.status, "")
     again.display.screen.show()
-    wait_until(lambda: board.rows["hidden.v_th"].box.value == 0.7, 10, "the field follows")
+    wait_until(lambda: board.rows["hidden.v_th"].box.value == 0.7, 60, "the field follows")
     train_to(again, 20)
     assert again.trainer.compilations == 1
     whole = make()
@@ -83,16 +83,16 @@ def test_it_says_so_when_it_cannot_save(make, tmp_path, capsys):
     lab._session.checkpoints.wait()
     folder.rename(tmp_path / "elsewhere")
     train_to(lab, 5)
-    wait_until(lambda: lab.problem, 10, "the problem")
+    wait_until(lambda: lab.problem, 60, "the problem")
     assert f"cannot save in {folder} (the folder is gone)" in lab.problem and lab.state == "paused"
     assert capsys.readouterr().err.count("cannot save") == 1
     assert "the folder is gone" in status_text(lab.status, "")
     board = lab.display.board
-    wait_until(lambda: "the folder is gone" in board.status.value, 10, "the status says it")
+    wait_until(lambda: "the folder is gone" in board.status.value, 60, "the status says it")
     (tmp_path / "elsewhere").rename(folder)
     train_to(lab, 7)
-    wait_until(lambda: lab.problem is None, 10, "it works again")
-    wait_until(lambda: "works again" in board.status.value and "gone" not in board.status.value, 10, "and is told")
+    wait_until(lambda: lab.problem is None, 60, "it works again")
+    wait_until(lambda: "works again" in board.status.value and "gone" not in board.status.value, 60, "and is told")
 
 
 def test_when_it_may_not_go_on(make, tmp_path):
@@ -101,7 +101,7 @@ def test_when_it_may_not_go_on(make, tmp_path):
     with pytest.raises(StateError, match="resume: the run is training"):
         lab.resume(tmp_path)
     lab.stop()
-    lab.wait(30)
+    lab.wait(60)
     lab.resume(tmp_path)
     with pytest.raises(StateError, match=f"{tmp_path}: another run saves there"):
         make().resume(tmp_path)

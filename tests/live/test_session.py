@@ -23,7 +23,7 @@ def make(data, **options) -> LiveTrainer:
 def train_and_pause(lab: LiveTrainer) -> None:
     """Start, take a few steps, and hold."""
     lab.start()
-    wait_until(lambda: len(lab.history) > 3, 30, "training")
+    wait_until(lambda: len(lab.history) > 3, 60, "training")
     lab.pause()
     wait_until(lambda: lab.state == "paused", 60, "paused")
 
@@ -33,7 +33,7 @@ def lab(small):
     lab = make(small)
     yield lab
     lab.stop()
-    lab.wait(10)
+    lab.wait(60)
 
 
 def test_pause_holds_resume_continues_stop_ends(lab):
@@ -58,7 +58,7 @@ def test_pause_holds_resume_continues_stop_ends(lab):
 def test_stop_ends_a_paused_run(lab):
     train_and_pause(lab)
     lab.stop()
-    assert lab.wait(10) and lab.state == "stopped"
+    assert lab.wait(60) and lab.state == "stopped"
 
 
 def test_a_knob_moved_in_a_pause_acts_when_it_goes_on(lab):
@@ -75,7 +75,7 @@ def test_a_knob_moved_in_a_pause_acts_when_it_goes_on(lab):
 def test_none_of_many_moves_is_lost(lab):
     """300 moves from another thread: in order, the last one arrives, nothing is compiled."""
     lab.start()
-    wait_until(lambda: len(lab.history) > 1, 30, "training")
+    wait_until(lambda: len(lab.history) > 1, 60, "training")
     values = np.linspace(0.5, 2.0, 300)
 
     def drag():
@@ -101,7 +101,7 @@ def test_starting_twice_is_refused(lab):
 
 def test_export_waits_for_a_quiet_moment(lab, tmp_path):
     lab.start()
-    wait_until(lambda: lab.state == "training", 30, "training")
+    wait_until(lambda: lab.state == "training", 60, "training")
     with pytest.raises(
         StateError, match=r"export: still training, epoch \d+ of 100000; wait, or call pause\(\) or stop\(\) first"
     ):
@@ -115,7 +115,7 @@ def test_an_error_in_the_thread_is_kept_and_raised(small):
     lab = make(small, loss=lambda record, labels: {"bad": record.readout.sum() * 1e38 * 1e38})
     lab.start()
     with pytest.raises(ArithmeticError, match="step 0: the loss is not finite"):
-        lab.wait(30)
+        lab.wait(60)
     assert lab.state == "error" and "DivergenceError" in lab._session.error
 
 
@@ -163,7 +163,7 @@ def test_going_on_is_never_lost(small):
     for trained in range(50):
         lab._session.train(until_epoch=trained + 1)
         wait_until(lambda trained=trained: len(lab.history.epochs) > trained, 60, "going on")
-    assert lab.wait(10) and lab.state == "done" and len(lab.history.epochs) == 50
+    assert lab.wait(60) and lab.state == "done" and len(lab.history.epochs) == 50
 
 
 def test_a_move_for_later_is_checked_now_and_forgotten_by_a_reset(small):

@@ -226,7 +226,7 @@ while caught < 20 or len(trainer.history) < 100:
     except KeyboardInterrupt:
         caught += 1
         if how == "live":
-            owner.wait(20)
+            owner.wait(60)
         assert int(trainer.state.step) == len(trainer.history), "steps"
         model = jax.tree.leaves(nnx.state(trainer.model, nnx.Param))
         assert all(map(np.array_equal, model, weights(trainer))), "model"
