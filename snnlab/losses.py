@@ -12,6 +12,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from snnlab.errors import ArgumentError
 from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.variables import setting
@@ -47,6 +48,32 @@ def class_scores(loss: Callable | None, record: Record) -> Float[Array, "batch c
         ([[1.5, 2.0]], [[3.0, 2.0]])
     """
     return loss.scores(record) if isinstance(loss, _Scoring) else record.peak
+
+
+def loss_terms(loss: Callable, record: Record, labels: Int[Array, " batch"]) -> dict[str, Float[Array, ""]]:
+    """Return the terms of a loss by name; a loss that returns one number has a single term, "objective".
+
+    What is minimized is the sum of the terms, whatever they are called.
+
+    Raises:
+        ArgumentError: if there is no term, a name is not a string, or a term is not one number.
+
+    Example:
+        >>> record = Record(readout=jnp.zeros((1, 2, 3)), layers={})
+        >>> loss_terms(lambda record, labels: record.readout.sum(), record, jnp.array([0, 1]))
+        {'objective': Array(0., dtype=float32)}
+    """
+    returned = loss(record, labels)
+    terms = dict(returned) if hasattr(returned, "items") else {"objective": returned}
+    if not terms:
+        raise ArgumentError("loss: returned no term")
+    for name, value in terms.items():
+        if not isinstance(name, str):
+            raise ArgumentError(f"loss: the name of a term must be a string, got {name!r}")
+        shape = jnp.shape(value)
+        if shape:
+            raise ArgumentError(f"loss: the term {name!r} must be one number, got shape {shape}; use .mean()")
+    return terms
 
 
 def cross_entropy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:

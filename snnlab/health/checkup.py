@@ -26,7 +26,7 @@ from snnlab.dynamics import LifParams, decay
 from snnlab.encode import SpikeTimes
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import Expon, LifRef, Projection, Recurrent
-from snnlab.losses import accuracy, class_scores
+from snnlab.losses import accuracy, class_scores, loss_terms
 from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
 from snnlab.support.compile_cache import keep_programs
@@ -221,8 +221,7 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
         system = structure.merge(state._replace(params=params))
         model, loss = system["model"], system["loss"]
         record, reached = _run(model, x, nudges)
-        terms = loss(record, y)
-        value = sum(terms.values()) if hasattr(terms, "values") else terms
+        value = sum(loss_terms(loss, record, y).values())
         scores = class_scores(loss, record)
         layers = describe(model).layers
         watched = [_watch(name, layers.get(name), trace) for name, trace in record.layers.items()]

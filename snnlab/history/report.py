@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 NOT_TERMS = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")  # metrics of other kinds
+TAKEN = (*NOT_TERMS, "test_loss", "test_acc")  # names of curves that are no terms
+PREFIX = "term "  # before the name of a term that is taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +19,9 @@ class Report:
         phase: "train" for a chunk of steps, "test" for a batch of the test set, "epoch" at the end of an epoch.
         epoch: current epoch, from 1.
         step: optimizer steps taken so far, of `total_steps`.
-        metrics: "train": means over the chunk of "loss", "accuracy", each term of the loss, "grad_norm" and
-            "spikes_per_sample"; "test": the same of the batch; "epoch": the result, as in `History.epochs`.
+        metrics: "train": means over the chunk of "loss", "accuracy", each term of the loss (see `column_of`),
+            "grad_norm" and "spikes_per_sample"; "test": the same of the batch; "epoch": the result, as in
+            `History.epochs`.
         samples_per_second: speed since the previous report.
         eta: estimated computing time left [s].
 
@@ -37,6 +40,18 @@ class Report:
     metrics: dict[str, Any]
     samples_per_second: float
     eta: float
+
+
+def column_of(term: str) -> str:
+    """Return the name under which a term of the loss is recorded: its own, or "term ..." if that is taken.
+
+    Names that begin with "term " or "ghost:" are taken, too, so no two terms are recorded under one name.
+
+    Example:
+        >>> column_of("cross_entropy"), column_of("accuracy"), column_of("term accuracy")
+        ('cross_entropy', 'term accuracy', 'term term accuracy')
+    """
+    return PREFIX + term if term in TAKEN or term.startswith((PREFIX, "ghost:")) else term
 
 
 def term_names(metrics: Iterable[str]) -> list[str]:

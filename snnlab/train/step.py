@@ -16,7 +16,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 from snnlab import kernels
 from snnlab.data import EventLists
 from snnlab.errors import ArgumentError, StateError
-from snnlab.losses import accuracy, class_scores
+from snnlab.history import column_of
+from snnlab.losses import accuracy, class_scores, loss_terms
 from snnlab.record import Record
 from snnlab.variables import Live, keep_in_range, short_names
 
@@ -91,12 +92,11 @@ class Structure:
         return nnx.merge(graph, *values)  # of new Variables, that belong to the trace we are in
 
     def forward(self, system: nnx.Dict, x, y: Int[Array, " batch"], key: PRNGKeyArray) -> Metrics:
-        """Return the loss, its terms and the other metrics of one batch."""
-        record = run_model(system["model"], x, key)
-        loss = system["loss"]
-        terms = loss(record, y)
-        terms = dict(terms) if hasattr(terms, "items") else {"objective": terms}
-        metrics = {"loss": sum(terms.values()), **terms, "accuracy": accuracy(class_scores(loss, record), y)}
+        """Return the loss, its terms (see `history.column_of`) and the other metrics of one batch."""
+        record, loss = run_model(system["model"], x, key), system["loss"]
+        terms = loss_terms(loss, record, y)
+        columns = {column_of(name): value for name, value in terms.items()}
+        metrics = {"loss": sum(terms.values()), **columns, "accuracy": accuracy(class_scores(loss, record), y)}
         if record.counts:
             metrics["spikes_per_sample"] = sum(c.sum() for c in record.counts.values()) / len(y)
         return metrics

@@ -14,7 +14,9 @@ from snnlab import losses, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.encode import Latency, Rate
 from snnlab.errors import ArgumentError, DivergenceError, StateError
+from snnlab.history import column_of, term_names
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.live.widgets.curves_figure import make_figure
 from snnlab.record import Record
 from snnlab.surrogate import arctan, make_surrogate
 from snnlab.train import Trainer
@@ -42,6 +44,46 @@ def test_reports_tell_the_run(small):
     result = trainer.history.epochs[-1]
     np.testing.assert_allclose(result["train_loss"], steps["loss"][8:].mean())
     assert set(result["terms"]) == {"cross_entropy", "l1", "l2"} and result["samples_per_second"] > 0
+
+
+def test_terms_may_have_any_names(small):
+    """The sum of the terms is minimized whatever they are called, to the bit, and every term has its curve."""
+    odd = ["loss", "accuracy", "grad_norm", "spikes_per_sample", "epoch", "test_loss", "test_acc", "ghost:loss"]
+    odd += ["term loss", "term term loss", "terms.loss", "model", ""]
+
+    def trained(names):
+        def loss(record, labels):
+            spikes = sum(map(losses.spike_l1, record.counts.values()))
+            more = {name: 0.001 * k * spikes for k, name in enumerate(names) if k}
+            return {names[0]: losses.cross_entropy(record.peak, labels)} | more
+
+        trainer = make_trainer(small, loss=loss, epochs=1)
+        trainer.fit()
+        return trainer
+
+    plain = [f"t{k}" for k in range(len(odd))]
+    expected, found = trained(plain), trained(odd)
+    assert same(expected, found)
+    columns = [column_of(name) for name in odd]
+    assert set(term_names(found.metric_names)) == set(columns) and len(set(columns)) == len(odd)
+    steps = found.history.steps()
+    assert len(steps) == len(expected.history.steps())
+    for usual, column in zip([*plain, "loss", "accuracy"], [*columns, "loss", "accuracy"], strict=True):
+        np.testing.assert_array_equal(steps[column], expected.history.steps()[usual])
+    rows = [trainer.history.epochs[-1] for trainer in (expected, found)]
+    assert rows[1]["terms"] == {name: rows[0]["terms"][usual] for name, usual in zip(columns, plain, strict=True)}
+    assert all(rows[1][name] == rows[0][name] for name in ("test_loss", "test_acc", "epoch"))
+    drawn = [trace.meta for trace in make_figure(columns, spiking=True).data]
+    assert set(columns) <= set(drawn) and len(drawn) == len(set(drawn))
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [({}, "returned no term"), ({1: 0.0}, "must be a string, got 1"), ({"a": jnp.ones(2)}, r"'a' must be one number")],
+)
+def test_terms_that_are_none(small, returned, said):
+    with pytest.raises(ArgumentError, match=said):
+        make_trainer(small, loss=lambda record, labels: returned)
 
 
 @pytest.mark.parametrize(("config", "rate"), [(SMALL, 5e-3), (LstmConfig(hidden=48), 1e-2)], ids=["snn", "lstm"])
