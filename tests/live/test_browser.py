@@ -97,6 +97,44 @@ def test_reactions_on_fashion_mnist(page, address, lab_folder, shared):
     reactions(train(page, address, lab_folder, make=fashion))
 
 
+TAG = "<img src=x onerror=window.attacked=1>"
+NAMED = """
+import dataclasses
+from flax import nnx
+from snnlab import data, losses, models
+from snnlab.encode import Latency
+from snnlab.layers import Leaky, LifRef, Projection, Stack
+from snnlab.live import LiveTrainer
+digits = data.load("digits")
+digits = dataclasses.replace(digits, name=TAG, class_names=[TAG + str(k) for k in range(10)])
+rngs = nnx.Rngs(0)
+layers = {"a b " + TAG: Projection(64, LifRef(8, v_th=0.3), rngs=rngs), TAG: Projection(8, Leaky(10), rngs=rngs)}
+net = models.Network(Latency(num_steps=20), Stack(**layers))
+def loss(record, labels):
+    return {TAG: losses.cross_entropy(record.peak, labels), "<b>" + TAG: 0.0 * record.peak.sum()}
+lab = LiveTrainer(net, digits, loss=loss, epochs=2, batch_size=64, folder=TAG)
+"""
+
+
+def test_names_are_shown_as_they_are(page, address, lab_folder):
+    """A tag among the names of layers, terms, data and classes is text on the page, and nothing executes."""
+    notebook = Notebook(page, address, lab_folder, [f"TAG = {TAG!r}" + NAMED + SPY, "lab", "lab.history", "digits"])
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    notebook.button("Start").click()
+    notebook.wait_for("done")
+    wait_until(notebook.complete, 60, "curves and raster")
+    page.wait_for_selector(f"text=a b {TAG}")
+    rows = page.locator(".widget-hbox[class*='snnlab-'] .noUi-handle")
+    assert rows.count() == len(notebook.kernel()["knobs"])
+    notebook.run_cell(2)
+    page.wait_for_selector("text=test accuracy >> nth=0")
+    notebook.wait_idle()
+    assert page.evaluate("window.attacked") is None
+    assert page.locator("img[src=x]").count() == 0
+    quiet(notebook)
+
+
 # Notes what the page sends to a slider.
 HEAR = """
 heard = []

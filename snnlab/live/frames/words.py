@@ -10,6 +10,16 @@ from snnlab.live.states import RunState
 WARNING = f"<span style='color:{VERMILION}'>&#9888;</span> "  # a sign, not only a colour
 
 
+def plain(text: object) -> str:
+    """HTML that shows a text as it is. Whatever a user or a file has named reaches the page through this.
+
+    Example:
+        >>> plain("<img src=x>")
+        '&lt;img src=x&gt;'
+    """
+    return html.escape(str(text))
+
+
 def warning(text: str) -> str:
     """A warning sign and a text.
 
@@ -17,7 +27,7 @@ def warning(text: str) -> str:
         >>> warning("a < b").endswith("&#9888;</span> a &lt; b")
         True
     """
-    return WARNING + html.escape(text)
+    return WARNING + plain(text)
 
 
 def clock(seconds: float) -> str:
@@ -38,8 +48,8 @@ def clock(seconds: float) -> str:
 def error_text(traceback: str) -> str:
     """The last line of a traceback, with the whole of it to unfold below."""
     last = traceback.strip().splitlines()[-1]
-    whole = f"<details><summary>traceback</summary><pre>{html.escape(traceback)}</pre></details>"
-    return f"<b>error</b> &middot; {html.escape(last)}{whole}"
+    whole = f"<details><summary>traceback</summary><pre>{plain(traceback)}</pre></details>"
+    return f"<b>error</b> &middot; {plain(last)}{whole}"
 
 
 def status_text(status: Status, message: str) -> str:

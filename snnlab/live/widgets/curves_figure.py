@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from snnlab.live.frames import style
+from snnlab.live.frames import style, words
 from snnlab.live.frames.curves import Curve, Mark, joined, moving_mean
 from snnlab.live.frames.style import GREY
 from snnlab.live.widgets.lean_figure import LeanFigure
@@ -67,7 +67,7 @@ def _trace(name: str, panel: Panel) -> go.Scatter:
     common = {"x": np.empty(0, np.float32), "y": np.empty(0, np.float32), "meta": name}
     if panel.title == TERMS:
         line = _line(style.of_term(panel.curves.index(name)))
-        return go.Scatter(**common, name=name.replace("_", " "), mode="lines", line=line)
+        return go.Scatter(**common, name=words.plain(name.replace("_", " ")), mode="lines", line=line)
     look = style.of_metric(name)
     if not name.startswith("test_"):
         return go.Scatter(**common, name="train", mode="lines", line=_line(look), showlegend=name == "loss")

@@ -4,7 +4,6 @@ ipywidgets are not safe with two writers, so observers, which the Jupyter kernel
 mailbox, call the run or set a plain field; `Screen`, on the pump thread, writes.
 """
 
-import html
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -168,7 +167,7 @@ class Dashboard:
 
     def say(self, text: str, *, warning: bool = False) -> None:
         """Show a message beside the status until the next action."""
-        self.message = words.warning(text) if warning else html.escape(text)
+        self.message = words.warning(text) if warning else words.plain(text)
 
     def _act(self, action: Callable[[], Any]) -> None:
         try:

@@ -1,6 +1,7 @@
 """Rows for knobs: a name, a slider, a box for the exact number, the unit, and a button that resets it."""
 
 import math
+import re
 import threading
 from collections.abc import Callable, Mapping
 
@@ -8,6 +9,7 @@ import ipywidgets as w
 import numpy as np
 
 from snnlab.controls import Knob
+from snnlab.live.frames import words
 
 TRAINING = "training"  # heading of the knobs that belong to no layer
 
@@ -88,7 +90,7 @@ class KnobRow:
         narrow = w.Layout(width="28px", padding="0")
         back = w.Button(icon="undo", tooltip=f"reset {knob.name} to {knob.value:g}", layout=narrow)
         self.root = w.HBox([self.slider, self.box, unit, back])
-        self.root.add_class("snnlab-" + knob.name.replace(".", "-"))
+        self.root.add_class("snnlab-" + re.sub(r"[^\w-]", "-", knob.name))
         self.slider.observe(lambda change: self._slid(change["new"]), "value")
         self.box.observe(lambda change: self._chosen(change["new"], 1e-5), "value")  # it shows six digits
         back.on_click(lambda _button, value=knob.value: self._chosen(value, 0.0))
@@ -135,5 +137,5 @@ def make_groups(rows: Mapping[str, KnobRow]) -> w.Box:
     for name, row in rows.items():
         groups.setdefault(split_name(name)[0], []).append(row)
     order = sorted(groups, key=lambda layer: layer == TRAINING)
-    boxes = [w.VBox([w.HTML(f"<b>{layer}</b>"), *(row.root for row in groups[layer])]) for layer in order]
+    boxes = [w.VBox([w.HTML(f"<b>{words.plain(layer)}</b>"), *(row.root for row in groups[layer])]) for layer in order]
     return w.Box(boxes, layout=w.Layout(flex_flow="row wrap", grid_gap="2px 10px"))

@@ -169,7 +169,7 @@ class Screen:
         marks = curves.marks(history.interventions, status.total_steps)
         now = curves.curves(*recorded)
         board.figure.show_run(now, marks, smoothed=board.smooth.value, log=board.log.value)
-        board.words.value = curves.words(now)
+        board.words.value = words.plain(curves.words(now))
         return True
 
     def _show_health(self, view: View) -> bool:
