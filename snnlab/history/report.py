@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-NOT_TERMS = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample")  # metrics of other kinds
-TAKEN = (*NOT_TERMS, "test_loss", "test_acc")  # names of curves that are no terms
+# Names of metrics and curves that are no terms.
+NOT_TERMS = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample", "test_loss", "test_acc")
 PREFIX = "term "  # before the name of a term that is taken
 
 
@@ -51,7 +51,7 @@ def column_of(term: str) -> str:
         >>> column_of("cross_entropy"), column_of("accuracy"), column_of("term accuracy")
         ('cross_entropy', 'term accuracy', 'term term accuracy')
     """
-    return PREFIX + term if term in TAKEN or term.startswith((PREFIX, "ghost:")) else term
+    return PREFIX + term if term in NOT_TERMS or term.startswith((PREFIX, "ghost:")) else term
 
 
 def term_names(metrics: Iterable[str]) -> list[str]:

@@ -100,7 +100,7 @@ def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, lis
         look = look or style.of_metric(curve)
         return [_Line(name, svg.cut(label), *found[curve], look, points=name == "test")]
 
-    terms = [name for name in term_names(found) if name not in ("test_loss", "test_acc")]
+    terms = term_names(found)
     last = "spikes_per_sample" if "spikes_per_sample" in found else "grad_norm"
     plots = {
         "loss": line("train", "loss") + line("test", "test_loss"),
