@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlab import dynamics
+from snnlab.kernels.axes import alike
 from snnlab.kernels.drive import Drive
 
 
@@ -37,6 +38,7 @@ def expon(x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: 
         g = dynamics.expon_step(g, x_t, tau_syn, dt=dt)
         return g, g
 
+    x, tau_syn = alike(x, tau_syn)
     return jax.lax.scan(step, jnp.zeros_like(x[0]), x)[1]
 
 
@@ -54,6 +56,7 @@ def leaky(
         v = dynamics.leaky_step(v, i_t, tau_mem, dt=dt)
         return v, v
 
+    current, tau_mem = alike(current, tau_mem)
     return jax.lax.scan(step, jnp.zeros_like(current[0]), current)[1]
 
 
@@ -75,7 +78,8 @@ def lif(
         state, s = dynamics.lif_step(state, i_t, params, **options)
         return state, (s, state.v)
 
-    return jax.lax.scan(step, dynamics.lif_init(current.shape[1:], params), current)[1]
+    current, params, start = alike(current, params, dynamics.lif_init(current.shape[1:], params))
+    return jax.lax.scan(step, start, current)[1]
 
 
 def recurrent_lif(
@@ -96,16 +100,17 @@ def recurrent_lif(
         Spikes, and the voltages after the reset.
     """
     outside = drive.arriving() if drive.bias is None else drive.arriving() + drive.bias
+    start = dynamics.lif_init(outside.shape[1:], params), jnp.zeros_like(outside[0]), jnp.zeros_like(outside[0])
+    outside, w_rec, params, tau_syn, start = alike(outside, w_rec, params, drive.tau_syn, start)
 
     def step(carry, x_t):
         state, g, s = carry
         arriving = x_t + s @ w_rec
-        g = arriving if drive.tau_syn is None else dynamics.expon_step(g, arriving, drive.tau_syn, dt=dt)
+        g = arriving if tau_syn is None else dynamics.expon_step(g, arriving, tau_syn, dt=dt)
         state, s = dynamics.lif_step(state, g, params, dt=dt, **options)
         return (state, g, s), (s, state.v)
 
-    zeros = jnp.zeros_like(outside[0])
-    return jax.lax.scan(step, (dynamics.lif_init(zeros.shape, params), zeros, zeros), outside)[1]
+    return jax.lax.scan(step, start, outside)[1]
 
 
 def lstm(
@@ -116,8 +121,9 @@ def lstm(
 ) -> Float[Array, "time batch n"]:
     """`dynamics.lstm_step` over the sequence, from `h = c = 0`; the input product is one, outside the loop."""
     zeros = jnp.zeros((x.shape[1], w_h.shape[0]), x.dtype)
+    drive, w_h, start = alike(x @ w_x + bias, w_h, dynamics.LstmState(zeros, zeros))
     return jax.lax.scan(
         lambda state, drive: dynamics.lstm_step(state, drive, w_h),
-        dynamics.LstmState(zeros, zeros),
-        x @ w_x + bias,
+        start,
+        drive,
     )[1]

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from snnlab import accepted, dynamics, kernels
 from snnlab.kernels import Drive
+from snnlab.kernels.axes import alike
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
@@ -58,13 +59,14 @@ class IF(nnx.Module):
         self.detach_reset = arguments.flag("detach_reset", detach_reset)
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
-        current = kernels.current(Drive.of(current), dt=self.dt)
+        arriving = kernels.current(Drive.of(current), dt=self.dt)
         values = [value[...] for value in (self.v_th, self.v_reset, self.r, self.slope)]
+        arriving, values, start = alike(arriving, values, jnp.zeros(arriving.shape[1:]))
         options = {"reset": self.reset, "detach_reset": self.detach_reset}
 
         def step(v, i_t):
             v, s = dynamics.if_step(v, i_t, *values, dt=self.dt, spike=self.surrogate.spike, **options)
             return v, (s, v)
 
-        spikes, v = jax.lax.scan(step, jnp.zeros(current.shape[1:]), current)[1]
-        return Trace(v, spikes, current, spikes.sum(0))
+        spikes, v = jax.lax.scan(step, start, arriving)[1]
+        return Trace(v, spikes, arriving, spikes.sum(0))

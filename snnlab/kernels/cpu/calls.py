@@ -22,6 +22,7 @@ import snnlab.kernels.cpu.filter
 import snnlab.kernels.cpu.lif  # noqa: F401 (both register targets of the FFI)
 from snnlab.dynamics import LifParams, decay
 from snnlab.encode import SpikeTimes
+from snnlab.kernels.axes import alike, spread, varying
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack
@@ -131,9 +132,12 @@ class Call(NamedTuple):
 _NOTHING = jax.ShapeDtypeStruct((0, 0, 0), jnp.float32)
 
 
-def _ffi(target: str, results, *arguments):
+def foreign(target: str, results, *arguments):
+    """Call a kernel; its results vary over the axes of a mesh over which its arguments do."""
     # Under vmap one call runs after the other: a batch of batches is rare, and a call is quick.
-    return jax.ffi.ffi_call(target, results, vmap_method="sequential")(*arguments)
+    call = jax.ffi.ffi_call(target, results, vmap_method="sequential")
+    axes = varying(arguments)
+    return spread(call(*arguments), axes) if axes else call(*arguments)
 
 
 def _arguments(options: np.ndarray, params, weights, source: Source) -> tuple:
@@ -150,7 +154,7 @@ def fire(target: str, options: Options, steps: int, params, weights, source: Sou
 
     def run(states: bool):
         results = (bits, call.per_sample(), call.over_time() if states else _NOTHING)
-        return _ffi(target, results, *_arguments(call.options(options, states=states), params, weights, source))
+        return foreign(target, results, *_arguments(call.options(options, states=states), params, weights, source))
 
     fired, counts, _ = run(states=False)
     return unpack(fired), fired, counts, run(states=True)[2]
@@ -219,7 +223,7 @@ def _gradient(target: str, options: Options, steps: int, flags, primals, *cotang
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in sums]
     results += [call.over_time() if inputs else _NOTHING, *of_blocks]
     arguments = _arguments(call.options(options, inputs=inputs, **flags), params, weights, source)
-    d_weights, d_params, d_input, *_ = _ffi(target, results, *arguments, *cotangents)
+    d_weights, d_params, d_input, *_ = foreign(target, results, *arguments, *cotangents)
     d_params = jnp.pad(d_params, ((0, at.NUM_PARAMS - at.LEARNED), (0, 0)))
     d_carrier, d_current = jnp.zeros_like(source.carrier), jnp.zeros_like(source.current)
     if options.source == at.FROM_BITS:
@@ -243,7 +247,7 @@ def _filter(options: Options, steps: int, params, weights, source: Source):
     def run(states: bool):
         results = (call.over_time() if states else _NOTHING, call.per_sample())
         arguments = _arguments(call.options(options, states=states), params, weights, source)
-        return _ffi("snnlab_filter", results, *arguments)
+        return foreign("snnlab_filter", results, *arguments)
 
     return run(states=True)[0], run(states=False)[1]
 
@@ -277,7 +281,7 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
         The spikes as `Packed`, their counts `(batch, n)`, and the voltages after the reset `(time, batch, n)`.
     """
     weights, source, options = feed(drive, options)
-    results: Any = _lif(options, drive.num_steps, lif_rows(drive, params, dt), weights, source)
+    results: Any = _lif(options, drive.num_steps, *alike(lif_rows(drive, params, dt), weights, source))
     return without_padding(drive, *results)
 
 
@@ -311,7 +315,7 @@ def leaky(drive: Drive, tau_mem: Float[Array, "..."] | None, *, dt: float):
     """
     rows = {} if tau_mem is None else {at.DECAY_MEM: decay(tau_mem, dt)}
     weights, source, options = feed(drive, Options())
-    results: Any = _filter(options, drive.num_steps, _rows(drive, rows, dt), weights, source)
+    results: Any = _filter(options, drive.num_steps, *alike(_rows(drive, rows, dt), weights, source))
     trace, peak = results
     return from_tiles(trace, drive.features), peak[:, : drive.features]
 

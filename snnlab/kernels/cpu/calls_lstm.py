@@ -12,6 +12,8 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
+from snnlab.kernels.axes import alike
+from snnlab.kernels.cpu.calls import foreign
 from snnlab.kernels.packed import LANES
 
 _MAX_BLOCKS, _MIN_ROOM = 16, 8  # each block has its own dW, which costs memory, and time if it has few samples
@@ -38,9 +40,7 @@ def _call(x, n: int, back: bool, words: int, out, more, *arguments) -> Sequence[
     blocks = -(-batch // room)
     shapes = ((blocks, *out) if back else out, more, (blocks, up(room * words, LANES)))
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-    # Under vmap one call runs after the other: a batch of batches is rare, and a call is quick.
-    call = jax.ffi.ffi_call("snnlab_lstm", results, vmap_method="sequential")
-    return call(np.array([blocks, room, n, back], np.int32), x, *arguments)
+    return foreign("snnlab_lstm", results, np.array([blocks, room, n, back], np.int32), x, *arguments)
 
 
 def _tiled(w: Float[Array, "row column"]) -> Float[Array, "tile row 16"]:
@@ -121,4 +121,4 @@ def lstm(
     Source: Hochreiter & Schmidhuber (1997), DOI 10.1162/neco.1997.9.8.1735; backward: Greff et al. (2017), section
     II-B, DOI 10.1109/TNNLS.2016.2582924.
     """
-    return _lstm(x, w_x, w_h, bias)
+    return _lstm(*alike(x, w_x, w_h, bias))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from snnlab.dynamics import LifParams
 from snnlab.encode import SpikeTimes
+from snnlab.kernels.axes import alike
 from snnlab.kernels.cpu import calls, recurrent, recurrent_back  # noqa: F401 (both register targets of the FFI)
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed, pad
@@ -54,5 +55,6 @@ def recurrent_lif(
     if isinstance(drive.x, SpikeTimes):  # the rows of the neurons follow those of the units: no event may reach them
         source = source._replace(units=jnp.where(source.units < drive.x.num_units, source.units, -1))
     weights = jnp.concatenate([weights, calls.tiles(pad(w_rec, 0))], axis=1)
-    results: Any = _recurrent(options, drive.num_steps, calls.lif_rows(drive, params, dt), weights, source)
+    rows = calls.lif_rows(drive, params, dt)
+    results: Any = _recurrent(options, drive.num_steps, *alike(rows, weights, source))
     return calls.without_padding(drive, *results)
