@@ -25,8 +25,8 @@ regularizers are shown and can be turned up, but hardly act.
 class SnnConfig:
     """Settings of the spiking network: code -> LifRef(hidden) -> Leaky readout, each behind an Expon synapse.
 
-    Every time constant is at least one time step long, and `v_th` lies at least 0.01 above `v_rest` and `v_reset`, as
-    in `snnlab.layers.LifRef`.
+    Time constants are >= 0 and may be infinite. Voltages may have any unit, with `v_th` >= `v_reset`; see
+    `snnlab.layers.LifRef`.
 
     Raises:
         ArgumentError: if a value is out of range.
@@ -49,7 +49,7 @@ class SnnConfig:
     tau_syn: float = 10.0  # ms
     tau_out: float = 5.0  # ms, membrane of the readout
     tau_ref: float = 0.0  # ms
-    v_th: float = 1.0  # dimensionless, like all voltages
+    v_th: float = 1.0  # in the unit of all voltages
     v_rest: float = 0.0
     v_reset: float = 0.0
     slope: float = 10.0  # of the surrogate: wide enough that a silent neuron still learns
@@ -76,11 +76,12 @@ class SnnConfig:
 
     def _check_neurons(self) -> None:
         for name in ("tau_mem", "tau_syn", "tau_out"):
-            arguments.time_constant(name, arguments.number(name, getattr(self, name)), self.dt)
+            arguments.one(name, arguments.time_constant(name, getattr(self, name)))
         arguments.number("tau_ref", self.tau_ref, 0.0, unit="ms")
-        starts = [arguments.number(name, getattr(self, name)) for name in ("v_rest", "v_reset")]
-        arguments.number("v_th", self.v_th, accepted.threshold_range(*starts)[0])
-        arguments.number("slope", self.slope, accepted.MIN_SLOPE)
+        for name in ("v_th", "v_rest", "v_reset"):
+            arguments.number(name, getattr(self, name))
+        accepted.check_threshold(self.v_th, self.v_reset)
+        arguments.number("slope", self.slope, 0.0)
         arguments.choice("surrogate", self.surrogate, accepted.SURROGATES)
         arguments.choice("reset", self.reset, accepted.RESETS)
 

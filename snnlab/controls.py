@@ -14,6 +14,7 @@ from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
 LEARNING_RATE = "learning_rate"  # the knob
+MOST = 3.4028234663852886e38  # the largest float32
 CALM_RATE = 0.01  # the top of Adam's usual range: from a rate far above it, a tenth is still too high
 
 Move = tuple[int, str, float]  # step, knob, new value
@@ -36,8 +37,9 @@ class Knob:
     Attributes:
         name: full name, such as "hidden.tau_mem" or "learning_rate".
         value: current value; the mean over neurons if they differ.
-        low: smallest value accepted.
+        low: lower end of the slider; smaller values are accepted down to `least`.
         high: upper end of the slider; larger values are accepted.
+        least: smallest value accepted.
         unit: such as "ms".
         log: whether the slider is logarithmic.
 
@@ -50,6 +52,7 @@ class Knob:
     value: float
     low: float
     high: float
+    least: float = -math.inf
     unit: str = ""
     log: bool = False
 
@@ -111,7 +114,7 @@ class Mailbox:
 
         Args:
             name: of the knob, or an ending that only one knob has: "v_th" for "hidden.v_th".
-            value: finite, at least the knob's `low`.
+            value: finite, at least the knob's `least`.
             not_before: first step that it may act on, counted from 0.
 
         Returns:
@@ -154,8 +157,9 @@ class Mailbox:
             number = float(value)
         except (TypeError, ValueError):
             number = math.nan
-        if not math.isfinite(number) or number < knob.low:
-            raise ArgumentError(f"{knob.name}: must be a finite number >= {knob.low:g} {knob.unit}, got {value!r}")
+        if not abs(number) <= MOST or number < knob.least:
+            wanted = "a finite number" if knob.least == -math.inf else f"a finite number >= {knob.least:g}"
+            raise ArgumentError(f"{knob.name}: must be {f'{wanted} {knob.unit}'.strip()}, got {value!r}")
         return knob.name, number
 
     def claim(self, step: int, count: int) -> int:

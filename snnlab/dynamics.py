@@ -2,7 +2,9 @@
 
 Pure functions `(state, input, ...) -> state` or `(state, output)`, written so that a reader can check
 them against the paper. `snnlab.kernels` computes the same over a whole sequence and is tested
-against them. Time constants and `dt` are in milliseconds, voltages and currents dimensionless.
+against them. Time constants and `dt` are in milliseconds. Voltages have the unit that the user likes, such as the
+distance from rest to threshold, or millivolts: every equation keeps its form under `v -> c v + b` with `c > 0`, if
+currents (or `r`) and `v_scale` are multiplied by `c`.
 """
 
 from collections.abc import Callable
@@ -20,14 +22,32 @@ def decay(tau: Float[Array, "..."] | float, dt: float) -> Float[Array, "..."]:
     """Factor `e^(-dt / tau)` by which an exponential shrinks in one step; computed only here.
 
     Args:
-        tau: time constant [ms], > 0.
+        tau: time constant [ms], >= 0: nothing is left after a step if it is 0, everything if it is infinite.
         dt: time step [ms], > 0.
 
     Example:
-        >>> round(float(decay(10.0, 1.0)), 4)
-        0.9048
+        >>> round(float(decay(10.0, 1.0)), 4), float(decay(0.0, 1.0)), float(decay(jnp.inf, 1.0))
+        (0.9048, 0.0, 1.0)
     """
-    return jnp.exp(-dt / tau)
+    return jnp.exp(-_elapsed(tau, dt))
+
+
+def approach(tau: Float[Array, "..."] | float, dt: float) -> Float[Array, "..."]:
+    """Share `1 - e^(-dt / tau)` of the way that an exponential goes in one step; exact also if it is tiny.
+
+    Args:
+        tau, dt: see `decay`.
+
+    Example:
+        >>> f"{float(approach(10.0, 1.0)):.4f}, {float(approach(1e9, 1.0)):.4g}"
+        '0.0952, 1e-09'
+    """
+    return -jnp.expm1(-_elapsed(tau, dt))
+
+
+def _elapsed(tau, dt: float):
+    """`dt / tau`, at most 800: more leaves nothing in any precision, and the gradient of `dt / 0` would be NaN."""
+    return dt / jnp.maximum(tau, dt / 800.0)
 
 
 def expon_step(g: Float[Array, "*n"], x: Float[Array, "*n"], tau_syn, *, dt: float) -> Float[Array, "*n"]:
@@ -68,13 +88,14 @@ class LifParams(NamedTuple):
     """Parameters of a LIF layer; each a scalar or one value per neuron, all of them traced.
 
     Attributes:
-        tau_mem: membrane time constant [ms], > 0.
+        tau_mem: membrane time constant [ms], >= 0.
         v_th: threshold.
         v_rest: resting voltage.
         v_reset: voltage after a spike.
         r: membrane resistance (gain of the current).
         tau_ref: absolute refractory time [ms], >= 0.
-        slope: inverse width of the surrogate.
+        slope: inverse width of the surrogate, in units of `v_scale`.
+        v_scale: the voltage in which the surrogate is measured, > 0.
 
     Example:
         >>> LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 2.0, 10.0))).tau_ref.item()
@@ -88,6 +109,7 @@ class LifParams(NamedTuple):
     r: Float[Array, "..."]
     tau_ref: Float[Array, "..."]
     slope: Float[Array, "..."]
+    v_scale: Float[Array, "..."] | float = 1.0
 
 
 def lif_init(shape: tuple[int, ...], params: LifParams) -> LifState:
@@ -120,6 +142,8 @@ def lif_step(
         v <- v - (v_th - v_reset) s                    reset = "subtract"
         v <- v + (v_reset - v) s                       reset = "value"
 
+    The surrogate sees `x = (v - v_th) / v_scale`, so `ds/dv = h(slope x) / v_scale` with the surrogate derivative `h`.
+
     Exact for a current that is constant during the step. The voltage in the returned state is the one
     after the reset. A `tau_ref` that is a multiple of `dt` includes its last step.
 
@@ -145,10 +169,10 @@ def lif_step(
     Source: Gerstner et al., Neuronal Dynamics (2014), section 1.3, DOI 10.1017/CBO9781107447615.
     """
     a = decay(params.tau_mem, dt)
-    v = params.v_rest + (state.v - params.v_rest) * a + (1.0 - a) * params.r * current
+    v = params.v_rest + (state.v - params.v_rest) * a + approach(params.tau_mem, dt) * params.r * current
     age = jnp.minimum(state.age + 1, NEVER)
     v = jnp.where(age <= params.tau_ref / dt + 1e-3, state.v, v)  # 1e-3: tau_ref / dt is rounded
-    s = spike(v - params.v_th, params.slope)
+    s = spike((v - params.v_th) / jax.lax.stop_gradient(params.v_scale), params.slope)
     v = _after_spike(v, s, params.v_th, params.v_reset, reset, detach_reset)
     return LifState(v, jnp.where(s > 0, 0, age)), s
 
@@ -163,6 +187,7 @@ def if_step(
     *,
     dt: float,
     spike: Callable,
+    v_scale=1.0,
     reset: str = "subtract",
     detach_reset: bool = False,
 ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
@@ -178,7 +203,7 @@ def if_step(
         current: input current of this step.
         v_th, v_reset: threshold, and voltage after a spike; scalars or one value per neuron, like the next two.
         r: voltage that a current of 1 adds per millisecond [1/ms].
-        slope: inverse width of the surrogate.
+        slope, v_scale: see `LifParams`.
         dt: time step [ms].
         spike, reset, detach_reset: see `lif_step`.
 
@@ -194,7 +219,7 @@ def if_step(
     Source: Gerstner et al., Neuronal Dynamics (2014), section 1.3, DOI 10.1017/CBO9781107447615.
     """
     v = v + r * dt * current
-    s = spike(v - v_th, slope)
+    s = spike((v - v_th) / jax.lax.stop_gradient(v_scale), slope)
     return _after_spike(v, s, v_th, v_reset, reset, detach_reset), s
 
 

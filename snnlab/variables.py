@@ -9,6 +9,8 @@ The type of the Variable says who may change it:
 Each may be one number or one per neuron. All are traced, so changing a value recompiles nothing.
 """
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,8 @@ from snnlab.support import arguments
 
 # Attributes that only contain others: "hidden.tau_mem" is as clear as the whole path.
 CONTAINERS = {"model", "loss", "stack", "layers", "neuron", "synapse"}
+
+FORGOTTEN = 0.1  # steps: a shorter time constant, which leaves less than e^-10, is rather one in seconds
 
 
 class Live(nnx.Variable):
@@ -46,8 +50,11 @@ def setting(
     value,
     features: int,
     *,
-    low: float | None = None,
+    low: np.ndarray | float | None = None,
+    begin: float | None = None,
     high: float | None = None,
+    kept: np.ndarray | float | None = None,
+    infinite: bool = False,
     unit: str = "",
     default: type[nnx.Variable] = Live,
 ) -> nnx.Variable:
@@ -58,8 +65,11 @@ def setting(
         value: a number, an array of `features` numbers, or a Variable with one of these, whose type says who may
             change it.
         features: number of neurons.
-        low: lowest value; learned values are kept at or above it, and sliders begin there.
-        high: end of a slider, or four times the value if that is more.
+        low: lowest value that is accepted, one number or one per neuron, or None.
+        begin: lower end of a slider; default `low`.
+        high: upper end of a slider, or four times as far from `low`, if there is one, as the value if that is more.
+        kept: learned values are kept at or above it, one number or one per neuron; default `low`.
+        infinite: whether the value may be infinite; then it is `Fixed`, because it has no place on a slider.
         unit: unit of the value.
         default: type of the Variable if `value` is none.
 
@@ -70,13 +80,28 @@ def setting(
         >>> setting("tau_mem", nnx.Param(10.0), 3, low=1.0, unit="ms").get_metadata()["unit"]
         'ms'
     """
-    kind = type(value) if isinstance(value, nnx.Variable) else default
-    value = arguments.numbers(name, plain(value), -np.inf if low is None else low, unit=unit)
+    given = type(value) if isinstance(value, nnx.Variable) else None
+    value = arguments.numbers(name, plain(value), -np.inf if low is None else low, infinite=infinite, unit=unit)
+    low = None if low is None else float(np.max(low))  # for a value that all neurons share
     if value.ndim and value.shape != (features,):
         raise ArgumentError(f"{name}: must be one number or {features}, one per neuron, got shape {value.shape}")
-    if high is not None:
-        high = max(high, 4.0 * float(value.max()))
-    return kind(jnp.asarray(value, jnp.float32), low=low, high=high, unit=unit)
+    finite = np.isfinite(value)
+    if not finite.all() and given not in (None, Fixed):
+        raise ArgumentError(f"{name}: an infinite value cannot be changed; pass {name}=Fixed(...)")
+    if (np.abs(value[finite]) > np.finfo(np.float32).max).any():
+        raise ArgumentError(f"{name}: must fit in float32, got {value[finite].flat[np.abs(value[finite]).argmax()]}")
+    if high is not None and low is not None and finite.any():
+        high = max(high, low + 4.0 * (float(value[finite].max()) - low))
+    kind = (given or default) if finite.all() else Fixed
+    return kind(jnp.asarray(value, jnp.float32), low=low, begin=begin, high=high, kept=_hashable(kept), unit=unit)
+
+
+def _hashable(values: np.ndarray | float | None) -> float | tuple[float, ...] | None:
+    """Metadata must have a hash: make one number of equal numbers, and a tuple of others."""
+    if values is None:
+        return None
+    different = np.unique(values)
+    return float(different[0]) if len(different) == 1 else tuple(np.ravel(values).tolist())
 
 
 def plain(value):
@@ -90,14 +115,29 @@ def plain(value):
 
 
 def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
-    """Make a `setting` in ms that is at least one time step long: a step cannot follow a shorter one.
+    """Make a `setting` in ms from 0, which forgets in one step, to infinity, which never does.
+
+    If it is learned, it is kept at one time step, or at its first value if that is shorter: near 0 it has no gradient.
+
+    Warns:
+        UserWarning: if hardly anything is left after one step, though it is not 0.
 
     Example:
-        >>> time_constant("tau_mem", 20.0, 3, dt=1.0).get_metadata()["low"]
-        1.0
+        >>> tau = time_constant("tau_mem", 20.0, 3, dt=1.0)
+        >>> [tau.get_metadata()[name] for name in ("low", "begin", "high", "kept")]
+        [0.0, 1.0, 100.0, 1.0]
     """
-    arguments.time_constant(name, plain(value), dt)
-    return setting(name, value, features, low=dt, high=100.0 * dt, unit="ms")
+    values = arguments.time_constant(name, plain(value))
+    short = values[(values > 0.0) & (values < FORGOTTEN * dt)]
+    if short.size:
+        warnings.warn(
+            f"{name}: after {short.min():g} ms nothing is left, and a step lasts dt = {dt:g} ms; time constants are in "
+            f"milliseconds ({short.min():g} s would be {name}={1000.0 * short.min():g}), and 0 says that it forgets",
+            stacklevel=4,
+        )
+    least = min(dt, float(values.min()))
+    high = 100.0 * dt
+    return setting(name, value, features, low=0.0, begin=least, high=high, kept=least, infinite=True, unit="ms")
 
 
 def short_names(state: nnx.State) -> dict[str, tuple]:
@@ -115,7 +155,7 @@ def short_names(state: nnx.State) -> dict[str, tuple]:
 
 
 def keep_in_range(params: nnx.State) -> nnx.State:
-    """Clip learned parameters to their range after an update (a learned `tau_mem` stays >= dt).
+    """Clip learned parameters to the range in which they are kept after an update (a learned `tau_mem` stays >= dt).
 
     Clipping after the update, not inside the model, keeps the gradient at the bound. Call this in a training loop of
     your own, too.
@@ -129,7 +169,11 @@ def keep_in_range(params: nnx.State) -> nnx.State:
     """
 
     def clip(variable: nnx.Variable) -> nnx.Variable:
-        low = variable.get_metadata().get("low")
-        return variable if low is None else variable.replace(jnp.maximum(variable.get_value(), low))
+        meta = variable.get_metadata()
+        low = meta.get("low") if meta.get("kept") is None else meta["kept"]
+        if low is None:
+            return variable
+        value = variable.get_value()
+        return variable.replace(jnp.maximum(value, jnp.asarray(low, value.dtype)))
 
     return jax.tree.map(clip, params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))

@@ -12,7 +12,7 @@ from snnlab.errors import ArgumentError
 @pytest.fixture
 def box() -> Mailbox:
     names = {"hidden.tau_mem": 1.0, "readout.tau_mem": 1.0, "hidden.v_th": 0.01}
-    return Mailbox([Knob(name=name, value=5.0, low=low, high=9.0, unit="ms") for name, low in names.items()])
+    return Mailbox([Knob(name=name, value=5.0, low=2.0, high=9.0, least=low, unit="ms") for name, low in names.items()])
 
 
 def test_last_value_wins_and_is_taken_once(box):
@@ -35,6 +35,7 @@ def test_a_unique_ending_is_a_name(box):
         ("tau", 2.0, "name: .*'tau' is unknown.* hidden.tau_mem, readout.tau_mem, hidden.v_th"),
         ("hidden.tau_mem", -2.0, "hidden.tau_mem: must be a finite number >= 1 ms, got -2.0"),
         ("hidden.tau_mem", float("nan"), "hidden.tau_mem: .* got nan"),
+        ("hidden.tau_mem", 1e39, r"hidden.tau_mem: .* got 1e\+39"),
         ("hidden.tau_mem", "fast", "hidden.tau_mem: .* got 'fast'"),
     ],
 )
@@ -42,6 +43,14 @@ def test_bad_posts_are_refused_and_change_nothing(box, name, value, message):
     with pytest.raises(ArgumentError, match=message):
         box.post(name, value)
     assert box.drain() == {} and box.knobs["hidden.tau_mem"].value == 5.0
+
+
+def test_the_ends_of_a_slider_bound_no_value():
+    """A value may lie beyond the slider on both sides, also below 0, unless the knob says otherwise."""
+    box = Mailbox([Knob(name="v_rest", value=-65.0, low=-80.0, high=-50.0)])
+    for value in (-65.0, -100.0, 20.0):
+        box.post("v_rest", value)
+        assert box.drain() == {"v_rest": value}
 
 
 def test_no_move_is_lost_between_threads(box):

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from snnlab import dynamics, kernels
 from snnlab.dynamics import LifParams
-from snnlab.layers import IF
+from snnlab.layers import IF, LifRef
 from snnlab.surrogate import SURROGATES
 
 
@@ -54,6 +55,47 @@ def test_charging_curve_is_exact_for_any_dt(dt):
     _, v = run_lif(constant(0.4, 50), dt=dt, v_rest=-0.2, v_reset=-0.2, r=2.0, tau_mem=7.0)
     t = dt * np.arange(1, 51)
     np.testing.assert_allclose(v[:, 0, 0], -0.2 + 0.8 * (1 - np.exp(-t / 7.0)), atol=1e-6)
+
+
+@pytest.mark.parametrize("tau", [1e4, 1e7, 1e12])
+def test_a_slow_membrane_charges_as_much_as_it_should(tau):
+    """After n steps of dt << tau, v = R I (1 - e^(-n dt/tau)), although e^(-dt/tau) is 1 in float32, or nearly so."""
+    _, v = run_lif(constant(0.5, 20), tau_mem=tau)
+    expected = -0.5 * np.expm1(-np.arange(1, 21) / tau)
+    np.testing.assert_allclose(v[:, 0, 0], expected, rtol=2e-6)
+
+
+def test_a_neuron_that_rests_above_its_threshold_fires_by_itself():
+    """Without a current, its period is tau ln((v_rest - v_reset) / (v_rest - v_th)), rounded up to whole steps."""
+    spikes, _ = run_lif(constant(0.0, 3000), dt=0.1, v_rest=-45.0, v_reset=-65.0, v_th=-50.0, reset="value")
+    assert set(np.diff(np.flatnonzero(spikes[:, 0, 0]))) == {int(np.ceil(10.0 * np.log(20.0 / 5.0) / 0.1))}
+
+
+def test_time_constants_from_zero_to_infinity():
+    """With tau = 0 only this step counts, `v = R I`, and the gradient in tau is 0; with infinity nothing is forgotten,
+    and a membrane never moves. In between, tau < dt is a time constant as any other."""
+    current = np.random.default_rng(0).uniform(0.0, 2.0, (20, 1, 3)).astype(np.float32)
+    spikes, v = run_lif(current, tau_mem=0.0, reset="value")
+    np.testing.assert_array_equal(spikes, current >= 1.0)
+    np.testing.assert_array_equal(v, np.where(current >= 1.0, 0.0, current))
+    spikes, v = run_lif(current, tau_mem=np.inf, v_rest=-0.5)
+    assert not spikes.any() and (v == -0.5).all()
+    _, v = run_lif(current, tau_mem=0.3, v_th=9.0)
+    a = np.exp(-1.0 / 0.3)
+    expected = [(1.0 - a) * sum(a ** (t - k) * current[k] for k in range(t + 1)) for t in range(20)]
+    np.testing.assert_allclose(v, expected, rtol=1e-5)
+
+    for filtered in (
+        lambda tau: kernels.expon(current, tau, dt=1.0),
+        lambda tau: kernels.leaky(current, tau, dt=1.0)[0],
+    ):
+        run = jax.jit(lambda tau, f=filtered: (f(tau), jax.jacrev(lambda tau: (f(tau) ** 2).sum())(tau)))
+        trace, gradient = run(np.float32(0.0))
+        np.testing.assert_array_equal(trace, current)
+        assert gradient == 0.0
+        trace, gradient = run(np.float32(np.inf))
+        np.testing.assert_allclose(trace, np.cumsum(current, 0), rtol=1e-6)
+        assert gradient == 0.0
 
 
 @pytest.mark.parametrize("current", [1.3, 2.0, 5.0])
@@ -113,6 +155,51 @@ def test_gradient_through_a_spike_without_a_leak(reset, detach_reset):
     slope = 0.0 if detach_reset else 1.0 / (1.0 + 10.0 * 0.5) ** 2  # of the surrogate, at 0.5
     jump, kept = (0.75, 1.0) if reset == "subtract" else (1.5 - 0.25, 0.0)
     np.testing.assert_allclose(gradient, 0.5 * 0.25 * (kept - jump * slope), rtol=1e-6)
+
+
+UNITS = [(16.0, -64.0), (15.0, -65.0), (0.015, -0.065), (1e3, 1e5)]
+FEW = [(15.0, -65.0, "subtract"), (0.015, -0.065, "value")]
+MORE = [case for case in ((*unit, reset) for unit in UNITS for reset in ("subtract", "value")) if case not in FEW]
+
+
+@pytest.mark.parametrize(("c", "b", "reset"), FEW + [pytest.param(*case, marks=pytest.mark.shapes) for case in MORE])
+def test_the_unit_of_the_voltage_does_not_matter(c, b, reset):
+    """Under `v -> c v + b`, with currents that are multiplied by c: the same spikes, `c v + b` as voltages, and
+    gradients that are divided by c. Shown for refractory neurons with constants of their own, and learned ones."""
+    constants = {"v_th": np.array([1.0, 1.5]), "v_rest": np.array([0.0, 0.25]), "v_reset": np.array([-0.25, 0.5])}
+    current = np.random.default_rng(0).normal(2.2, 1.0, (60, 3, 2)).astype(np.float32)
+    weights = np.random.default_rng(1).normal(size=(2, *current.shape)).astype(np.float32)
+
+    @jax.jit
+    def run(constants, current, unit):
+        def objective(constants, current):
+            neuron = LifRef(2, **options)
+            nnx.update(neuron, {name: nnx.Param(value) for name, value in constants.items()})
+            trace = neuron(current)
+            voltage = (trace.state - b * (unit != 1)) / unit
+            return (weights[0] * trace.spikes).sum() + (weights[1] * voltage).sum(), (trace.spikes, voltage)
+
+        return jax.grad(objective, (0, 1), has_aux=True)(constants, current)
+
+    options = {"tau_ref": 1.0, "reset": reset} | {name: nnx.Param(value) for name, value in constants.items()}
+    gradient, (spikes, v) = run({name: np.float32(x) for name, x in constants.items()}, current, 1)
+    assert 20 < spikes.sum() < 300
+    scaled = {name: np.float32(c * x + b) for name, x in constants.items()}
+    their_gradient, (their_spikes, their_v) = run(scaled, np.float32(c) * current, np.float32(c))
+    np.testing.assert_array_equal(spikes, their_spikes)
+    resolved = 2e-7 * (1.0 + abs(b) / c)  # by float32
+    np.testing.assert_allclose(their_v, v, atol=10.0 * resolved)
+    for mine, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(their_gradient), strict=True):
+        np.testing.assert_allclose(c * other, mine, atol=100.0 * resolved * np.abs(mine).max())
+
+
+def test_the_unit_of_the_voltage_does_not_matter_without_a_leak():
+    current = jnp.asarray(np.random.default_rng(0).normal(0.2, 0.3, (40, 3, 2)), jnp.float32)
+    mine = IF(2, v_th=1.0, v_reset=-0.25)(current)
+    other = IF(2, v_th=-48.0, v_rest=-64.0, v_reset=-68.0)(16.0 * current)
+    assert mine.spikes.sum() > 10
+    np.testing.assert_array_equal(mine.spikes, other.spikes)
+    np.testing.assert_array_equal(16.0 * mine.state - 64.0, other.state)
 
 
 def test_synapse_decays_exactly():

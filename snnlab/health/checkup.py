@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from snnlab import kernels
 from snnlab.data import Dataset
-from snnlab.dynamics import LifParams, decay
+from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import Expon, LifRef, Projection, Recurrent
@@ -54,12 +54,12 @@ class LayerHealth:
         max_rate: highest possible rate of a neuron [Hz]: a spike at every step that its refractory time leaves.
         dead: number of neurons that never fired.
         saturated: number of neurons that fired at more than half of `max_rate`.
-        in_window: share of the pairs (neuron, sample) whose voltage reaches `v_th - 1/slope` at some step, where the
-            surrogate lets a gradient through; None if unknown.
+        in_window: share of the pairs (neuron, sample) whose voltage reaches `v_th - v_scale/slope` at some step, where
+            the surrogate lets a gradient through; None if unknown.
         peak_voltage: the threshold at which `FIRING_SHARE` of the pairs would fire; None if unknown.
         v_th: threshold; like the next two the mean over the neurons, or None for a layer without it.
         v_rest: resting voltage.
-        slope: slope of the surrogate.
+        slope: slope of the surrogate, in units of the distance from rest to threshold (`LifRef.v_scale`).
         gradient: norm of the gradient of the layer's own parameters.
         gradient_over_time: norm over batch and neurons of `dLoss/dI[t]`, `(time,)`, where `I` is the current that
             reaches the neurons of a `Projection` or `Recurrent`, or the input of any other layer; None if unknown.
@@ -208,10 +208,21 @@ def _layer_health(seen: _Seen) -> LayerHealth:
             v_th=float(p.v_th.mean()),
             v_rest=float(p.v_rest.mean()),
             slope=float(p.slope.mean()),
-            in_window=float((peak >= p.v_th - 1.0 / p.slope).mean()),
-            peak_voltage=float(np.quantile(peak, 1.0 - FIRING_SHARE)),
+            in_window=float((p.slope * (peak - p.v_th) >= -p.v_scale).mean()),
+            peak_voltage=_peak_voltage(peak, p),
         )
     return found
+
+
+def _peak_voltage(peak: np.ndarray, p: LifParams) -> float | None:
+    """Compute `LayerHealth.peak_voltage`; each neuron counts by its own way from rest to threshold.
+
+    Returns None if a neuron rests at or above its threshold.
+    """
+    gap = np.asarray(p.v_th - p.v_rest)
+    if (gap <= 0.0).any():
+        return None
+    return float(p.v_rest.mean() + gap.mean() * np.quantile((peak - p.v_rest) / gap, 1.0 - FIRING_SHARE))
 
 
 def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array], list[_Seen]]:
@@ -297,7 +308,7 @@ def _watch(name: str, layer: LayerDescription | None, trace: Trace) -> _Seen:
         return _Seen(name=name, spiking=spiking)
     p = neuron.params
     held = jnp.floor(p.tau_ref / dt + 1e-3)  # steps; as in `dynamics.lif_step`
-    gain = (1.0 - decay(p.tau_mem, dt)) * p.r
+    gain = approach(p.tau_mem, dt) * p.r
     driven = kernels.leaky(jax.lax.stop_gradient(trace.current), p.tau_mem, dt=dt)[1]
     spiking = spiking._replace(fastest=spiking.fastest / (1.0 + held))
     return _Seen(name=name, spiking=spiking, driven=_Driven(p.v_rest + gain * driven, p))

@@ -59,7 +59,7 @@ WAKING = 2.0  # times the spikes of the `WINDOW` before: the network wakes up by
 ALIKE = 0.01  # nats between the scores: healthy readouts are at 0.1 and more after `PATIENCE` steps
 SLOW_RATE = 1e-4  # at this rate Adam moves a weight by 0.01 in 100 steps
 VANISHED = 0.03  # of the gradient of the next layer: healthy layers get 0.08 and more
-WIDTH = 10.0  # `slope (v_th - v_rest)` of the reference network, in which a silent neuron still learns
+WIDTH = 10.0  # slope of the reference network, in which a silent neuron still learns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ def _exploding(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
         g, error = layer.gradient_over_time, after.gradient_over_time
         if g is None or error is None or not error.any():
             continue
-        across = g.max() / error.max()
+        across = _unit(layer) * g.max() / (_unit(after) * error.max())
         entered = np.flatnonzero(error >= 0.1 * error.max())[-1]  # the last step at which a large error enters
         # A spiking neuron passes on a gradient only when near its threshold: its steps cannot be compared.
         back = g[: entered + 1].max() / max(g[entered], 1e-30) if layer.rates is None else 0.0
@@ -183,7 +183,7 @@ def _saturated(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
             f"{len(layer.rates)} neurons fire at more than half of all steps"
         )
         knob = knobs.get(f"{layer.name}.v_th")
-        if layer.peak_voltage is None or (knob and layer.peak_voltage > OUT_OF_REACH * knob.high):
+        if layer.peak_voltage is None or (knob and _lengths(knob, layer.peak_voltage) > OUT_OF_REACH):
             return Diagnosis(name="saturated", text=f"{text}; draw new weights, smaller ones", new_seed=True)
         words, move = _to_peak(layer, layer.peak_voltage, knobs)
         text = f"{text}, driven to {_driven(layer):.2g} times their threshold; raise {words}, or lower the weights"
@@ -246,17 +246,16 @@ def _vanishing(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
     if _steps_since_move(history) < PATIENCE:
         return None
     for layer, after in zip(health.layers, health.layers[1:], strict=False):
-        if layer.gradient >= VANISHED * after.gradient or (layer.rates is not None and not layer.rates.any()):
+        share = _unit(layer) * layer.gradient / max(_unit(after) * after.gradient, 1e-30)
+        if share >= VANISHED or after.gradient == 0.0 or (layer.rates is not None and not layer.rates.any()):
             continue  # of a silent layer it would be no wonder
         if layer.gradient == 0.0 and (layer.gradient_over_time is None or layer.gradient_over_time.any()):
             continue  # it has no parameters, or no input
-        share = layer.gradient / after.gradient
         text = f"the gradient vanishes on its way back to {layer.name}: {share:.2g} of that of {after.name}"
-        gap = _gap(layer)
-        if layer.slope is None or gap is None or WIDTH / gap >= layer.slope:
+        if layer.slope is None or layer.slope <= WIDTH:
             return Diagnosis(name="vanishing", text=f"{text}; raise the weights of {after.name}, or leave a layer out")
-        text = f"{text}; lower {layer.name}.slope from {layer.slope:.2g} to about {WIDTH / gap:.2g}"
-        move = _move(knobs, f"{layer.name}.slope", WIDTH / gap)
+        text = f"{text}; lower {layer.name}.slope from {layer.slope:.2g} to about {WIDTH:.2g}"
+        move = _move(knobs, f"{layer.name}.slope", WIDTH)
         return Diagnosis(name="vanishing", text=text, knob=move.knob, value=move.value)
     return None
 
@@ -266,8 +265,15 @@ RULES = (_learning_rate, _exploding, _saturated, _silent, _dead_readout, _vanish
 
 
 def _gap(layer: "LayerHealth") -> float | None:
-    """Return how far the threshold lies above rest; None if that is not known."""
-    return None if layer.v_th is None or layer.v_rest is None else layer.v_th - layer.v_rest
+    """Return how far the threshold lies above rest; None if it does not, or if that is not known."""
+    if layer.v_th is None or layer.v_rest is None or layer.v_th <= layer.v_rest:
+        return None
+    return layer.v_th - layer.v_rest
+
+
+def _unit(layer: "LayerHealth") -> float:
+    """Return the unit of a layer's currents: gradients in two layers are compared as if both thresholds were 1."""
+    return _gap(layer) or 1.0
 
 
 def _driven(layer: "LayerHealth") -> float:
@@ -276,6 +282,11 @@ def _driven(layer: "LayerHealth") -> float:
     if layer.peak_voltage is None or layer.v_rest is None or gap is None:
         return 0.0
     return (layer.peak_voltage - layer.v_rest) / gap
+
+
+def _lengths(knob: Knob, value: float) -> float:
+    """Return where a value lies, in lengths of the knob's slider from its lower end."""
+    return (value - knob.low) / (knob.high - knob.low)
 
 
 def _is_silent(layer: "LayerHealth") -> bool:

@@ -80,10 +80,17 @@ def _numba_works() -> bool:
         return False
 
 
-def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array) -> bool:
+def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | float) -> bool:
     """Whether the numba kernels are in use and every number is a float32."""
     single = all(jnp.result_type(x) == jnp.float32 for x in (*drive.numbers(), *parameters))
     return backend(wanted) == "numba" and single
+
+
+def _from_rest(params: LifParams) -> LifParams:
+    """Measure voltages from rest, so that float32 resolves those of a neuron at -65 mV as finely as at 0."""
+    threshold, reset = params.v_th - params.v_rest, params.v_reset - params.v_rest
+    scale = jnp.asarray(params.v_scale, threshold.dtype)
+    return params._replace(v_th=threshold, v_reset=reset, v_rest=jnp.zeros_like(params.v_rest), v_scale=scale)
 
 
 def _kernel_options(surrogate: Surrogate, reset: str, detach_reset: bool):
@@ -120,16 +127,16 @@ def lif(
         >>> lif(jnp.full((20, 1, 1), 1.5), p, dt=1.0, surrogate=inv_square).counts.item()  # every 10 ln 3 = 11 ms
         1.0
     """
-    drive = Drive.of(drive)
+    drive, rest, params = Drive.of(drive), params.v_rest, _from_rest(params)
     if surrogate in SURROGATES.values() and _has_kernel(backend, drive, *params):
         from snnlab.kernels.cpu import calls
 
         options = _kernel_options(surrogate, reset, detach_reset)
         packed, counts, v = calls.lif(drive, params, options, dt=dt)
-        return Lif(packed.dense(), v, counts, packed)
+        return Lif(packed.dense(), rest + v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
     spikes, v = reference.lif(reference.current(drive, dt=dt), params, **options)
-    return Lif(spikes, v, spikes.sum(0))
+    return Lif(spikes, rest + v, spikes.sum(0))
 
 
 def recurrent_lif(
@@ -167,15 +174,16 @@ def recurrent_lif(
     drive = Drive.of(drive)
     if w_rec.shape != (drive.features, drive.features):
         raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
+    rest, params = params.v_rest, _from_rest(params)
     if surrogate in SURROGATES.values() and _has_kernel(backend, drive, w_rec, *params):
         from snnlab.kernels.cpu import calls_recurrent
 
         options = _kernel_options(surrogate, reset, detach_reset)
         packed, counts, v = calls_recurrent.recurrent_lif(drive, w_rec, params, options, dt=dt)
-        return Lif(packed.dense(), v, counts, packed)
+        return Lif(packed.dense(), rest + v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
     spikes, v = reference.recurrent_lif(drive, w_rec, params, **options)
-    return Lif(spikes, v, spikes.sum(0))
+    return Lif(spikes, rest + v, spikes.sum(0))
 
 
 def leaky(

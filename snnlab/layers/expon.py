@@ -13,7 +13,7 @@ class Expon(nnx.Module):
 
     Args:
         features: number of neurons.
-        tau_syn: time constant [ms], >= dt.
+        tau_syn: time constant [ms], >= 0; with infinity it adds up all that arrives.
         dt: time step [ms].
 
     Raises:

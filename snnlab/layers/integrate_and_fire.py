@@ -8,10 +8,11 @@ from jaxtyping import Array, Float
 from snnlab import accepted, dynamics, kernels
 from snnlab.kernels import Drive
 from snnlab.kernels.axes import alike
+from snnlab.layers.voltages import neuron_voltages, surrogate_scale
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
-from snnlab.variables import Fixed, plain, setting
+from snnlab.variables import Fixed, setting
 
 
 class IF(nnx.Module):
@@ -19,10 +20,11 @@ class IF(nnx.Module):
 
     Args:
         features: number of neurons.
-        v_th: threshold, at least 0.01 above v_reset and above 0, the initial voltage.
+        v_th: threshold, >= v_reset, in any unit of voltage.
+        v_rest: initial voltage, at which it stays without a current.
         v_reset: voltage after a spike.
         r: voltage that a current of 1 adds per millisecond [1/ms].
-        slope, surrogate, reset, detach_reset, dt: see `snnlab.layers.LifRef`.
+        slope, v_scale, surrogate, reset, detach_reset, dt: see `snnlab.layers.LifRef`.
 
     Raises:
         ArgumentError: if a value is out of range.
@@ -39,9 +41,11 @@ class IF(nnx.Module):
         features: int,
         *,
         v_th=1.0,
+        v_rest=0.0,
         v_reset=0.0,
         r=1.0,
         slope=10.0,
+        v_scale=None,
         surrogate: str | Surrogate = "inv_square",
         reset: str = "subtract",
         detach_reset: bool = False,
@@ -49,24 +53,25 @@ class IF(nnx.Module):
     ):
         self.features = arguments.count("features", features)
         self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
-        self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
-        low, high = accepted.threshold_range(0.0, plain(v_reset))
-        self.v_th = setting("v_th", v_th, features, low=low, high=high)
+        self.v_th, self.v_rest, self.v_reset = neuron_voltages(features, v_th=v_th, v_rest=v_rest, v_reset=v_reset)
         self.r = setting("r", r, features, unit="1/ms", default=Fixed)
-        self.slope = setting("slope", slope, features, low=accepted.MIN_SLOPE, high=100.0)
+        self.slope = setting("slope", slope, features, low=0.0, begin=0.1, high=100.0)
+        self.v_scale = None if v_scale is None else setting("v_scale", v_scale, features, low=0.0, default=Fixed)
         self.surrogate = get_surrogate(surrogate)
         self.reset = arguments.choice("reset", reset, accepted.RESETS)
         self.detach_reset = arguments.flag("detach_reset", detach_reset)
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         arriving = kernels.current(Drive.of(current), dt=self.dt)
-        values = [value[...] for value in (self.v_th, self.v_reset, self.r, self.slope)]
-        arriving, values, start = alike(arriving, values, jnp.zeros(arriving.shape[1:]))
-        options = {"reset": self.reset, "detach_reset": self.detach_reset}
+        rest = self.v_rest[...]  # voltages are measured from rest, which float32 resolves best
+        values = [self.v_th[...] - rest, self.v_reset[...] - rest, self.r[...], self.slope[...]]
+        start, scale = jnp.zeros(arriving.shape[1:]), surrogate_scale(self)
+        arriving, values, start, scale = alike(arriving, values, start, scale)
+        options = {"reset": self.reset, "detach_reset": self.detach_reset, "v_scale": scale}
 
         def step(v, i_t):
             v, s = dynamics.if_step(v, i_t, *values, dt=self.dt, spike=self.surrogate.spike, **options)
             return v, (s, v)
 
         spikes, v = jax.lax.scan(step, start, arriving)[1]
-        return Trace(v, spikes, arriving, spikes.sum(0))
+        return Trace(rest + v, spikes, arriving, spikes.sum(0))

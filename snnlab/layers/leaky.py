@@ -16,7 +16,7 @@ class Leaky(nnx.Module):
 
     Args:
         features: number of neurons.
-        tau_mem: time constant [ms], >= dt.
+        tau_mem: time constant [ms], >= 0; with infinity it adds up all that arrives.
         v_rest: resting value, at which it starts; None is 0, without the cost of an addition.
         dt: time step [ms].
 

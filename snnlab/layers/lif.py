@@ -6,10 +6,11 @@ from jaxtyping import Array, Float
 from snnlab import accepted, kernels
 from snnlab.dynamics import LifParams
 from snnlab.kernels import Drive
+from snnlab.layers.voltages import neuron_voltages, surrogate_scale
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
-from snnlab.variables import Fixed, plain, setting, time_constant
+from snnlab.variables import Fixed, setting, time_constant
 
 
 class LifRef(nnx.Module):
@@ -17,14 +18,20 @@ class LifRef(nnx.Module):
 
     Args:
         features: number of neurons.
-        tau_mem: membrane time constant [ms], >= dt.
-        v_th: threshold, at least 0.01 above v_rest and v_reset.
+        tau_mem: membrane time constant [ms], >= 0; with infinity, no current moves the voltage.
+        v_th: threshold, >= v_reset. A neuron that rests above it fires by itself. All voltages may have any unit:
+            `v_th=1` above a rest of 0, or `v_th=-50` above a rest of -65 for millivolts. Weights then have that unit,
+            too: 15 times larger ones give the same spikes.
         v_rest: resting voltage.
         v_reset: voltage after a spike.
         r: membrane resistance.
         tau_ref: absolute refractory time [ms], >= 0.
-        slope: inverse width of the surrogate, >= 0.1. BrainPy's default is 100, which lets hardly any gradient
-            through unless the voltage comes within 0.01 of the threshold.
+        slope: inverse width of the surrogate in units of `v_scale`, >= 0. BrainPy's default is 100, which lets hardly
+            any gradient through unless the voltage comes within 0.01 of the threshold.
+        v_scale: the voltage in which the surrogate is measured, > 0:
+            `ds/dv = h(slope (v - v_th) / v_scale) / v_scale` with the surrogate derivative `h`. Default: the distance
+            from `v_rest` to `v_th`, or from `v_reset` if that is larger, as it is at every step; so the unit of the
+            voltage does not matter, and moving `v_th` also moves the width. Other simulators have 1.
         surrogate: a name in `snnlab.surrogate.SURROGATES`, or a `Surrogate`.
         reset: "subtract" subtracts `v_th - v_reset` from the voltage, "value" sets it to `v_reset`.
         detach_reset: whether the reset lets no gradient through.
@@ -51,6 +58,7 @@ class LifRef(nnx.Module):
         r=1.0,
         tau_ref=0.0,
         slope=10.0,
+        v_scale=None,
         surrogate: str | Surrogate = "inv_square",
         reset: str = "subtract",
         detach_reset: bool = False,
@@ -59,14 +67,11 @@ class LifRef(nnx.Module):
         self.features = arguments.count("features", features)
         self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
         self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
-        self.v_rest = setting("v_rest", v_rest, features, default=Fixed)
-        self.v_reset = setting("v_reset", v_reset, features, default=Fixed)
-        # From the arguments, not from the Variables: those are tracers where a model is built under `nnx.eval_shape`.
-        low, high = accepted.threshold_range(plain(v_rest), plain(v_reset))
-        self.v_th = setting("v_th", v_th, features, low=low, high=high)
+        self.v_th, self.v_rest, self.v_reset = neuron_voltages(features, v_th=v_th, v_rest=v_rest, v_reset=v_reset)
         self.r = setting("r", r, features, default=Fixed)
-        self.tau_ref = setting("tau_ref", tau_ref, features, low=0.0, unit="ms", default=Fixed)
-        self.slope = setting("slope", slope, features, low=accepted.MIN_SLOPE, high=100.0)
+        self.tau_ref = setting("tau_ref", tau_ref, features, low=0.0, high=10.0 * self.dt, unit="ms", default=Fixed)
+        self.slope = setting("slope", slope, features, low=0.0, begin=0.1, high=100.0)
+        self.v_scale = None if v_scale is None else setting("v_scale", v_scale, features, low=0.0, default=Fixed)
         self.surrogate = get_surrogate(surrogate)
         self.reset = arguments.choice("reset", reset, accepted.RESETS)
         self.detach_reset = arguments.flag("detach_reset", detach_reset)
@@ -74,7 +79,8 @@ class LifRef(nnx.Module):
     @property
     def params(self) -> LifParams:
         """The parameters as `dynamics.lif_step` takes them."""
-        return LifParams(**{name: getattr(self, name)[...] for name in LifParams._fields})
+        names = [name for name in LifParams._fields if name != "v_scale"]
+        return LifParams(**{name: getattr(self, name)[...] for name in names}, v_scale=surrogate_scale(self))
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         drive = Drive.of(current)

@@ -1,7 +1,7 @@
 """Checks of arguments: each raises a one-line `ArgumentError` that names the argument."""
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 
@@ -54,27 +54,40 @@ def number(
         ...
         snnlab.errors.ArgumentError: tau_mem: must be a finite number > 0.0 ms, got -1.0
     """
-    numbers(name, value, low, high, strict=strict, unit=unit)
-    if not isinstance(value, Real) and np.ndim(value) != 0:
-        raise ArgumentError(f"{name}: must be one number, got shape {np.shape(value)}")
-    return float(value)
+    return one(name, numbers(name, value, low, high, strict=strict, unit=unit))
+
+
+def one(name: str, array: np.ndarray) -> float:
+    """Return the only number of an array without axes."""
+    if array.ndim:
+        raise ArgumentError(f"{name}: must be one number, got shape {array.shape}")
+    return float(array)
 
 
 def numbers(
-    name: str, value, low: float = -math.inf, high: float = math.inf, *, strict: bool = False, unit: str = ""
+    name: str,
+    value,
+    low: float | np.ndarray = -math.inf,
+    high: float = math.inf,
+    *,
+    strict: bool = False,
+    infinite: bool = False,
+    unit: str = "",
 ) -> np.ndarray:
-    """Return an array of finite numbers in `[low, high]`; `strict` excludes `low`."""
+    """Return an array of finite numbers in `[low, high]`; `strict` excludes `low`, `infinite` allows infinity."""
     try:
         if value is None or np.asarray(value).dtype.kind in "SU":  # NumPy makes numbers of None and of "1.0"
             raise TypeError
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name}: must be a number, got {value!r}") from None
-    good = np.isfinite(array) & (array > low if strict else array >= low) & (array <= high)
+    good = (~np.isnan(array) if infinite else np.isfinite(array)) & (array <= high)
+    good &= array > low if strict else array >= low
     if isinstance(value, bool) or array.size == 0 or not good.all():
-        bounds = [f"{'>' if strict else '>='} {low}"] if low > -math.inf else []
+        bounds = [] if np.isneginf(low).all() else [f"{'>' if strict else '>='} {low}"]
         bounds += [f"<= {high}"] if high < math.inf else []
-        wanted = " ".join(["a finite number", " and ".join(bounds), unit]).replace("  ", " ").strip()
+        kind = "a number" if infinite else "a finite number"
+        wanted = " ".join([kind, " and ".join(bounds), unit]).replace("  ", " ").strip()
         found = array[~good].flat[0].item() if array.size and not good.all() else value
         raise ArgumentError(f"{name}: must be {wanted}, got {found!r}")
     return array
@@ -109,9 +122,15 @@ def instance(name: str, value, kinds: type | tuple[type, ...], wanted: str):
     return value
 
 
-def time_constant(name: str, value, dt: float) -> np.ndarray:
-    """Return time constants [ms] of at least one time step: a shorter one cannot be resolved."""
-    array = numbers(name, value, 0.0, strict=True, unit="ms")
-    if (array < dt).any():
-        raise ArgumentError(f"{name}: must be >= dt = {dt} ms, got {array.min()} ms; use a smaller dt")
-    return array
+def time_constant(name: str, value) -> np.ndarray:
+    """Return time constants [ms]: 0 forgets at once, infinity never.
+
+    Example:
+        >>> time_constant("tau_mem", float("inf")).item()
+        inf
+        >>> time_constant("tau_mem", -1.0)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: tau_mem: must be a number >= 0.0 ms, got -1.0
+    """
+    return numbers(name, value, 0.0, infinite=True, unit="ms")

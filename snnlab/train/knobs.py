@@ -1,5 +1,8 @@
 """The live values inside a training state: find them and set them."""
 
+import math
+from typing import Any
+
 import jax.numpy as jnp
 import optax
 from flax import nnx
@@ -23,14 +26,25 @@ def find_knobs(live: nnx.State, opt_state: optax.OptState) -> list[Knob]:
     for name, path in short_names(live).items():
         meta = variables[path].get_metadata()
         value = float(jnp.mean(variables[path].get_value()))
-        low = 0.0 if meta.get("low") is None else meta["low"]
-        high = max(1.0, 4.0 * abs(value)) if meta.get("high") is None else meta["high"]
-        unit = meta.get("unit", "")
-        knobs.append(Knob(name=name, value=value, low=low, high=high, unit=unit, log=unit == "ms" and low > 0))
+        low, high = _slider(value, meta)
+        least, unit = meta.get("low"), meta.get("unit", "")
+        bounds = {"low": low, "high": high, "least": -math.inf if least is None else least}
+        knobs.append(Knob(name=name, value=value, **bounds, unit=unit, log=unit == "ms" and low > 0))
     rate = optax.tree_utils.tree_get(opt_state, LEARNING_RATE)
     if rate is not None:
-        knobs.append(Knob(name=LEARNING_RATE, value=float(rate), low=1e-6, high=0.1, log=True))
+        low = min(1e-6, float(rate))
+        knobs.append(Knob(name=LEARNING_RATE, value=float(rate), low=low, high=0.1, least=0.0, log=low > 0))
     return knobs
+
+
+def _slider(value: float, meta: dict[str, Any]) -> tuple[float, float]:
+    """Return the ends of a slider: those of the Variable, or four times the value in both directions."""
+    low, begin, high = (meta.get(name) for name in ("low", "begin", "high"))
+    far = max(1.0, 4.0 * abs(value))
+    low = next((end for end in (begin, low) if end is not None), 0.0 if value > 0.0 else -far)
+    high = far if high is None else high
+    low = min(low, value)
+    return low, high if high > low else low + far
 
 
 def set_knob(live: nnx.State, opt_state: optax.OptState, name: str, value: float):

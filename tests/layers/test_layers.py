@@ -10,12 +10,14 @@ import pytest
 from flax import nnx
 from jax.nn import initializers
 
+from snnlab.controls import Mailbox
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.layers import IF, LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack, weights
 from snnlab.record import Trace
 from snnlab.surrogate import SURROGATES, Surrogate
-from snnlab.variables import Fixed, Live
+from snnlab.train.knobs import find_knobs
+from snnlab.variables import Fixed, Live, keep_in_range
 
 T, B, N, M = 23, 3, 5, 7
 
@@ -175,7 +177,7 @@ def test_bptt_of_a_whole_network_against_finite_differences(name):
     is smooth, and its gradient in every weight and every time constant can be measured by differences."""
     smooth = SURROGATES[name].smooth
     surrogate = Surrogate(spike=smooth, derivative=SURROGATES[name].derivative, smooth=smooth)
-    lif = {"v_th": 0.3, "slope": 4.0, "surrogate": surrogate}
+    lif = {"v_th": 0.3, "slope": 4.0, "v_scale": 0.3, "surrogate": surrogate}
     rngs = nnx.Rngs(0)
     net = Stack(
         a=Projection(N, LifRef(M, **lif), synapse=Expon(M), rngs=rngs),
@@ -187,6 +189,8 @@ def test_bptt_of_a_whole_network_against_finite_differences(name):
         graphdef, state = nnx.split(net)
         state = jax.tree.map(np.float64, state)
         direction = jax.tree.map(lambda v: rng.normal(size=v.shape), state)
+        for layer in ("a", "b"):
+            direction["layers"][layer]["neuron"]["v_scale"][...] = 0.0  # no gradient flows through it
         x = jnp.asarray(rng.normal(0.3, 1.0, (T, B, N)))
 
         def objective(state):
@@ -203,20 +207,67 @@ def test_bptt_of_a_whole_network_against_finite_differences(name):
         np.testing.assert_allclose(sum(jax.tree.leaves(slopes)), numeric, rtol=1e-5)
 
 
+def knob_of(module, name):
+    return next(knob for knob in find_knobs(nnx.state(module, Live), ()) if knob.name == name)
+
+
+@pytest.mark.parametrize(("c", "b"), [(1.0, 0.0), (15.0, -65.0), (0.005, 0.0), (1e3, 1e5)])
+def test_a_slider_shows_the_same_in_any_unit(c, b):
+    """Its ends are as far from the value as in any other unit, and the value itself lies between them."""
+    options = {"v_th": Live(c + b), "v_rest": Live(b), "v_reset": Live(b)}
+    for neuron in (LifRef(3, **options), IF(3, **options)):
+        for name, low, high in (("v_th", 0.01, 4.0), ("v_rest", -1.0, 1.0), ("v_reset", -1.0, 1.0)):
+            knob = knob_of(neuron, name)
+            np.testing.assert_allclose(((knob.low - b) / c, (knob.high - b) / c), (low, high), atol=1e-6)
+            assert knob.low <= knob.value <= knob.high and not knob.log
+            Mailbox([knob]).post(name, knob.value)
+
+
+def test_a_variable_of_ones_own_has_a_slider_around_its_value():
+    for value in (-65.0, 0.0, 0.01, 65.0):
+        knob = knob_of(nnx.Dict(own=Live(jnp.float32(value))), "own")
+        assert knob.low <= knob.value < knob.high and knob.least == -np.inf
+        Mailbox([knob]).post("own", value)
+
+
+def test_thresholds_are_compared_neuron_by_neuron():
+    """Two neurons, the second 4 higher: both fire as one does."""
+    current = jnp.full((30, 1, 2), 1.5)
+    one, two = LifRef(2), LifRef(2, v_th=[1, 5], v_rest=[0, 4], v_reset=[0, 4])
+    np.testing.assert_array_equal(one(current).spikes, two(current).spikes)
+    learned = LifRef(2, v_th=nnx.Param([1.0, 5.0]), v_rest=[0, 4], v_reset=[0, 4])
+    far = jax.tree.map(lambda v: v - 10.0, nnx.state(learned, nnx.Param))
+    np.testing.assert_allclose(keep_in_range(far)["v_th"].get_value(), [0.01, 4.01], rtol=1e-6)
+
+
+def test_a_time_constant_in_seconds_is_noticed():
+    """20 ms written as 0.02: nothing is left after a step. Neither 0 nor a fraction of a step is a mistake."""
+    with pytest.warns(UserWarning, match=r"tau_mem: .*0\.02 ms.*milliseconds .*tau_mem=20"):
+        LifRef(3, tau_mem=0.02)
+    for tau in (0.0, 0.3, 5.0, np.inf):
+        LifRef(3, tau_mem=tau), Expon(3, tau_syn=tau), Leaky(3, tau_mem=tau)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: LifRef(0), "features: must be an integer >= 1, got 0"),
-        (lambda: LifRef(3, tau_mem=-1.0), "tau_mem: must be a finite number > 0.0 ms, got -1.0"),
-        (lambda: LifRef(3, tau_mem=0.5), "tau_mem: must be >= dt = 1.0 ms, got 0.5 ms; use a smaller dt"),
+        (lambda: LifRef(3, tau_mem=-1.0), "tau_mem: must be a number >= 0.0 ms, got -1.0"),
+        (lambda: LifRef(3, tau_mem=nnx.Param(np.inf)), "tau_mem: an infinite value cannot be changed"),
         (
             lambda: LifRef(3, tau_mem=[5.0, 6.0]),
             r"tau_mem: must be one number or 3, one per neuron, got shape \(2,\)",
         ),
-        (lambda: LifRef(3, v_th=-0.5), "v_th: must be a finite number >= 0.01, got -0.5"),
+        (lambda: LifRef(3, v_th=-0.5), "v_th: must be above v_reset = 0.0, .*, got -0.5"),
+        (
+            lambda: LifRef(3, v_th=[1, 2, 3], v_reset=[0, 2, 0]),
+            "v_th: must be above v_reset = 2.0, .*, got 2.0 for neuron 1",
+        ),
+        (lambda: LifRef(3, v_th=1e39), "v_th: must fit in float32, got 1e"),
+        (lambda: IF(3, v_th=-0.5), "v_th: must be above v_reset = 0.0, .*, got -0.5"),
         (lambda: LifRef(3, tau_ref=-1.0), "tau_ref: must be a finite number >= 0.0 ms, got -1.0"),
         (lambda: LifRef(3, reset="hard"), "reset: must be one of 'subtract', 'value', got 'hard'"),
-        (lambda: Expon(3, tau_syn=float("nan")), "tau_syn: must be a finite number > 0.0 ms, got nan"),
+        (lambda: Expon(3, tau_syn=float("nan")), "tau_syn: must be a number >= 0.0 ms, got nan"),
         (lambda: Leaky(3, dt=0.0), "dt: must be a finite number > 0.0 ms, got 0.0"),
         (
             lambda: Projection(3, LifRef(4), synapse=Expon(5), rngs=nnx.Rngs(0)),

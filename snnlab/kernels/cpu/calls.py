@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, UInt16
 
 import snnlab.kernels.cpu.filter
 import snnlab.kernels.cpu.lif  # noqa: F401 (both register targets of the FFI)
-from snnlab.dynamics import LifParams, decay
+from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
 from snnlab.kernels.axes import alike, spread, varying
 from snnlab.kernels.cpu import layout as at
@@ -273,7 +273,7 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
 
     Args:
         drive: input of the neurons.
-        params: see `dynamics.LifParams`.
+        params: see `dynamics.LifParams`; voltages are measured from rest, so `v_rest` is not read.
         options: surrogate and kind of reset; the drive says the others.
         dt: time step [ms].
 
@@ -286,15 +286,14 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
 
 
 def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params padded"]:
-    a = decay(params.tau_mem, dt)
     rows = {
-        at.DECAY_MEM: a,
-        at.GAIN: (1.0 - a) * params.r,
-        at.V_REST: params.v_rest,
+        at.DECAY_MEM: decay(params.tau_mem, dt),
+        at.GAIN: approach(params.tau_mem, dt) * params.r,
         at.V_TH: params.v_th,
         at.V_RESET: params.v_reset,
         at.HOLD: params.tau_ref / dt + 1e-3,  # as in `dynamics.lif_step`
-        at.SLOPE: params.slope,
+        at.SLOPE: params.slope / params.v_scale,
+        at.PEAK: 1.0 / params.v_scale,
     }
     return _rows(drive, rows, dt)
 
@@ -328,7 +327,7 @@ def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "para
         rows[at.DECAY_SYN] = decay(drive.tau_syn, dt)
     # A padded neuron has a threshold that its zero current does not reach.
     fill, n = np.zeros((at.NUM_PARAMS, 1), np.float32), drive.features
-    fill[[at.V_TH, at.SLOPE]] = 1.0
+    fill[[at.V_TH, at.SLOPE, at.PEAK]] = 1.0
     own = [jnp.broadcast_to(rows[k], (1, n)) if k in rows else fill[k].repeat(n)[None] for k in range(at.NUM_PARAMS)]
     return jnp.concatenate([jnp.concatenate(own), np.repeat(fill, -n % LANES, axis=1)], axis=1)
 

@@ -44,7 +44,7 @@ def recurrent_lif(
     Args:
         drive: input of the neurons from outside.
         w_rec: weights from neuron (row) to neuron (column).
-        params: see `dynamics.LifParams`.
+        params: see `dynamics.LifParams`; voltages are measured from rest, so `v_rest` is not read.
         options: surrogate and kind of reset; the drive says the others.
         dt: time step [ms].
 

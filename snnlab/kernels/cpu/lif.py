@@ -38,7 +38,7 @@ def _run(sample, tile, starts, units, bits, counts, states, trace, held):
     lane = tile * LANES
     n, weights = neurons_of(sample.params, sample.width, lane), after_floats(sample.weights, lane * sample.rows)
     zero, one = fill(float32(0.0)), fill(float32(1.0))
-    v, g, age, count = n.v_rest, zero, fill(float32(NEVER)), zero
+    v, g, age, count = zero, zero, fill(float32(NEVER)), zero
     for t in range(sample.steps):
         x, row = n.bias, t * sample.width + lane
         if sample.current:
@@ -83,7 +83,7 @@ def _walk_back(sample, incoming, sums, tile, starts, units, trace, held):
     n, weights = neurons_of(sample.params, width, lane), after_floats(sums.weights, lane * sample.rows)
     d_count, zero = load(incoming.counts, lane), fill(float32(0.0))
     dv, dg, d_bias = zero, zero, zero
-    d_a_syn, d_a, d_gain, d_rest, d_th, d_reset = zero, zero, zero, zero, zero, zero
+    d_a_syn, d_a, d_gain, d_th, d_reset = zero, zero, zero, zero, zero
     for t in range(sample.steps - 1, -1, -1):
         row, u = t * width + lane, load(trace, 2 * t * LANES)
         if incoming.states:
@@ -93,14 +93,13 @@ def _walk_back(sample, incoming, sums, tile, starts, units, trace, held):
         dv, dg = change.dv, change.dg
         d_bias = d_bias + dg
         if sums.learns:
-            v_before, g_before = n.v_rest, zero
+            v_before, g_before = zero, zero
             if t > 0:
                 g_before = load(trace, (2 * t - 1) * LANES)
                 v_before = reset(n, load(trace, (2 * t - 2) * LANES), sample.value_reset)[1]
-            share = shares_of(n, change, v_before, g_before, load(trace, (2 * t + 1) * LANES))
+            share = shares_of(change, v_before, g_before, load(trace, (2 * t + 1) * LANES))
             d_a_syn, d_a, d_gain = d_a_syn + share.a_syn, d_a + share.a, d_gain + share.gain
-            d_rest, d_reset = d_rest + share.v_rest, d_reset + change.jump
-            d_th = add_threshold(d_th, change, sample.value_reset)
+            d_reset, d_th = d_reset + change.jump, add_threshold(d_th, change, sample.value_reset)
         for e in range(starts[t], starts[t + 1]):
             accumulate(weights, units[e] * LANES, dg)
         if sums.current:
@@ -109,7 +108,6 @@ def _walk_back(sample, incoming, sums, tile, starts, units, trace, held):
     accumulate(sums.params, at.DECAY_SYN * width + lane, d_a_syn)
     accumulate(sums.params, at.DECAY_MEM * width + lane, d_a)
     accumulate(sums.params, at.GAIN * width + lane, d_gain)
-    accumulate(sums.params, at.V_REST * width + lane, d_rest + dv)  # the sequence began at rest
     accumulate(sums.params, at.V_TH * width + lane, d_th)
     accumulate(sums.params, at.V_RESET * width + lane, d_reset)
 

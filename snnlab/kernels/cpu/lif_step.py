@@ -1,10 +1,11 @@
 """One step of 16 LIF neurons, forward and backward, written once for the feed-forward and the recurrent kernel.
 
-With `a = decay_mem`, `a_syn = decay_syn` and `gain = (1 - a) r`, as in `snnlab.dynamics.lif_step`:
+With voltages measured from rest, `a = decay_mem`, `a_syn = decay_syn` and `gain = (1 - a) r`, as in
+`snnlab.dynamics.lif_step`:
 
-    g <- g a_syn + x,  u = v a + (v_rest - v_rest a) + gain g        integrate
-    u <- v while the neuron is refractory                            hold
-    s  = u >= v_th,  v <- u - (v_th - v_reset) s                     reset (or v <- v_reset where s)
+    g <- g a_syn + x,  u = v a + gain g        integrate
+    u <- v while the neuron is refractory      hold
+    s  = u >= v_th,  v <- u - (v_th - v_reset) s      reset (or v <- v_reset where s)
 
 `forceinline` compiles the step into the loop of each kernel: a call would cost a fifth of the time.
 """
@@ -26,12 +27,11 @@ class Neurons(NamedTuple):
     a_syn: Vector
     a: Vector
     gain: Vector
-    v_rest: Vector
     v_th: Vector
     v_reset: Vector
     hold: Vector  # refractory steps
     slope: Vector
-    pull: Vector  # towards rest, in one step
+    peak: Vector  # of the surrogate derivative
     gap: Vector  # from reset to threshold
     holds: bool  # is any of them ever refractory?
 
@@ -39,20 +39,18 @@ class Neurons(NamedTuple):
 @njit(forceinline=True)
 def neurons_of(params, width, lane):
     """Load the parameters of the 16 neurons from `lane` on; a row of parameters has `width` values."""
-    a, v_rest = load(params, at.DECAY_MEM * width + lane), load(params, at.V_REST * width + lane)
     v_th, v_reset = load(params, at.V_TH * width + lane), load(params, at.V_RESET * width + lane)
     hold = load(params, at.HOLD * width + lane)
     return Neurons(
         load(params, at.BIAS * width + lane),
         load(params, at.DECAY_SYN * width + lane),
-        a,
+        load(params, at.DECAY_MEM * width + lane),
         load(params, at.GAIN * width + lane),
-        v_rest,
         v_th,
         v_reset,
         hold,
         load(params, at.SLOPE * width + lane),
-        v_rest - v_rest * a,
+        load(params, at.PEAK * width + lane),
         v_th - v_reset,
         pack(hold >= fill(float32(1.0))) != 0,
     )
@@ -62,7 +60,7 @@ def neurons_of(params, width, lane):
 def integrate(n, v, g, x):
     """Add the arriving weights `x` to the currents `g`; return the voltages `u` that follow, and the new currents."""
     g = g * n.a_syn + x
-    return v * n.a + (n.pull + n.gain * g), g
+    return v * n.a + n.gain * g, g
 
 
 @njit(forceinline=True)
@@ -114,7 +112,7 @@ def step_back(n, u, held, dv, dg, ds, value_reset, detach, surrogate):
         surrogate: index in `snnlab.surrogate.SURROGATES`.
     """
     zero, one = fill(float32(0.0)), fill(float32(1.0))
-    s, h = u >= n.v_th, _derivative(u - n.v_th, n.slope, surrogate)
+    s, h = u >= n.v_th, _derivative(u - n.v_th, n.slope, n.peak, surrogate)
     # The reset: what is left of u, and what a spike takes from it.
     kept = select(s, zero, one) if value_reset else one
     taken = zero if detach else (n.v_reset - u if value_reset else n.v_reset - n.v_th)
@@ -135,18 +133,12 @@ class Shares(NamedTuple):
     a_syn: Vector
     a: Vector
     gain: Vector
-    v_rest: Vector
 
 
 @njit(forceinline=True)
-def shares_of(n, change, v_before, g_before, g):
+def shares_of(change, v_before, g_before, g):
     """Return the `Shares` of a step, from voltage and current before it and the current after it."""
-    return Shares(
-        change.dg * g_before,
-        change.moved * (v_before - n.v_rest),
-        change.moved * g,
-        change.moved * (fill(float32(1.0)) - n.a),
-    )
+    return Shares(change.dg * g_before, change.moved * v_before, change.moved * g)
 
 
 @njit(forceinline=True)
@@ -157,18 +149,18 @@ def add_threshold(total, change, value_reset):
 
 
 @njit
-def _derivative(x, slope, surrogate):
-    """Compute the surrogate derivative with index `surrogate` in `snnlab.surrogate.SURROGATES`."""
+def _derivative(x, slope, peak, surrogate):
+    """Compute the surrogate derivative with index `surrogate` in `snnlab.surrogate.SURROGATES`, times its peak."""
     one, y = fill(float32(1.0)), slope * x
     if surrogate == 0:  # inv_square
         d = one + absolute(y)
-        return one / (d * d)
+        return peak / (d * d)
     if surrogate == 1:  # arctan
-        return one / (one + y * y)
+        return peak / (one + y * y)
     if surrogate == 2:  # sigmoid
         q = one / (one + exp(fill(float32(0.0)) - y))
-        return fill(float32(4.0)) * q * (one - q)
+        return peak * (fill(float32(4.0)) * q * (one - q))
     if surrogate == 3:  # triangular
         d = one - absolute(y)
-        return select(fill(float32(0.0)) >= d, fill(float32(0.0)), d)  # NaN stays NaN
-    return exp(fill(float32(-0.5)) * y * y)  # gaussian
+        return peak * select(fill(float32(0.0)) >= d, fill(float32(0.0)), d)  # NaN stays NaN
+    return peak * exp(fill(float32(-0.5)) * y * y)  # gaussian

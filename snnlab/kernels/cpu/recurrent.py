@@ -81,7 +81,6 @@ def _begin(sample, state):
     """Set the neurons to rest, as if they had never fired."""
     clear(state, FORWARD_ROWS * sample.tiles)
     for lane in range(0, sample.width, LANES):
-        store(state, _V * sample.width + lane, load(sample.params, at.V_REST * sample.width + lane))
         store(state, _AGE * sample.width + lane, fill(float32(NEVER)))
 
 

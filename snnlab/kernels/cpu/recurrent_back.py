@@ -68,16 +68,16 @@ def _step_back(sample, incoming, learns, t, tile, ds, dg, state, trace, words):
     totals = after_floats(state, _D_PARAMS * width + lane)
     accumulate(totals, at.BIAS * width, change.dg)
     if learns:
-        v_before, g_before, zero = n.v_rest, fill(float32(0.0)), fill(float32(0.0))
+        zero = fill(float32(0.0))
+        v_before, g_before = zero, zero
         if t > 0:
             earlier = place - 2 * sample.tiles
             g_before = load(trace, (earlier + 1) * LANES)
             v_before = reset(n, load(trace, earlier * LANES), sample.value_reset)[1]
-        share = shares_of(n, change, v_before, g_before, load(trace, (place + 1) * LANES))
+        share = shares_of(change, v_before, g_before, load(trace, (place + 1) * LANES))
         accumulate(totals, at.DECAY_SYN * width, share.a_syn)
         accumulate(totals, at.DECAY_MEM * width, share.a)
         accumulate(totals, at.GAIN * width, share.gain)
-        accumulate(totals, at.V_REST * width, share.v_rest)
         accumulate(totals, at.V_TH * width, add_threshold(zero, change, sample.value_reset))
         accumulate(totals, at.V_RESET * width, change.jump)
     return change.dg
@@ -108,8 +108,6 @@ def _walk_back(sample, incoming, sums, between, starts, units, state, fired, tra
             for k in range(num_fired):
                 accumulate(sums.weights, (tile * sample.rows + get_int(fired, k)) * LANES, dg)
     totals = after_floats(state, _D_PARAMS * sample.width)
-    for lane in range(0, sample.width, LANES):  # the sequence began at rest
-        accumulate(totals, at.V_REST * sample.width + lane, load(state, _D_V * sample.width + lane))
     for k in range(0, at.LEARNED * sample.width, LANES):
         accumulate(sums.params, k, load(totals, k))
 

@@ -28,6 +28,8 @@ def split_name(name: str) -> tuple[str, str]:
 class Grid:
     """The positions of a slider, whole numbers, and the values that they stand for; 0 is the knob's first value.
 
+    A value below the slider's lowest stands at its bottom.
+
     Position `p` stands for `value + p * step`, or `value * 10**(p * step)` where the knob is logarithmic: 400 steps
     from its lowest value to its highest, or 100 a decade.
 
@@ -51,6 +53,7 @@ class Grid:
 
     def position(self, value: float) -> int:
         """Return the position nearest to a value."""
+        value = max(value, self._low)
         distance = float(np.log10(value / self._first)) if self._log else value - self._first
         return round(distance / self._step)
 

@@ -1,0 +1,52 @@
+"""The voltages of neurons that fire, in any unit, one value or one per neuron."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from snnlab import accepted
+from snnlab.support import arguments
+from snnlab.variables import Fixed, plain, setting
+
+
+def neuron_voltages(features: int, *, v_th, v_rest, v_reset) -> tuple[nnx.Variable, ...]:
+    """Make the Variables `v_th, v_rest, v_reset`.
+
+    Their sliders span distances between these voltages, so they look alike in any unit.
+
+    Args:
+        features: number of neurons.
+        v_th, v_rest, v_reset: threshold, resting voltage and voltage after a spike.
+
+    Raises:
+        ArgumentError: if a value is out of range.
+
+    Example:
+        >>> v_th, *_ = neuron_voltages(3, v_th=-50.0, v_rest=-65.0, v_reset=-65.0)
+        >>> v_th.get_metadata()["begin"], v_th.get_metadata()["high"]
+        (-64.85, -5.0)
+    """
+    named = {"v_th": v_th, "v_rest": v_rest, "v_reset": v_reset}
+    # Of the arguments, not of the Variables: those are tracers where a model is built under `nnx.eval_shape`.
+    th, rest, reset = (arguments.numbers(name, plain(value)) for name, value in named.items())
+    accepted.check_threshold(th, reset)
+    scale = accepted.voltage_scale(th, rest, reset)
+    far, nearest, kept = float(np.max(scale)), float(reset.max()), reset + 0.01 * (th - reset)
+    return (
+        setting("v_th", v_th, features, low=reset, begin=nearest + 0.01 * far, high=nearest + 4.0 * far, kept=kept),
+        setting("v_rest", v_rest, features, begin=float(rest.min()) - far, high=float(rest.max()) + far, default=Fixed),
+        setting("v_reset", v_reset, features, begin=float(reset.min()) - far, high=float(th.min()), default=Fixed),
+    )
+
+
+def surrogate_scale(neuron) -> Float[Array, "..."]:
+    """Return the voltage in which the surrogate of a neuron is measured: its `v_scale`, or the distance to threshold.
+
+    No gradient flows through it.
+    """
+    if neuron.v_scale is not None:
+        return neuron.v_scale[...]
+    voltages = (neuron.v_th, neuron.v_rest, neuron.v_reset)
+    return jax.lax.stop_gradient(accepted.voltage_scale(*(value[...] for value in voltages), xp=jnp))
