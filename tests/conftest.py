@@ -1,11 +1,15 @@
 """Shared fixtures: where the reference data lies, and small real data to train on."""
 
 import os
+import shutil
+import subprocess
+import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from disks import file_size_limit, full_disk
 
 from snnlab import data
 
@@ -32,6 +36,26 @@ def digits() -> data.Dataset:
 def small(digits) -> data.Dataset:
     """Eight batches of 32 to train on, two to test with."""
     return digits.subset(train=256, test=64)
+
+
+@pytest.fixture
+def place():
+    """A folder that other users can reach."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk(place):
+    """A disk of 2 MB; where none can be mounted, the size of a file is limited, which fails in the same call."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        yield file_size_limit
+        return
+    yield full_disk
+    subprocess.run(["umount", str(place)], check=True)  # before `place` takes the folder away
 
 
 class Read(NamedTuple):

@@ -51,9 +51,8 @@ def load_images(
     dataset = _read_cache(name, file)
     if dataset is None:
         arrays = _through_tfds(name, cache, manual_dir, progress)
-        with _writing(cache), atomic_path(file) as part, part.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
         dataset = _dataset(name, arrays)
+        _write_cache(file, arrays)
     return dataset
 
 
@@ -70,6 +69,15 @@ def _read_cache(name: str, file: Path) -> Dataset | None:
         reason = textwrap.shorten(str(error).removeprefix(f"{file}: "), 200)
         warnings.warn(f"{file}: the cache is damaged ({reason}) and will be made again", stacklevel=4)
         return None
+
+
+def _write_cache(file: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Keep the arrays for later; if that fails they are there all the same."""
+    try:
+        with atomic_path(file) as part, part.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
+    except OSError as error:
+        warnings.warn(f"{file}: cannot be written ({error.strerror or error}), so it will be made again", stacklevel=4)
 
 
 def _through_tfds(name: str, cache: Path, manual_dir, progress: bool) -> dict[str, np.ndarray]:

@@ -1,12 +1,15 @@
 """Write files so that an interruption, a full disk or a power cut leaves the old file, never half of a new one."""
 
+import errno
 import os
+import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedIOBase
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryFile
-from typing import IO
+from tempfile import TemporaryFile
+from typing import IO, BinaryIO
 
 from platformdirs import user_cache_dir
 
@@ -16,10 +19,18 @@ BLOCK = 1 << 20
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder; if the block succeeds, the file written there replaces `path`.
 
-    The bytes are on the disk before the file gets its name, so that the name never stands for half a file.
+    The bytes are on the disk before the file gets its name, so that the name never stands for half a file. It has
+    the permissions of the file that it replaces; a new one has those that the umask leaves.
+
+    Args:
+        path: of the file; missing folders are made.
+        durable: wait until the bytes are on the disk; without, a power cut may leave half a file.
+
+    Raises:
+        OSError: if the file cannot be written, and whatever the block raises.
 
     Example:
         >>> import tempfile
@@ -31,14 +42,18 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-        part = Path(file.name)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part.touch(exist_ok=False)
     try:
+        with suppress(FileNotFoundError):
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
         yield part
-        with part.open("r+b") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with part.open("r+b") as file:
+                os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -67,6 +82,36 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def open_file(path: str | os.PathLike) -> BinaryIO:
+    """Open a file for reading; anything else that has a name, such as a pipe, would block or never end.
+
+    Raises:
+        OSError: if it cannot be opened, or is no file.
+
+    Example:
+        >>> open_file("/dev/zero")
+        Traceback (most recent call last):
+        ...
+        OSError: [Errno 22] is not a file: '/dev/zero'
+    """
+    file = open(path, "rb", opener=_at_once)  # noqa: SIM115 (the caller closes it)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "is not a file", os.fspath(path))
+    return file
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a pipe, too, without waiting for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_whole(path: str | os.PathLike) -> bytes:
+    """Return the bytes of a file; raise as `open_file`."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
@@ -162,21 +207,6 @@ def try_writing(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     TemporaryFile(dir=folder).close()
-
-
-def writable(folder: Path) -> bool:
-    """Return whether files can be created in `folder`, which is made if it is missing.
-
-    Example:
-        >>> import tempfile
-        >>> writable(Path(tempfile.mkdtemp()) / "new")
-        True
-    """
-    try:
-        try_writing(folder)
-    except OSError:
-        return False
-    return True
 
 
 def free_path(path: Path) -> Path:

@@ -1,13 +1,9 @@
 """Nothing is lost: killed, damaged, full, read-only, gone; what goes on is bit for bit the run that was saved."""
 
-import contextlib
 import functools
-import os
-import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +12,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from disks import file_size_limit, gone, read_only
 from flax import nnx
 from kills import survive
 from networks import SMALL, make_trainer
@@ -340,69 +337,6 @@ def test_the_second_process_is_told(small, tmp_path):
 
 
 # ---- disks ----
-
-
-@contextlib.contextmanager
-def file_size_limit(folder: Path):
-    """No file may grow beyond 1 kB."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        yield "File too large"
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@contextlib.contextmanager
-def full_disk(folder: Path):
-    """Fill the small disk that the folder is on, to the last byte."""
-    with (folder / "big").open("wb", buffering=0) as big, contextlib.suppress(OSError):
-        while True:
-            big.write(b"x" * 512)
-    yield "No space left on device"
-    (folder / "big").unlink()
-
-
-@contextlib.contextmanager
-def read_only(folder: Path):
-    """Nobody may write; root, who always may, becomes somebody else."""
-    user = os.geteuid()
-    folder.chmod(0o555)
-    try:
-        if user == 0:
-            os.seteuid(65534)
-        yield "Permission denied"
-    finally:
-        os.seteuid(user)
-        folder.chmod(0o755)
-
-
-@contextlib.contextmanager
-def gone(folder: Path):
-    """The folder is not where it was."""
-    folder.rename(folder.with_name("elsewhere"))
-    yield "the folder is gone"
-    shutil.move(folder.with_name("elsewhere"), folder)
-
-
-@pytest.fixture
-def place():
-    """A folder that other users can reach."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def small_disk(place):
-    """A disk of 2 MB; where none can be mounted, the size of a file is limited, which fails in the same call."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        yield file_size_limit
-        return
-    yield full_disk
-    subprocess.run(["umount", str(place)], check=True)  # before `place` takes the folder away
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from snnlab import data
+from snnlab.data import tfds_images
 from snnlab.data.yinyang import classify
 from snnlab.errors import ArgumentError, DataError
 
@@ -108,3 +109,10 @@ def test_options_that_mean_nothing_to_a_set():
 def test_import_loads_nothing_heavy():
     check = "import sys, snnlab.data; print({'jax', 'sklearn', 'tensorflow_datasets', 'requests'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", check], text=True).strip() == "set()"
+
+
+def test_a_set_that_cannot_be_kept_is_there_all_the_same(tmp_path):
+    """Only the user hears of it; nothing is half written."""
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.warns(UserWarning, match=r"mnist.npz: cannot be written \(File exists\), so it will be made again"):
+        tfds_images._write_cache(tmp_path / "cache" / "mnist.npz", {})

@@ -22,8 +22,9 @@ from snnlab.dynamics import LifParams
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, reference
-from snnlab.kernels.cpu import ffi
+from snnlab.kernels.cpu import kept
 from snnlab.kernels.cpu import layout as at
+from snnlab.support.shelf import Shelf
 from snnlab.surrogate import SURROGATES
 
 T, B, P, N = 23, 3, 11, 7
@@ -459,21 +460,25 @@ def test_without_numba_the_reference_runs_with_one_warning():
 
 
 def test_compiled_kernels_are_kept_where_the_cache_is(tmp_path, monkeypatch):
-    """What was compiled once is loaded from then on; a folder that cannot be written costs the cache only."""
+    """What was compiled once is loaded from then on; a folder that cannot be written costs the cache only, and a
+    damaged file one compilation."""
 
     def kernel(pointer):
         return pointer
 
-    def hits(folder):
-        monkeypatch.setenv("SNNLAB_CACHE", str(folder))
-        ffi._code_folder.cache_clear()
-        return ffi._compile(kernel).cache_hits
+    def hits(name):
+        monkeypatch.setattr(kept, "shelf", lambda: Shelf(tmp_path / name))
+        return kept.compile_or_load(kernel).cache_hits
 
     (tmp_path / "file").write_text("in the way")
-    try:
-        assert [hits(tmp_path / name) for name in ("one", "one", "two", "file", "file")] == [0, 1, 0, 0, 0]
-    finally:
-        ffi._code_folder.cache_clear()
+    assert [hits(name) for name in ("one", "one", "two")] == [0, 1, 0]
+    with pytest.warns(UserWarning, match=r"file: cannot write there .* another folder with SNNLAB_CACHE"):
+        assert hits("file") == 0
+    (code,) = (tmp_path / "one").iterdir()
+    code.write_bytes(code.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match=r"one: .* is damaged; it is made again"):
+        assert hits("one") == 0
+    assert hits("one") == 1
 
 
 KERNEL = """
@@ -500,7 +505,7 @@ def test_kernels_that_different_processes_compiled_run_in_one(tmp_path, monkeypa
     anew in every process, so those of two kernels may be the same."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(ffi, "_code_folder", ffi._code_folder.__wrapped__)
+    monkeypatch.setattr(kept, "shelf", kept.shelf.__wrapped__)
     for number, name in enumerate(("first", "second"), 1):
         (tmp_path / f"{name}.py").write_text(KERNEL.format(name=name, number=number))
         monkeypatch.setattr(bytecode.FunctionIdentity, "_unique_ids", itertools.count(10**6))  # as in a new process

@@ -19,17 +19,15 @@ vector of int32 whose first entry is the number of blocks.
 """
 
 import ctypes
-import functools
-import hashlib
-from pathlib import Path
 
 import jax
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, config, int64, njit
+from numba import int64, njit
 from numba.extending import intrinsic
 
+from snnlab.kernels.cpu.kept import compile_or_load
 from snnlab.kernels.cpu.memory import (
     WORD,
     address_of,
@@ -44,7 +42,6 @@ from snnlab.kernels.cpu.memory import (
     set_int,
     set_word,
 )
-from snnlab.support.files import cache_folder, writable
 
 # Offsets in words of 8 bytes. Frame: size, extension, api, context, stage, then arguments and results,
 # each as: size, extension, count, types, pointers. Buffer: size, extension, type, data, rank, dimensions.
@@ -195,33 +192,13 @@ def over_blocks(compute):
     return njit(work)
 
 
-@functools.cache
-def _code_folder() -> str | None:
-    """Return the folder for compiled kernels, or None if it cannot be written.
-
-    Each version of the source has its own, over all files: numba itself would notice changes of one file only.
-    """
-    source = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    folder = cache_folder() / "kernels" / hashlib.sha256(source).hexdigest()[:16]
-    return str(folder) if writable(folder) else None
-
-
-def _compile(kernel):
-    """Compile a kernel or load it compiled; the folder is set for this function only, not for the user's own code."""
-    before, config.CACHE_DIR = config.CACHE_DIR, _code_folder() or ""
-    try:
-        return cfunc("int64(int64)", cache=_code_folder() is not None)(kernel)
-    finally:
-        config.CACHE_DIR = before
-
-
 def register(name: str):
     """Decorate a function `address of a frame -> 0`: compile it and register it with XLA as a target on the CPU."""
     cell = ctypes.c_int64()  # holds the function's own address, for the threads that help
     llvm.add_symbol(name, ctypes.addressof(cell))
 
     def decorate(kernel):
-        compiled = _compile(kernel)
+        compiled = compile_or_load(kernel)
         cell.value = compiled.address
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(ctypes.c_void_p(compiled.address)), platform="cpu")
         compiled.cell = cell  # the module keeps it alive with the code: XLA and LLVM hold addresses only
