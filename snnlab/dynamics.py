@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 NEVER = 2**30
@@ -109,7 +110,7 @@ class LifParams(NamedTuple):
     r: Float[Array, "..."]
     tau_ref: Float[Array, "..."]
     slope: Float[Array, "..."]
-    v_scale: Float[Array, "..."] | float = 1.0
+    v_scale: Float[Array, "..."] | np.float32 = np.float32(1.0)
 
 
 def lif_init(shape: tuple[int, ...], params: LifParams) -> LifState:

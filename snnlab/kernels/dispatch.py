@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from snnlab.dynamics import LifParams
@@ -80,7 +81,7 @@ def _numba_works() -> bool:
         return False
 
 
-def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | float) -> bool:
+def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | np.float32) -> bool:
     """Whether the numba kernels are in use and every number is a float32."""
     single = all(jnp.result_type(x) == jnp.float32 for x in (*drive.numbers(), *parameters))
     return backend(wanted) == "numba" and single

@@ -21,7 +21,8 @@ from snnlab.layers import IF, LSTM, Expon, Leaky, LifRef, Projection, Recurrent,
 from snnlab.surrogate import inv_square
 
 DEVICES = 4
-NEURONS = {"tau_mem": nnx.Param(8.0), "v_th": nnx.Param(0.7), "r": 20.0}  # they fire often
+# They fire often; each has its own constants, because in the gradient of a shared one nearly all cancels.
+NEURONS = {"tau_mem": nnx.Param(np.full(20, 8.0)), "v_th": nnx.Param(np.full(20, 0.7)), "r": 20.0}
 
 
 def mesh(devices: int) -> jax.sharding.Mesh:
@@ -30,12 +31,15 @@ def mesh(devices: int) -> jax.sharding.Mesh:
 
 def networks() -> dict:
     """One network for each kernel, with all that can be learned."""
-    rngs, synapse = nnx.Rngs(0), {"synapse": Expon(20, tau_syn=nnx.Param(5.0)), "use_bias": True, "rngs": nnx.Rngs(0)}
-    readout = {"readout": Projection(20, Leaky(3, tau_mem=nnx.Param(5.0)), delay=1, rngs=rngs)}
+    rngs, synapse = (
+        nnx.Rngs(0),
+        {"synapse": Expon(20, tau_syn=nnx.Param(np.full(20, 5.0))), "use_bias": True, "rngs": nnx.Rngs(0)},
+    )
+    readout = {"readout": Projection(20, Leaky(3, tau_mem=nnx.Param(np.full(3, 5.0))), delay=1, rngs=rngs)}
     return {
         "lif": Stack(hidden=Projection(30, LifRef(20, **NEURONS), **synapse), **readout),
         "recurrent": Stack(hidden=Recurrent(30, LifRef(20, **NEURONS), **synapse), **readout),
-        "if": Stack(hidden=Projection(30, IF(20, v_th=nnx.Param(0.7)), rngs=rngs), **readout),
+        "if": Stack(hidden=Projection(30, IF(20, v_th=nnx.Param(np.full(20, 0.7))), rngs=rngs), **readout),
         "lstm": Stack(hidden=LSTM(30, 20, rngs=rngs), readout=nnx.Linear(20, 3, rngs=rngs)),
     }
 
