@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnlab import accepted
+from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
 WIDE = 100  # neurons; a wider layer learns at a lower rate and drops a share of its input spikes, because it overfits
 WIDE_DROPOUT = 0.1  # the share that it drops
+
+RATE = 1e-2  # of Adam, at the start
+
+CODES = ("latency", "rows", "delta", "events")
+"""Codes of the spiking network: one early spike for a bright pixel; the frames of a signal `(time, *frame)`, one per
+step, as currents; the changes of such a signal; and samples that already are events."""
 
 SPIKING_LOSS: dict[str, Any] = {"readout": "mean", "l1": 1e-4, "l2": 1e-4}
 """The default loss of a network that spikes, as arguments of `snnlab.losses.Classification`.
@@ -37,8 +44,8 @@ class SnnConfig:
     """
 
     hidden: int = 100  # neurons
-    code: str = "latency"  # for images; "events" for samples that already are events
-    num_steps: int = 100  # steps
+    code: str | None = None  # one of CODES; None: "latency" for images, other samples need a choice
+    num_steps: int = 100  # steps; with "rows" and "delta" the samples have their own
     dt: float = 1.0  # ms: 100 steps last ten membrane time constants; with the tutorial's 0.1 ms they last one
     # With these two a pixel of brightness 1 fires at 6 ms, one of 1/8 at 97 ms. SpyTorch's 20 ms and 0.2 leave two
     # thirds of the time empty and drop dark pixels: 0.7 % more errors on Fashion-MNIST (on training images held out).
@@ -62,7 +69,8 @@ class SnnConfig:
 
     def __post_init__(self):
         arguments.count("hidden", self.hidden)
-        arguments.choice("code", self.code, ("latency", "events"))
+        if self.code is not None:
+            arguments.choice("code", self.code, CODES)
         arguments.count("num_steps", self.num_steps)
         arguments.number("dt", self.dt, 0.0, strict=True, unit="ms")
         arguments.number("tau_latency", self.tau_latency, 0.0, strict=True, unit="ms")
@@ -129,13 +137,36 @@ class TrainConfig:
 
     epochs: int = 10  # passes over the training samples
     batch_size: int = 128  # samples; with the tutorial's 256 a small data set has few steps an epoch
-    learning_rate: float = 1e-2
-    schedule: str = "cosine"  # of the learning rate: "cosine" falls to zero at the last step, "constant" stays
+    learning_rate: float | None = RATE  # None: an optimizer of your own has one
+    schedule: str | None = "cosine"  # of the learning rate: "cosine" falls to zero at the last step, "constant" stays
     seed: int = 0  # of codes drawn at random and of the order of the samples; 0 to 2**32 - 1
 
     def __post_init__(self):
         arguments.count("epochs", self.epochs)
         arguments.count("batch_size", self.batch_size)
-        arguments.number("learning_rate", self.learning_rate, 0.0, strict=True)
-        arguments.choice("schedule", self.schedule, ("cosine", "constant"))
+        if self.learning_rate is not None:
+            arguments.number("learning_rate", self.learning_rate, 0.0, strict=True)
+        if self.schedule is not None:
+            arguments.choice("schedule", self.schedule, ("cosine", "constant"))
         arguments.seed("seed", self.seed)
+
+    @classmethod
+    def of(
+        cls, *, own_optimizer: bool, learning_rate: float | None, schedule: str | None, **others: Any
+    ) -> "TrainConfig":
+        """Return the settings of a training; what is None has its default, or is left to an optimizer of your own.
+
+        Raises:
+            ArgumentError: if a value is out of range, or would do nothing because the optimizer is your own.
+
+        Example:
+            >>> TrainConfig.of(own_optimizer=False, learning_rate=None, schedule=None).learning_rate
+            0.01
+        """
+        if not own_optimizer:
+            learning_rate = RATE if learning_rate is None else learning_rate
+            schedule = cls.schedule if schedule is None else schedule
+        for name, value in (("learning_rate", learning_rate), ("schedule", schedule)):
+            if own_optimizer and value is not None:
+                raise ArgumentError(f"{name}: the optimizer that you passed has its own; leave it out, got {value!r}")
+        return cls(learning_rate=learning_rate, schedule=schedule, **others)

@@ -166,11 +166,12 @@ class Classification(nnx.Module):
         l2: weight of `spike_l2`, >= 0.
         min_rate: lower bound of the firing rate [Hz], >= 0.
         max_rate: upper bound of the firing rate [Hz], >= 0.
-        rate_weight: weight of both bounds [1/Hz^2], >= 0.
-        dt: time step [ms], for the rates.
+        rate_weight: weight of both bounds [1/Hz^2], >= 0; default 1e-4.
+        dt: time step for the rates [ms]; needed only if the network does not say how long its steps are.
 
     Raises:
-        ArgumentError: if a value is out of range.
+        ArgumentError: if a value is out of range, or a setting would do nothing: a weight or a step of rates without a
+            bound, a regularizer of a network that does not spike.
 
     Example:
         >>> record = Record(readout=jnp.zeros((7, 2, 10)), layers={})
@@ -186,17 +187,21 @@ class Classification(nnx.Module):
         l2: float | None = None,
         min_rate: float | None = None,
         max_rate: float | None = None,
-        rate_weight: float = 1e-4,
-        dt: float = 1.0,
+        rate_weight: float | None = None,
+        dt: float | None = None,
     ):
         self.readout = arguments.choice("readout", readout, READOUTS)
-        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+        bounded = min_rate is not None or max_rate is not None
+        for name, value in (("rate_weight", rate_weight), ("dt", dt)):
+            if value is not None and not bounded:
+                raise ArgumentError(f"{name}: does nothing without min_rate or max_rate; leave it out")
+        self.dt = None if dt is None else arguments.number("dt", dt, 0.0, strict=True, unit="ms")
         self.l1 = _knob("l1", l1, high=0.01)
         self.l2 = _knob("l2", l2, high=0.01)
         self.min_rate = _knob("min_rate", min_rate, high=50.0, unit="Hz")
         self.max_rate = _knob("max_rate", max_rate, high=500.0, unit="Hz")
-        bounded = min_rate is not None or max_rate is not None
-        self.rate_weight = _knob("rate_weight", rate_weight if bounded else None, high=0.01)
+        rate_weight = 1e-4 if bounded and rate_weight is None else rate_weight
+        self.rate_weight = _knob("rate_weight", rate_weight, high=0.01)
 
     def scores(self, record: Record) -> Float[Array, "batch cls"]:
         """Scores of the classes; the prediction is the class with the highest."""
@@ -204,18 +209,33 @@ class Classification(nnx.Module):
 
     def __call__(self, record: Record, labels: Int[Array, " batch"]) -> Mapping[str, Float[Array, ""]]:
         terms = {"cross_entropy": cross_entropy(self.scores(record), labels)}
-        counts, duration = record.counts.values(), len(record.readout) * self.dt
-        if counts and self.l1 is not None:
+        counts = record.counts.values()
+        wanted = [name for name in ("l1", "l2", "min_rate", "max_rate") if getattr(self, name) is not None]
+        if wanted and not counts:
+            raise ArgumentError(f"{wanted[0]}: the network has no layer that spikes; leave it out")
+        if self.l1 is not None:
             terms["l1"] = self.l1[...] * sum(map(spike_l1, counts))
-        if counts and self.l2 is not None:
+        if self.l2 is not None:
             terms["l2"] = self.l2[...] * sum(map(spike_l2, counts))
-        if counts and self.min_rate is not None and self.rate_weight is not None:
+        if self.rate_weight is None:
+            return terms
+        duration = len(record.readout) * self._step(record)
+        if self.min_rate is not None:
             below = sum(rate_below(c, self.min_rate[...], duration) for c in counts)
             terms["rate_below"] = self.rate_weight[...] * below
-        if counts and self.max_rate is not None and self.rate_weight is not None:
+        if self.max_rate is not None:
             above = sum(rate_above(c, self.max_rate[...], duration) for c in counts)
             terms["rate_above"] = self.rate_weight[...] * above
         return terms
+
+    def _step(self, record: Record) -> float:
+        """Return the length of a time step [ms], from the network or, if that does not know, from the argument."""
+        known = {step for step in (self.dt, record.dt) if step is not None}
+        if not known:
+            raise ArgumentError("dt: the network does not say how long a step is; pass Classification(..., dt=...)")
+        if len(known) > 1:
+            raise ArgumentError(f"dt: rates were to have steps of {self.dt:g} ms, the network has {record.dt:g} ms")
+        return known.pop()
 
 
 def _knob(name: str, value: float | None, *, high: float, unit: str = "") -> nnx.Variable | None:

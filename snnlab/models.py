@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig
-from snnlab.encode import Binned, Latency, Rows, drop_spikes
+from snnlab.encode import Binned, Delta, Latency, Rows, drop_spikes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.layers.weights import lecun_normal
@@ -19,6 +19,8 @@ from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
+
+MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
 
 
 class Network(nnx.Module):
@@ -32,7 +34,8 @@ class Network(nnx.Module):
             call. A new network is in the mode of `eval()`; a trainer trains in the one and tests in the other.
 
     Raises:
-        ArgumentError: if the share is out of range, or if a call in the mode of `train()` has no key.
+        ArgumentError: if the share is out of range, if encoder and layers have different time steps, or if a
+            call in the mode of `train()` has no key.
 
     Example:
         >>> import jax.numpy as jnp
@@ -42,6 +45,9 @@ class Network(nnx.Module):
     """
 
     def __init__(self, encoder, stack: Stack, recipe: "Recipe | None" = None, *, input_dropout: float = 0.0):
+        steps = {"encoder": getattr(encoder, "dt", None), "stack": stack.dt}
+        if None not in steps.values() and len(set(steps.values())) > 1:
+            raise ArgumentError(f"dt: the encoder has steps of {encoder.dt:g} ms, the layers have {stack.dt:g} ms")
         self.encoder = encoder
         self.stack = stack
         self.recipe = recipe
@@ -64,16 +70,16 @@ class Network(nnx.Module):
 
 
 def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
-    """`[Expon] -> LifRef(hidden) -> [Expon] -> Leaky(num_classes)` on latency-coded images, or on events.
+    """`[Expon] -> LifRef(hidden) -> [Expon] -> Leaky(num_classes)` on images, signals or events.
 
     Args:
         config: see `SnnConfig`.
-        sample_shape: shape of one image, or of the sensor that sends the events.
+        sample_shape: shape of one image, of one signal `(time, *frame)`, or of the sensor that sends the events.
         num_classes: width of the readout.
         rngs: random streams for the weights.
 
     Raises:
-        ArgumentError: if a value is out of range.
+        ArgumentError: if a value is out of range, or the samples are no images and `config.code` is None.
 
     Example:
         >>> net = snn(SnnConfig(hidden=7, num_steps=5), sample_shape=(4, 4), num_classes=3, rngs=nnx.Rngs(0))
@@ -83,11 +89,8 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
     """
     arguments.count("num_classes", num_classes)
-    units, num_steps, dt = math.prod(sample_shape), config.num_steps, config.dt
-    if config.code == "events":
-        encoder = Binned(num_steps=num_steps, dt=dt, units=units)
-    else:
-        encoder = Latency(num_steps=num_steps, dt=dt, tau=config.tau_latency, threshold=config.threshold_latency)
+    encoder = _encoder(config, sample_shape)
+    units = encoder.num_units(sample_shape)
     names = (
         "tau_mem",
         "tau_ref",
@@ -126,6 +129,29 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     return Network(encoder, stack, input_dropout=dropout)
 
 
+def _encoder(config: SnnConfig, sample_shape: tuple[int, ...]) -> Latency | Rows | Delta | Binned:
+    code, num_steps, dt = config.code or _code_of_images(sample_shape), config.num_steps, config.dt
+    if code == "events":
+        return Binned(num_steps=num_steps, dt=dt, units=math.prod(sample_shape))
+    if code == "latency":
+        return Latency(num_steps=num_steps, dt=dt, tau=config.tau_latency, threshold=config.threshold_latency)
+    if len(sample_shape) < 2:
+        raise ArgumentError(f"code: {code!r} needs samples (time, *frame), got sample_shape = {sample_shape}")
+    if num_steps not in (SnnConfig.num_steps, sample_shape[0]):
+        raise ArgumentError(f"num_steps: the samples have {sample_shape[0]} steps of their own, got {num_steps}")
+    return Rows() if code == "rows" else Delta()
+
+
+def _code_of_images(sample_shape: tuple[int, ...]) -> str:
+    """Return "latency" for the axes of an image: values, rows and columns, or up to four channels of these."""
+    if len(sample_shape) <= 2 or (len(sample_shape) == 3 and min(sample_shape[0], sample_shape[2]) <= MOST_CHANNELS):
+        return "latency"
+    raise ArgumentError(
+        f"code: samples of shape {sample_shape} have more axes than an image; choose SnnConfig(code='rows') if the "
+        "first axis is time, code='delta' to spike where such a signal changes, code='latency' for one image of it all"
+    )
+
+
 def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
     """`LSTM(hidden) -> Linear(num_classes)` on the rows of an image.
 
@@ -145,6 +171,11 @@ def lstm(config: LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int,
         (8, 2, 3)
     """
     arguments.count("num_classes", num_classes)
+    if len(sample_shape) != 2:
+        raise ArgumentError(
+            f"sample_shape: must be (rows, columns), or (time, features), got {sample_shape}; give samples two "
+            "axes, x.reshape(len(x), time, -1); events need SnnConfig(code='events')"
+        )
     hidden = LSTM(sample_shape[-1], config.hidden, rngs=rngs)
     readout = nnx.Linear(config.hidden, num_classes, kernel_init=_linear_weights, rngs=rngs)
     return Network(Rows(), Stack(hidden=hidden, readout=readout))

@@ -2,9 +2,20 @@
 
 from typing import NamedTuple
 
+import jax
 from jaxtyping import Array, Float
 
 from snnlab.kernels import Packed
+
+
+@jax.tree_util.register_static
+class TimeStep(float):
+    """Length of a time step [ms]; no array, so it stays a number inside compiled programs.
+
+    Example:
+        >>> jax.jit(lambda step: 2.0 * step)(TimeStep(0.5)).item()
+        1.0
+    """
 
 
 class Trace(NamedTuple):
@@ -17,6 +28,7 @@ class Trace(NamedTuple):
         counts: number of spikes of every neuron over the sequence, or None.
         packed: the spikes at one bit each, for the kernel of the next layer, or None.
         peak: maximum of `state` over time, if a kernel computes it at less cost, or None.
+        dt: length of a time step [ms], or None if the layer has none. A `Stack` notes it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -31,6 +43,7 @@ class Trace(NamedTuple):
     counts: Float[Array, "batch n"] | None = None
     packed: Packed | None = None
     peak: Float[Array, "batch n"] | None = None
+    dt: TimeStep | None = None
 
     @property
     def output(self) -> Float[Array, "time batch n"]:
@@ -52,6 +65,11 @@ class Record(NamedTuple):
 
     readout: Float[Array, "time batch cls"]
     layers: dict[str, Trace]
+
+    @property
+    def dt(self) -> float | None:
+        """Length of a time step [ms], or None if no layer has one."""
+        return next((trace.dt for trace in self.layers.values() if trace.dt is not None), None)
 
     @property
     def peak(self) -> Float[Array, "batch cls"]:

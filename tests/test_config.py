@@ -23,7 +23,7 @@ NOT_FLAGS = (0, 1, "yes", None)
 WRONG = {
     SnnConfig: {
         "hidden": NOT_COUNTS,
-        "code": ("rate", None, 1),
+        "code": ("rate", 1),
         "num_steps": NOT_COUNTS,
         "dt": (0.0, -1.0, *NOT_NUMBERS),
         "tau_latency": (0.0, -1.0, *NOT_NUMBERS),
@@ -48,8 +48,8 @@ WRONG = {
     TrainConfig: {
         "epochs": NOT_COUNTS,
         "batch_size": NOT_COUNTS,
-        "learning_rate": (0.0, -1.0, *NOT_NUMBERS),
-        "schedule": ("step", None, 1),
+        "learning_rate": (0.0, -1.0, *(value for value in NOT_NUMBERS if value is not None)),
+        "schedule": ("step", 1),
         "seed": (-1, 2**32, 1.5, "1", None, True),
     },
 }

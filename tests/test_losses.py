@@ -7,6 +7,7 @@ import pytest
 
 from snnlab import losses
 from snnlab.errors import ArgumentError
+from snnlab.layers import LifRef, Stack
 from snnlab.record import Record, Trace
 
 T, B, N, C = 11, 3, 5, 7
@@ -92,8 +93,30 @@ def test_what_is_not_asked_for_is_no_term_and_no_knob(record):
 
     assert list(losses.Classification()(record, jnp.array([0, 1, 2]))) == ["cross_entropy"]
     assert not nnx.to_flat_state(nnx.state(losses.Classification(), Live))
+
+
+@pytest.mark.parametrize("setting", ["l1", "l2", "min_rate", "max_rate"])
+def test_a_regularizer_of_spikes_needs_spikes(record, setting):
     silent = Record(readout=record.readout, layers={})
-    assert list(losses.Classification(l1=1.0)(silent, jnp.array([0, 1, 2]))) == ["cross_entropy"]
+    with pytest.raises(ArgumentError, match=f"{setting}: the network has no layer that spikes"):
+        losses.Classification(**{setting: 1.0})(silent, jnp.array([0, 1, 2]))
+
+
+def test_rates_have_the_time_step_of_the_network():
+    """5 spikes in 100 steps of 0.1 ms are 500 Hz, whatever the loss was told; 10 steps a spike. A second time step is
+    refused, and so is a network without one."""
+    current = jnp.zeros((100, 1, 1)).at[::20].set(1e3)
+    record = Stack(hidden=LifRef(1, dt=0.1, reset="value"))(current)
+    assert record.dt == 0.1 and record.counts["hidden"].tolist() == [[5.0]]
+    for bound, square in ((480.0, 20.0**2), (500.0, 0.0)):
+        loss = losses.Classification(max_rate=bound, rate_weight=1.0)
+        np.testing.assert_allclose(loss(record, jnp.array([0]))["rate_above"], square, atol=0.05)
+        np.testing.assert_allclose(jax.jit(loss)(record, jnp.array([0]))["rate_above"], square, atol=0.05)
+    with pytest.raises(ArgumentError, match=r"dt: .*steps of 1 ms, the network has 0.1 ms"):
+        losses.Classification(max_rate=1.0, dt=1.0)(record, jnp.array([0]))
+    unknown = Record(record.readout, {"hidden": record.layers["hidden"]._replace(dt=None)})
+    with pytest.raises(ArgumentError, match="dt: the network does not say"):
+        losses.Classification(max_rate=1.0)(unknown, jnp.array([0]))
 
 
 def test_gradient_of_max_over_time_goes_to_the_maximum():
@@ -115,7 +138,9 @@ def test_gradient_of_max_over_time_goes_to_the_maximum():
         ({"readout": "median"}, "readout: must be one of 'max', 'mean', 'sum', 'last', got 'median'"),
         ({"l1": -1.0}, "l1: must be a finite number >= 0.0, got -1.0"),
         ({"max_rate": float("inf")}, "max_rate: must be a finite number >= 0.0 Hz, got inf"),
-        ({"dt": 0.0}, "dt: must be a finite number > 0.0 ms, got 0.0"),
+        ({"dt": 0.0, "max_rate": 1.0}, "dt: must be a finite number > 0.0 ms, got 0.0"),
+        ({"dt": 0.1}, "dt: does nothing without min_rate or max_rate"),
+        ({"rate_weight": 0.1}, "rate_weight: does nothing without min_rate or max_rate"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -110,7 +110,7 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
         raise FileFormatError(f"{_NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
     trainer.at = point
     rate = trainer.config.learning_rate
-    if rate != facts[LEARNING_RATE] and not trainer.own_optimizer:  # another one is a move of its knob
+    if rate is not None and rate != facts[LEARNING_RATE]:  # another one is a move of its knob
         trainer.set({LEARNING_RATE: rate})
 
 

@@ -11,7 +11,7 @@ import tyro
 
 from snnlab import __version__
 from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_existing
-from snnlab.config import SPIKING_LOSS, WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
+from snnlab.config import RATE, SPIKING_LOSS, WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.support.files import atomic_path
 from snnlab.support.interrupt import never_lost, uninterrupted
@@ -35,7 +35,7 @@ class Train:
     """Passes through the training set."""
     batch_size: int = TrainConfig.batch_size
     """Samples in one optimizer step."""
-    lr: float = TrainConfig.learning_rate
+    lr: float = RATE
     """Initial learning rate; it decays to zero along a cosine."""
     seed: int = TrainConfig.seed
     """Seed of all random numbers; the same seed repeats a run bit for bit."""

@@ -22,15 +22,16 @@ class Dataset:
 
     Args:
         name: shown to users, and kept with trained networks.
-        x_train: samples `(samples, *sample_shape)`. Integers are pixels, kept as uint8; 0..255 stands for 0..1. Real
-            numbers are kept as float32. The sample shape of `EventLists` is the shape of the sensor.
-        y_train: labels `(samples,)`, integers from 0.
+        x_train: samples `(samples, *sample_shape)`. Integers are pixels, kept as uint8; 0..255 stands for 0..1. True
+            and False stand for 1 and 0. Real numbers are kept as float32. The sample shape of `EventLists` is the shape
+            of the sensor.
+        y_train: labels `(samples,)` or `(samples, 1)`, integers from 0.
         x_test: as `x_train`, with the same sample shape and type.
         y_test: as `y_train`.
         class_names: one per class; default "0", "1", ... up to the highest label.
 
     Raises:
-        ArgumentError: if arrays do not match, are empty, contain NaN, or have labels out of range.
+        ArgumentError: if arrays do not match, are empty, contain NaN, or have labels out of range or of one class only.
 
     Example:
         >>> x, y = np.zeros((10, 4, 4), np.uint8), np.arange(10) % 2
@@ -60,6 +61,10 @@ class Dataset:
             )
         highest = int(max(self.y_train.max(), self.y_test.max()))
         object.__setattr__(self, "class_names", _class_names(self.class_names, highest))
+        if self.num_classes == 1:
+            raise ArgumentError(
+                "y_train, y_test: all labels are 0, but there must be two or more classes to tell apart"
+            )
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -99,6 +104,9 @@ class Dataset:
     def subset(self, *, train: int | None = None, test: int | None = None, events: int | None = None) -> "Dataset":
         """Return the first `train` and `test` samples, each with its first `events` events; None keeps all.
 
+        If the first samples lack a class that would fit, as in data sorted by class, the first samples of every class
+        are taken instead, in the proportions and the order of the whole part.
+
         Raises:
             ArgumentError: if there are fewer samples, or `events` is given for samples that are not events.
         """
@@ -109,7 +117,12 @@ class Dataset:
             if not isinstance(count, Integral) or not 1 <= count <= have:
                 raise ArgumentError(f"{part}: must be an integer in 1..{have}, got {count!r}")
             x, y = (getattr(self, f"{axis}_{part}") for axis in "xy")
-            kept |= {f"x_{part}": x.head(count) if self.has_events else x[:count], f"y_{part}": y[:count]}
+            chosen = _first_of_every_class(y, count)
+            if chosen is None:
+                x, y = x.head(count) if isinstance(x, EventLists) else x[:count], y[:count]
+            else:
+                x, y = x.take(chosen) if isinstance(x, EventLists) else x[chosen], y[chosen]
+            kept |= {f"x_{part}": x, f"y_{part}": y}
         if events is not None:
             if not self.has_events:
                 raise ArgumentError(f"events: does not apply to {self.name!r}, which has no events; leave it out")
@@ -130,6 +143,19 @@ class Dataset:
         return f"; dropped {dropped:,} of {total:,} events, those after {limit:,} of a sample" if dropped else ""
 
 
+def _first_of_every_class(labels: np.ndarray, count: int) -> np.ndarray | None:
+    """Return which `count` samples hold every class, in proportion; None if the first do, or if there are too few."""
+    classes, sizes = np.unique(labels, return_counts=True)
+    if count < len(classes) or len(np.unique(labels[:count])) == len(classes):
+        return None
+    exact = sizes * count / len(labels)
+    wanted = np.ones(len(classes), int)
+    for _ in range(count - len(classes)):  # one more of the class that lacks most
+        wanted[np.argmax(exact - wanted)] += 1
+    first = [np.flatnonzero(labels == label)[:size] for label, size in zip(classes, wanted, strict=True)]
+    return np.sort(np.concatenate(first))
+
+
 def _samples(name: str, values) -> np.ndarray | EventLists:
     if isinstance(values, EventLists):
         return values
@@ -138,6 +164,8 @@ def _samples(name: str, values) -> np.ndarray | EventLists:
         raise ArgumentError(f"{name}: must be (samples, *sample_shape), got shape {array.shape}")
     if array.size == 0:
         raise ArgumentError(f"{name}: is empty, shape {array.shape}")
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
     if np.issubdtype(array.dtype, np.integer):
         if array.min() < 0 or array.max() > 255:
             raise ArgumentError(
@@ -157,15 +185,28 @@ def _samples(name: str, values) -> np.ndarray | EventLists:
 
 def _labels(name: str, values) -> np.ndarray:
     array = _array(name, values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
     if array.ndim != 1:
-        raise ArgumentError(f"{name}: must be (samples,), got shape {array.shape}; for one-hot labels use .argmax(1)")
+        one_hot = array.ndim == 2 and array.dtype.kind in "biuf" and ((array != 0).sum(1) == 1).all()
+        hint = "; these are one-hot, use .argmax(1)" if one_hot else "; a sample has one label"
+        raise ArgumentError(f"{name}: must be (samples,), got shape {array.shape}{hint}")
     if array.size == 0:
         raise ArgumentError(f"{name}: is empty")
     if not np.issubdtype(array.dtype, np.integer):
-        raise ArgumentError(f"{name}: must be integers, got {array.dtype}")
+        raise ArgumentError(f"{name}: must be integers, got {array.dtype}{_label_hint(array)}")
     if array.min() < 0 or array.max() > np.iinfo(np.int32).max:
         raise ArgumentError(f"{name}: labels must be in 0..number of classes - 1, got {array.min()}..{array.max()}")
     return array.astype(np.int32)
+
+
+def _label_hint(labels: np.ndarray) -> str:
+    """Say how to make integers of labels, if that is clear."""
+    if labels.dtype == bool or (labels.dtype.kind == "f" and (labels == np.floor(labels)).all()):
+        return "; use .astype(int)"
+    if labels.dtype.kind in "US":
+        return "; number them with numpy.unique(labels, return_inverse=True)[1]"
+    return ""
 
 
 def _class_names(given, highest: int) -> tuple[str, ...]:

@@ -139,6 +139,15 @@ class EventLists:
         limit = min(self.limit, longest)
         return replace(self, times=self.times[:last], units=self.units[:last], offsets=offsets, limit=limit)
 
+    def take(self, samples: np.ndarray) -> "EventLists":
+        """Return these samples, in this order."""
+        first, end = self.offsets[:-1][samples], self.offsets[1:][samples]
+        at = np.concatenate([np.arange(a, b) for a, b in zip(first, end, strict=True)])
+        at = at if at.size else np.zeros(1, int)  # columns are never empty
+        offsets = np.concatenate([[0], np.cumsum(end - first)]).astype(np.int32)
+        limit = min(self.limit, max(1, int((end - first).max())))
+        return replace(self, times=self.times[at], units=self.units[at], offsets=offsets, limit=limit)
+
     def image(self, index: int) -> Int[np.ndarray, "rows width"]:
         """Count the events of sample `index` within the limit per pixel, one polarity below the other."""
         units = self[index][1]

@@ -2,7 +2,9 @@
 
 An encoder is a frozen dataclass, called on a batch `(batch, *sample_shape)`. It returns the input of a network:
 `SpikeTimes` (sparse) or a dense array `(time, batch, unit)`. Images may stay `uint8` (0..255 stands for 0..1). Random
-codes need `key`; the others ignore it. Everything here runs inside `jit`.
+codes need `key`; the others ignore it. Calls run inside `jit`.
+
+`unfit(x)` compares the range of samples with what the encoder can express, see `snnlab.encode.ranges`.
 """
 
 import math
@@ -13,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from snnlab.encode import ranges
 from snnlab.encode.events import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
@@ -91,6 +94,10 @@ class Latency:
             times = self._steps(unit_interval(x), jnp)
         return SpikeTimes(times=times, num_steps=self.num_steps, num_units=x.shape[1])
 
+    def unfit(self, x: np.ndarray) -> str | None:
+        """Say why samples do not fit this encoder, and what helps; None if they do."""
+        return ranges.unfit_for_unit_interval(x, fires_above=self.threshold)
+
     def _steps(self, x, xp):
         fires = x > self.threshold
         x = xp.where(fires, x, 1.0)
@@ -136,6 +143,10 @@ class Population:
         """Return the number of units: `fields` per feature."""
         return math.prod(sample_shape) * self.fields
 
+    def unfit(self, x: np.ndarray) -> str | None:
+        """Say why samples do not fit this encoder, and what helps; None if they do."""
+        return ranges.unfit_for_unit_interval(x)
+
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
         x = unit_interval(x.reshape(len(x), -1, 1))
         k = jnp.arange(1, self.fields + 1)
@@ -176,6 +187,10 @@ class Rate:
         """Return the number of units: one per feature."""
         return math.prod(sample_shape)
 
+    def unfit(self, x: np.ndarray) -> str | None:
+        """Say why samples do not fit this encoder, and what helps; None if they do."""
+        return ranges.unfit_for_unit_interval(x)
+
     def __call__(
         self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "time batch unit"]:
@@ -212,7 +227,11 @@ class Delta:
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """Return the number of units: ON and OFF per feature."""
-        return 2 * sample_shape[-1]
+        return 2 * math.prod(sample_shape[1:])
+
+    def unfit(self, x: np.ndarray) -> str | None:
+        """Say why samples do not fit this encoder, and what helps; None if they do."""
+        return ranges.unfit_for_changes(x, self.threshold)
 
     def __call__(
         self, x: Shaped[Array, "batch time feature"], *, key: PRNGKeyArray | None = None
@@ -281,7 +300,7 @@ class Binned:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """No code: the rows of an image, or the frames of a signal, one per step, as real numbers.
+    """No code: the rows of an image, or the frames of a signal, one per step, as real numbers. A frame is flattened.
 
     Example:
         >>> Rows()(jnp.zeros((2, 3, 5), jnp.uint8)).shape
@@ -289,12 +308,16 @@ class Rows:
     """
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
-        """Return the number of units: one per column."""
-        return sample_shape[-1]
+        """Return the number of units: one per column, or per value of a frame."""
+        return math.prod(sample_shape[1:])
+
+    def unfit(self, x: np.ndarray) -> str | None:
+        """Say why samples do not fit this encoder, and what helps; None if they do."""
+        return ranges.unfit_for_order_one(x)
 
     def __call__(
-        self, x: Shaped[Array, "batch time feature"], *, key: PRNGKeyArray | None = None
+        self, x: Shaped[Array, "batch time *frame"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "time batch feature"]:
-        if x.ndim != 3:
-            raise ArgumentError(f"x: samples must have shape (rows, columns), got {x.shape[1:]}")
-        return unit_interval(x).swapaxes(0, 1)
+        if x.ndim < 3:
+            raise ArgumentError(f"x: samples must have shape (rows, columns) or (time, *frame), got {x.shape[1:]}")
+        return unit_interval(x.reshape(*x.shape[:2], -1)).swapaxes(0, 1)

@@ -21,9 +21,10 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
-from snnlab.data import Dataset
+from snnlab.data import Dataset, EventLists
 from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
+from snnlab.encode.ranges import unfit
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import Expon, LifRef, Projection, Recurrent
 from snnlab.losses import accuracy, class_scores, loss_terms
@@ -96,6 +97,8 @@ class Health:
         layers: the layers in order; the last one is the readout. Empty for a model whose record has no layers.
         readout_spread: standard deviation of the scores over the samples, averaged over the classes.
         finite: whether loss, scores and gradients are all finite.
+        input_spikes: spikes, or values other than 0, that the encoder emits for a sample on average; None if unknown.
+        unfit: why the encoder cannot express the samples, and what helps; None if it can, or if that is unknown.
 
     Example:
         >>> readout = LayerHealth(name="readout", gradient=0.2)
@@ -113,6 +116,8 @@ class Health:
     layers: tuple[LayerHealth, ...]
     readout_spread: float
     finite: bool
+    input_spikes: float | None = None
+    unfit: str | None = None
 
 
 class Checkup:
@@ -141,6 +146,8 @@ class Checkup:
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
         self.stepper = stepper
         self._samples = jnp.asarray(data.x_test[:samples]), jnp.asarray(data.y_test[:samples])
+        code, x = describe(stepper.structure.merge(stepper.start)["model"]).encoder, data.x_test
+        self._unfit = None if isinstance(x, EventLists) else unfit(code, x[:samples])
         self._measure = compiled(_measure, stepper.structure)
 
     @never_lost()
@@ -153,6 +160,7 @@ class Checkup:
             step=int(state.step),
             samples=len(y),
             layers=tuple(map(_layer_health, layers)),
+            unfit=self._unfit,
             **{name: value.item() for name, value in facts.items()},
         )
 
@@ -231,16 +239,18 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
     def objective(params, nudges):
         system = structure.merge(state._replace(params=params))
         model, loss = system["model"], system["loss"]
-        record, reached = _run(model, x, nudges)
+        record, reached, emitted = _run(model, x, nudges)
         value = sum(loss_terms(loss, record, y).values())
         scores = class_scores(loss, record)
         layers = describe(model).layers
         watched = [_watch(name, layers.get(name), trace) for name, trace in record.layers.items()]
-        return value, (scores, watched, reached)
+        return value, (scores, watched, reached, emitted)
 
     shapes = jax.eval_shape(objective, state.params, {})[1][2]
     nudges = {name: jnp.zeros(into.shape, into.dtype) for name, into in shapes.items()}
-    (value, (scores, watched, _)), gradients = jax.value_and_grad(objective, (0, 1), has_aux=True)(state.params, nudges)
+    (value, (scores, watched, _, emitted)), gradients = jax.value_and_grad(objective, (0, 1), has_aux=True)(
+        state.params, nudges
+    )
     layers = describe(structure.merge(state)["model"]).layers
     norms = {name: _norm_over_time(layers[name].module, gradient) for name, gradient in gradients[1].items()}
     layers = [
@@ -254,15 +264,18 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
         "readout_spread": scores.std(0).mean(),
         "finite": jnp.all(jnp.stack([jnp.isfinite(number).all() for number in numbers])),
     }
-    return facts, layers
+    return facts if emitted is None else facts | {"input_spikes": emitted}, layers
 
 
-def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[str, Array]]:
-    """Run the model on `x`; return also the input of each layer, with its nudge. Only a plain `Network` has these."""
+def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[str, Array], Float[Array, ""] | None]:
+    """Run the model on `x`; return also the input of each layer, with its nudge, and `Health.input_spikes`.
+
+    Only a plain `Network` has these.
+    """
     key = jax.random.key(0)  # the same code every time
     network = describe(model).network
     if network is None:
-        return run_model(model, x, key), {}
+        return run_model(model, x, key), {}, None
     reached = {}
 
     def enter(name: str, layer: Callable, x):
@@ -274,8 +287,19 @@ def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[s
         reached[name] = x = (x.dense() if isinstance(x, Packed) else x) + nudges.get(name, 0.0)
         return x
 
-    traces = {visit.name: visit.trace for visit in network.stack.walk(network.encode(x, key=key), enter)}
-    return Record(readout=traces[network.stack.names[-1]].output, layers=traces), reached
+    code = network.encode(x, key=key)
+    traces = {visit.name: visit.trace for visit in network.stack.walk(code, enter)}
+    return Record(readout=traces[network.stack.names[-1]].output, layers=traces), reached, _emitted(code, len(x))
+
+
+def _emitted(code: SpikeTimes | Float[Array, "time batch unit"], batch: int) -> Float[Array, ""]:
+    """Count the spikes of a sample on average."""
+    if not isinstance(code, SpikeTimes):
+        return jnp.count_nonzero(code) / batch
+    there = (code.times >= 0) & (code.times < code.num_steps)
+    if code.units is not None:
+        there &= (code.units >= 0) & (code.units < code.num_units)
+    return there.sum() / batch
 
 
 def _is_wired(layer: Callable) -> TypeGuard[Projection]:

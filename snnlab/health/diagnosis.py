@@ -4,6 +4,8 @@
 
 The rules stand in the order in which one ailment causes the next; the first that applies is the diagnosis:
 
+no input
+    The encoder emits nothing: the samples have another range than it can express. Proposed: what their range asks for.
 learning rate too high
     Without a move of a knob, the loss rose by its first value or more, and has not come down since.
     Proposed: a tenth of the learning rate, at most 0.01, and new weights, because the old ones are far out.
@@ -125,6 +127,15 @@ def diverged(error: BaseException | None) -> Diagnosis | None:
     if error.advice is None:
         return Diagnosis(name="diverged", text=str(error))
     return Diagnosis(name="diverged", text=str(error), knob=LEARNING_RATE, value=error.advice, back_to=error.back_to)
+
+
+def _no_input(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """No weights and no threshold help a network that gets no spikes."""
+    if health.input_spikes != 0.0:
+        return None
+    reason = health.unfit or "all of them stay below what it fires for, or come after the last step"
+    text = f"the encoder emits 0 spikes on {health.samples} samples, because {reason}"
+    return Diagnosis(name="no input", text=text)
 
 
 def _learning_rate(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
@@ -260,7 +271,7 @@ def _vanishing(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
     return None
 
 
-RULES = (_learning_rate, _exploding, _saturated, _silent, _dead_readout, _vanishing)
+RULES = (_no_input, _learning_rate, _exploding, _saturated, _silent, _dead_readout, _vanishing)
 """From cause to effect, with the arguments of `diagnose`. The docstring of this module explains them."""
 
 

@@ -49,7 +49,7 @@ class Projection(nnx.Module):
         rngs: random streams; `params` draws the weights.
 
     Raises:
-        ArgumentError: if the sizes do not fit together.
+        ArgumentError: if sizes or time steps do not fit together.
 
     Source: He et al. (2015), DOI 10.1109/ICCV.2015.123, for the weights.
 
@@ -72,6 +72,9 @@ class Projection(nnx.Module):
     ):
         if synapse is not None and synapse.features != neuron.features:
             raise ArgumentError(f"synapse: has {synapse.features} features, the neuron has {neuron.features}")
+        steps = [getattr(part, "dt", None) for part in (synapse, neuron)]
+        if None not in steps and steps[0] != steps[1]:
+            raise ArgumentError(f"synapse: has dt = {steps[0]} ms, the neuron has {steps[1]} ms")
         self.in_features = arguments.count("in_features", in_features)
         self.features = neuron.features
         self.delay = arguments.count("delay", delay, 0)
@@ -86,7 +89,7 @@ class Projection(nnx.Module):
         if isinstance(neuron, Leaky | LifRef):
             if synapse is None:
                 return neuron(drive)
-            if isinstance(synapse, Expon) and synapse.dt == neuron.dt:
+            if isinstance(synapse, Expon):
                 return neuron(replace(drive, tau_syn=synapse.tau_syn[...]))
         arriving = kernels.current(drive, dt=1.0)  # for neurons or a synapse of your own
         return neuron(arriving if synapse is None else synapse(arriving))

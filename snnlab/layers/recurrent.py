@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 
 from snnlab import kernels
 from snnlab.encode import SpikeTimes
-from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
 from snnlab.layers.lif import LifRef
@@ -66,8 +65,6 @@ class Recurrent(Projection):
     ):
         neuron = arguments.instance("neuron", neuron, LifRef, "LifRef")
         synapse = arguments.instance("synapse", synapse, (Expon, type(None)), "Expon or None")
-        if synapse is not None and synapse.dt != neuron.dt:
-            raise ArgumentError(f"synapse: has dt = {synapse.dt} ms, the neuron has {neuron.dt} ms")
         super().__init__(
             in_features, neuron, synapse=synapse, delay=delay, use_bias=use_bias, kernel_init=kernel_init, rngs=rngs
         )

@@ -10,7 +10,19 @@ from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Packed
 from snnlab.layers.projection import Projection
-from snnlab.record import Record, Trace
+from snnlab.record import Record, TimeStep, Trace
+
+
+def time_step(layer: Callable) -> TimeStep | None:
+    """Return the time step of a layer or of its neurons [ms]; None if it has none.
+
+    Example:
+        >>> from snnlab.layers import Leaky
+        >>> time_step(Leaky(3, dt=0.5)), time_step(nnx.Linear(3, 2, rngs=nnx.Rngs(0)))
+        (0.5, None)
+    """
+    step = getattr(getattr(layer, "neuron", layer), "dt", None)
+    return None if step is None else TimeStep(step)
 
 
 class Visit(NamedTuple):
@@ -43,8 +55,11 @@ class Stack(nnx.Module):
     Args:
         **layers: the layers by name, in order; the last one is the readout.
 
+    Attributes:
+        dt: time step of the layers [ms], or None if none has one.
+
     Raises:
-        ArgumentError: if there is no layer.
+        ArgumentError: if there is no layer, or if their time steps differ.
 
     Example:
         >>> import jax.numpy as jnp
@@ -60,6 +75,11 @@ class Stack(nnx.Module):
             raise ArgumentError("layers: a Stack needs at least one")
         self.names = tuple(layers)
         self.layers = nnx.Dict(layers)
+        steps = {name: step for name, layer in layers.items() if (step := time_step(layer)) is not None}
+        if len(set(steps.values())) > 1:
+            said = ", ".join(f"{name} has {step:g} ms" for name, step in steps.items())
+            raise ArgumentError(f"dt: the layers of a stack must have the same time step; {said}")
+        self.dt = next(iter(steps.values()), None)
 
     def __call__(self, x: SpikeTimes | Float[Array, "time batch pre"]) -> Record:
         traces = {visit.name: visit.trace for visit in self.walk(x)}
@@ -95,5 +115,6 @@ class Stack(nnx.Module):
             given = given if enter is None else enter(name, layer, given)
             out = layer(given)
             trace = out if isinstance(out, Trace) else Trace(state=out)
+            trace = trace._replace(dt=time_step(layer))
             yield Visit(name, given, trace)
             given = trace.output if trace.packed is None else trace.packed

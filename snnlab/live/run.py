@@ -75,15 +75,20 @@ class Run:
         optimizer: optax.GradientTransformation | None = None,
         epochs: int = TrainConfig.epochs,
         batch_size: int = TrainConfig.batch_size,
-        learning_rate: float = TrainConfig.learning_rate,
-        schedule: str = TrainConfig.schedule,
+        learning_rate: float | None = None,
+        schedule: str | None = None,
         seed: int = TrainConfig.seed,
         folder: str | os.PathLike = "exports",
     ):
         self.folder = Path(folder)
         self._loss, self._optimizer = loss, optimizer
-        config = TrainConfig(
-            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, schedule=schedule, seed=seed
+        config = TrainConfig.of(
+            own_optimizer=optimizer is not None,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
         )
         self.trainer = self._make_trainer(model, data, config)
         self._made_as = _choices(self.trainer)

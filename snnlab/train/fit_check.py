@@ -3,14 +3,18 @@
 import warnings
 
 import jax
+import numpy as np
 from flax import nnx
 
 from snnlab.data import Dataset, EventLists
 from snnlab.encode import Binned
+from snnlab.encode.ranges import unfit
 from snnlab.errors import ArgumentError
 from snnlab.models import describe
 from snnlab.record import Record
 from snnlab.train.step import run_model
+
+EARLY = 20  # times shorter than the sequence: such a recording has another unit of time
 
 
 def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
@@ -21,9 +25,12 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
             events of another sensor.
 
     Warns:
-        UserWarning: if the data has events after the last time step.
+        UserWarning: if the encoder cannot express the samples, because they have another scale, another unit of time,
+            or come after the last time step; if a class that is tested is never trained.
     """
     _check_events(model, data)
+    _check_range(model, data)
+    _check_labels(data)
     x = data.x_train[:1]
     x = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
     structure, state = nnx.split(model)
@@ -34,6 +41,26 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
     if shape[2] < data.num_classes:
         raise ArgumentError(f"model: has {shape[2]} outputs, the data has {data.num_classes} classes")
     return record
+
+
+def _check_range(model: nnx.Module, data: Dataset) -> None:
+    """Compare the range of the samples with what the encoder can express."""
+    code = describe(model).encoder
+    reason = None if isinstance(data.x_train, EventLists) else unfit(code, data.x_train)
+    if reason is not None:
+        warnings.warn(f"x_train: {type(code).__name__} cannot express these samples: {reason}", stacklevel=4)
+
+
+def _check_labels(data: Dataset) -> None:
+    """Check that every class that is tested is also trained."""
+    missing = np.setdiff1d(data.y_test, data.y_train)
+    if missing.size:
+        some = ", ".join(data.class_names[label] for label in missing[:5]) + (", ..." if missing.size > 5 else "")
+        warnings.warn(
+            f"y_train: has no sample of {missing.size} of the classes that y_test has ({some}); shuffle the samples "
+            "before they are divided",
+            stacklevel=4,
+        )
 
 
 def _check_events(model: nnx.Module, data: Dataset) -> None:
@@ -47,6 +74,13 @@ def _check_events(model: nnx.Module, data: Dataset) -> None:
             f"{data.num_features}; build it with sample_shape=data.sample_shape"
         )
     parts = [part for part in (data.x_train, data.x_test) if isinstance(part, EventLists)]
+    early = max(part.steps(code.dt) for part in parts)
+    if early * EARLY <= code.num_steps:
+        warnings.warn(
+            f"all events come within the first {early} of {code.num_steps} steps of {code.dt:g} ms; their times are "
+            f"microseconds, so multiply milliseconds by 1000; or choose a smaller dt",
+            stacklevel=4,
+        )
     late = sum(part.late(code.num_steps, code.dt) for part in parts)
     if late:
         total, steps = sum(len(part.times) for part in parts), max(part.steps(code.dt) for part in parts)

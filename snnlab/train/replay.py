@@ -100,7 +100,7 @@ def _loss(trainer: Trainer) -> str:
     if not isinstance(loss, Classification) or type(loss) is not Classification:  # a subclass is a loss of your own
         return "loss = ...  # your loss"
     arguments = [] if loss.readout == "max" else [f"readout={loss.readout!r}"]
-    arguments += [] if loss.dt == 1.0 else [f"dt={loss.dt!r}"]
+    arguments += [] if loss.dt is None else [f"dt={loss.dt!r}"]
     knobs = {knob.name: knob.value for knob in find_knobs(trainer.origin.live, trainer.origin.opt_state)}
     arguments += [f"{name}={_short(knobs[name])}" for name in WEIGHTS if name in knobs]
     return f"loss = snnlab.Classification({', '.join(arguments)})"
@@ -108,8 +108,10 @@ def _loss(trainer: Trainer) -> str:
 
 def _changed(config) -> list[str]:
     """Return the fields of a config that differ from their defaults, as arguments."""
-    fields = dataclasses.fields(config)
-    return [f"{f.name}={getattr(config, f.name)!r}" for f in fields if getattr(config, f.name) != f.default]
+    values = {
+        f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.default != getattr(config, f.name)
+    }
+    return [f"{name}={value!r}" for name, value in values.items() if value is not None]
 
 
 def _short(value: float) -> str:

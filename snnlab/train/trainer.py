@@ -64,8 +64,9 @@ class Trainer:
         optimizer: any Optax transformation. Default: `default_optimizer`.
         epochs: passes over the training set.
         batch_size: samples in one optimizer step.
-        learning_rate: at the start.
-        schedule: "cosine" falls to zero at the last step, "constant" stays.
+        learning_rate: at the start; default 0.01. An optimizer of your own has its own.
+        schedule: "cosine", the default, falls to zero at the last step, "constant" stays. Not with an optimizer of your
+            own.
         seed: of the order of the data and of codes drawn at random.
 
     Raises:
@@ -108,15 +109,20 @@ class Trainer:
         optimizer: optax.GradientTransformation | None = None,
         epochs: int = TrainConfig.epochs,
         batch_size: int = TrainConfig.batch_size,
-        learning_rate: float = TrainConfig.learning_rate,
-        schedule: str = TrainConfig.schedule,
+        learning_rate: float | None = None,
+        schedule: str | None = None,
         seed: int = TrainConfig.seed,
     ):
         self.model = arguments.instance("model", model, nnx.Module, "an nnx.Module, such as what `build` returns")
         self.data = arguments.instance("data", data, Dataset, "a Dataset, such as what `load_data` returns")
         _check_choices(loss, optimizer)
-        self.config = TrainConfig(
-            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, schedule=schedule, seed=seed
+        self.config = TrainConfig.of(
+            own_optimizer=optimizer is not None,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
         )
         samples = len(data.x_train)
         if batch_size > samples:
@@ -199,12 +205,19 @@ class Trainer:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the model came about, in a few plain values to store beside its weights."""
+        """How the model came about, in a few plain values to store beside its weights.
+
+        The learning rate is that of the start, or None if an optimizer of your own does not show it
+        (`optax.inject_hyperparams`); `moves` counts the moves of knobs since.
+        """
         last = dict(*self.history.newest_epochs(1))
         results = {name: last.get(name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
         counts = {"epochs": self.history.num_epochs, "steps": len(self.history)}
-        settings = {name: getattr(self.config, name) for name in ("seed", "batch_size", "learning_rate")}
-        settings["readout"] = getattr(self.loss, "readout", None)
+        settings = {name: getattr(self.config, name) for name in ("seed", "batch_size")}
+        knobs = {knob.name: knob.value for knob in find_knobs(self.origin.live, self.origin.opt_state)}
+        rate = knobs.get(LEARNING_RATE) if self.own_optimizer else self.config.learning_rate
+        settings |= {LEARNING_RATE: rate, "optimizer": "own" if self.own_optimizer else "adam"}
+        settings |= {"moves": self.history.num_moves, "readout": getattr(self.loss, "readout", None)}
         return {"data": self.data.name, **counts, **settings, **results}
 
     def snapshot(self) -> nnx.Module:

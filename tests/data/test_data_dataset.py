@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnlab.data import Dataset
+from snnlab.data import Dataset, EventLists
 from snnlab.errors import ArgumentError
 
 X = np.arange(7 * 4 * 3, dtype=np.uint8).reshape(7, 4, 3)
@@ -63,18 +63,24 @@ def test_a_subset_of_more_than_there_is(part, count, have):
             r"x_train: integers must be pixels in 0..255, got 0..332; .* .astype\(numpy.f",
         ),
         ({"x_train": X.astype(int) - 1}, r"x_train: integers must be pixels in 0..255, got -1..82"),
-        ({"x_train": X > 3}, "x_train: must be integers or real numbers, got bool"),
         ({"x_train": X * 1j}, "x_train: must be integers or real numbers, got complex128"),
         ({"x_train": X.astype(object)}, "x_train: must be integers or real numbers, got object"),
         ({"x_train": None}, r"x_train: must be \(samples, \*sample_shape\), got shape \(\)"),
         ({"x_train": Y}, r"x_train: must be \(samples, \*sample_shape\), got shape \(7,\)"),
         ({"x_train": [[1, 2], [3]]}, "x_train: is not an array"),
-        ({"y_train": Y + 0.5}, "y_train: must be integers, got float64"),
-        ({"y_train": Y > 0}, "y_train: must be integers, got bool"),
+        ({"y_train": Y + 0.5}, "y_train: must be integers, got float64$"),
+        ({"y_train": Y * 1.0}, r"y_train: must be integers, got float64; use .astype\(int\)"),
+        ({"y_train": Y > 0}, r"y_train: must be integers, got bool; use .astype\(int\)"),
+        (
+            {"y_train": np.array(list("aabbcca"))},
+            r"y_train: must be integers, got <U1; .*return_inverse",
+        ),
+        ({"y_train": 0 * Y, "y_test": 0 * Y[:5]}, "y_train, y_test: all labels are 0"),
         ({"y_train": Y * 10**9}, "y_train, y_test: label 2000000000 means more than 100000 classes; .* numpy.unique"),
         ({"y_train": Y * 10**10}, "y_train: labels must be in 0..number of classes - 1, got 0..20000000000"),
         ({"y_train": Y - 1}, r"y_train: labels must be in 0..number of classes - 1, got -1..1"),
-        ({"y_train": np.eye(7)}, r"y_train: must be \(samples,\), got shape \(7, 7\); for one-hot labels use .argmax"),
+        ({"y_train": np.eye(7)}, r"y_train: must be \(samples,\), got shape \(7, 7\); these are one-hot, use .argmax"),
+        ({"y_train": np.ones((7, 2))}, r"y_train: must be \(samples,\), got shape \(7, 2\); a sample has one label"),
         ({"class_names": "abc"}, "class_names: must be a sequence with one name per class, got 'abc'"),
         ({"class_names": None}, "class_names: must be a sequence with one name per class, got None"),
         ({"class_names": ("a", "b")}, r"y_train, y_test: label 2 is out of range 0..1 \(class_names\)"),
@@ -84,3 +90,66 @@ def test_bad_arrays_are_named(changes, message):
     with pytest.raises(ArgumentError, match=message) as caught:
         make(**changes)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_message_advises_works():
+    """The advice of `_labels`, followed: the labels are those that were meant."""
+    for given, cured in [
+        (np.eye(3, dtype=int)[Y], lambda y: y.argmax(1)),
+        (Y.astype(float), lambda y: y.astype(int)),
+        (Y > 0, lambda y: y.astype(int)),
+        (np.array(["no", "yes", "so"])[Y], lambda y: np.unique(y, return_inverse=True)[1]),
+        (Y * 10**9, lambda y: np.unique(y, return_inverse=True)[1]),
+    ]:
+        with pytest.raises(ArgumentError):
+            make(y_train=given)
+        classes = make(y_train=cured(given)).y_train
+        assert len(np.unique(classes)) == len(np.unique(given, axis=0))
+        pairs = [(k, j) for k in range(7) for j in range(7) if classes[k] == classes[j]]
+        assert all(np.all(given[k] == given[j]) for k, j in pairs)
+
+
+def test_a_column_of_labels_is_what_it_looks_like():
+    np.testing.assert_array_equal(make(y_train=Y[:, None]).y_train, make().y_train)
+
+
+def test_true_is_one():
+    """As pixels they stand for 0 and 1, as everywhere."""
+    found = make(x_train=X > 3, x_test=X[:5] > 3)
+    np.testing.assert_array_equal(found.x_train / 255.0, X > 3)
+
+
+def sorted_by_class(sizes, **options):
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    x = np.arange(len(y), dtype=np.float32)[:, None]
+    return Dataset(name="sorted", x_train=x, y_train=y, x_test=x, y_test=y, **options)
+
+
+@pytest.mark.parametrize("sizes", [(50, 50, 50, 50), (90, 8, 1, 1), (1, 1, 98)])
+@pytest.mark.parametrize("count", [4, 7, 20, 99])
+def test_a_subset_of_sorted_data_has_every_class_in_proportion(sizes, count):
+    whole = sorted_by_class(sizes)
+    part = whole.subset(train=count)
+    exact = np.array(sizes) * count / sum(sizes)
+    got = np.bincount(part.y_train, minlength=len(sizes))
+    assert len(part.x_train) == count and (got >= 1).all()
+    assert (abs(got - exact) < 1 + (exact < 1).sum()).all()
+    np.testing.assert_array_equal(part.y_train, whole.y_train[part.x_train[:, 0].astype(int)])
+    assert (np.diff(part.x_train[:, 0]) > 0).all()
+
+
+def test_a_subset_of_mixed_data_is_its_beginning():
+    x, y = np.arange(10, dtype=np.float32)[:, None], np.arange(10) % 2
+    mixed = Dataset(name="mixed", x_train=x, y_train=y, x_test=x, y_test=y)
+    np.testing.assert_array_equal(mixed.subset(train=4).x_train, mixed.x_train[:4])
+    np.testing.assert_array_equal(sorted_by_class((5, 5, 5)).subset(train=2).x_train[:, 0], [0, 1])  # too few for all
+
+
+def test_a_subset_of_sorted_events_has_every_class():
+    lists = EventLists.from_lists([[(k, 0, 0, 0)] * (k % 3) for k in range(9)], sensor=(1, 1, 1))
+    y = np.repeat([0, 1, 2], 3)
+    part = Dataset(name="e", x_train=lists, y_train=y, x_test=lists, y_test=y).subset(train=4)
+    assert part.y_train.tolist() in ([0, 0, 1, 2], [0, 1, 1, 2], [0, 1, 2, 2])
+    for k, times in enumerate(part.x_train[:][:, 0]):
+        first = int(np.flatnonzero(y == part.y_train[k])[0]) + int((part.y_train[:k] == part.y_train[k]).sum())
+        assert times[times >= 0].tolist() == [first] * (first % 3)

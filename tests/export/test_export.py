@@ -92,7 +92,7 @@ def test_what_a_trainer_says_about_itself(small):
     trainer.fit()
     last = trainer.history.epochs[1]
     expected = {"data": "digits", "epochs": 2, "steps": 16, "seed": 5, "batch_size": 32, "learning_rate": 0.01}
-    expected["readout"] = "max"
+    expected |= {"readout": "max", "optimizer": "adam", "moves": 0}
     results = {name: last[name] for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
     assert trainer.provenance == expected | results
 

@@ -13,7 +13,8 @@ from snnlab import dynamics, kernels, losses, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, load
 from snnlab.encode import Latency, Rows, SpikeTimes
-from snnlab.health import FIRING_SHARE, Checkup
+from snnlab.health import FIRING_SHARE, Checkup, diagnose
+from snnlab.history import History
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.record import Record
 from snnlab.surrogate import get_surrogate
@@ -50,6 +51,19 @@ def check(model, x, loss=None, samples=256):
 def counts_of(net, x):
     """How often each hidden neuron fires on each sample."""
     return net(x).counts["hidden"]
+
+
+def test_the_input_is_looked_at_first():
+    """Pixels 0 and 1 of 255: no spike, which no weight and no threshold can cure; the diagnosis names the range."""
+    x = np.random.default_rng(0).integers(0, 2, (B, 8, 8)).astype(np.uint8)
+    health = check(snn(), x)
+    assert health.input_spikes == 0.0
+    found = diagnose(health, History(), {})
+    assert found.name == "no input" and found.knob is None and not found.new_seed
+    assert "0 spikes on 5 samples, because the integers 0..1 are read as pixels" in found.text
+    health = check(snn(), 255 * x)
+    np.testing.assert_allclose(health.input_spikes, x.sum() / B, rtol=1e-6)
+    assert diagnose(health, History(), {}) is None or diagnose(health, History(), {}).name != "no input"
 
 
 def constant(currents) -> np.ndarray:
@@ -155,7 +169,8 @@ def health_of(name: str, backend: str):
     """A checkup of one of `NETS`, and what it was made with."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SNNLAB_KERNELS", backend)
-        stepper = stepper_of(NETS[name](), losses.Classification(l1=1e-3, l2=1e-3))
+        spiking = {} if name == "lstm" else {"l1": 1e-3, "l2": 1e-3}
+        stepper = stepper_of(NETS[name](), losses.Classification(**spiking))
         return Checkup(stepper, load("digits"), samples=SAMPLES)(stepper.start), stepper
 
 

@@ -279,6 +279,11 @@ def test_a_time_constant_in_seconds_is_noticed():
         ),
         (lambda: LSTM(3, 4, rngs=nnx.Rngs(0))(jnp.zeros((T, B, 4))), "x: has 4 units, .* in_features=3"),
         (lambda: Stack(), "layers: a Stack needs at least one"),
+        (lambda: Stack(a=LifRef(3), b=Leaky(3, dt=0.1)), "dt: .* same time step; a has 1 ms, b has 0.1 ms"),
+        (
+            lambda: Projection(3, LifRef(4), synapse=Expon(4, dt=0.5), rngs=nnx.Rngs(0)),
+            "synapse: has dt = 0.5 ms, the neuron has 1.0 ms",
+        ),
     ],
 )
 def test_bad_arguments_are_named(make, message):

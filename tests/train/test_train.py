@@ -454,6 +454,14 @@ def test_interrupt_keeps_what_was_learned(small):
         (lambda d: make_trainer(d, learning_rate=-1e-3), "learning_rate: must be a finite number > 0.0, got -0.001"),
         (lambda d: make_trainer(d, schedule="warm"), "schedule: must be one of 'cosine', 'constant', got 'warm'"),
         (
+            lambda d: make_trainer(d, optimizer=optax.sgd(0.3), learning_rate=0.01),
+            "learning_rate: the optimizer that you passed has its own; leave it out, got 0.01",
+        ),
+        (
+            lambda d: make_trainer(d, optimizer=optax.sgd(0.3), schedule="constant"),
+            "schedule: the optimizer .*'constant'",
+        ),
+        (
             lambda d: Trainer(models.build(SMALL, sample_shape=(9, 9), num_classes=10), d),
             "x: has 64 units, this layer was built with in_features=81",
         ),
@@ -534,3 +542,13 @@ def test_reset_begins_again_without_compiling(small):
     assert same(trainer, other) and trainer.compilations == 1
     with pytest.raises(ArgumentError, match="model: has another structure"):
         trainer.reset(models.build(replace(SMALL, hidden=31), sample_shape=(8, 8), num_classes=10))
+
+
+def test_the_learning_rate_that_is_written_is_the_one_that_was_used(small):
+    """That of the default optimizer, of one whose rate is a knob, and none where it cannot be known."""
+    injected = optax.inject_hyperparams(optax.sgd)(learning_rate=0.25)
+    for options, rate in (({}, 0.01), ({"learning_rate": 0.02}, 0.02), ({"optimizer": injected}, 0.25)):
+        assert make_trainer(small, **options).provenance["learning_rate"] == rate
+    trainer = make_trainer(small, optimizer=optax.sgd(0.3))
+    assert trainer.provenance["learning_rate"] is None and trainer.provenance["optimizer"] == "own"
+    assert trainer.config.learning_rate is None and trainer.config.schedule is None
