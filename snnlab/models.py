@@ -1,6 +1,7 @@
 """The two reference networks, and their construction from a config."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
 
+BRIEF = 0.1  # membrane time constants: in a shorter sequence, voltages stay near rest
 MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
 
 
@@ -81,6 +83,9 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     Raises:
         ArgumentError: if a value is out of range, or the samples are no images and `config.code` is None.
 
+    Warns:
+        UserWarning: if the sequence is so short that no neuron can fire.
+
     Example:
         >>> net = snn(SnnConfig(hidden=7, num_steps=5), sample_shape=(4, 4), num_classes=3, rngs=nnx.Rngs(0))
         >>> list(net.stack.layers)
@@ -89,6 +94,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
     """
     arguments.count("num_classes", num_classes)
+    _check_duration(config)
     encoder = _encoder(config, sample_shape)
     units = encoder.num_units(sample_shape)
     names = (
@@ -127,6 +133,17 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     if dropout is None:
         dropout = WIDE_DROPOUT if config.hidden > WIDE else 0.0
     return Network(encoder, stack, input_dropout=dropout)
+
+
+def _check_duration(config: SnnConfig) -> None:
+    """Warn if a membrane hardly moves in the whole sequence, as with a time step in seconds."""
+    duration = config.num_steps * config.dt
+    if duration < BRIEF * config.tau_mem < math.inf and config.code not in ("rows", "delta"):
+        warnings.warn(
+            f"{config.num_steps} steps of dt = {config.dt:g} ms last {duration:g} ms, and tau_mem is {config.tau_mem:g} "
+            "ms: no neuron has time to fire; dt is in milliseconds",
+            stacklevel=4,
+        )
 
 
 def _encoder(config: SnnConfig, sample_shape: tuple[int, ...]) -> Latency | Rows | Delta | Binned:

@@ -216,8 +216,8 @@ def _class_names(given, highest: int) -> tuple[str, ...]:
     if not names:
         if highest >= MAX_CLASSES:
             raise ArgumentError(
-                f"y_train, y_test: label {highest} means more than {MAX_CLASSES} classes; number the classes from 0, "
-                f"e.g. with numpy.unique(labels, return_inverse=True)"
+                f"y_train, y_test: label {highest} means more than {MAX_CLASSES} classes; number those of both "
+                f"parts together from 0, with numpy.unique(labels, return_inverse=True)[1]"
             )
         return tuple(map(str, range(highest + 1)))
     if highest >= len(names):

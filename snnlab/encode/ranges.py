@@ -47,7 +47,7 @@ def unfit_for_unit_interval(x: np.ndarray, *, fires_above: float = 0.0) -> str |
     if x.dtype == np.uint8:
         return _dark_pixels(high, max(_DARK, fires_above))
     if low < -_MARGIN or high > 1.0 + _MARGIN or high <= max(_DARK, fires_above):
-        cure = f"divide by {high:.3g}" if low >= 0.0 else f"use (x - {low:.3g}) / {high - low:.3g}"
+        cure = f"divide by {high:.3g}" if low >= 0.0 else f"use (x + {-low:.3g}) / {high - low:.3g}"
         return (
             f"the code is for 0..1, the values are {low:.3g}..{high:.3g}; {cure if high > low else 'all are the same'}"
         )

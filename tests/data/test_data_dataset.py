@@ -76,7 +76,10 @@ def test_a_subset_of_more_than_there_is(part, count, have):
             r"y_train: must be integers, got <U1; .*return_inverse",
         ),
         ({"y_train": 0 * Y, "y_test": 0 * Y[:5]}, "y_train, y_test: all labels are 0"),
-        ({"y_train": Y * 10**9}, "y_train, y_test: label 2000000000 means more than 100000 classes; .* numpy.unique"),
+        (
+            {"y_train": Y * 10**9},
+            r"y_train, y_test: label 2000000000 means more than 100000 .* numpy.unique.*\[1\]",
+        ),
         ({"y_train": Y * 10**10}, "y_train: labels must be in 0..number of classes - 1, got 0..20000000000"),
         ({"y_train": Y - 1}, r"y_train: labels must be in 0..number of classes - 1, got -1..1"),
         ({"y_train": np.eye(7)}, r"y_train: must be \(samples,\), got shape \(7, 7\); these are one-hot, use .argmax"),

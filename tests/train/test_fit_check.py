@@ -67,8 +67,8 @@ def test_a_range_that_does_not_fit_is_said_and_cured(case, config):
 
 def test_the_lstm_reads_standardized_numbers_and_the_code_does_not():
     assert check(STANDARDIZED, LstmConfig(hidden=3)) == ""
-    assert "0..1, the values are -1..1.55; use (x - -1) / 2.55" in check(STANDARDIZED)
-    assert check((STANDARDIZED - -1) / 2.55) == ""
+    assert "0..1, the values are -1..1.55; use (x + 1) / 2.55" in check(STANDARDIZED)
+    assert check((STANDARDIZED + 1) / 2.55) == ""
 
 
 @pytest.mark.parametrize(
@@ -137,3 +137,8 @@ def test_a_class_that_is_never_trained_is_noticed():
 def test_encoder_and_layers_have_one_time_step():
     with pytest.raises(ArgumentError, match=r"dt: the encoder has steps of 0.1 ms, the layers have 1 ms"):
         models.Network(Latency(dt=0.1), Stack(hidden=LifRef(24), readout=Leaky(24)))
+
+
+def test_a_time_step_in_seconds_is_noticed():
+    with pytest.warns(UserWarning, match=r"100 steps of dt = 0\.001 ms last 0\.1 ms, and tau_mem is 10 ms"):
+        models.build(SnnConfig(hidden=3, dt=1e-3), sample_shape=(4, 4), num_classes=2)

@@ -133,7 +133,8 @@ function drawNeuron(pen, scene, neuron, place, width, columns) {
 
 function drawVoltage(pen, scene, { trace, threshold, spikes }, place) {
   const values = floatsOf(trace), right = place.x + place.width;
-  const low = Math.min(0, ...values), high = Math.max(0, threshold ?? 0, ...values), span = high - low || 1;
+  const shown = [threshold ?? 0, ...values]; // not 0 in general: voltages may be -65 to -50
+  const low = Math.min(...shown), high = Math.max(...shown), span = high - low || 1;
   const top = spikes ? 0.3 : 0.12; // room for the marks of the spikes
   const at = axisBeside(pen, place, low - 0.08 * span, high + top * span, 3);
   if (threshold !== null) {
