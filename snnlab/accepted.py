@@ -7,6 +7,12 @@ from snnlab.errors import ArgumentError
 SURROGATES = ("inv_square", "arctan", "sigmoid", "triangular", "gaussian")
 """Names of the surrogates in `snnlab.surrogate.SURROGATES`."""
 
+MAX_STEPS = 2**24
+"""Steps of a sequence, 4.6 hours at 1 ms: steps are counted in float32, which holds every integer up to here."""
+
+MAX_UNITS = 2**22
+"""Units of a layer, four times the pixels of an HD event camera. A file can announce any number; memory is finite."""
+
 RESETS = ("subtract", "value")
 """What a spike does to the voltage: subtract `v_th - v_reset`, or set `v_reset`."""
 

@@ -68,17 +68,17 @@ class SnnConfig:
     bias: bool = False  # a learned constant that arrives at every step: one step of Adam moves the voltage far
 
     def __post_init__(self):
-        arguments.count("hidden", self.hidden)
+        arguments.count("hidden", self.hidden, 1, accepted.MAX_UNITS)
         if self.code is not None:
             arguments.choice("code", self.code, CODES)
-        arguments.count("num_steps", self.num_steps)
-        arguments.number("dt", self.dt, 0.0, strict=True, unit="ms")
+        arguments.count("num_steps", self.num_steps, 1, accepted.MAX_STEPS)
+        arguments.time_step("dt", self.dt)
         arguments.number("tau_latency", self.tau_latency, 0.0, strict=True, unit="ms")
         arguments.number("threshold_latency", self.threshold_latency, 0.0, 1.0)
         if self.input_dropout is not None:
             arguments.number("input_dropout", self.input_dropout, 0.0, 1.0)
         self._check_neurons()
-        arguments.count("delay", self.delay, 0)
+        arguments.count("delay", self.delay, 0, accepted.MAX_STEPS)
         for name in ("detach_reset", "centralize", "bias"):
             arguments.flag(name, getattr(self, name))
 
@@ -120,7 +120,7 @@ class LstmConfig:
     hidden: int = 100  # units
 
     def __post_init__(self):
-        arguments.count("hidden", self.hidden)
+        arguments.count("hidden", self.hidden, 1, accepted.MAX_UNITS)
 
 
 @dataclass(frozen=True, kw_only=True)

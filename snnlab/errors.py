@@ -30,7 +30,7 @@ class ArgumentError(SnnlabError, ValueError):
         >>> snnlab.SnnConfig(hidden=0)
         Traceback (most recent call last):
         ...
-        snnlab.errors.ArgumentError: hidden: must be an integer >= 1, got 0
+        snnlab.errors.ArgumentError: hidden: must be an integer >= 1 and <= 4194304, got 0
     """
 
 

@@ -195,7 +195,7 @@ class Classification(nnx.Module):
         for name, value in (("rate_weight", rate_weight), ("dt", dt)):
             if value is not None and not bounded:
                 raise ArgumentError(f"{name}: does nothing without min_rate or max_rate; leave it out")
-        self.dt = None if dt is None else arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.dt = None if dt is None else arguments.time_step("dt", dt)
         self.l1 = _knob("l1", l1, high=0.01)
         self.l2 = _knob("l2", l2, high=0.01)
         self.min_rate = _knob("min_rate", min_rate, high=50.0, unit="Hz")

@@ -88,8 +88,6 @@ def setting(
     finite = np.isfinite(value)
     if not finite.all() and given not in (None, Fixed):
         raise ArgumentError(f"{name}: an infinite value cannot be changed; pass {name}=Fixed(...)")
-    if (np.abs(value[finite]) > np.finfo(np.float32).max).any():
-        raise ArgumentError(f"{name}: must fit in float32, got {value[finite].flat[np.abs(value[finite]).argmax()]}")
     if high is not None and low is not None and finite.any():
         high = max(high, low + 4.0 * (float(value[finite].max()) - low))
     kind = (given or default) if finite.all() else Fixed
@@ -152,6 +150,27 @@ def short_names(state: nnx.State) -> dict[str, tuple]:
     short = [".".join(str(part) for part in path if part not in CONTAINERS) for path in paths]
     whole = [".".join(map(str, path)) for path in paths]
     return {s if s and short.count(s) == 1 else w: path for s, w, path in zip(short, whole, paths, strict=True)}
+
+
+def check_values(name: str, variable: nnx.Variable, found: np.ndarray) -> None:
+    """Check values that a file has for a Variable: finite where its own are, and not below its range.
+
+    Raises:
+        ArgumentError: if they are not.
+
+    Example:
+        >>> check_values("hidden.tau_mem", Live(10.0, low=0.0), np.float32(-1.0))
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: hidden.tau_mem: must be >= 0.0, got -1.0
+    """
+    own, low = np.asarray(variable.get_value()), variable.get_metadata().get("low")
+    if not np.issubdtype(own.dtype, np.inexact) and own.dtype.name != "bfloat16":
+        return
+    if (np.isfinite(own) & ~np.isfinite(found)).any():
+        raise ArgumentError(f"{name}: has values that are not finite")
+    if low is not None and (found < low).any():
+        raise ArgumentError(f"{name}: must be >= {low}, got {np.min(found)}")
 
 
 def keep_in_range(params: nnx.State) -> nnx.State:

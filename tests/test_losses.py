@@ -138,7 +138,7 @@ def test_gradient_of_max_over_time_goes_to_the_maximum():
         ({"readout": "median"}, "readout: must be one of 'max', 'mean', 'sum', 'last', got 'median'"),
         ({"l1": -1.0}, "l1: must be a finite number >= 0.0, got -1.0"),
         ({"max_rate": float("inf")}, "max_rate: must be a finite number >= 0.0 Hz, got inf"),
-        ({"dt": 0.0, "max_rate": 1.0}, "dt: must be a finite number > 0.0 ms, got 0.0"),
+        ({"dt": 0.0, "max_rate": 1.0}, "dt: must be a finite number >= 1e-06 .* ms, got 0.0"),
         ({"dt": 0.1}, "dt: does nothing without min_rate or max_rate"),
         ({"rate_weight": 0.1}, "rate_weight: does nothing without min_rate or max_rate"),
     ],

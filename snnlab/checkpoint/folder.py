@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from snnlab.checkpoint.snapshot import Snapshot
 from snnlab.errors import ArgumentError, FileFormatError, StateError
+from snnlab.support import arguments
 from snnlab.support.files import remove_unfinished
 from snnlab.support.tensors import read_tensors, write_tensors
 
@@ -47,7 +48,7 @@ class CheckpointFolder:
     """
 
     def __init__(self, path: str | os.PathLike, *, keep: int, say: Callable[[str], None]):
-        self.path = Path(path).absolute()
+        self.path = arguments.path("folder", path).absolute()
         self.keep = keep
         self._say = say
         self._held: FileLock | None = None

@@ -13,14 +13,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from snnlab.controls import LEARNING_RATE
 from snnlab.errors import ArgumentError, FileFormatError, SnnlabError
-from snnlab.history import History
+from snnlab.history import History, term_names
+from snnlab.history.history import TERM
+from snnlab.history.report import RESULTS
 from snnlab.models import describe
 from snnlab.support import arguments
 from snnlab.train import Trainer
+from snnlab.train.knobs import find_knobs
 from snnlab.train.point import Point
+from snnlab.variables import check_values, plain
 
 FORMAT = 1
 
@@ -137,12 +142,17 @@ def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
     facts = snapshot.facts
     state, origin = (_fill(trainer.state, part, snapshot.arrays) for part in ("state", "start"))
     steps = {name.removeprefix("history/"): a for name, a in snapshot.arrays.items() if name.startswith("history/")}
-    history = History.of(steps, facts["epochs"], facts["interventions"])
-    count, epochs = len(history), history.num_epochs
+    history = History.read(steps, facts["epochs"], facts["interventions"])
+    count, epochs, box = len(history), history.num_epochs, trainer.mailbox
     if int(state.step) != count or not 0 <= count - epochs * trainer.steps_per_epoch <= trainer.steps_per_epoch:
         raise ValueError(f"the history has {count} steps and {epochs} epochs, the state {int(state.step)} steps")
-    box = trainer.mailbox
-    planned = [(arguments.count("step", step, 0), *box.check(name, value)) for step, name, value in facts["planned"]]
+    _check_history(trainer, history)
+    for part, filled in (("state", state), ("start", origin)):
+        _check_values(part, trainer.state, filled)
+    for knob in find_knobs(state.live, state.opt_state):
+        box.check(knob.name, knob.value)
+    arguments.number(LEARNING_RATE, facts[LEARNING_RATE], 0.0)
+    planned = [(arguments.count("step", s, count), *box.check(name, value)) for s, name, value in facts["planned"]]
     return Point(
         state=state,
         origin=origin,
@@ -154,6 +164,37 @@ def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
         posted=tuple(box.check(name, value) for name, value in facts["posted"].items()),
         seconds=arguments.number("seconds", facts["seconds"], 0.0),
     )
+
+
+def _check_history(trainer: Trainer, history: History) -> None:
+    """Check that a history has the columns of this run, and counts its epochs. Raises a ValueError if not."""
+    metrics = {"epoch", *trainer.metric_names}
+    results = {*RESULTS, *(TERM + name for name in term_names(trainer.metric_names))}
+    for names, known in ((history.steps(), metrics), (history.results(), results)):
+        if names and (odd := names.keys() ^ known):
+            raise ValueError(f"the run has no, or the history lacks the column {min(odd)}")
+    count, epochs = len(history), history.num_epochs
+    if count and (history.steps()["epoch"] != 1 + np.arange(count) // trainer.steps_per_epoch).any():
+        raise ValueError("the history does not count its epochs")
+    if [row["epoch"] for row in history.epochs] != list(range(1, epochs + 1)):
+        raise ValueError("the epochs are not in order")
+    for move in history.interventions:
+        arguments.choice("knob", move["knob"], trainer.mailbox.knobs)
+        arguments.count("step", move["step"], 0, count)
+
+
+def _check_values(part: str, own, filled) -> None:
+    """Check every array of a state for its range, see `check_values`."""
+
+    def is_variable(leaf) -> bool:
+        return isinstance(leaf, nnx.Variable)
+
+    leaves = jax.tree_util.tree_leaves_with_path(own, is_leaf=is_variable)
+    for (path, leaf), found in zip(leaves, jax.tree.leaves(filled, is_leaf=is_variable), strict=True):
+        value = plain(found)
+        if not _is_key(value):
+            variable = leaf if is_variable(leaf) else nnx.Variable(leaf)
+            check_values(part + jax.tree_util.keystr(path), variable, np.asarray(value))
 
 
 def identity(trainer: Trainer) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """snnlab: watch spiking networks and LSTMs learn."""
 
 import sys
+from dataclasses import fields, replace
+from pathlib import Path
 
 import tyro
 
@@ -9,6 +11,7 @@ from snnlab.cli.notebooks import Gallery, Lab
 from snnlab.cli.options import INTERRUPTED
 from snnlab.cli.train import Train
 from snnlab.errors import SnnlabError
+from snnlab.support import arguments
 
 
 def main(args: list[str] | None = None) -> int:
@@ -16,10 +19,18 @@ def main(args: list[str] | None = None) -> int:
     subcommands = {"train": Train, "export": Export, "lab": Lab, "gallery": Gallery}
     command = tyro.extras.subcommand_cli_from_dict(subcommands, prog="snnlab", description=__doc__, args=args)
     try:
-        return command.run()
+        return _at_home(command).run()
     except SnnlabError as error:
         print(f"snnlab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _at_home(command):
+    """Return the command with `~` expanded in its paths; a shell leaves it alone in `--out=~/runs`."""
+    given = {field.name: getattr(command, field.name) for field in fields(command)}
+    return replace(
+        command, **{name: arguments.path(name, value) for name, value in given.items() if isinstance(value, Path)}
+    )

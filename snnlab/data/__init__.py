@@ -3,7 +3,6 @@
 import difflib
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from snnlab.data.dataset import Dataset
 from snnlab.data.digits import load_digits
@@ -16,6 +15,7 @@ from snnlab.data.tfds_images import load_images
 from snnlab.data.tonic_sets import SETS, load_tonic
 from snnlab.data.yinyang import load_yinyang
 from snnlab.errors import ArgumentError, DataError
+from snnlab.support import arguments
 
 __all__ = ["Dataset", "EventLists", "load", "names", "save_events", "sizes"]
 
@@ -97,7 +97,7 @@ def load(
 
 
 def _load_path(name: str | os.PathLike) -> Dataset:
-    path = Path(name)
+    path = arguments.path("name", name)
     if path.is_dir():
         return load_event_folder(path) if is_event_folder(path) else load_folder(path)
     if len(path.parts) > 1 or path.exists():

@@ -21,6 +21,7 @@ from snnlab.data.dataset import MAX_CLASSES, Dataset
 from snnlab.data.eventlists import EventLists
 from snnlab.data.npz import read_npz
 from snnlab.errors import ArgumentError, DataError, FileFormatError
+from snnlab.support import arguments
 from snnlab.support.files import atomic_path, refuse_existing
 
 PARTS = ("train", "test")
@@ -49,7 +50,7 @@ def load_event_folder(folder: str | os.PathLike) -> Dataset:
         >>> load_event_folder(save_events(mine, Path(tempfile.mkdtemp()) / "mine"))
         Dataset('mine': 2 train, 2 test, samples (2, 2, 3) events, 2 classes)
     """
-    folder = Path(folder)
+    folder = arguments.path("folder", folder)
     arrays, names = {}, ()
     for part in PARTS:
         arrays[f"x_{part}"], arrays[f"y_{part}"], found = read_events(folder / f"{part}.npz")
@@ -81,7 +82,7 @@ def save_events(dataset: Dataset, folder: str | os.PathLike, *, overwrite: bool 
         >>> sorted(path.name for path in save_events(mine, tempfile.mkdtemp()).iterdir())
         ['test.npz', 'train.npz']
     """
-    folder = Path(folder)
+    folder = arguments.path("folder", folder)
     if not dataset.has_events:
         raise ArgumentError(f"dataset: {dataset.name!r} has no events")
     for part in PARTS:
@@ -102,7 +103,7 @@ def read_events(path: str | os.PathLike) -> tuple[EventLists, np.ndarray, tuple[
         DataError: if it cannot be opened.
         FileFormatError: if it is damaged, or does not have the format described above.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     arrays = {"class_names": np.empty(0, "U1"), **read_npz(path, NEEDED, ("class_names",))}
     for name, array in arrays.items():
         if array.ndim != 1:
@@ -125,4 +126,7 @@ def _checked(
         )
     if names.dtype.kind != "U":
         raise FileFormatError(f"{path}: class_names must be strings, got {names.dtype}")
-    return lists, labels, tuple(names.tolist())
+    try:
+        return lists, labels, tuple(arguments.name("class_names", name) for name in names.tolist())
+    except ArgumentError as error:
+        raise FileFormatError(f"{path}: {error}") from None

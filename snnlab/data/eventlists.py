@@ -122,11 +122,11 @@ class EventLists:
 
     def steps(self, dt: float) -> int:
         """Return the number of steps of `dt` [ms] that include the last event."""
-        return int(self.times.max()) // round(1000.0 * dt) + 1
+        return int(self.times.max()) // arguments.microseconds("dt", dt) + 1
 
     def late(self, num_steps: int, dt: float) -> int:
         """Return the number of events after `num_steps` steps of `dt` [ms]."""
-        return int((self.times // round(1000.0 * dt) >= num_steps).sum())
+        return int((self.times // arguments.microseconds("dt", dt) >= num_steps).sum())
 
     def capped(self, limit: int) -> "EventLists":
         """Return the same samples with at most `limit` events each."""

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from snnlab.errors import DataError, FileFormatError
-from snnlab.support.files import read_announced, unpacked_limit
+from snnlab.support import arguments
+from snnlab.support.files import open_file, read_announced, unpacked_limit
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -41,10 +42,9 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
         >>> read_idx(path).tolist()
         [7, 8, 9]
     """
-    path = Path(path)
-    opener = gzip.open if path.suffix == ".gz" else open
+    path = arguments.path("path", path)
     try:
-        with opener(path, "rb") as file:
+        with open_file(path) as packed, gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed as file:
             dtype, shape = _header(path, file)
             announced = np.dtype(dtype).itemsize * math.prod(shape)
             body = read_announced(file, announced, unpacked_limit(path.stat().st_size))

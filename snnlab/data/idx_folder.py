@@ -7,6 +7,7 @@ from snnlab.data.dataset import Dataset
 from snnlab.data.idx import read_idx
 from snnlab.data.published import FILES, SOURCES, recognize
 from snnlab.errors import ArgumentError, DataError
+from snnlab.support import arguments
 
 
 def load_folder(folder: str | os.PathLike) -> Dataset:
@@ -22,7 +23,7 @@ def load_folder(folder: str | os.PathLike) -> Dataset:
         DataError: if a file is missing, or the four do not match.
         FileFormatError: if a file is damaged.
     """
-    folder = Path(folder)
+    folder = arguments.path("folder", folder)
     paths = {part: _find(folder, file) for part, file in FILES.items()}
     arrays = {part: read_idx(path) for part, path in paths.items()}
     known = recognize(paths)

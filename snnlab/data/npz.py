@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from snnlab.errors import DataError, FileFormatError
-from snnlab.support.files import read_announced, unpacked_limit
+from snnlab.support.files import open_file, read_announced, unpacked_limit
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -31,7 +31,7 @@ def read_npz(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) ->
         FileFormatError: if it is damaged, lacks a needed array, holds objects, or unpacks to too much for its size.
     """
     try:
-        file = path.open("rb")
+        file = open_file(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     try:

@@ -20,6 +20,7 @@ from snnlab.data.dataset import Dataset
 from snnlab.data.npz import read_npz
 from snnlab.data.published import FILES, SOURCES
 from snnlab.errors import DataError, SnnlabError
+from snnlab.support import arguments
 from snnlab.support.extras import install_hint
 from snnlab.support.files import atomic_path, cache_folder
 
@@ -46,7 +47,8 @@ def load_images(
     Sources: LeCun et al. (1998), DOI 10.1109/5.726791; Xiao et al. (2017), arXiv:1708.07747;
     Clanuwat et al. (2018), arXiv:1812.01718.
     """
-    cache = Path(cache_dir or cache_folder())
+    cache = arguments.path("cache_dir", cache_dir or cache_folder())
+    manual_dir = manual_dir and arguments.path("manual_dir", manual_dir)
     file = cache / f"{name}.npz"
     dataset = _read_cache(name, file)
     if dataset is None:
@@ -61,7 +63,7 @@ def _dataset(name: str, arrays) -> Dataset:
 
 
 def _read_cache(name: str, file: Path) -> Dataset | None:
-    if not file.exists():
+    if not os.path.lexists(file):
         return None
     try:
         return _dataset(name, read_npz(file, tuple(FILES)))
@@ -87,7 +89,7 @@ def _through_tfds(name: str, cache: Path, manual_dir, progress: bool) -> dict[st
         from snnlab.data.tfds_builder import SnnlabImages
 
         if manual_dir:
-            _check_files(name, Path(manual_dir))
+            _check_files(name, manual_dir)
         else:
             _check_network(name)
         with _temporary(cache) as folder, _quiet(tfds, progress):

@@ -20,6 +20,7 @@ import numpy as np
 from snnlab.data.dataset import Dataset
 from snnlab.data.eventlists import FIELDS, EventLists, compact
 from snnlab.errors import ArgumentError, DataError, FileFormatError, SnnlabError
+from snnlab.support import arguments
 from snnlab.support.extras import install_hint
 from snnlab.support.files import cache_folder
 
@@ -80,7 +81,7 @@ def load_tonic(name: str, *, cache_dir: str | os.PathLike | None = None, progres
         from tonic import datasets
     except ImportError as error:
         raise SnnlabError(f"{name} needs tonic ({error}): {install_hint('events')}") from error
-    folder = Path(cache_dir or cache_folder()).absolute() / "tonic"
+    folder = arguments.path("cache_dir", cache_dir or cache_folder()).absolute() / "tonic"
     arrays, names = {}, tuple("0123456789")
     for part in ("train", "test"):
         source = _open(datasets, name, folder, part)

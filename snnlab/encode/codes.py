@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from snnlab.accepted import MAX_STEPS
 from snnlab.encode import ranges
 from snnlab.encode.events import SpikeTimes
 from snnlab.errors import ArgumentError
@@ -41,8 +42,8 @@ def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:
 
 
 def _check_time(num_steps: int, dt: float) -> None:
-    arguments.count("num_steps", num_steps)
-    arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+    arguments.count("num_steps", num_steps, 1, MAX_STEPS)
+    arguments.time_step("dt", dt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,12 +278,7 @@ class Binned:
     def __post_init__(self):
         _check_time(self.num_steps, self.dt)
         arguments.count("units", self.units)
-        if self._dt_us < 1 or abs(self.dt * 1000.0 - self._dt_us) > 1e-6:
-            raise ArgumentError(f"dt: must be a whole number of microseconds (0.001 ms) for events, got {self.dt} ms")
-
-    @property
-    def _dt_us(self) -> int:
-        return round(self.dt * 1000.0)
+        arguments.microseconds("dt", self.dt)
 
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """Return the number of units: one per pixel and polarity."""
@@ -295,7 +291,12 @@ class Binned:
                 f"x: must be events, int32 (batch, 2, events) from snnlab.data.EventLists, got {x.dtype}{x.shape}; "
                 "if these are images, use SnnConfig(code='latency')"
             )
-        return SpikeTimes(times=x[:, 0] // self._dt_us, units=x[:, 1], num_steps=self.num_steps, num_units=self.units)
+        return SpikeTimes(
+            times=x[:, 0] // arguments.microseconds("dt", self.dt),
+            units=x[:, 1],
+            num_steps=self.num_steps,
+            num_units=self.units,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,12 +21,12 @@ from flax import nnx
 
 from snnlab import __version__
 from snnlab.config import LstmConfig, SnnConfig
-from snnlab.errors import FileFormatError
+from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.models import Network, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import refuse_existing
 from snnlab.support.tensors import read_tensors, write_tensors
-from snnlab.variables import short_names
+from snnlab.variables import check_values, short_names
 
 KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
 
@@ -127,8 +127,12 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
     if metadata.get("format") != "snnlab":
         raise FileFormatError(f"{path}: is a safetensors file, but not one that snnlab wrote")
     try:
-        return {key: x if key in ("format", "version") else json.loads(x) for key, x in metadata.items()}
-    except (ValueError, RecursionError) as error:
+        found = {key: x if key in ("format", "version") else json.loads(x) for key, x in metadata.items()}
+        arguments.instance("class_names", found.get("class_names", []), list, "a list of names")
+        for name in (*found, *found.get("class_names", ())):
+            arguments.name("class_names", name)
+        return found
+    except (ValueError, RecursionError) as error:  # an `ArgumentError` is a ValueError
         raise FileFormatError(f"{path}: its metadata are damaged ({textwrap.shorten(str(error), 300)})") from error
 
 
@@ -166,7 +170,7 @@ def _settings(part) -> dict[str, Any]:
 
 
 def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) -> None:
-    """Put arrays into a network; raise if one is missing, left over, or has another shape."""
+    """Put arrays into a network; raise if one is missing, left over, out of range, or has another shape."""
     state = nnx.state(net)
     names, flat = short_names(state), dict(nnx.to_flat_state(state))
     if names.keys() != arrays.keys():
@@ -176,5 +180,9 @@ def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) 
         value, array = flat[place].get_value(), arrays[name]
         if array.dtype != value.dtype or array.shape != value.shape:
             raise FileFormatError(f"{path}: {name} must be {value.dtype}{value.shape}, got {array.dtype}{array.shape}")
+        try:
+            check_values(name, flat[place], array)
+        except ArgumentError as error:
+            raise FileFormatError(f"{path}: {error}") from None
         flat[place] = flat[place].replace(jnp.asarray(array))
     nnx.update(net, nnx.from_flat_state(flat))

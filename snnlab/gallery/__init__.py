@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from snnlab.errors import ArgumentError, SnnlabError
+from snnlab.support import arguments
 from snnlab.support.extras import install_hint
 
 MARK = ".snnlab-gallery"
@@ -44,7 +45,7 @@ def build(notebooks: Sequence[str | os.PathLike], out: str | os.PathLike = "gall
         from snnlab.gallery import execute, pages
     except ImportError as error:
         raise SnnlabError(f"the gallery needs MkDocs and JupyterLab ({error}): {install_hint('docs')}") from None
-    paths, out = [Path(path) for path in notebooks], Path(out)
+    paths, out = [arguments.path("notebooks", path) for path in notebooks], arguments.path("out", out)
     names = [path.stem for path in paths]
     if not names or len(set(names)) < len(names) or "index" in names:
         raise ArgumentError(f"notebooks: must be one or more of different names, none of them index, got {names}")

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from snnlab.errors import FileFormatError, SnnlabError
+from snnlab.support.files import read_whole
 
 CELL_SECONDS = 600  # limit for one cell
 BAR = "{desc} {bar:24} cell {n_fmt} of {total_fmt}, {elapsed}"
@@ -24,7 +25,7 @@ def read(path: Path) -> NotebookNode:
         FileFormatError: if the file is missing or is not a notebook.
     """
     try:
-        notebook = nbformat.read(path, as_version=4)
+        notebook = nbformat.reads(read_whole(path).decode(), as_version=4)
         nbformat.validate(notebook)
     except Exception as error:  # nbformat raises nearly everything on what it cannot read
         raise FileFormatError(f"{path}: cannot be read as a notebook ({error})") from None

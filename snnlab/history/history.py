@@ -15,7 +15,8 @@ import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
 from snnlab.history.table import Table
-from snnlab.support.files import atomic_path, refuse_existing
+from snnlab.support import arguments
+from snnlab.support.files import atomic_path, read_whole, refuse_existing
 
 TERM = "terms."  # before the name of a term of the loss, among the results
 
@@ -164,12 +165,36 @@ class History:
             FileFormatError: if the file is missing or is not a saved history.
         """
         try:
-            saved = json.loads(Path(path).read_text(encoding="utf-8"))
+            saved = json.loads(read_whole(arguments.path("path", path)).decode())
             steps = {name: _column(name, values) for name, values in saved["steps"].items()}
-            return cls.of(steps, saved["epochs"], saved["interventions"])
+            return cls.read(steps, saved["epochs"], saved["interventions"])
         except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             reason = textwrap.shorten(str(error), 300)
             raise FileFormatError(f"{path}: is not a saved history ({reason})") from error
+
+    @classmethod
+    def read(
+        cls, steps: Mapping[str, np.ndarray], epochs: Iterable[Mapping], interventions: Iterable[Mapping]
+    ) -> "History":
+        """Make a history from what a file has, as `of`, and check its names and numbers.
+
+        Raises:
+            ValueError: if names are not names in one line, or numbers are out of range; or others if it is no history.
+        """
+        history = cls.of(steps, epochs, interventions)
+        for name in (*history.steps(), *history.results()):
+            arguments.name("column", name)
+        for name, column in history.steps().items():
+            if np.isinf(column).any():
+                raise ValueError(f"steps: {name} has infinite values")
+        numbers = history.results().get("epoch", np.ones(1))
+        if not ((numbers >= 1) & (numbers == np.round(numbers))).all():
+            raise ValueError("epochs: epoch must be an integer >= 1")
+        for move in history.interventions:
+            arguments.name("knob", move.get("knob"))
+            arguments.count("step", move["step"], 0)
+            arguments.numbers(move["knob"], [move["old"], move["new"]])
+        return history
 
     @classmethod
     def of(
@@ -201,7 +226,10 @@ def _column(name: str, values) -> np.ndarray:
     """Check and return one metric of a file."""
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         raise ValueError(f"steps: {name} must be a list of numbers")
-    return np.array(values, np.float64)
+    column = np.array(values, np.float64)
+    if (np.abs(column) > np.finfo(np.float32).max).any():
+        raise ValueError(f"steps: {name} has values that float32 cannot hold")
+    return column
 
 
 def _row(where: str, row, names: Iterable[str], kind) -> dict[str, Any]:

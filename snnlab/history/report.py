@@ -8,6 +8,9 @@ import numpy as np
 
 # Names of metrics and curves that are no terms.
 NOT_TERMS = ("epoch", "loss", "accuracy", "grad_norm", "spikes_per_sample", "test_loss", "test_acc")
+# Names of the results of an epoch beside its terms.
+RESULTS = ("epoch", "seconds", "train_loss", "train_acc", "test_loss", "test_acc", "spikes_per_sample", "grad_norm")
+RESULTS += ("samples_per_second",)
 PREFIX = "term "  # before the name of a term that is taken
 
 

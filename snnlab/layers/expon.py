@@ -29,7 +29,7 @@ class Expon(nnx.Module):
 
     def __init__(self, features: int, *, tau_syn=10.0, dt: float = 1.0):
         self.features = arguments.count("features", features)
-        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.dt = arguments.time_step("dt", dt)
         self.tau_syn = time_constant("tau_syn", tau_syn, features, self.dt)
 
     def __call__(self, x: Float[Array, "time batch n"]) -> Float[Array, "time batch n"]:

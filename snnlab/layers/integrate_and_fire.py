@@ -52,7 +52,7 @@ class IF(nnx.Module):
         dt: float = 1.0,
     ):
         self.features = arguments.count("features", features)
-        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.dt = arguments.time_step("dt", dt)
         self.v_th, self.v_rest, self.v_reset = neuron_voltages(features, v_th=v_th, v_rest=v_rest, v_reset=v_reset)
         self.r = setting("r", r, features, unit="1/ms", default=Fixed)
         self.slope = setting("slope", slope, features, low=0.0, begin=0.1, high=100.0)

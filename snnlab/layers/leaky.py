@@ -33,7 +33,7 @@ class Leaky(nnx.Module):
 
     def __init__(self, features: int, *, tau_mem=5.0, v_rest=None, dt: float = 1.0):
         self.features = arguments.count("features", features)
-        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.dt = arguments.time_step("dt", dt)
         self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
         self.v_rest = None if v_rest is None else setting("v_rest", v_rest, features, default=Fixed)
 

@@ -65,7 +65,7 @@ class LifRef(nnx.Module):
         dt: float = 1.0,
     ):
         self.features = arguments.count("features", features)
-        self.dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+        self.dt = arguments.time_step("dt", dt)
         self.tau_mem = time_constant("tau_mem", tau_mem, features, self.dt)
         self.v_th, self.v_rest, self.v_reset = neuron_voltages(features, v_th=v_th, v_rest=v_rest, v_reset=v_reset)
         self.r = setting("r", r, features, default=Fixed)

@@ -80,8 +80,8 @@ class Display:
         board = self.board
         watcher = Watcher(
             trainer,
-            sample=lambda: board.sample.value,
-            hz=lambda: board.hz.value,
+            sample=lambda: board.shown_sample,
+            hz=lambda: board.rate,
             on_change=self.screen.awake.set,
             probing=board.raster is not None,
             checking=board.health is not None,
@@ -99,7 +99,7 @@ class Display:
             "reset": run.reset,
             "new_seed": lambda: run.reset(seed=run.trainer.config.seed + 1),
             "repair": run.repair,
-            "restart": lambda: run.reset(**{name: field.value for name, field in self.board.structure.items()}),
+            "restart": lambda: run.reset(**self.board.choices()),
             "export": self._export,
         }
 

@@ -18,7 +18,7 @@ from snnlab.data import Dataset
 from snnlab.health import Diagnosis
 from snnlab.history import History
 from snnlab.live import frontend
-from snnlab.live.frames.status import PANELS
+from snnlab.live.frames.status import HZ, PANELS
 from snnlab.live.look.prober import Prober
 from snnlab.live.run import Run
 from snnlab.live.still.picture import picture
@@ -87,7 +87,7 @@ class LiveTrainer(Run):
         folder: str | os.PathLike = "exports",
         show: tuple[str, ...] = PANELS,
     ):
-        self.hz = arguments.number("hz", hz, 0.5, 10.0)
+        self.hz = arguments.number("hz", hz, *HZ)
         self.show = tuple(arguments.choice("show", panel, PANELS) for panel in show)
         self._display: Display | None = None
         self._fit_in: str | None = None  # the cell whose `fit` displayed it

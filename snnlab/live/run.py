@@ -80,7 +80,7 @@ class Run:
         seed: int = TrainConfig.seed,
         folder: str | os.PathLike = "exports",
     ):
-        self.folder = Path(folder)
+        self.folder = arguments.path("folder", folder)
         self._loss, self._optimizer = loss, optimizer
         config = TrainConfig.of(
             own_optimizer=optimizer is not None,
@@ -392,7 +392,7 @@ class Run:
         if self.state in (RunState.COMPILING, RunState.TRAINING):
             now = f"epoch {self.history.num_epochs + 1} of {self.trainer.config.epochs}"
             raise StateError(f"export: still training, {now}; wait, or call pause() or stop() first")
-        path = Path(path)
+        path = arguments.path("path", path)
         if arguments.choice("path: its ending", path.suffix, FORMATS) == ".nir":
             print(save_nir(self.model, path, samples=self.trainer.data.x_test[:256], overwrite=overwrite))
             return path
@@ -400,7 +400,9 @@ class Run:
 
     def export_into(self, folder: str | os.PathLike) -> Path:
         """Write the network as it is now to a new file `net-step-N.safetensors` in a folder."""
-        return self._save(free_path(Path(folder) / f"net-step-{len(self.history)}.safetensors"), overwrite=False)
+        return self._save(
+            free_path(arguments.path("folder", folder) / f"net-step-{len(self.history)}.safetensors"), overwrite=False
+        )
 
     def _save(self, path: Path, overwrite: bool) -> Path:
         names, training = self.trainer.data.class_names, self.trainer.provenance

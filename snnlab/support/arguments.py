@@ -1,11 +1,59 @@
 """Checks of arguments: each raises a one-line `ArgumentError` that names the argument."""
 
 import math
+import os
+import unicodedata
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 
 from snnlab.errors import ArgumentError
+
+UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of controls, halves of a character, ends of lines
+REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they show a text in another order
+LONGEST_NAME = 1000  # characters
+
+SINGLE = np.finfo(np.float32)
+
+
+def path(name: str, value: str | os.PathLike) -> Path:
+    """Return a path; `~` is the user's home folder.
+
+    Example:
+        >>> path("folder", "~/runs") == Path.home() / "runs"
+        True
+        >>> path("folder", 3)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: folder: must be a path, got 3
+    """
+    try:
+        return Path(value).expanduser()
+    except TypeError:
+        raise ArgumentError(f"{name}: must be a path, got {value!r}") from None
+    except RuntimeError as error:  # ~somebody
+        raise ArgumentError(f"{name}: {value} has no home folder ({error}); write the whole path") from None
+
+
+def name(what: str, value) -> str:
+    """Return a name that a file gives to something: a text in one line, which looks like what it is.
+
+    Example:
+        >>> name("node", "hidden 1 <excitatory>")
+        'hidden 1 <excitatory>'
+        >>> name("node", "two\\nlines")
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: node: must be a name in one line, got 'two\\nlines'
+    """
+    if not isinstance(value, str):
+        raise ArgumentError(f"{what}: must be a name, got {value!r:.100}")
+    if not 1 <= len(value) <= LONGEST_NAME:
+        raise ArgumentError(f"{what}: must be a name of 1 to {LONGEST_NAME} characters, got {len(value)}")
+    if any(unicodedata.category(char) in UNPRINTABLE or char in REORDERING for char in value):
+        raise ArgumentError(f"{what}: must be a name in one line, got {value!a}")
+    return value
 
 
 def count(name: str, value, low: int = 1, high: int | None = None) -> int:
@@ -74,23 +122,56 @@ def numbers(
     infinite: bool = False,
     unit: str = "",
 ) -> np.ndarray:
-    """Return an array of finite numbers in `[low, high]`; `strict` excludes `low`, `infinite` allows infinity."""
+    """Return an array of finite numbers in `[low, high]`; `strict` excludes `low`, `infinite` allows infinity.
+
+    Numbers become float32: one that float32 cannot hold is refused, and with `strict` one of which nothing is left.
+    """
     try:
         if value is None or np.asarray(value).dtype.kind in "SU":  # NumPy makes numbers of None and of "1.0"
             raise TypeError
         array = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name}: must be a number, got {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"{name}: must be a number, got {value!r:.100}") from None
+    with np.errstate(over="ignore", under="ignore"):
+        single = np.where(np.abs(array) < SINGLE.tiny, 0.0, array.astype(np.float32))  # as it will be computed with
     good = (~np.isnan(array) if infinite else np.isfinite(array)) & (array <= high)
-    good &= array > low if strict else array >= low
+    good &= np.isfinite(single) == np.isfinite(array)
+    good &= single > low if strict else array >= low
     if isinstance(value, bool) or array.size == 0 or not good.all():
         bounds = [] if np.isneginf(low).all() else [f"{'>' if strict else '>='} {low}"]
         bounds += [f"<= {high}"] if high < math.inf else []
         kind = "a number" if infinite else "a finite number"
         wanted = " ".join([kind, " and ".join(bounds), unit]).replace("  ", " ").strip()
         found = array[~good].flat[0].item() if array.size and not good.all() else value
-        raise ArgumentError(f"{name}: must be {wanted}, got {found!r}")
+        kept = single[~good].flat[0].item() if array.size and not good.all() else 0.0
+        lost = f", which is {kept} in float32" if kept != found and kept in (0.0, math.inf, -math.inf) else ""
+        raise ArgumentError(f"{name}: must be {wanted}, got {found!r}{lost}")
     return array
+
+
+def time_step(name: str, value) -> float:
+    """Return the length of a time step [ms], from a nanosecond to a quarter of an hour.
+
+    Example:
+        >>> time_step("dt", 1e-9)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: dt: must be a finite number >= 1e-06 and <= 1000000.0 ms, got 1e-09
+    """
+    return number(name, value, 1e-6, 1e6, unit="ms")
+
+
+def microseconds(name: str, value) -> int:
+    """Return a duration [ms] in microseconds, the unit of events, of which it must be a whole number, at least one.
+
+    Example:
+        >>> microseconds("dt", 0.5)
+        500
+    """
+    whole = round(1000.0 * time_step(name, value))
+    if whole < 1 or abs(1000.0 * value - whole) > 1e-6:
+        raise ArgumentError(f"{name}: must be a whole number of microseconds (0.001 ms) for events, got {value} ms")
+    return whole
 
 
 def choice(name: str, value, options) -> str:

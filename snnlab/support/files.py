@@ -14,6 +14,7 @@ from typing import IO, BinaryIO
 from platformdirs import user_cache_dir
 
 from snnlab.errors import ArgumentError
+from snnlab.support import arguments
 
 BLOCK = 1 << 20
 
@@ -46,7 +47,8 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = True) -> Iterator[Pa
     part.touch(exist_ok=False)
     try:
         with suppress(FileNotFoundError):
-            part.chmod(stat.S_IMODE(path.stat().st_mode))
+            if stat.S_ISREG(old := path.lstat().st_mode):
+                part.chmod(stat.S_IMODE(old))
         yield part
         if durable:
             with part.open("r+b") as file:
@@ -126,7 +128,7 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
         ...
         snnlab.errors.ArgumentError: path: / exists; choose another, or pass overwrite=True
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     if os.path.lexists(path) and not overwrite:
         raise ArgumentError(f"path: {path} exists; choose another, or pass overwrite=True")
     return path
@@ -181,9 +183,10 @@ def inside(folder: str | os.PathLike, base: str | os.PathLike) -> Path:
         ...
         snnlab.errors.ArgumentError: folder: exports/../../etc is not inside exports
     """
+    inner, outer = (arguments.path("folder", path) for path in (folder, base))
     try:
-        if Path(folder).resolve().is_relative_to(Path(base).resolve()):
-            return Path(folder)
+        if inner.resolve().is_relative_to(outer.resolve()):
+            return inner
     except (OSError, ValueError, RuntimeError) as error:  # a NUL, a link to itself
         raise ArgumentError(f"folder: {os.fspath(folder)!r} is not a valid path ({error})") from None
     raise ArgumentError(f"folder: {folder} is not inside {base}")
@@ -196,7 +199,7 @@ def cache_folder() -> Path:
         >>> cache_folder().is_absolute()
         True
     """
-    return Path(os.environ.get("SNNLAB_CACHE") or user_cache_dir("snnlab")).absolute()
+    return arguments.path("SNNLAB_CACHE", os.environ.get("SNNLAB_CACHE") or user_cache_dir("snnlab")).absolute()
 
 
 def try_writing(folder: Path) -> None:

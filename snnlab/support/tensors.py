@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnlab.errors import ArgumentError, FileFormatError
-from snnlab.support.files import atomic_path
+from snnlab.support import arguments
+from snnlab.support.files import atomic_path, open_file
 
 DTYPES = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
 DTYPES |= {"float16", "bfloat16", "float32", "float64", "complex64"}
@@ -47,7 +48,9 @@ def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.
     """
     from safetensors import SafetensorError, safe_open
 
+    path = arguments.path("path", path)
     try:
+        open_file(path).close()  # safe_open would wait for the writer of a pipe
         with safe_open(os.fspath(path), framework="numpy") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # the last for types of torch

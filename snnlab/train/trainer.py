@@ -40,6 +40,7 @@ from snnlab.train.point import Point
 from snnlab.train.runner import MAX_CHUNK, Runner
 from snnlab.train.step import State, Stepper, Structure, code_key, compiled
 
+MAX_STEPS = 2**31 - 1  # of a run: they are counted in int32
 CHUNK_SECONDS = 0.08  # of computing in one chunk: short enough to feel immediate, long enough to hide the dispatch
 
 
@@ -129,6 +130,8 @@ class Trainer:
             raise ArgumentError(f"batch_size: must be at most the {samples} training samples, got {batch_size}")
         self.steps_per_epoch = samples // batch_size
         self.total_steps = epochs * self.steps_per_epoch
+        if self.total_steps > MAX_STEPS:
+            raise ArgumentError(f"epochs: must be at most {MAX_STEPS // self.steps_per_epoch} here, got {epochs}")
         self.own_optimizer = optimizer is not None
         with never_lost():
             record = check_fit(model, data, batch_size)

@@ -1,5 +1,6 @@
 """Nothing is lost: killed, damaged, full, read-only, gone; what goes on is bit for bit the run that was saved."""
 
+import copy
 import functools
 import shutil
 import subprocess
@@ -194,6 +195,10 @@ def test_damage_is_never_taken_for_a_run(two_checkpoints, tmp_path):
         shutil.rmtree(copy)
 
 
+MOVE = {"step": 1, "knob": "hidden.v_th", "old": 1.0, "new": 0.5}
+WEIGHTS = "state/.params['model']['stack']['layers']['hidden']['kernel'].value"
+THRESHOLD = "state/.live['model']['stack']['layers']['hidden']['neuron']['v_th'].value"
+
 FORGED = {
     "no facts": lambda facts, arrays: facts.clear(),
     "no note": lambda facts, arrays: facts.pop("note"),
@@ -208,6 +213,21 @@ FORGED = {
     "a move without a value": lambda facts, arrays: facts.update(interventions=[{"knob": "l1", "step": 1}]),
     "a plan for a knob that there is not": lambda facts, arrays: facts.update(planned=[[9, "nothing", 1.0]]),
     "a value out of range": lambda facts, arrays: facts.update(posted={"hidden.tau_mem": -1.0}),
+    "a plan for a step that is taken": lambda facts, arrays: facts.update(planned=[[2, "hidden.v_th", 1.0]]),
+    "a column that the run has not": lambda facts, arrays: arrays.update({"history/<b>": arrays["history/loss"]}),
+    "a column too few": lambda facts, arrays: arrays.pop("history/accuracy"),
+    "a loss that is infinite": lambda facts, arrays: arrays.update({"history/loss": arrays["history/loss"] + np.inf}),
+    "another order of epochs": lambda facts, arrays: arrays["history/epoch"][:].fill(3),
+    "a result that the run has not": lambda facts, arrays: facts["epochs"][0].update(cow=1.0),
+    "a term that the run has not": lambda facts, arrays: facts["epochs"][0]["terms"].update({"<b>": 1.0}),
+    "an epoch of another number": lambda facts, arrays: facts["epochs"][0].update(epoch=7),
+    "a move of a knob that there is not": lambda facts, arrays: facts.update(interventions=[MOVE | {"knob": "<b>"}]),
+    "a move that comes later": lambda facts, arrays: facts.update(interventions=[MOVE | {"step": 10**9}]),
+    "a move to infinity": lambda facts, arrays: facts.update(interventions=[MOVE | {"new": float("inf")}]),
+    "a weight that is not finite": lambda facts, arrays: arrays[WEIGHTS][:].fill(np.nan),
+    "a threshold below the reset": lambda facts, arrays: arrays[THRESHOLD][...].fill(-1.0),
+    "a learning rate that is text": lambda facts, arrays: facts.update(learning_rate="<b>"),
+    "seconds without end": lambda facts, arrays: facts.update(seconds=float("inf")),
     "seconds that are text": lambda facts, arrays: facts.update(seconds="many"),
 }
 
@@ -217,7 +237,7 @@ def test_a_forged_checkpoint_is_refused(two_checkpoints, small, tmp_path, forge)
     """Whole, of this run, with the right digest, and yet no run."""
     _, trainer = two_checkpoints
     true = take(trainer, trainer.at)
-    facts, arrays = dict(true.facts), dict(true.arrays)
+    facts, arrays = copy.deepcopy(true.facts), {name: np.array(array) for name, array in true.arrays.items()}
     forge(facts, arrays)
     there = CheckpointFolder(tmp_path, keep=3, say=print)
     there.write(Snapshot(arrays, facts))

@@ -114,6 +114,23 @@ def test_other_modules_are_written_but_not_rebuilt(tmp_path):
         export.load(path)
 
 
+# What would make a network that is silent, or for which no memory is large enough.
+OUT_OF_RANGE = [("num_steps", 10**12), ("num_steps", 2.0), ("delay", 10**12), ("hidden", 10**12), ("dt", 1e-300)]
+OUT_OF_RANGE += [("dt", 1e-20), ("dt", 1e39), ("dt", True), ("tau_latency", 1e-60), ("v_th", 1e39), ("v_rest", -1e39)]
+OUT_OF_RANGE += [("v_reset", "0"), ("tau_mem", 1e39), ("tau_ref", 1e300), ("slope", 1e39), ("input_dropout", 2.0)]
+
+
+def forged_setting(name, value):
+    """Damage of a file: another value of a setting."""
+
+    def forge(arrays, meta):
+        recipe = json.loads(meta["recipe"])
+        recipe["config"][name] = value
+        meta["recipe"] = json.dumps(recipe)
+
+    return forge
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -126,6 +143,10 @@ def test_other_modules_are_written_but_not_rebuilt(tmp_path):
         (lambda arrays, meta: meta.update(recipe="{"), "its description of the network is damaged"),
         (lambda arrays, meta: meta.update(recipe='{"kind": "snn"}'), "its description of the network is damaged"),
         (lambda arrays, meta: meta.update(recipe=meta["recipe"].replace("15.0", "-1.0")), "tau_mem: must be"),
+        (lambda arrays, meta: arrays["hidden.kernel"].fill(np.inf), "hidden.kernel: has values that are not finite"),
+        (lambda arrays, meta: arrays["hidden.v_th"].fill(np.nan), "hidden.v_th: has values that are not finite"),
+        (lambda arrays, meta: arrays["hidden.tau_mem"].fill(-3.0), r"hidden.tau_mem: must be >= 0.0, got -3.0"),
+        *((forged_setting(name, value), f"{name}: must be") for name, value in OUT_OF_RANGE),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path, damage, message):
@@ -148,3 +169,14 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path):
             export.load(path)
     with pytest.raises(FileFormatError, match="none: cannot be read as safetensors"):
         export.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize("names", ["cat", {"a": 1}, ["cat", 3], ["two\nlines"], ["\ud800"], [""], None])
+def test_class_names_that_are_none_are_refused(tmp_path, names):
+    net = build(LstmConfig(hidden=2), sample_shape=(2, 2), num_classes=2)
+    path = export.save(net, tmp_path / "net.safetensors", class_names=("a", "b"))
+    arrays, header = load_file(path), path.read_bytes()
+    meta = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
+    save_file(arrays, path, meta | {"class_names": json.dumps(names)})
+    with pytest.raises(FileFormatError, match="its metadata are damaged"):
+        export.load_metadata(path)

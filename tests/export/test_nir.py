@@ -279,7 +279,7 @@ REFUSED = {
             [("i", "a"), ("a", "o")],
             type_check=False,
         ),
-        r"node 'a': r: .* at most .* got \(1099511627776,\)",
+        "node 'i': shape: must be .* <= 4194304, got 1099511627776",
     ),
     "nan": (graph_of(a=nir.Linear(weights() * np.nan)), "node 'a': weight: must be a finite number, got nan"),
     "negative tau": (
@@ -312,7 +312,7 @@ def test_what_cannot_be_read_is_refused_with_the_node(case):
 def test_arguments_are_checked():
     graph = nir.NIRGraph.from_list(LIF)
     for options, message in [
-        ({"dt": 0.0}, "dt: must be a finite number > 0.0 ms, got 0.0"),
+        ({"dt": 0.0}, "dt: must be a finite number >= 1e-06 .* ms, got 0.0"),
         ({"dt": 1.0, "method": "heun"}, "method: must be one of 'euler', 'exponential', got 'heun'"),
         ({"dt": 1.0, "reset": "zero"}, "reset: must be one of"),
     ]:

@@ -86,6 +86,9 @@ def test_an_existing_file_is_kept(tmp_path):
     assert len(History.load(History().save(path, overwrite=True))) == 0
 
 
+BAD_MOVES = ['"step": -1, "knob": "v_th", "new": 1', '"step": 1.5, "knob": "v_th", "new": 1']
+BAD_MOVES += ['"step": 1, "knob": 3, "new": 1', '"step": 1, "knob": "a\\nb", "new": 1', '"step": 1, "new": 1']
+BAD_MOVES += ['"step": 1, "knob": "v_th", "new": NaN', '"step": 1, "knob": "v_th", "new": 1e39']
 STEPS = '{"steps": %s, "epochs": %s, "interventions": %s}'
 
 
@@ -113,7 +116,11 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
             STEPS % ("{}", "[]", moves)
             for moves in ("[[]]", '[{"knob": "v_th"}]', '[{"step": 1, "old": 0, "new": "1"}]')
         ),
-        STEPS % ('{"a": [%s]}' % ("9" * 400), "[]", "[]"),
+        *(STEPS % (f'{{"{name}": [1]}}', "[]", "[]") for name in ("a\\nb", "", "\\ud800", "x" * 2000)),
+        *(STEPS % ("{}", f'[{{"epoch": {epoch}}}]', "[]") for epoch in (0, -1, 1.5, "1e400", "NaN")),
+        STEPS % ("{}", '[{"epoch": 1, "terms": {"a\\nb": 1}}]', "[]"),
+        *(STEPS % ("{}", "[]", f'[{{"old": 0, {move}}}]') for move in BAD_MOVES),
+        *(STEPS % (f'{{"a": [{value}]}}', "[]", "[]") for value in ("9" * 400, "1e39", "1e400", "Infinity")),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, text):

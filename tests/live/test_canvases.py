@@ -296,7 +296,7 @@ def test_health_is_drawn(view):
 def test_the_kernel_hears_what_was_selected():
     canvas, calls = RasterCanvas(), []
     canvas.on_select(lambda: calls.append(canvas.selected))
-    canvas.scene = raster()["scene"]
+    canvas.show(**raster())
     say = lambda message: canvas._handle_custom_msg(message, [])  # noqa: E731
     say({"select": {"layer": "hidden", "unit": 3}})
     say({"select": {"layer": "hidden", "unit": 3}})

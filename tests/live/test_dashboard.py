@@ -1,5 +1,6 @@
 """The dashboard's Python half, without a browser: what it sends, and what a click or a move does."""
 
+import math
 import threading
 import time
 
@@ -10,8 +11,8 @@ from lab_driver import wait_until
 from networks import ENDLESS, SMALL
 
 from snnlab.config import LstmConfig
-from snnlab.controls import Knob
-from snnlab.errors import DivergenceError
+from snnlab.controls import Knob, Mailbox
+from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.health import Diagnosis
 from snnlab.live import LiveTrainer
 from snnlab.live.widgets.knob_rows import KnobRow
@@ -60,7 +61,7 @@ def test_slider_box_and_program_agree(log):
     """Whoever moves a knob, the other controls follow; what shows it is not itself a move."""
     posted = []
     knob = Knob(name="a.b", value=0.1, low=0.001, high=1.0, log=log)
-    row = KnobRow(knob, lambda name, value: posted.append((name, value)))
+    row = KnobRow(knob, lambda *move: not posted.append(move))
     row.slider.value = 30
     row.show()
     chosen = 10 ** (-1 + 0.3) if log else 0.1 + 30 * 0.999 / 400
@@ -80,10 +81,31 @@ def test_slider_box_and_program_agree(log):
     assert len(posted) == 3
 
 
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("value", [-5.0, math.nan, math.inf, 1e39, 1e300])
+def test_a_refused_value_is_shown_no_longer(value, log):
+    """What the run refuses, whether typed or sent by a page, leaves knob, box and slider where they were."""
+    box = Mailbox([Knob(name="a.b", value=0.5, low=0.1, high=1.0, least=0.0, log=log)])
+
+    def post(name, value) -> bool:
+        try:
+            return bool(box.post(name, value))
+        except ArgumentError:
+            return False
+
+    row = KnobRow(box.knobs["a.b"], post)
+    row.box.value = value
+    row.show()
+    assert row.box.value == 0.5 and row.slider.value == 0 and box.posted == {}
+    row.slider.set_state({"min": -(10**400), "max": 10**400, "value": 10**400 if value > 0 else -(10**400)})
+    row.show()
+    assert math.isfinite(row.box.value) and box.knobs["a.b"].value >= 0.0
+
+
 def test_what_is_shown_meanwhile_is_no_move():
     """A user moves a knob while the pump shows the value before: the user's stays, and is posted once."""
     posted = []
-    row = KnobRow(Knob(name="a.b", value=0.5, low=0.0, high=1.0), lambda *move: posted.append(move))
+    row = KnobRow(Knob(name="a.b", value=0.5, low=0.0, high=1.0), lambda *move: not posted.append(move))
     row.follow(0.75)
 
     def typed_meanwhile(_change):
@@ -164,6 +186,33 @@ def test_select_a_neuron(make):
     lab.reset(hidden=4)  # there is no neuron 5 any more
     shown(lab)
     assert raster.frame["neuron"] is None and "display error" not in lab.display.board.status.value
+
+
+def test_what_a_page_sends_is_checked(make):
+    """A page may send any state of a widget, other bounds included: pictures and looks go on, nothing grows."""
+    lab = make(hz=10.0)
+    board, screen, watcher = lab.display.board, lab.display.screen, lab.display.watcher
+    for rate, understood in ((0.0, 0.5), (-1.0, 0.5), (math.nan, 0.5), (math.inf, 10.0), (1e300, 10.0)):
+        board.hz.set_state({"min": -math.inf, "max": math.inf, "value": rate})
+        assert board.rate == understood
+    for sample, understood in ((10**9, 63), (-5, 0), (7, 7)):
+        board.sample.set_state({"min": -(10**9), "max": 10**9, "value": sample})
+        assert board.shown_sample == understood
+        watcher.awake.set()
+        wait_until(lambda shown=understood: watcher._looked and watcher._looked.sample == shown, 60)
+    for content in (None, 3, [], {"pong": 10**9}, {"pong": "1"}, {"pong": math.nan}, {"select": 3}, {"select": {}}):
+        board.pulse._receive(board.pulse, content, [])
+        board.raster._receive(board.raster, content, [])
+    assert board.pulse.pong <= board.pulse.ping
+    board.raster.set_state({"scene": {"units": {"cow": 10**9, "hidden": "many"}}})
+    board.raster._receive(board.raster, {"select": {"layer": "cow", "unit": 3}}, [])
+    board.figure._js2py_restyle = {"source_view_id": "", "style_traces": [0], "style_data": {"meta": [5]}}
+    board.structure["hidden"].set_state({"max": 10**12, "value": 10**12})
+    board.buttons["restart"].click()
+    assert "hidden: must be an integer &gt;= 1 and &lt;= 1000000, got 1000000000000" in board.message
+    lab.set(v_th=0.5)
+    shown(lab)
+    assert "display error" not in board.status.value and screen._thread.is_alive() and watcher._thread.is_alive()
 
 
 def test_buttons_do_what_their_twins_do(make, tmp_path):

@@ -3,7 +3,7 @@
 Some damaged files crash libhdf5, others keep it in an endless loop. So untrusted files are opened here, with limits on
 time and memory, and only plain numbers and strings come out.
 
-    python child.py FILE BYTES SECONDS > archive.npz
+    python child.py BYTES SECONDS < FILE > archive.npz
 
 `BYTES` limits the size of all arrays together, `SECONDS` the CPU time. The members of the archive are named as in the
 file, `node/nodes/hidden/tau`. Errors go to stderr.
@@ -13,7 +13,6 @@ import io
 import math
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 MAX_OBJECTS = 10_000
 MAX_DEPTH = 16
@@ -98,14 +97,14 @@ def plain(name: str, item, most: int):
     return texts.astype(f"U{max(1, longest)}")
 
 
-def main(path: str, size: str, seconds: str) -> int:
-    """Read the file, check it, and write the archive to stdout."""
+def main(size: str, seconds: str) -> int:
+    """Read the file from stdin, check it, and write the archive to stdout."""
     limit(int(size), int(seconds))
     import h5py
     import numpy as np
 
     try:
-        whole = io.BytesIO(Path(path).read_bytes())  # the bytes that are read are those that were checked
+        whole = io.BytesIO(sys.stdin.buffer.read())  # the bytes that are read are those that were checked
         with h5py.File(whole, "r") as file:
             arrays = {name: plain(name, item, int(size)) for name, item in contents(file, int(size)).items()}
         np.savez(sys.stdout.buffer, allow_pickle=False, **arrays)

@@ -16,8 +16,9 @@ import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
 from snnlab.export.nir import child
+from snnlab.support import arguments
 from snnlab.support.extras import install_hint
-from snnlab.support.files import atomic_path, refuse_existing, unpacked_limit
+from snnlab.support.files import atomic_path, open_file, refuse_existing, unpacked_limit
 
 SECONDS = 5  # of CPU time allowed for a small file, which needs a fifth of one
 BYTES_A_SECOND = 2 * 10**7  # one more second for each as many bytes of a large file
@@ -45,8 +46,8 @@ def read_graph(path: str | os.PathLike):
     """
     nir = need_nir()
     try:
-        with TemporaryFile() as archive:
-            _unpack(path, archive)
+        with open_file(arguments.path("path", path)) as file, TemporaryFile() as archive:
+            _unpack(file, archive)
             tree = _tree(archive)
         node = tree["node"]
         if node["type"] != "NIRGraph":
@@ -71,16 +72,16 @@ def write_graph(graph, path: str | os.PathLike, *, overwrite: bool = False) -> P
     return path
 
 
-def _unpack(path: str | os.PathLike, archive: IO[bytes]) -> None:
+def _unpack(file: IO[bytes], archive: IO[bytes]) -> None:
     """Convert an HDF5 file to a NumPy archive."""
-    packed = Path(path).stat().st_size
+    packed = os.fstat(file.fileno()).st_size
     seconds = SECONDS + packed // BYTES_A_SECOND
-    command = [sys.executable, "-P", child.__file__, Path(path).absolute(), unpacked_limit(packed), seconds]
+    command = [sys.executable, "-P", child.__file__, unpacked_limit(packed), seconds]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # no threads: it computes nothing
     try:
         done = subprocess.run(
             list(map(str, command)),
-            stdin=subprocess.DEVNULL,
+            stdin=file,
             stdout=archive,
             stderr=subprocess.PIPE,
             env=environment,
@@ -106,7 +107,7 @@ def _tree(archive: IO[bytes]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     with np.load(archive, allow_pickle=False) as arrays:
         for place in arrays.files:
-            *groups, name = place.split("/")
+            *groups, name = (arguments.name("name", part) for part in place.split("/"))
             group = tree
             for step in groups:
                 group = group.setdefault(step, {})

@@ -81,7 +81,7 @@ def from_nir(
 
     Source: Pedersen et al. (2024), Neuromorphic intermediate representation, DOI 10.1038/s41467-024-52259-9.
     """
-    dt = arguments.number("dt", dt, 0.0, strict=True, unit="ms")
+    dt = arguments.time_step("dt", dt)
     arguments.choice("method", method, METHODS)
     arguments.choice("reset", reset, ("subtract", "value"))
     from_file = isinstance(source, str | os.PathLike)

@@ -8,12 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from snnlab.accepted import MAX_UNITS
 from snnlab.errors import ArgumentError
 from snnlab.export.nir.graph import kind
 from snnlab.support import arguments
-
-MAX_UNITS = 2**22
-"""Units of a layer, four times the pixels of an HD event camera. A file can announce any shape; memory is finite."""
 
 
 def values(node, name: str, shape: tuple[int, ...], low: float = -math.inf) -> np.ndarray:
@@ -38,7 +36,7 @@ def matrix(node) -> tuple[np.ndarray, np.ndarray | None]:
 
 def whole(name: str, value, count: int | None = None, low: int = 0) -> tuple[int, ...]:
     """Return integers; one number stands for all dimensions."""
-    array = arguments.numbers(name, value, low).ravel()
+    array = arguments.numbers(name, value, low, MAX_UNITS).ravel()
     if (array != array.round()).any() or (count is not None and len(array) not in (1, count)):
         raise ArgumentError(f"{name}: must be integers, one or {count}, got {value}")
     return tuple(int(v) for v in np.broadcast_to(array, (count,) if count else array.shape))

@@ -67,7 +67,7 @@ def to_nir(
     stack = as_stack(model)
     dt = time_step(stack)
     if reader_dt is not None:
-        reader_dt = arguments.number("reader_dt", reader_dt, 0.0, strict=True, unit="ms")
+        reader_dt = arguments.time_step("reader_dt", reader_dt)
     layers = [stack.layers[name] for name in stack.names]
     writer = _Writer(dt, reader_dt or dt, method, unit_gain, _image(layers))
     for name, layer in zip(stack.names, layers, strict=True):

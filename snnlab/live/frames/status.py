@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # frames load no JAX
     from snnlab.health import Health
 
 PANELS = ("curves", "raster", "health")  # that a dashboard can show
+HZ = 0.5, 10.0  # pictures per second, at least and at most
 
 
 class Recorded(NamedTuple):

@@ -5,8 +5,9 @@ and the shared helpers with its own code. One thread only may write the traits; 
 plain field.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
@@ -35,6 +36,7 @@ class RasterCanvas(anywidget.AnyWidget):
     def __init__(self):
         super().__init__()
         self.selected: tuple[str, int] | None = None
+        self._units: Mapping[str, int] = {}  # of the layers shown; what a page says of the scene is not asked
         self._callback: Callable[[], None] = lambda: None
         self.on_msg(self._receive)
 
@@ -42,15 +44,19 @@ class RasterCanvas(anywidget.AnyWidget):
         """Call `callback`, in any thread, whenever the user has selected something else."""
         self._callback = callback
 
-    def _receive(self, _widget, content, _buffers) -> None:
-        if "select" not in content:
-            return
-        chosen = content["select"]
-        if chosen is not None:
-            layer, unit = chosen.get("layer"), chosen.get("unit")
-            if not isinstance(unit, int) or not 0 <= unit < self.scene.get("units", {}).get(layer, 0):
+    def show(self, scene: Mapping[str, Any], frame: Mapping[str, Any]) -> None:
+        """Draw; in one message, because a frame cannot be drawn without its scene. An equal scene is not sent again."""
+        with self.hold_sync():
+            self.scene, self.frame, self._units = scene, frame, scene["units"]
+
+    def _receive(self, _widget, content: Any, _buffers) -> None:
+        match content:
+            case {"select": None}:
+                chosen = None
+            case {"select": {"layer": str(layer), "unit": int(unit)}} if 0 <= unit < self._units.get(layer, 0):
+                chosen = (layer, unit)
+            case _:
                 return
-            chosen = (layer, unit)
         if chosen != self.selected:
             self.selected = chosen
             self._callback()

@@ -122,6 +122,8 @@ class Curves(LeanFigure):
 
     def __init__(self, terms: Sequence[str], spiking: bool):
         super().__init__(make_figure(terms, spiking))
+        traces: Any = self.data
+        self._curve_names: list[str] = [trace.meta for trace in traces]  # here, where no page can change them
         self._marks: list[Mark] = []
 
     def show_earlier(self, runs: Sequence[dict[str, Curve]]) -> None:
@@ -140,8 +142,7 @@ class Curves(LeanFigure):
             log: the loss on a logarithmic axis.
         """
         with self.batch_update():  # one message for all traces: the cost is per redraw
-            for trace in self._traces():
-                name = trace.meta
+            for trace, name in self._traces():
                 if name.startswith(GHOST):
                     continue
                 test = name.startswith("test_")
@@ -155,10 +156,10 @@ class Curves(LeanFigure):
                 self._marks = marks
                 layout.shapes = mark_shapes(marks, len(self._ghosts()))
 
-    def _traces(self) -> tuple[Any, ...]:
-        """All traces; plotly makes their attributes at run time, so no type describes them."""
-        return tuple(self.data)
+    def _traces(self) -> list[tuple[Any, str]]:
+        """All traces and the names of their curves; plotly makes attributes at run time, so no type describes them."""
+        return list(zip(self.data, self._curve_names, strict=True))
 
     def _ghosts(self) -> list[tuple[Any, str]]:
         """The traces of earlier runs, one in every plot, and the names of their curves."""
-        return [(t, t.meta.removeprefix(GHOST)) for t in self._traces() if t.meta.startswith(GHOST)]
+        return [(trace, name.removeprefix(GHOST)) for trace, name in self._traces() if name.startswith(GHOST)]

@@ -13,11 +13,15 @@ from snnlab.controls import Knob
 from snnlab.errors import SnnlabError
 from snnlab.live.frames import words
 from snnlab.live.frames.scenes import SORTS
+from snnlab.live.frames.status import HZ
 from snnlab.live.states import Transport
 from snnlab.live.widgets.canvases import HealthCanvas, RasterCanvas
 from snnlab.live.widgets.curves_figure import Curves
 from snnlab.live.widgets.knob_rows import KnobRow, make_groups
 from snnlab.live.widgets.pulse import Pulse
+from snnlab.support import arguments
+
+LARGEST = 10**6  # of what can change at a restart
 
 
 class Face(NamedTuple):
@@ -78,7 +82,7 @@ class Dashboard:
         hz: float,
         show: tuple[str, ...],
     ):
-        self._wake = wake
+        self._wake, self._samples = wake, samples
         self.message = ""
         self.pulse = Pulse()
         self.figure = Curves(terms, spiking) if "curves" in show else None
@@ -125,7 +129,7 @@ class Dashboard:
         self.status.add_class("snnlab-status")
         self.progress = w.FloatProgress(max=1.0, layout=w.Layout(width="auto", height="14px"))
         self.hz = w.FloatSlider(
-            hz, min=0.5, max=10.0, step=0.5, description="pictures/s", **narrow, layout=w.Layout(width="230px")
+            hz, min=HZ[0], max=HZ[1], step=0.5, description="pictures/s", **narrow, layout=w.Layout(width="230px")
         )
         self.sample = w.BoundedIntText(
             description="test sample", max=samples - 1, **narrow, layout=w.Layout(width="160px")
@@ -140,7 +144,9 @@ class Dashboard:
             description="log loss", icon="line-chart", tooltip="show the loss on a logarithmic axis", layout=_small()
         )
         self.structure = {
-            name: w.BoundedIntText(value, min=1, max=10**6, description=name, **narrow, layout=w.Layout(width="170px"))
+            name: w.BoundedIntText(
+                value, min=1, max=LARGEST, description=name, **narrow, layout=w.Layout(width="170px")
+            )
             for name, value in structure.items()
         }
         self.folder = w.Text(folder, description="folder", continuous_update=False, **narrow)
@@ -165,17 +171,42 @@ class Dashboard:
         export = [self.folder, buttons["export"]]
         return [*rows, w.HBox(restart, layout=wrap), w.HBox(export, layout=wrap), self.words, self.table, self.pulse]
 
+    # A page can send any value for a field, and other bounds as well.
+
+    @property
+    def rate(self) -> float:
+        """Pictures per second."""
+        low, high = HZ
+        return min(self.hz.value, high) if self.hz.value >= low else low
+
+    @property
+    def shown_sample(self) -> int:
+        """Index of the test sample to show."""
+        return min(max(self.sample.value, 0), self._samples - 1)
+
+    def choices(self) -> dict[str, int]:
+        """What can change only at a restart, as chosen.
+
+        Raises:
+            ArgumentError: if a value is out of range.
+        """
+        return {name: arguments.count(name, field.value, 1, LARGEST) for name, field in self.structure.items()}
+
     def say(self, text: str, *, warning: bool = False) -> None:
         """Show a message beside the status until the next action."""
         self.message = words.warning(text) if warning else words.plain(text)
 
-    def _act(self, action: Callable[[], Any]) -> None:
+    def _act(self, action: Callable[[], Any]) -> bool:
+        """Do what was asked for; returns whether it was possible."""
+        self.message = ""
         try:
-            self.message = ""
             action()
+            return True
         except (SnnlabError, OSError) as error:
             self.say(str(error), warning=True)
-        self._wake()
+            return False
+        finally:
+            self._wake()
 
     def close(self) -> None:
         """Free the widgets; they disappear from every page."""

@@ -11,6 +11,7 @@ import numpy as np
 from snnlab.controls import Knob
 from snnlab.live.frames import words
 
+FARTHEST = 10**9  # positions from the first; JavaScript counts exactly as far as this, and a page may send any number
 TRAINING = "training"  # heading of the knobs that belong to no layer
 
 
@@ -55,12 +56,12 @@ class Grid:
         """Return the position nearest to a value."""
         value = max(value, self._low)
         distance = float(np.log10(value / self._first)) if self._log else value - self._first
-        return round(distance / self._step)
+        return round(min(max(distance / self._step, -FARTHEST), FARTHEST))
 
     def value(self, position: int) -> float:
         """Return the value at a position, to the six digits that are shown; at the bottom, the lowest."""
-        distance = position * self._step
-        value = self._first * 10**distance if self._log else self._first + distance
+        distance = min(max(position, -FARTHEST), FARTHEST) * self._step
+        value = self._first * 10.0 ** min(distance, 300.0) if self._log else self._first + distance
         return self._low if position == self.bottom else max(self._low, shown(value))
 
 
@@ -69,10 +70,10 @@ class KnobRow:
 
     Args:
         knob: with its first value, to which the button returns.
-        post: called with `(name, value)` when the user chose a value.
+        post: called with `(name, value)` when the user chose a value; returns whether that was accepted.
     """
 
-    def __init__(self, knob: Knob, post: Callable[[str, float], None]):
+    def __init__(self, knob: Knob, post: Callable[[str, float], bool]):
         self.name = knob.name
         self._value = knob.value
         self._post = post
@@ -119,8 +120,8 @@ class KnobRow:
 
     def _chosen(self, value: float, tolerance: float) -> None:
         with self._lock:
-            if not math.isclose(value, self._value, rel_tol=tolerance, abs_tol=1e-12):
-                self._post(self.name, value)
+            same = math.isclose(value, self._value, rel_tol=tolerance, abs_tol=1e-12)
+            if not same and self._post(self.name, value):
                 self._value = value
 
 

@@ -40,9 +40,10 @@ class Pulse(anywidget.AnyWidget):
         self._sent = time.monotonic()
         self.ping += 1
 
-    def _receive(self, _widget, content, _buffers) -> None:
-        self.hellos += "hello" in content
-        pong = int(content.get("pong", 0))
-        if pong > self.pong:
-            self.pong = pong
-            self.lag = time.monotonic() - self._sent
+    def _receive(self, _widget, content: object, _buffers) -> None:
+        match content:
+            case {"hello": _}:
+                self.hellos += 1
+            case {"pong": int(pong)} if self.pong < pong <= self.ping:
+                self.pong = pong
+                self.lag = time.monotonic() - self._sent

@@ -99,7 +99,7 @@ class Screen:
                 except Exception as error:  # a picture that fails must not end all pictures
                     board.status.value = words.warning(f"display error: {error!r}")
                     self._texts = None
-            self.awake.wait(1.0 / board.hz.value)
+            self.awake.wait(1.0 / board.rate)
             self.awake.clear()
 
     def show(self) -> None:
@@ -162,7 +162,7 @@ class Screen:
         hurry = status.state is not RunState.TRAINING or (old is not None and urgent != old.urgent)
         if new == old or not (hurry or time.monotonic() > self._curves_at):
             return False
-        self._drawn, self._curves_at = new, time.monotonic() + (CURVES_EVERY - 0.5) / board.hz.value
+        self._drawn, self._curves_at = new, time.monotonic() + (CURVES_EVERY - 0.5) / board.rate
         if status.earlier != self._ghosts:
             self._ghosts = status.earlier
             board.figure.show_earlier([curves.curves(*run) for run in status.earlier[-GHOSTS:]])
@@ -193,7 +193,6 @@ class Screen:
         self._raster = new
         probe, names, layer, sort = look.probe, look.class_names, new.layer, new.sort
         neuron = None if selected is None else scenes.neuron_frame(probe, look.neuron(*selected), names, look.dt)
-        with board.raster.hold_sync():  # one message: a frame cannot be drawn without its scene
-            board.raster.scene = scenes.raster_scene(probe, names, look.dt, layer)  # an equal one is not sent
-            board.raster.frame = scenes.raster_frame(probe, names, layer, sort, neuron)
+        scene = scenes.raster_scene(probe, names, look.dt, layer)
+        board.raster.show(scene, scenes.raster_frame(probe, names, layer, sort, neuron))
         return True
