@@ -172,7 +172,7 @@ def lif_step(
     a = decay(params.tau_mem, dt)
     v = params.v_rest + (state.v - params.v_rest) * a + approach(params.tau_mem, dt) * params.r * current
     age = jnp.minimum(state.age + 1, NEVER)
-    v = jnp.where(age <= params.tau_ref / dt + 1e-3, state.v, v)  # 1e-3: tau_ref / dt is rounded
+    v = jnp.where(age.astype(v.dtype) <= params.tau_ref / dt + 1e-3, state.v, v)  # 1e-3: tau_ref / dt is rounded
     s = spike((v - params.v_th) / jax.lax.stop_gradient(params.v_scale), params.slope)
     v = _after_spike(v, s, params.v_th, params.v_reset, reset, detach_reset)
     return LifState(v, jnp.where(s > 0, 0, age)), s

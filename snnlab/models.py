@@ -20,6 +20,7 @@ from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
+from snnlab.support.transfers import transfers_allowed
 
 BRIEF = 0.1  # membrane time constants: in a shorter sequence, voltages stay near rest
 MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
@@ -140,7 +141,7 @@ def _check_duration(config: SnnConfig) -> None:
     duration = config.num_steps * config.dt
     if duration < BRIEF * config.tau_mem < math.inf and config.code not in ("rows", "delta"):
         warnings.warn(
-            f"{config.num_steps} steps of dt = {config.dt:g} ms last {duration:g} ms, and tau_mem is {config.tau_mem:g} "
+            f"{config.num_steps} steps of dt = {config.dt:g} ms last {duration:g} ms, tau_mem is {config.tau_mem:g} "
             "ms: no neuron has time to fire; dt is in milliseconds",
             stacklevel=4,
         )
@@ -234,7 +235,7 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
     """
     arguments.instance("config", config, (SnnConfig, LstmConfig), "SnnConfig or LstmConfig")
     seed = arguments.seed("seed", seed)
-    with never_lost():
+    with never_lost(), transfers_allowed():
         keep_programs()
         rngs = nnx.Rngs(params=seed)
         if isinstance(config, SnnConfig):

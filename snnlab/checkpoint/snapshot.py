@@ -22,6 +22,7 @@ from snnlab.history.history import TERM
 from snnlab.history.report import RESULTS
 from snnlab.models import describe
 from snnlab.support import arguments
+from snnlab.support.transfers import transfers_allowed
 from snnlab.train import Trainer
 from snnlab.train.knobs import find_knobs
 from snnlab.train.point import Point
@@ -93,6 +94,7 @@ def take(trainer: Trainer, point: Point, note: Any = None) -> Snapshot:
     return Snapshot(arrays, json.loads(json.dumps(facts)))
 
 
+@transfers_allowed()
 def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
     """Put a trainer where the run of a snapshot was; model, data and settings must be the same.
 

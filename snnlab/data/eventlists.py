@@ -97,7 +97,7 @@ class EventLists:
     def __getitem__(self, index) -> Int[np.ndarray, "*batch 2 limit"]:
         xp = self.offsets.__array_namespace__()  # NumPy, or JAX inside a compiled program
         first, end = (xp.asarray(bound[index])[..., None] for bound in (self.offsets[:-1], self.offsets[1:]))
-        at = first + xp.arange(self.limit, dtype=xp.int32)
+        at = first + xp.arange(self.limit, dtype=xp.int32).reshape((1,) * (first.ndim - 1) + (-1,))
         there = xp.minimum(at, xp.asarray(len(self.times) - 1, dtype=xp.int32))
         columns = xp.stack([self.times[there], self.units[there].astype(xp.int32)], axis=-2)
         return xp.where((at < end)[..., None, :], columns, xp.asarray(-1, dtype=xp.int32))

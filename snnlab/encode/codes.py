@@ -150,7 +150,7 @@ class Population:
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
         x = unit_interval(x.reshape(len(x), -1, 1))
-        k = jnp.arange(1, self.fields + 1)
+        k = jnp.arange(1.0, self.fields + 1, dtype=jnp.float32).reshape(1, 1, -1)
         centre = (2 * k - 3) / (2 * (self.fields - 2))
         response = jnp.exp(-0.5 * ((x - centre) * 1.5 * (self.fields - 2)) ** 2)
         steps = jnp.round((1.0 - response) * (self.num_steps - 1)).astype(jnp.int32)
@@ -198,7 +198,7 @@ class Rate:
         if key is None:
             raise ArgumentError("key: the rate code is random and needs a key, got None; pass key=jax.random.key(...)")
         p = unit_interval(x.reshape(len(x), -1)) * (self.max_rate * self.dt / 1000.0)
-        return jax.random.bernoulli(key, p, (self.num_steps, *p.shape)).astype(jnp.float32)
+        return jax.random.bernoulli(key, jnp.broadcast_to(p, (self.num_steps, *p.shape))).astype(jnp.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +242,7 @@ class Delta:
         def step(level, x_t):
             change = x_t - level
             on, off = change >= self.threshold, change <= -self.threshold
-            level = level + self.threshold * (on.astype(jnp.float32) - off)
+            level = level + self.threshold * (on.astype(jnp.float32) - off.astype(jnp.float32))
             return level, jnp.concatenate([on, off], axis=-1).astype(jnp.float32)
 
         return jax.lax.scan(step, signal[0], signal)[1]

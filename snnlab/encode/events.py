@@ -85,12 +85,12 @@ class SpikeTimes:
         """Return the number of spikes of each unit at each step, times their strength."""
         if self.units is None:
             steps = jnp.arange(self.num_steps, dtype=self.times.dtype)
-            return (self.times == steps[:, None, None]).astype(jnp.float32) * self.strength
+            return (self.times[None] == steps[:, None, None]).astype(jnp.float32) * self.strength
         # A negative index would count from the end. Move it out of range, where mode="drop" ignores it.
         times = jnp.where(self.times < 0, self.num_steps, self.times)
         units = jnp.where(self.units < 0, self.num_units, self.units)
-        batch = jnp.arange(len(times))[:, None]
-        silence = jnp.zeros((self.num_steps, len(times), self.num_units))
+        batch = jnp.arange(len(times), dtype=times.dtype)[:, None]
+        silence = jnp.zeros((self.num_steps, len(times), self.num_units), jnp.float32)
         return silence.at[times, batch, units].add(self.strength, mode="drop")
 
 
@@ -117,10 +117,10 @@ def drop_spikes(
     """
     more = 1.0 / (1.0 - rate) if rate < 1.0 else 1.0
     if isinstance(spikes, SpikeTimes):
-        kept = jax.random.bernoulli(key, 1.0 - rate, spikes.times.shape)
+        kept = jax.random.bernoulli(key, jnp.float32(1.0 - rate), spikes.times.shape)
         times = jnp.where(kept, spikes.times, spikes.num_steps)
         return replace(spikes, times=times, strength=more * spikes.strength)
-    return jnp.where(jax.random.bernoulli(key, 1.0 - rate, spikes.shape), more * spikes, 0.0)
+    return jnp.where(jax.random.bernoulli(key, jnp.float32(1.0 - rate), spikes.shape), more * spikes, 0.0)
 
 
 def _pair(k: int, pair, num_steps: int, num_units: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ from snnlab.models import Network, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import refuse_existing
 from snnlab.support.tensors import read_tensors, write_tensors
+from snnlab.support.transfers import transfers_allowed
 from snnlab.variables import check_values, short_names
 
 KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
@@ -71,6 +72,7 @@ def save(
     return path
 
 
+@transfers_allowed()
 def load(path: str | os.PathLike) -> Network:
     """Rebuild a saved network; its outputs are bit-identical on the same machine.
 
@@ -178,7 +180,8 @@ def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) 
         raise FileFormatError(f"{path}: unexpected or missing arrays: {odd}")
     for name, place in names.items():
         value, array = flat[place].get_value(), arrays[name]
-        if array.dtype != value.dtype or array.shape != value.shape:
+        alike = array.dtype == value.dtype or all(jnp.issubdtype(x.dtype, jnp.floating) for x in (array, value))
+        if not alike or array.shape != value.shape:
             raise FileFormatError(f"{path}: {name} must be {value.dtype}{value.shape}, got {array.dtype}{array.shape}")
         try:
             check_values(name, flat[place], array)

@@ -32,6 +32,7 @@ from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
+from snnlab.support.transfers import transfers_allowed
 from snnlab.train.step import State, Stepper, Structure, compiled, run_model
 
 FIRING_SHARE = 0.03
@@ -143,6 +144,7 @@ class Checkup:
         (20, 0.6, 0.0, (100,))
     """
 
+    @transfers_allowed()
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
         self.stepper = stepper
         self._samples = jnp.asarray(data.x_test[:samples]), jnp.asarray(data.y_test[:samples])
@@ -151,6 +153,7 @@ class Checkup:
         self._measure = compiled(_measure, stepper.structure)
 
     @never_lost()
+    @transfers_allowed()
     def __call__(self, state: State) -> Health:
         """Measure the health of a state; any thread may call this at any time."""
         keep_programs()  # a dashboard makes checkups before it trains

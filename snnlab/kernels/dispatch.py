@@ -81,17 +81,26 @@ def _numba_works() -> bool:
         return False
 
 
+def _in_one_precision(drive, *more):
+    """Return a drive, or what makes one, and other arrays as float32, or as float64 if any of them is.
+
+    Other types, such as bfloat16 or integers, are computed with as float32; the gradients have the types of the arrays.
+    """
+    drive = Drive.of(drive)
+    numbers = (*drive.numbers(), *jax.tree.leaves(more))
+    number = jnp.float64 if any(jnp.result_type(x) == jnp.float64 for x in numbers) else jnp.float32
+    return drive.astype(number), *jax.tree.map(lambda x: jnp.asarray(x, number), more)
+
+
 def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | np.float32) -> bool:
-    """Whether the numba kernels are in use and every number is a float32."""
-    single = all(jnp.result_type(x) == jnp.float32 for x in (*drive.numbers(), *parameters))
-    return backend(wanted) == "numba" and single
+    """Whether the numba kernels are in use and the numbers are float32."""
+    return backend(wanted) == "numba" and all(x.dtype == jnp.float32 for x in (*drive.numbers(), *parameters))
 
 
 def _from_rest(params: LifParams) -> LifParams:
     """Measure voltages from rest, so that float32 resolves those of a neuron at -65 mV as finely as at 0."""
     threshold, reset = params.v_th - params.v_rest, params.v_reset - params.v_rest
-    scale = jnp.asarray(params.v_scale, threshold.dtype)
-    return params._replace(v_th=threshold, v_reset=reset, v_rest=jnp.zeros_like(params.v_rest), v_scale=scale)
+    return params._replace(v_th=threshold, v_reset=reset, v_rest=jnp.zeros_like(params.v_rest))
 
 
 def _kernel_options(surrogate: Surrogate, reset: str, detach_reset: bool):
@@ -128,7 +137,8 @@ def lif(
         >>> lif(jnp.full((20, 1, 1), 1.5), p, dt=1.0, surrogate=inv_square).counts.item()  # every 10 ln 3 = 11 ms
         1.0
     """
-    drive, rest, params = Drive.of(drive), params.v_rest, _from_rest(params)
+    drive, params = _in_one_precision(drive, params)
+    rest, params = params.v_rest.reshape(1, 1, -1), _from_rest(params)
     if surrogate in SURROGATES.values() and _has_kernel(backend, drive, *params):
         from snnlab.kernels.cpu import calls
 
@@ -172,10 +182,10 @@ def recurrent_lif(
 
     Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
     """
-    drive = Drive.of(drive)
+    drive, w_rec, params = _in_one_precision(drive, w_rec, params)
     if w_rec.shape != (drive.features, drive.features):
         raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
-    rest, params = params.v_rest, _from_rest(params)
+    rest, params = params.v_rest.reshape(1, 1, -1), _from_rest(params)
     if surrogate in SURROGATES.values() and _has_kernel(backend, drive, w_rec, *params):
         from snnlab.kernels.cpu import calls_recurrent
 
@@ -201,7 +211,7 @@ def leaky(
         >>> trace.shape, peak.item() == trace[1].item()
         ((2, 1, 1), True)
     """
-    drive = Drive.of(drive)
+    drive, tau_mem = _in_one_precision(drive, tau_mem)
     if _has_kernel(backend, drive, tau_mem):
         from snnlab.kernels.cpu import calls
 
@@ -217,6 +227,7 @@ def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Arr
         >>> current(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5)), tau_syn=jnp.float32(10.0)), dt=1.0).shape
         (3, 2, 5)
     """
+    (drive,) = _in_one_precision(drive)
     if _has_kernel(backend, drive):
         from snnlab.kernels.cpu import calls
 
@@ -269,7 +280,9 @@ def lstm(
             f"w_x, w_h, bias: must be ({x.shape[2]}, 4 n), (n, 4 n) and (4 n,), "
             f"got {w_x.shape}, {w_h.shape} and {bias.shape}"
         )
-    if _has_kernel(backend, Drive.of(x), w_x, w_h, bias):
+    drive, w_x, w_h, bias = _in_one_precision(x, w_x, w_h, bias)
+    x = drive.arriving()
+    if _has_kernel(backend, drive, w_x, w_h, bias):
         from snnlab.kernels.cpu import calls_lstm
 
         if calls_lstm.fits(w_x, w_h):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from snnlab.encode import SpikeTimes
@@ -51,6 +52,11 @@ class Drive:
         """Return the arrays of real numbers."""
         real = (self.x if isinstance(self.x, jnp.ndarray) else None, self.kernel, self.bias, self.tau_syn)
         return [x for x in real if x is not None]
+
+    def astype(self, number: DTypeLike) -> "Drive":
+        """Return the drive with all its real numbers of one type."""
+        real = {name: getattr(self, name) for name in ("x", "kernel", "bias", "tau_syn")}
+        return replace(self, **{k: v.astype(number) for k, v in real.items() if isinstance(v, jnp.ndarray)})
 
     @property
     def weights(self) -> Float[Array, "pre post"]:

@@ -48,7 +48,7 @@ def unpack(bits: UInt16[Array, "batch tile time"]) -> Float[Array, "batch time p
         >>> unpack(jnp.array([[[5]]], jnp.uint16))[0, 0, :4].tolist()
         [1.0, 0.0, 1.0, 0.0]
     """
-    lanes = jnp.arange(LANES, dtype=jnp.uint16)
+    lanes = jnp.arange(LANES, dtype=jnp.uint16).reshape(1, 1, 1, LANES)
     single = (bits.swapaxes(1, 2)[..., None] >> lanes) & jnp.uint16(1)
     return single.reshape(bits.shape[0], bits.shape[2], -1).astype(jnp.float32)
 

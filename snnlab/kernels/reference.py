@@ -3,6 +3,8 @@
 Every array here is `(time, batch, neuron)` and float32.
 """
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -10,6 +12,11 @@ from jaxtyping import Array, Float
 from snnlab import dynamics
 from snnlab.kernels.axes import alike
 from snnlab.kernels.drive import Drive
+
+
+def _rows(parameters):
+    """Make a row `(1, n)` of one value per neuron, which every sample of a batch then meets; numbers stay numbers."""
+    return jax.tree.map(lambda p: p.reshape(1, -1) if jnp.ndim(p) == 1 else p, parameters)
 
 
 def current(drive: Drive, *, dt: float) -> Float[Array, "time batch n"]:
@@ -21,7 +28,7 @@ def current(drive: Drive, *, dt: float) -> Float[Array, "time batch n"]:
     """
     arriving = drive.arriving()
     if drive.bias is not None:
-        arriving = arriving + drive.bias
+        arriving = arriving + drive.bias.reshape(1, 1, -1)
     return arriving if drive.tau_syn is None else expon(arriving, drive.tau_syn, dt=dt)
 
 
@@ -38,7 +45,7 @@ def expon(x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: 
         g = dynamics.expon_step(g, x_t, tau_syn, dt=dt)
         return g, g
 
-    x, tau_syn = alike(x, tau_syn)
+    x, tau_syn = alike(x, _rows(tau_syn))
     return jax.lax.scan(step, jnp.zeros_like(x[0]), x)[1]
 
 
@@ -56,7 +63,7 @@ def leaky(
         v = dynamics.leaky_step(v, i_t, tau_mem, dt=dt)
         return v, v
 
-    current, tau_mem = alike(current, tau_mem)
+    current, tau_mem = alike(current, _rows(tau_mem))
     return jax.lax.scan(step, jnp.zeros_like(current[0]), current)[1]
 
 
@@ -74,11 +81,12 @@ def lif(
         Spikes, and the voltages after the reset.
     """
 
+    current, params, start = alike(current, _rows(params), dynamics.lif_init(current.shape[1:], _rows(params)))
+
     def step(state, i_t):
         state, s = dynamics.lif_step(state, i_t, params, **options)
         return state, (s, state.v)
 
-    current, params, start = alike(current, params, dynamics.lif_init(current.shape[1:], params))
     return jax.lax.scan(step, start, current)[1]
 
 
@@ -99,9 +107,10 @@ def recurrent_lif(
     Returns:
         Spikes, and the voltages after the reset.
     """
-    outside = drive.arriving() if drive.bias is None else drive.arriving() + drive.bias
-    start = dynamics.lif_init(outside.shape[1:], params), jnp.zeros_like(outside[0]), jnp.zeros_like(outside[0])
-    outside, w_rec, params, tau_syn, start = alike(outside, w_rec, params, drive.tau_syn, start)
+    outside = current(replace(drive, tau_syn=None), dt=dt)
+    params, tau_syn, zeros = _rows(params), _rows(drive.tau_syn), jnp.zeros_like(outside[0])
+    start = dynamics.lif_init(zeros.shape, params), zeros, zeros
+    outside, w_rec, params, tau_syn, start = alike(outside, w_rec, params, tau_syn, start)
 
     def step(carry, x_t):
         state, g, s = carry
@@ -121,7 +130,7 @@ def lstm(
 ) -> Float[Array, "time batch n"]:
     """`dynamics.lstm_step` over the sequence, from `h = c = 0`; the input product is one, outside the loop."""
     zeros = jnp.zeros((x.shape[1], w_h.shape[0]), x.dtype)
-    drive, w_h, start = alike(x @ w_x + bias, w_h, dynamics.LstmState(zeros, zeros))
+    drive, w_h, start = alike(x @ w_x + bias.reshape(1, 1, -1), w_h, dynamics.LstmState(zeros, zeros))
     return jax.lax.scan(
         lambda state, drive: dynamics.lstm_step(state, drive, w_h),
         start,

@@ -63,9 +63,10 @@ class IF(nnx.Module):
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         arriving = kernels.current(Drive.of(current), dt=self.dt)
-        rest = self.v_rest[...]  # voltages are measured from rest, which float32 resolves best
-        values = [self.v_th[...] - rest, self.v_reset[...] - rest, self.r[...], self.slope[...]]
-        start, scale = jnp.zeros(arriving.shape[1:]), surrogate_scale(self)
+        given = (self.v_rest[...], self.v_th[...], self.v_reset[...], self.r[...], self.slope[...])
+        rest, v_th, v_reset, r, slope = (value.reshape(1, -1) for value in given)
+        values = [v_th - rest, v_reset - rest, r, slope]  # voltages from rest, which float32 resolves best
+        start, scale = jnp.zeros_like(arriving[0]), surrogate_scale(self).reshape(1, -1)
         arriving, values, start, scale = alike(arriving, values, start, scale)
         options = {"reset": self.reset, "detach_reset": self.detach_reset, "v_scale": scale}
 
@@ -74,4 +75,4 @@ class IF(nnx.Module):
             return v, (s, v)
 
         spikes, v = jax.lax.scan(step, start, arriving)[1]
-        return Trace(rest + v, spikes, arriving, spikes.sum(0))
+        return Trace(rest[None] + v, spikes, arriving, spikes.sum(0))

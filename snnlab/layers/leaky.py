@@ -41,5 +41,6 @@ class Leaky(nnx.Module):
         drive = Drive.of(current)
         trace, peak = kernels.leaky(drive, self.tau_mem[...], dt=self.dt)
         if self.v_rest is not None:  # it is linear, so rest and response add up
-            trace, peak = trace + self.v_rest[...], peak + self.v_rest[...]
+            v_rest = self.v_rest[...].reshape(1, -1)
+            trace, peak = trace + v_rest[None], peak + v_rest
         return Trace(state=trace, current=kernels.current(drive, dt=self.dt), peak=peak)

@@ -36,7 +36,7 @@ class LSTM(nnx.Module):
         self.features = arguments.count("features", features)
         self.w_x = nnx.Param(glorot_normal(rngs.params(), (in_features, 4 * features)))
         self.w_h = nnx.Param(glorot_normal(rngs.params(), (features, 4 * features)))
-        self.bias = nnx.Param(jnp.asarray(np.repeat([0.0, forget_bias, 0.0, 0.0], features)))
+        self.bias = nnx.Param(jnp.asarray(np.repeat([0.0, forget_bias, 0.0, 0.0], features), jnp.float32))
 
     def __call__(self, x: Float[Array, "time batch pre"]) -> Trace:
         check_width(x, self.in_features)

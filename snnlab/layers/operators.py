@@ -49,7 +49,7 @@ class Scale(nnx.Module):
         self.scale = nnx.Param(jnp.asarray(scale, jnp.float32))
 
     def __call__(self, x: Input) -> Float[Array, "time batch pre"]:
-        return _array(x, self.features) * self.scale[...]
+        return _array(x, self.features) * self.scale[...].reshape(1, 1, -1)
 
 
 class Delay(nnx.Module):
@@ -73,7 +73,7 @@ class Delay(nnx.Module):
 
     def __call__(self, x: Input) -> Float[Array, "time batch pre"]:
         x = _array(x, self.features)
-        source = jnp.arange(len(x))[:, None, None] - self.steps[...]
+        source = jnp.arange(len(x), dtype=jnp.int32)[:, None, None] - self.steps[...].reshape(1, 1, -1)
         return jnp.where(source >= 0, jnp.take_along_axis(x, source.clip(0), axis=0), 0.0)
 
 
@@ -123,7 +123,7 @@ class Conv(nnx.Module):
         images = x.reshape(steps * batch, *self.shape)
         y = jax.lax.conv_general_dilated(images, self.kernel[...], self.stride, self.padding, **options)
         if self.bias is not None:
-            y = y + self.bias[...].reshape(-1, *(1,) * (len(self.shape) - 1))
+            y = y + self.bias[...].reshape(1, -1, *(1,) * (len(self.shape) - 1))
         return y.reshape(steps, batch, -1)
 
 

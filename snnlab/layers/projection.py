@@ -79,7 +79,7 @@ class Projection(nnx.Module):
         self.features = neuron.features
         self.delay = arguments.count("delay", delay, 0)
         self.kernel = nnx.Param(kernel_init(rngs.params(), (in_features, self.features)))
-        self.bias = nnx.Param(jnp.zeros(self.features)) if use_bias else None
+        self.bias = nnx.Param(jnp.zeros(self.features, jnp.float32)) if use_bias else None
         self.synapse = synapse
         self.neuron = neuron
 

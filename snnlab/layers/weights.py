@@ -68,11 +68,12 @@ def scaled_normal(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "in
         >>> round(float(scaled_normal(jax.random.key(0), (100, 80)).std()), 2)
         0.1
     """
-    return _scaled(jax.random.normal(key, _long(shape)), shape, 1.0 / shape[0])
+    return _scaled(jax.random.normal(key, _long(shape), jnp.float32), shape, 1.0 / shape[0])
 
 
 def _cut_normal(key: PRNGKeyArray, shape: tuple[int, int], variance: float) -> Float[Array, "in out"]:
-    return _scaled(jax.random.truncated_normal(key, -2.0, 2.0, _long(shape)), shape, variance, _CUT_DEVIATION)
+    drawn = jax.random.truncated_normal(key, -2.0, 2.0, _long(shape), jnp.float32)
+    return _scaled(drawn, shape, variance, _CUT_DEVIATION)
 
 
 def _long(shape: tuple[int, int]) -> tuple[int]:

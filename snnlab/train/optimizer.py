@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jaxtyping import Array
 
 from snnlab.config import TrainConfig
 
@@ -31,8 +32,27 @@ def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTr
 @functools.lru_cache(maxsize=24)  # one object for equal arguments: its functions are part of what is compiled
 def _adam(learning_rate: float, decay_steps: int | None) -> optax.GradientTransformation:
     adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(learning_rate))
-    cosine = [] if decay_steps is None else [optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, decay_steps))]
-    return optax.chain(centralized(), adam, *cosine, at_their_pace())
+    cosine = [] if decay_steps is None else [optax.scale_by_schedule(_cosine(decay_steps))]
+    return _in_single(optax.chain(centralized(), adam, *cosine, at_their_pace()))
+
+
+def _in_single(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Compute as float32 with parameters of fewer bits: of bfloat16, Adam would round its decay of 0.999 to 1."""
+
+    def single(values):
+        return jax.tree.map(lambda x: x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x, values)
+
+    def update(updates, state, params=None):
+        with jax.numpy_dtype_promotion("standard"):  # Adam raises a real number to the power of a count
+            return inner.update(single(updates), state, single(params))
+
+    return optax.GradientTransformation(lambda params: inner.init(single(params)), update)
+
+
+def _cosine(decay_steps: int) -> optax.Schedule:
+    """A schedule that is computed as float32, even where JAX would make float64 of a count."""
+    schedule = optax.cosine_decay_schedule(1.0, decay_steps)
+    return lambda count: schedule(jnp.float32(count))
 
 
 def centralized() -> optax.GradientTransformation:
@@ -54,7 +74,11 @@ def centralized() -> optax.GradientTransformation:
 
     Source: Yong et al. (2020), Gradient Centralization, arXiv:2004.01461.
     """
-    return _by_metadata("centralize", False, lambda update, wanted: update - update.mean(0) if wanted else update)
+
+    def change(update: Array, wanted: bool) -> Array:
+        return update - update.mean(0, keepdims=True) if wanted else update
+
+    return _by_metadata("centralize", False, change)
 
 
 def at_their_pace() -> optax.GradientTransformation:

@@ -10,12 +10,14 @@ import numpy as np
 from snnlab import data
 from snnlab.losses import Classification
 from snnlab.models import build, describe
+from snnlab.support.transfers import transfers_allowed
 from snnlab.train.knobs import find_knobs
 from snnlab.train.trainer import Trainer
 
 WEIGHTS = ("l1", "l2", "min_rate", "max_rate", "rate_weight")  # of `Classification`
 
 
+@transfers_allowed()
 def script(trainer: Trainer) -> str:
     """Return a Python script that repeats what a trainer did so far. On one machine it ends with the same bits.
 

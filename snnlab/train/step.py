@@ -139,9 +139,9 @@ class Structure:
         def turn(i, carry):
             state, log = carry
             state, metrics = self.step(state, x[index[i]], y[index[i]])
-            return state, {name: log[name].at[i].set(metrics[name]) for name in log}
+            return state, {name: log[name].at[i].set(jnp.asarray(metrics[name], jnp.float32)) for name in log}
 
-        log = {name: jnp.zeros(len(index)) for name in names}
+        log = {name: jnp.zeros(len(index), jnp.float32) for name in names}
         after, log = jax.lax.fori_loop(0, count, turn, (state, log))
         return after, log, _stayed_finite(state, after)
 

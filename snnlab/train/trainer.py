@@ -23,6 +23,7 @@ from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
 from snnlab.support.interrupt import never_lost, uninterrupted
 from snnlab.support.memory import give_memory_back
+from snnlab.support.transfers import transfers_allowed
 from snnlab.train.divergence import (
     Kind,
     Log,
@@ -133,7 +134,7 @@ class Trainer:
         if self.total_steps > MAX_STEPS:
             raise ArgumentError(f"epochs: must be at most {MAX_STEPS // self.steps_per_epoch} here, got {epochs}")
         self.own_optimizer = optimizer is not None
-        with never_lost():
+        with never_lost(), transfers_allowed():
             record = check_fit(model, data, batch_size)
             spiking = any(trace.spikes is not None for trace in record.layers.values())
             self.loss = loss or Classification(**(SPIKING_LOSS if spiking else {}))
@@ -253,6 +254,7 @@ class Trainer:
         """
         self.mailbox.plan(moves)
 
+    @transfers_allowed()
     def reset(self, model: nnx.Module | None = None, *, seed: int | None = None) -> None:
         """Go back to step 0 with an empty history; nothing is compiled anew. Knobs that were moved stay there.
 
@@ -327,7 +329,7 @@ class Trainer:
         try:
             while True:
                 # Nothing interrupts a compiled program; one that comes while JAX traces can be lost in its callbacks.
-                with uninterrupted():
+                with uninterrupted(), transfers_allowed():
                     report = next(reports, None)
                 if report is None:
                     return

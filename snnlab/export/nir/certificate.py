@@ -17,6 +17,7 @@ from snnlab.layers import IF, LifRef, Stack
 from snnlab.models import Network
 from snnlab.record import Record
 from snnlab.support.files import refuse_existing
+from snnlab.support.transfers import transfers_allowed
 
 SPIKING = LifRef | IF
 RANDOM = {"steps": 100, "batch": 16, "rate": 0.05}  # random input, if no samples are given
@@ -76,6 +77,7 @@ class Certificate:
     __repr__ = __str__
 
 
+@transfers_allowed()
 def save_nir(
     model: nnx.Module,
     path: str | os.PathLike,

@@ -15,6 +15,7 @@ from snnlab.export.nir.graph import Step, in_order, kind
 from snnlab.export.nir.values import above, matrix, one, padding, single, values, whole
 from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
 from snnlab.support import arguments
+from snnlab.support.transfers import transfers_allowed
 from snnlab.variables import Fixed
 
 NEURONS = {
@@ -28,6 +29,7 @@ NEURONS = {
 """NIR's neurons and their parameters: one number per neuron, or one for all."""
 
 
+@transfers_allowed()
 def from_nir(
     source,
     *,

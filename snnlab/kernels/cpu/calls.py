@@ -56,7 +56,7 @@ class Source(NamedTuple):
 
 
 def _source(times=None, units=None, bits=None, carrier=None, current=None) -> Source:
-    none = jnp.zeros((0, 0, 0))
+    none = jnp.zeros((0, 0, 0), jnp.float32)
     return Source(
         jnp.zeros((0, 0), jnp.int32) if times is None else times,
         jnp.zeros((0, 0), jnp.int32) if units is None else units,
@@ -201,9 +201,9 @@ def fire_back(target: str, options: Options, steps: int, saved, cotangents, *mor
     """
     *primals, learns = saved
     d_carrier, _, d_counts, d_states = cotangents
-    factors, none = _sent_back.take(d_carrier), jnp.zeros((0, 0, 0))
+    factors, none = _sent_back.take(d_carrier), jnp.zeros((0, 0, 0), jnp.float32)
     flags = {"learns": bool(learns), "states": not _is_zero(d_states), "spikes": not _is_zero(d_carrier)}
-    d_spikes, onward = d_carrier if flags["spikes"] else none, jnp.zeros((0, primals[0].shape[1]))
+    d_spikes, onward = d_carrier if flags["spikes"] else none, jnp.zeros((0, primals[0].shape[1]), jnp.float32)
     if factors is not None:
         d_spikes, onward = factors
     d_states = d_states if flags["states"] else none
@@ -261,7 +261,7 @@ def _filter_backward(options, steps, saved, cotangents):
     *primals, learns = saved
     d_trace, d_peak = cotangents
     flags = {"learns": bool(learns), "states": not _is_zero(d_trace), "peaks": not _is_zero(d_peak)}
-    d_trace = d_trace if flags["states"] else jnp.zeros((0, 0, 0))
+    d_trace = d_trace if flags["states"] else jnp.zeros((0, 0, 0), jnp.float32)
     return _gradient("snnlab_filter_gradient", options, steps, flags, primals, d_trace, _filled(d_peak))
 
 
@@ -341,7 +341,7 @@ def feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"]
     if isinstance(x, Packed):
         source = _source(bits=x.bits, carrier=x.carrier)
         return tiles(pad(drive.weights, 0)), source, options._replace(source=at.FROM_BITS)
-    none = jnp.zeros((-(-drive.features // LANES), 0, LANES))
+    none = jnp.zeros((-(-drive.features // LANES), 0, LANES), jnp.float32)
     return none, _source(current=to_tiles(drive.arriving())), options._replace(source=at.FROM_CURRENT)
 
 

@@ -15,6 +15,7 @@ from snnlab.losses import class_scores
 from snnlab.models import LayerDescription, describe
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
+from snnlab.support.transfers import transfers_allowed
 from snnlab.train.step import graphdef, run_model
 
 CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
@@ -59,6 +60,7 @@ class Prober:
         self._run = run
 
     @never_lost()
+    @transfers_allowed()
     def __call__(self, model: nnx.Module, index: int) -> Probe:
         """Run test sample `index`."""
         keep_programs()  # a dashboard shows a sample before it trains
