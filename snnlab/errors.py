@@ -58,6 +58,21 @@ class FileFormatError(SnnlabError):
     """
 
 
+class WriteError(SnnlabError, OSError):
+    """A file cannot be written: the disk is full, read-only or gone. What was there before is still there.
+
+    Example:
+        >>> from snnlab.history import History
+        >>> History().save("/proc/run.json")
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.WriteError: /proc/run.json: cannot be written (No such file or directory)
+    """
+
+    def __str__(self) -> str:
+        return f"{self.filename}: cannot be written ({self.strerror})"
+
+
 class StateError(SnnlabError, RuntimeError):
     """A call comes at the wrong moment, such as a second start.
 

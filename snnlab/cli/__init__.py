@@ -15,12 +15,12 @@ from snnlab.support import arguments
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the command line; an error that snnlab raises on purpose is one line, without a traceback."""
+    """Run the command line; what snnlab or the system refuses is one line, without a traceback."""
     subcommands = {"train": Train, "export": Export, "lab": Lab, "gallery": Gallery}
     command = tyro.extras.subcommand_cli_from_dict(subcommands, prog="snnlab", description=__doc__, args=args)
     try:
         return _at_home(command).run()
-    except SnnlabError as error:
+    except (SnnlabError, OSError) as error:
         print(f"snnlab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -74,6 +74,7 @@ def save_events(dataset: Dataset, folder: str | os.PathLike, *, overwrite: bool 
 
     Raises:
         ArgumentError: if the samples are not events, or a file exists and `overwrite` is False.
+        WriteError: if it cannot be written.
 
     Example:
         >>> import tempfile

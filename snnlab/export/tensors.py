@@ -54,6 +54,7 @@ def save(
 
     Raises:
         ArgumentError: if the file exists and `overwrite` is False.
+        WriteError: if it cannot be written.
 
     Example:
         >>> import tempfile

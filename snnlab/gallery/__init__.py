@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from snnlab.errors import ArgumentError, SnnlabError
+from snnlab.errors import ArgumentError, SnnlabError, WriteError
 from snnlab.support import arguments
 from snnlab.support.extras import install_hint
 
@@ -40,6 +40,7 @@ def build(notebooks: Sequence[str | os.PathLike], out: str | os.PathLike = "gall
         FileFormatError: if a file is missing or is not a notebook.
         SnnlabError: naming notebook and cell, if one fails; naming notebook and formula, if one cannot be set; if the
             extra `docs` is not installed.
+        WriteError: if the pages cannot be written.
     """
     try:
         from snnlab.gallery import execute, pages
@@ -57,8 +58,17 @@ def build(notebooks: Sequence[str | os.PathLike], out: str | os.PathLike = "gall
     with tempfile.TemporaryDirectory() as work:
         files = pages.make(executed, title="Notebooks", text=TEXT)
         site = _site(Path(work), files | pages.assets(), names)
-        shutil.copytree(site, out, dirs_exist_ok=True)
+        _copy(site, out)
     return out / "index.html"
+
+
+def _copy(site: Path, out: Path) -> None:
+    try:
+        shutil.copytree(site, out, dirs_exist_ok=True)
+    except shutil.Error as error:  # a list of files and reasons
+        raise WriteError(None, str(error.args[0][0][2]), str(out)) from error
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(out)) from error
 
 
 def _check_folder(out: Path) -> None:

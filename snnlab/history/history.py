@@ -151,6 +151,7 @@ class History:
 
         Raises:
             ArgumentError: if the file exists and `overwrite` is False.
+            WriteError: if it cannot be written.
         """
         path, text = refuse_existing(path, overwrite), json.dumps(self.to_dict())
         with atomic_path(path) as part:

@@ -385,6 +385,7 @@ class Run:
 
         Raises:
             ArgumentError: if the path has another ending, or the file exists and `overwrite` is False.
+            WriteError: if it cannot be written.
             StateError: for a given path, while the run is training (the Export button may).
         """
         if path is None:

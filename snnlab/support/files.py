@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 
 from platformdirs import user_cache_dir
 
-from snnlab.errors import ArgumentError
+from snnlab.errors import ArgumentError, WriteError
 from snnlab.support import arguments
 
 BLOCK = 1 << 20
@@ -31,7 +31,7 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = True) -> Iterator[Pa
         durable: wait until the bytes are on the disk; without, a power cut may leave half a file.
 
     Raises:
-        OSError: if the file cannot be written, and whatever the block raises.
+        WriteError: if the file cannot be written.
 
     Example:
         >>> import tempfile
@@ -42,22 +42,25 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = True) -> Iterator[Pa
         ('whole', 1)
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    part.touch(exist_ok=False)
     try:
-        with suppress(FileNotFoundError):
-            if stat.S_ISREG(old := path.lstat().st_mode):
-                part.chmod(stat.S_IMODE(old))
-        yield part
-        if durable:
-            with part.open("r+b") as file:
-                os.fsync(file.fileno())
-        part.replace(path)
-        if durable:
-            _sync_folder(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        part.touch(exist_ok=False)
+        try:
+            with suppress(FileNotFoundError):
+                if stat.S_ISREG(old := path.lstat().st_mode):
+                    part.chmod(stat.S_IMODE(old))
+            yield part
+            if durable:
+                with part.open("r+b") as file:
+                    os.fsync(file.fileno())
+            part.replace(path)
+            if durable:
+                _sync_folder(path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror or str(error), os.fspath(path)) from error
 
 
 def remove_unfinished(folder: Path, name: str) -> None:

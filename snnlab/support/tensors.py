@@ -20,7 +20,7 @@ def write_tensors(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], met
 
     Raises:
         ArgumentError: if an array has a type that could not be read again.
-        OSError: if the file cannot be written.
+        WriteError: if the file cannot be written.
 
     Example:
         >>> import pathlib, tempfile

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from disks import file_size_limit
 from ipywidgets.widgets.widget import _instances
 from lab_driver import wait_until
 from networks import ENDLESS, SMALL
@@ -245,6 +246,18 @@ def test_buttons_do_what_their_twins_do(make, tmp_path):
     board.folder.value = str(tmp_path / "exports" / "file")
     buttons["export"].click()
     assert "&#9888;" in board.message
+
+
+def test_what_fails_is_said_on_the_page(make, place):
+    """A disk that cannot be written, by the name of the file; what nobody expected, too, and it is logged."""
+    lab = make(show=(), folder=place)
+    board = lab.display.board
+    with file_size_limit(place) as words:
+        board.buttons["export"].click()
+    assert f"{place}/net-step-0.safetensors: cannot be written ({words})" in board.message
+    with pytest.raises(KeyError):
+        board._act(lambda: {}["<cow>"])
+    assert "KeyError: &#x27;&lt;cow&gt;&#x27;" in board.message
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def save_nir(
 
     Raises:
         ArgumentError: as `to_nir`, or if the file exists and `overwrite` is False.
+        WriteError: if it cannot be written.
         SnnlabError: if the extra `nir` is not installed.
 
     Example:

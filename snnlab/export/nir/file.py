@@ -3,6 +3,7 @@
 A process of its own reads them (`child.py`, a fifth of a second), because libhdf5 hangs on some damaged files.
 """
 
+import io
 import os
 import subprocess
 import sys
@@ -65,10 +66,13 @@ def write_graph(graph, path: str | os.PathLike, *, overwrite: bool = False) -> P
 
     Raises:
         ArgumentError: if the file exists and `overwrite` is False.
+        WriteError: if it cannot be written.
     """
     path = refuse_existing(path, overwrite)
+    whole = io.BytesIO()  # in memory first: libhdf5 crashes on a full disk
+    need_nir().write(whole, graph)
     with atomic_path(path) as part:
-        need_nir().write(part, graph)
+        part.write_bytes(whole.getbuffer())
     return path
 
 

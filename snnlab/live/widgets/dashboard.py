@@ -205,6 +205,9 @@ class Dashboard:
         except (SnnlabError, OSError) as error:
             self.say(str(error), warning=True)
             return False
+        except Exception as error:
+            self.say(f"{type(error).__name__}: {error}", warning=True)
+            raise  # to the log, with its traceback
         finally:
             self._wake()
 
