@@ -153,7 +153,8 @@ def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
         _check_values(part, trainer.state, filled)
     for knob in find_knobs(state.live, state.opt_state):
         box.check(knob.name, knob.value)
-    arguments.number(LEARNING_RATE, facts[LEARNING_RATE], 0.0)
+    if facts[LEARNING_RATE] is not None:  # the optimizer has one of its own
+        arguments.number(LEARNING_RATE, facts[LEARNING_RATE], 0.0)
     planned = [(arguments.count("step", s, count), *box.check(name, value)) for s, name, value in facts["planned"]]
     return Point(
         state=state,
