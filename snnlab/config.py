@@ -77,6 +77,9 @@ class SnnConfig:
         arguments.number("threshold_latency", self.threshold_latency, 0.0, 1.0)
         if self.input_dropout is not None:
             arguments.number("input_dropout", self.input_dropout, 0.0, 1.0)
+        for name in ("tau_latency", "threshold_latency"):
+            if self.code not in (None, "latency") and getattr(self, name) != getattr(SnnConfig, name):
+                raise ArgumentError(f"{name}: does nothing with code={self.code!r}; leave it out")
         self._check_neurons()
         arguments.count("delay", self.delay, 0, accepted.MAX_STEPS)
         for name in ("detach_reset", "centralize", "bias"):

@@ -81,6 +81,14 @@ def test_bounds_that_hang_on_another_field():
     assert SnnConfig(v_rest=1.5).v_rest == 1.5
 
 
+@pytest.mark.parametrize("name", ["tau_latency", "threshold_latency"])
+def test_a_setting_of_another_code_is_refused(name):
+    assert getattr(SnnConfig(**{name: 0.5}), name) == 0.5
+    for code in ("events", "rows", "delta"):
+        with pytest.raises(ArgumentError, match=f"{name}: does nothing with code='{code}'"):
+            SnnConfig(code=code, **{name: 0.5})
+
+
 def test_bounds_belong_to_the_range():
     least = {"tau_mem": 0.0, "tau_syn": 0.0, "tau_out": 0.0, "tau_ref": 0.0, "v_th": 0.005, "slope": 0.0, "delay": 0}
     assert SnnConfig(tau_mem=INF, tau_syn=INF, tau_out=INF).tau_out == INF

@@ -156,6 +156,8 @@ class Train:
         """Check before the training that its results can be written and replace no file by accident."""
         from snnlab.checkpoint.folder import PREFIX
 
+        if self.resume is None and self.save_every != Train.save_every:
+            raise ArgumentError("--save-every: does nothing without --resume; leave it out, or add --resume DIR")
         names = ("net.safetensors", "history.json")
         resumed = self.resume is not None and any(self.resume.glob(PREFIX + "*"))  # then the files are this run's own
         for file in filter(None, (self.json, *(self.out / name for name in names if self.out is not None))):

@@ -422,7 +422,6 @@ UNSAYABLE = {
     "own": (Stack(mine=Own()), "layer 'mine': NIR has no node for Own"),
     "no layer": (Own(), "model: must be a Network, a Stack or a layer of snnlab, got Own"),
     "refractory": (Stack(a=LifRef(2, tau_ref=2.0)), "layer 'a': tau_ref: must be 0, .* train with"),
-    "two clocks": (Stack(a=LifRef(2), b=LifRef(2, dt=0.5)), "layer 'b': has dt = 0.5 ms, but 'a' has 1.0 ms"),
     "nan": (Stack(a=Scale([1.0])), "layer 'a': scale: must be a finite number, got nan"),
 }
 
