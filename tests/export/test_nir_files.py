@@ -60,7 +60,7 @@ def test_a_link_is_not_written_through(tmp_path, file):
 
 def test_a_failed_write_leaves_the_old_file(file, monkeypatch):
     before = file.read_bytes()
-    monkeypatch.setattr(nir, "write", lambda path, graph: path.write_bytes(b"half") and 1 / 0)
+    monkeypatch.setattr(nir, "write", lambda file, graph: file.write(b"half") and 1 / 0)
     with pytest.raises(ZeroDivisionError):
         snnlab.save_nir(Stack(hidden=LifRef(3)), file, overwrite=True)
     assert file.read_bytes() == before and len(list(file.parent.iterdir())) == 1
