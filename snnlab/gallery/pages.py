@@ -2,8 +2,10 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from nbconvert import MarkdownExporter
 from nbformat import NotebookNode
@@ -11,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from snnlab.errors import SnnlabError
 from snnlab.gallery import formulas
+from snnlab.support.markup import plain
 
 PLOTLY = "application/vnd.plotly.v1+json"
 PLOTLY_JS = '<script src="plotly.min.js"></script>\n\n'
@@ -20,13 +23,12 @@ AXIS = {"gridcolor": FAINT, "zerolinecolor": FAINT, "linecolor": FAINT}
 # Figures are legible on a light page and on a dark one, whichever the reader likes.
 LEGIBLE = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(128,128,128,0.06)", "font": {"color": GREY}}
 MARGIN = {"l": 60, "r": 20, "t": 48, "b": 52}
-# Outputs are fenced with more tildes than any output has.
 TEMPLATE = """
 {%- extends 'markdown/index.md.j2' -%}
 {%- macro fenced(text) %}
-~~~~~~~~ { .text .output .no-copy }
+{{ text | fence }} { .text .output .no-copy }
 {{ text | strip_ansi }}
-~~~~~~~~
+{{ text | fence }}
 {% endmacro -%}
 {% block stream %}{{ fenced(output.text) }}{% endblock %}
 {% block data_text scoped %}{{ fenced(output.data['text/plain']) }}{% endblock %}
@@ -51,7 +53,7 @@ CARD = """
 <article markdown>
 <div class="picture">{picture}</div>
 
-## [{title}]({name}.md)
+## [{title}]({page}.md)
 
 {question}
 
@@ -94,7 +96,7 @@ def make(notebooks: dict[str, NotebookNode], *, title: str, text: str) -> dict[s
     cards = [_card(name, notebook) for name, notebook in notebooks.items()]
     for card, notebook in zip(cards, notebooks.values(), strict=True):
         files |= _page(card, notebook)
-    written = "\n".join(CARD.format(**card._asdict()) for card in cards)
+    written = "\n".join(CARD.format(**card._asdict(), page=quote(card.name)) for card in cards)
     scripts = "\n\n".join(card.script for card in cards if card.script)
     files["index.md"] = INDEX.format(title=title, text=text, cards=written, scripts=scripts and PLOTLY_JS + scripts)
     if any(isinstance(content, str) and PLOTLY_JS in content for content in files.values()):
@@ -115,9 +117,15 @@ def _page(card: Card, notebook: NotebookNode) -> dict[str, str | bytes]:
             _try_formulas(card.name, cell.source)
     script = PLOTLY_JS if _draw_figures(notebook) else ""
     exporter = MarkdownExporter(raw_template=TEMPLATE)
+    exporter.register_filter("fence", _fence)
     page, resources = exporter.from_notebook_node(notebook, {"unique_key": card.name, "output_files_dir": ""})
     head = f"---\ntitle: {json.dumps(card.title)}\n---\n\n"
     return {f"{card.name}.md": head + script + page, **resources["outputs"]}
+
+
+def _fence(text: str) -> str:
+    """Return more tildes than the text has in a row: it cannot end the block that it stands in, and become HTML."""
+    return "~" * (3 + max(map(len, re.findall("~+", text)), default=0))
 
 
 def _try_formulas(name: str, markdown: str) -> None:
@@ -132,7 +140,7 @@ def _card(name: str, notebook: NotebookNode) -> Card:
     first = notebook.cells[0].source if notebook.cells else ""
     heading, _, rest = first.partition("\n")
     if not heading.startswith("#"):
-        heading, rest = name, ""
+        heading, rest = plain(name), ""
     picture, script = _picture(name, notebook)
     return Card(name, heading.lstrip("# ").strip(), rest.strip().split("\n\n")[0], picture, script)
 
@@ -172,4 +180,4 @@ def _figure(name: str, figure: dict[str, Any], *, small: bool = False) -> tuple[
     config = {"responsive": True, "displaylogo": False, "staticPlot": small}
     arguments = ", ".join(json.dumps(value) for value in (name, figure["data"], layout, config))
     arguments = arguments.replace("<", "\\u003c")  # so that no text in it ends the script
-    return f'<div id="{name}" class="figure"></div>', f"<script>Plotly.newPlot({arguments})</script>"
+    return f'<div id="{plain(name)}" class="figure"></div>', f"<script>Plotly.newPlot({arguments})</script>"

@@ -148,3 +148,15 @@ def test_ctrl_c_takes_the_kernel_along(tmp_path):
     assert process.returncode == 130 and errors.strip() == "interrupted: nothing was written"
     lab_driver.wait_until(lambda: not Path("/proc", started.read_text()).exists(), 60, "the end of the kernel")
     assert not (tmp_path / "out").exists()
+
+
+def test_names_and_outputs_are_text(tmp_path):
+    """A tag in a file name, or in an output that tries to end its block, is text on the pages."""
+    tag = "<img src=x onerror=window.attacked=1>"
+    outputs = ["~~~~~~~~", tag, "~" * 20, tag]
+    code = f"import sys\nfor file in (sys.stdout, sys.stderr): print(*{outputs}, sep='\\n', file=file)\n{tag!r}"
+    odd = write(tmp_path / f"a {tag}.ipynb", code, FIGURE)
+    index = gallery.build([odd], tmp_path / "out", progress=False)
+    for page in (index, tmp_path / "out" / f"a {tag}.html"):
+        text = page.read_text(encoding="utf-8")
+        assert tag not in re.sub(r"<script>.*?</script>", "", text, flags=re.S) and "&lt;img src=x" in text

@@ -98,40 +98,78 @@ def test_reactions_on_fashion_mnist(page, address, lab_folder, shared):
 
 
 TAG = "<img src=x onerror=window.attacked=1>"
+MATH = r"$\href{javascript:window.attacked=1}{x}$"
 NAMED = """
-import dataclasses
+import json, jax.numpy as jnp, nir, numpy as np, snnlab
 from flax import nnx
 from snnlab import data, losses, models
-from snnlab.encode import Latency
-from snnlab.layers import Leaky, LifRef, Projection, Stack
+from snnlab.data import Dataset
+from snnlab.encode import Binned
+from snnlab.history import History
 from snnlab.live import LiveTrainer
-digits = data.load("digits")
-digits = dataclasses.replace(digits, name=TAG, class_names=[TAG + str(k) for k in range(10)])
-rngs = nnx.Rngs(0)
-layers = {"a b " + TAG: Projection(64, LifRef(8, v_th=0.3), rngs=rngs), TAG: Projection(8, Leaky(10), rngs=rngs)}
-net = models.Network(Latency(num_steps=20), Stack(**layers))
-def loss(record, labels):
-    return {TAG: losses.cross_entropy(record.peak, labels), "<b>" + TAG: 0.0 * record.peak.sum()}
-lab = LiveTrainer(net, digits, loss=loss, epochs=2, batch_size=64, folder=TAG)
+from snnlab.variables import Live
+
+# from files: names of nodes, of classes and of a data set, and a history
+full = lambda value, n=8: np.full(n, value, np.float32)
+weights = lambda a, b: nir.Linear(np.random.default_rng(0).normal(0.5, 0.5, (b, a)).astype(np.float32))
+lif = nir.LIF(tau=full(0.01), r=full(1.0), v_leak=full(0.0), v_threshold=full(0.3), v_reset=full(0.0))
+li = nir.LI(tau=full(0.01, 10), r=full(10.0, 10), v_leak=full(0.0, 10))
+nodes = {"input": nir.Input(np.array([288])), TAG + " in": weights(288, 8), "a b " + TAG: lif, "w": weights(8, 10)}
+nodes |= {MATH + TAG: li, "output": nir.Output(np.array([10]))}
+nir.write("net.nir", nir.NIRGraph(nodes, list(zip(list(nodes), list(nodes)[1:]))))
+whole = data.load("event_digits").subset(train=256, test=64)
+parts = {name: getattr(whole, name) for name in ("x_train", "y_train", "x_test", "y_test")}
+data.save_events(Dataset(name="any", class_names=[TAG + MATH + str(k) for k in range(10)], **parts), TAG)
+digits = data.load("./" + TAG)
+row = {"epoch": 1, "train_loss": 1.0, "test_acc": 0.5, "terms": {TAG: 1.0}}
+moves = [{"step": 0, "knob": TAG, "old": 0, "new": 1}]
+Path("history.json").write_text(json.dumps({"steps": {TAG: [1.0]}, "epochs": [row], "interventions": moves}))
+
+# from arguments: names of terms and knobs, units, folders, and what an error says
+class Loss(nnx.Module):
+    def __init__(self):
+        self.parts = nnx.Dict({TAG: Live(jnp.ones(()), low=0.0, high=2.0, unit=TAG + MATH)})
+    def __call__(self, record, labels):
+        entropy = losses.cross_entropy(record.peak, labels)
+        return {TAG: self.parts[TAG][...] * entropy, "<b>" + MATH: 0.0 * record.peak.sum()}
+
+net = models.Network(Binned(num_steps=20, dt=5.0, units=288), snnlab.from_nir("net.nir", dt=5.0))
+lab = LiveTrainer(net, digits, loss=Loss(), epochs=2, batch_size=64, folder=TAG)
+lab.resume(TAG + "/saved")
 """
 
 
 def test_names_are_shown_as_they_are(page, address, lab_folder):
-    """A tag among the names of layers, terms, data and classes is text on the page, and nothing executes."""
-    notebook = Notebook(page, address, lab_folder, [f"TAG = {TAG!r}" + NAMED + SPY, "lab", "lab.history", "digits"])
+    """A tag in every string that a file, an argument or a name can carry is text on the page, and nothing executes."""
+    pytest.importorskip("nir")
+    names = f"from pathlib import Path\nTAG, MATH = {TAG!r}, {MATH!r}"
+    shows = ["lab", "lab.history", "digits", "History.load('history.json')", "lab.diagnosis", "print(lab.script())"]
+    move = "lab.set({name: 0.5 for name in lab.trainer.mailbox.knobs if TAG in name})"
+    rest = [move, "lab._say(TAG + MATH)", "lab.trainer.runner.prepare = lambda state: {}[TAG + MATH]"]
+    notebook = Notebook(page, address, lab_folder, [names + NAMED + SPY, *shows, *rest])
     notebook.run_cell(0)
     notebook.run_cell(1)
+    page.wait_for_selector(f"text=a b {TAG}")
+    notebook.run_cell(len(shows) + 1)
+    notebook.wait_idle()
     notebook.button("Start").click()
     notebook.wait_for("done")
     wait_until(notebook.complete, 60, "curves and raster")
-    page.wait_for_selector(f"text=a b {TAG}")
     rows = page.locator(".widget-hbox[class*='snnlab-'] .noUi-handle")
     assert rows.count() == len(notebook.kernel()["knobs"])
-    notebook.run_cell(2)
-    page.wait_for_selector("text=test accuracy >> nth=0")
+    for cell in (*range(2, len(shows) + 1), len(shows) + 2):
+        notebook.run_cell(cell)
+    notebook.button("Export").click()
+    page.wait_for_selector(f"text=exported {TAG}")
+    notebook.button("Reset").click()  # the run becomes an earlier one
+    notebook.wait_for("idle")
+    notebook.run_cell(len(shows) + 3)
     notebook.wait_idle()
+    notebook.button("Start").click()
+    notebook.wait_for("error")
+    page.wait_for_selector(f"text=error · KeyError: '{TAG}")
     assert page.evaluate("window.attacked") is None
-    assert page.locator("img[src=x]").count() == 0
+    assert page.locator("img[src=x]").count() == 0 and page.locator("a[href^='javascript']").count() == 0
     quiet(notebook)
 
 

@@ -1,23 +1,12 @@
 """What the dashboard says: the status line, the diagnosis, the label of the repair button. HTML as text."""
 
-import html
-
 from snnlab.health.diagnosis import Diagnosis
 from snnlab.live.frames.status import Status, View
 from snnlab.live.frames.style import VERMILION
 from snnlab.live.states import RunState
+from snnlab.support.markup import plain
 
 WARNING = f"<span style='color:{VERMILION}'>&#9888;</span> "  # a sign, not only a colour
-
-
-def plain(text: object) -> str:
-    """HTML that shows a text as it is. Whatever a user or a file has named reaches the page through this.
-
-    Example:
-        >>> plain("<img src=x>")
-        '&lt;img src=x&gt;'
-    """
-    return html.escape(str(text))
 
 
 def warning(text: str) -> str:

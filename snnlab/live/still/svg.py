@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
-from xml.sax.saxutils import escape
 
 import numpy as np
 
 from snnlab.live.frames.style import DARK, GREY, LIGHT, STEPS
+from snnlab.support.markup import plain
 
 DARK_STYLE = f"svg.snnlab-picture{{color:{DARK.ink}}}svg.snnlab-picture>.card{{fill:{DARK.paper}}}"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -119,7 +119,7 @@ def clean(text: Any) -> str:
         >>> clean("R&D <v_th>" + chr(0))
         'R&amp;D &lt;v_th&gt; '
     """
-    return escape("".join(char if char.isprintable() else " " for char in str(text)))
+    return plain("".join(char if char.isprintable() else " " for char in str(text)))
 
 
 def cut(words: Any, most: int = 20) -> str:

@@ -7,10 +7,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from snnlab.live.frames import style, words
+from snnlab.live.frames import style
 from snnlab.live.frames.curves import Curve, Mark, joined, moving_mean
 from snnlab.live.frames.style import GREY
 from snnlab.live.widgets.lean_figure import LeanFigure
+from snnlab.support.markup import plain
 
 PALE = "rgba(128,128,128,0.55)"  # grey
 GRID = "rgba(128,128,128,0.25)"
@@ -67,7 +68,7 @@ def _trace(name: str, panel: Panel) -> go.Scatter:
     common = {"x": np.empty(0, np.float32), "y": np.empty(0, np.float32), "meta": name}
     if panel.title == TERMS:
         line = _line(style.of_term(panel.curves.index(name)))
-        return go.Scatter(**common, name=words.plain(name.replace("_", " ")), mode="lines", line=line)
+        return go.Scatter(**common, name=plain(name.replace("_", " ")), mode="lines", line=line)
     look = style.of_metric(name)
     if not name.startswith("test_"):
         return go.Scatter(**common, name="train", mode="lines", line=_line(look), showlegend=name == "loss")
@@ -111,7 +112,7 @@ def mark_shapes(marks: Sequence[Mark], panels: int) -> list[dict[str, Any]]:
             shape |= {"x0": mark.step, "x1": mark.step, "y0": 0, "y1": 1}
             if axis == 1 and k >= len(marks) - LABELS:
                 font = {"size": 10, "color": GREY}
-                shape["label"] = {"text": mark.label, "textangle": -90, "textposition": "end", "font": font}
+                shape["label"] = {"text": plain(mark.label), "textangle": -90, "textposition": "end", "font": font}
                 shape["label"] |= {"xanchor": "right", "yanchor": "bottom", "padding": 2}
             shapes.append(shape)
     return shapes

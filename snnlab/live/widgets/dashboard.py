@@ -20,6 +20,7 @@ from snnlab.live.widgets.curves_figure import Curves
 from snnlab.live.widgets.knob_rows import KnobRow, make_groups
 from snnlab.live.widgets.pulse import Pulse
 from snnlab.support import arguments
+from snnlab.support.markup import plain
 
 LARGEST = 10**6  # of what can change at a restart
 
@@ -194,7 +195,7 @@ class Dashboard:
 
     def say(self, text: str, *, warning: bool = False) -> None:
         """Show a message beside the status until the next action."""
-        self.message = words.warning(text) if warning else words.plain(text)
+        self.message = words.warning(text) if warning else plain(text)
 
     def _act(self, action: Callable[[], Any]) -> bool:
         """Do what was asked for; returns whether it was possible."""

@@ -9,7 +9,7 @@ import ipywidgets as w
 import numpy as np
 
 from snnlab.controls import Knob
-from snnlab.live.frames import words
+from snnlab.support.markup import plain
 
 FARTHEST = 10**9  # positions from the first; JavaScript counts exactly as far as this, and a page may send any number
 TRAINING = "training"  # heading of the knobs that belong to no layer
@@ -141,5 +141,5 @@ def make_groups(rows: Mapping[str, KnobRow]) -> w.Box:
     for name, row in rows.items():
         groups.setdefault(split_name(name)[0], []).append(row)
     order = sorted(groups, key=lambda layer: layer == TRAINING)
-    boxes = [w.VBox([w.HTML(f"<b>{words.plain(layer)}</b>"), *(row.root for row in groups[layer])]) for layer in order]
+    boxes = [w.VBox([w.HTML(f"<b>{plain(layer)}</b>"), *(row.root for row in groups[layer])]) for layer in order]
     return w.Box(boxes, layout=w.Layout(flex_flow="row wrap", grid_gap="2px 10px"))

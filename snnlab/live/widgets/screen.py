@@ -11,6 +11,7 @@ from snnlab.live.frames.probe import Look
 from snnlab.live.frames.status import Recorded, Status, View
 from snnlab.live.states import RunState, Transport
 from snnlab.live.widgets.dashboard import TRANSPORT, Dashboard
+from snnlab.support.markup import plain
 
 CURVES_EVERY = 2  # pictures; redrawing the curves costs a browser most: an eighth of a second each time
 GHOSTS = 3  # earlier runs that are shown
@@ -169,7 +170,7 @@ class Screen:
         marks = curves.marks(history.interventions, status.total_steps)
         now = curves.curves(*recorded)
         board.figure.show_run(now, marks, smoothed=board.smooth.value, log=board.log.value)
-        board.words.value = words.plain(curves.words(now))
+        board.words.value = plain(curves.words(now))
         return True
 
     def _show_health(self, view: View) -> bool:
