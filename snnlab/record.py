@@ -19,7 +19,7 @@ class TimeStep(float):
 
 
 class Trace(NamedTuple):
-    """Results of one layer over the sequence.
+    """Results of one layer over the sequence; or of one step, without the axis of time.
 
     Attributes:
         state: membrane voltage after the reset; the output of an LSTM, or the trace of a readout.
@@ -46,7 +46,7 @@ class Trace(NamedTuple):
     dt: TimeStep | None = None
 
     @property
-    def output(self) -> Float[Array, "time batch n"]:
+    def output(self) -> Float[Array, "*time batch n"]:
         """Output of the layer: the spikes if it has any, otherwise the state."""
         return self.state if self.spikes is None else self.spikes
 

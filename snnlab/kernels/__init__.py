@@ -5,8 +5,21 @@ event-driven kernels for the CPU; anything without a kernel runs on the referenc
 environment variable `SNNLAB_KERNELS` or the argument `backend` forces it.
 """
 
-from snnlab.kernels.dispatch import Lif, backend, current, expon, leaky, lif, lstm, project, recurrent_lif
+from snnlab.kernels.dispatch import Lif, backend, current, expon, from_rest, leaky, lif, lstm, project, recurrent_lif
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed
 
-__all__ = ["Drive", "Lif", "Packed", "backend", "current", "expon", "leaky", "lif", "lstm", "project", "recurrent_lif"]
+__all__ = [
+    "Drive",
+    "Lif",
+    "Packed",
+    "backend",
+    "current",
+    "expon",
+    "from_rest",
+    "leaky",
+    "lif",
+    "lstm",
+    "project",
+    "recurrent_lif",
+]

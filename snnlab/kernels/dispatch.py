@@ -97,8 +97,14 @@ def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | np.float3
     return backend(wanted) == "numba" and all(x.dtype == jnp.float32 for x in (*drive.numbers(), *parameters))
 
 
-def _from_rest(params: LifParams) -> LifParams:
-    """Measure voltages from rest, so that float32 resolves those of a neuron at -65 mV as finely as at 0."""
+def from_rest(params: LifParams) -> LifParams:
+    """Measure voltages from rest, so that float32 resolves those of a neuron at -65 mV as finely as at 0.
+
+    Example:
+        >>> p = LifParams(*map(jnp.float32, (10.0, -50.0, -65.0, -70.0, 1.0, 0.0, 10.0)))
+        >>> [from_rest(p)._asdict()[name].item() for name in ("v_th", "v_rest", "v_reset")]
+        [15.0, 0.0, -5.0]
+    """
     threshold, reset = params.v_th - params.v_rest, params.v_reset - params.v_rest
     return params._replace(v_th=threshold, v_reset=reset, v_rest=jnp.zeros_like(params.v_rest))
 
@@ -138,7 +144,7 @@ def lif(
         1.0
     """
     drive, params = _in_one_precision(drive, params)
-    rest, params = params.v_rest.reshape(1, 1, -1), _from_rest(params)
+    rest, params = params.v_rest.reshape(1, 1, -1), from_rest(params)
     if surrogate in SURROGATES.values() and _has_kernel(backend, drive, *params):
         from snnlab.kernels.cpu import calls
 
@@ -185,7 +191,7 @@ def recurrent_lif(
     drive, w_rec, params = _in_one_precision(drive, w_rec, params)
     if w_rec.shape != (drive.features, drive.features):
         raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
-    rest, params = params.v_rest.reshape(1, 1, -1), _from_rest(params)
+    rest, params = params.v_rest.reshape(1, 1, -1), from_rest(params)
     if surrogate in SURROGATES.values() and _has_kernel(backend, drive, w_rec, *params):
         from snnlab.kernels.cpu import calls_recurrent
 

@@ -5,11 +5,12 @@ says who may change them; see `snnlab.variables`.
 """
 
 from snnlab.layers.expon import Expon
+from snnlab.layers.graph import Graph
 from snnlab.layers.integrate_and_fire import IF
 from snnlab.layers.leaky import Leaky
 from snnlab.layers.lif import LifRef
 from snnlab.layers.lstm import LSTM
-from snnlab.layers.operators import Conv, Delay, Pool, Scale
+from snnlab.layers.operators import Conv, Delay, Pool, Scale, Threshold
 from snnlab.layers.projection import Projection
 from snnlab.layers.recurrent import Recurrent
 from snnlab.layers.stack import Stack
@@ -20,6 +21,7 @@ __all__ = [
     "Conv",
     "Delay",
     "Expon",
+    "Graph",
     "Leaky",
     "LifRef",
     "Pool",
@@ -27,4 +29,5 @@ __all__ = [
     "Recurrent",
     "Scale",
     "Stack",
+    "Threshold",
 ]

@@ -1,9 +1,11 @@
 """Exponential synapses: `Expon`."""
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import kernels
+from snnlab import dynamics, kernels
+from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.variables import time_constant
 
@@ -34,3 +36,13 @@ class Expon(nnx.Module):
 
     def __call__(self, x: Float[Array, "time batch n"]) -> Float[Array, "time batch n"]:
         return kernels.expon(x, self.tau_syn[...], dt=self.dt)
+
+    def start(self, batch: int, dtype=jnp.float32) -> tuple[Float[Array, "batch n"], Float[Array, "batch n"]]:
+        """Return the state and the output before the first step; see `snnlab.layers.Graph`."""
+        g = jnp.zeros((batch, self.features), dtype)
+        return g, g
+
+    def step(self, g: Float[Array, "batch n"], x: Float[Array, "batch n"]) -> tuple[Float[Array, "batch n"], Trace]:
+        """Take one step; return the new state and the results."""
+        g = dynamics.expon_step(g, x, self.tau_syn[...].reshape(1, -1), dt=self.dt)
+        return g, Trace(state=g)

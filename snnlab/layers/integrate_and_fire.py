@@ -63,16 +63,34 @@ class IF(nnx.Module):
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         arriving = kernels.current(Drive.of(current), dt=self.dt)
-        given = (self.v_rest[...], self.v_th[...], self.v_reset[...], self.r[...], self.slope[...])
-        rest, v_th, v_reset, r, slope = (value.reshape(1, -1) for value in given)
-        values = [v_th - rest, v_reset - rest, r, slope]  # voltages from rest, which float32 resolves best
-        start, scale = jnp.zeros_like(arriving[0]), surrogate_scale(self).reshape(1, -1)
+        rest, values, scale = self._from_rest()
+        start = jnp.zeros_like(arriving[0])
         arriving, values, start, scale = alike(arriving, values, start, scale)
-        options = {"reset": self.reset, "detach_reset": self.detach_reset, "v_scale": scale}
 
         def step(v, i_t):
-            v, s = dynamics.if_step(v, i_t, *values, dt=self.dt, spike=self.surrogate.spike, **options)
+            v, s = self._advance(v, i_t, values, scale)
             return v, (s, v)
 
         spikes, v = jax.lax.scan(step, start, arriving)[1]
         return Trace(rest[None] + v, spikes, arriving, spikes.sum(0))
+
+    def start(self, batch: int, dtype=jnp.float32) -> tuple[Float[Array, "batch n"], Float[Array, "batch n"]]:
+        """Return the state and the output before the first step; see `snnlab.layers.Graph`."""
+        v = jnp.zeros((batch, self.features), dtype)
+        return v, v
+
+    def step(self, v: Float[Array, "batch n"], current: Float[Array, "batch n"]):
+        """Take one step; return the new state, which is the voltage above rest, and the results."""
+        rest, values, scale = self._from_rest()
+        v, s = self._advance(v, current, values, scale)
+        return v, Trace(rest + v, s, current)
+
+    def _from_rest(self) -> tuple[Array, list[Array], Array]:
+        """Rest; threshold and reset measured from it, which float32 resolves best, r, slope; scale of the surrogate."""
+        given = (self.v_rest[...], self.v_th[...], self.v_reset[...], self.r[...], self.slope[...])
+        rest, v_th, v_reset, r, slope = (value.reshape(1, -1) for value in given)
+        return rest, [v_th - rest, v_reset - rest, r, slope], surrogate_scale(self).reshape(1, -1)
+
+    def _advance(self, v, current, values, scale):
+        options = {"reset": self.reset, "detach_reset": self.detach_reset, "v_scale": scale}
+        return dynamics.if_step(v, current, *values, dt=self.dt, spike=self.surrogate.spike, **options)

@@ -1,9 +1,10 @@
 """Leaky integrators, which do not spike: `Leaky`."""
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import kernels
+from snnlab import dynamics, kernels
 from snnlab.kernels import Drive
 from snnlab.record import Trace
 from snnlab.support import arguments
@@ -44,3 +45,16 @@ class Leaky(nnx.Module):
             v_rest = self.v_rest[...].reshape(1, -1)
             trace, peak = trace + v_rest[None], peak + v_rest
         return Trace(state=trace, current=kernels.current(drive, dt=self.dt), peak=peak)
+
+    def start(self, batch: int, dtype=jnp.float32) -> tuple[Float[Array, "batch n"], Float[Array, "batch n"]]:
+        """Return the state and the output before the first step; see `snnlab.layers.Graph`."""
+        above = jnp.zeros((batch, self.features), dtype)
+        return above, self._voltage(above)
+
+    def step(self, above: Float[Array, "batch n"], current: Float[Array, "batch n"]):
+        """Take one step; return the new state, which is the voltage above rest, and the results."""
+        above = dynamics.leaky_step(above, current, self.tau_mem[...].reshape(1, -1), dt=self.dt)
+        return above, Trace(state=self._voltage(above), current=current)
+
+    def _voltage(self, above: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
+        return above if self.v_rest is None else above + self.v_rest[...].reshape(1, -1)

@@ -1,10 +1,14 @@
 """Leaky integrate-and-fire neurons with a refractory time: `LifRef`."""
 
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab import accepted, kernels
-from snnlab.dynamics import LifParams
+from snnlab import accepted, dynamics, kernels
+from snnlab.dynamics import LifParams, LifState
 from snnlab.kernels import Drive
 from snnlab.layers.voltages import neuron_voltages, surrogate_scale
 from snnlab.record import Trace
@@ -84,6 +88,21 @@ class LifRef(nnx.Module):
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         drive = Drive.of(current)
-        options = {"dt": self.dt, "reset": self.reset, "detach_reset": self.detach_reset}
-        out = kernels.lif(drive, self.params, surrogate=self.surrogate, **options)
+        out = kernels.lif(drive, self.params, surrogate=self.surrogate, **self._options)
         return Trace(out.v, out.spikes, kernels.current(drive, dt=self.dt), out.counts, out.packed)
+
+    def start(self, batch: int, dtype=jnp.float32) -> tuple[LifState, Float[Array, "batch n"]]:
+        """Return the state and the output before the first step; see `snnlab.layers.Graph`."""
+        silence = jnp.zeros((batch, self.features), dtype)
+        return LifState(silence, jnp.full(silence.shape, dynamics.NEVER, jnp.int32)), silence
+
+    def step(self, state: LifState, current: Float[Array, "batch n"]) -> tuple[LifState, Trace]:
+        """Take one step; return the new state, with the voltage measured from rest, and the results."""
+        rest = self.v_rest[...].reshape(1, -1)
+        params = jax.tree.map(lambda value: value.reshape(1, -1), kernels.from_rest(self.params))
+        state, s = dynamics.lif_step(state, current, params, spike=self.surrogate.spike, **self._options)
+        return state, Trace(rest + state.v, s, current)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"dt": self.dt, "reset": self.reset, "detach_reset": self.detach_reset}

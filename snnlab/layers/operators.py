@@ -1,4 +1,4 @@
-"""Layers without neurons, for graphs from other simulators: `Scale`, `Delay`, `Conv`, `Pool`.
+"""Layers without neurons, for graphs from other simulators: `Scale`, `Delay`, `Threshold`, `Conv`, `Pool`.
 
 Like every layer they take and return `(time, batch, neuron)`. Images stay flat, in the order channel, row, column;
 layers that need the shape have it as an argument, so flattening does nothing.
@@ -14,8 +14,10 @@ from jaxtyping import Array, Float
 
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
+from snnlab.record import Trace
 from snnlab.support import arguments
-from snnlab.variables import Fixed
+from snnlab.surrogate import Surrogate, get_surrogate
+from snnlab.variables import Fixed, setting
 
 Input = SpikeTimes | Float[Array, "time batch pre"]
 
@@ -58,6 +60,9 @@ class Delay(nnx.Module):
     Args:
         steps: number of steps of every unit, >= 0.
 
+    Attributes:
+        least: the smallest number of steps.
+
     Raises:
         ArgumentError: if a value is out of range, or the input has another width.
 
@@ -68,13 +73,60 @@ class Delay(nnx.Module):
 
     def __init__(self, steps):
         steps = np.asarray([arguments.count("steps", k, 0) for k in np.ravel(steps)], np.int32)
-        self.features = len(steps)
+        self.features, self.least, self._most = len(steps), int(steps.min()), int(steps.max())
         self.steps = Fixed(jnp.asarray(steps))
 
     def __call__(self, x: Input) -> Float[Array, "time batch pre"]:
         x = _array(x, self.features)
         source = jnp.arange(len(x), dtype=jnp.int32)[:, None, None] - self.steps[...].reshape(1, 1, -1)
         return jnp.where(source >= 0, jnp.take_along_axis(x, source.clip(0), axis=0), 0.0)
+
+    def start(self, batch: int, dtype=jnp.float32) -> tuple[Float[Array, "past batch pre"], Float[Array, "batch pre"]]:
+        """Return the state and the output before the first step; see `snnlab.layers.Graph`."""
+        past = jnp.zeros((self._most + 1, batch, self.features), dtype)
+        return past, past[0]
+
+    def step(self, past: Float[Array, "past batch pre"], x: Float[Array, "batch pre"]):
+        """Take one step; return the new state, which is the input of the last steps, and the results."""
+        past = jnp.concatenate([x[None], past[:-1]])
+        return past, Trace(state=jnp.take_along_axis(past, self.steps[...].reshape(1, 1, -1), axis=0)[0])
+
+    def due(self, past: Float[Array, "past batch pre"]) -> Float[Array, "batch pre"]:
+        """Return the output of the next step, if every unit is delayed by a step or more."""
+        return jnp.take_along_axis(past, self.steps[...].reshape(1, 1, -1) - 1, axis=0)[0]
+
+
+class Threshold(nnx.Module):
+    """A spike at every step at which the input reaches a threshold, `s = H(input - v_th)`: neurons without memory.
+
+    Args:
+        features: number of units.
+        v_th: threshold.
+        slope: inverse width of the surrogate, >= 0, in units of `v_scale`.
+        v_scale: the input in which the surrogate is measured, > 0: it sees `x = (input - v_th) / v_scale`.
+        surrogate: a name in `snnlab.surrogate.SURROGATES`, or a `Surrogate`.
+
+    Raises:
+        ArgumentError: if a value is out of range, or the input has another width.
+
+    Example:
+        >>> Threshold(2, v_th=[1.0, 3.0])(jnp.full((1, 1, 2), 2.0)).spikes.tolist()
+        [[[1.0, 0.0]]]
+
+    Source: McCulloch & Pitts (1943), DOI 10.1007/BF02478259.
+    """
+
+    def __init__(self, features: int, *, v_th=1.0, slope=10.0, v_scale=1.0, surrogate: str | Surrogate = "inv_square"):
+        self.features = arguments.count("features", features)
+        self.v_th = setting("v_th", v_th, features)
+        self.slope = setting("slope", slope, features, low=0.0, begin=0.1, high=100.0)
+        self.v_scale = setting("v_scale", v_scale, features, low=0.0, default=Fixed)
+        self.surrogate = get_surrogate(surrogate)
+
+    def __call__(self, x: Input) -> Trace:
+        x = _array(x, self.features)
+        v_th, v_scale, slope = (value[...].reshape(1, 1, -1) for value in (self.v_th, self.v_scale, self.slope))
+        return Trace(state=x, spikes=self.surrogate.spike((x - v_th) / jax.lax.stop_gradient(v_scale), slope))
 
 
 class Conv(nnx.Module):

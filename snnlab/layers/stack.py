@@ -1,6 +1,7 @@
 """Layers one after the other: `Stack`."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flax import nnx
@@ -10,6 +11,7 @@ from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Packed
 from snnlab.layers.projection import Projection
+from snnlab.layers.wiring import INPUT, OUTPUT
 from snnlab.record import Record, TimeStep, Trace
 
 
@@ -53,7 +55,8 @@ class Stack(nnx.Module):
     A layer returns a `Trace`, or a plain array `(time, batch, n)` as `nnx.Linear` does.
 
     Args:
-        **layers: the layers by name, in order; the last one is the readout.
+        layers: the layers by name, in order; the last one is the readout.
+        **named: the same as keywords, which Python does not accept for names such as "self".
 
     Attributes:
         dt: time step of the layers [ms], or None if none has one.
@@ -70,7 +73,8 @@ class Stack(nnx.Module):
         (28, 2, 10)
     """
 
-    def __init__(self, **layers: Callable):
+    def __init__(self, layers: Mapping[str, Callable] | None = None, /, **named: Callable):
+        layers = {**(layers or {}), **named}
         if not layers:
             raise ArgumentError("layers: a Stack needs at least one")
         self.names = tuple(layers)
@@ -84,6 +88,17 @@ class Stack(nnx.Module):
     def __call__(self, x: SpikeTimes | Float[Array, "time batch pre"]) -> Record:
         traces = {visit.name: visit.trace for visit in self.walk(x)}
         return Record(readout=traces[self.names[-1]].output, layers=traces)
+
+    @property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """What feeds each layer, and "output", by name; the first one is fed by "input".
+
+        Example:
+            >>> from snnlab.layers import Leaky
+            >>> Stack(a=Leaky(2), b=Leaky(2)).sources
+            {'a': ('input',), 'b': ('a',), 'output': ('b',)}
+        """
+        return {name: (source,) for source, name in itertools.pairwise([INPUT, *self.names, OUTPUT])}
 
     def parts(self) -> list[tuple[str, Any]]:
         """Return the layers, then the neurons and synapses inside them, each with the name of its layer.

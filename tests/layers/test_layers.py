@@ -13,7 +13,7 @@ from jax.nn import initializers
 from snnlab.controls import Mailbox
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
-from snnlab.layers import IF, LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack, weights
+from snnlab.layers import IF, LSTM, Expon, Graph, Leaky, LifRef, Projection, Recurrent, Scale, Stack, weights
 from snnlab.record import Trace
 from snnlab.surrogate import SURROGATES, Surrogate
 from snnlab.train.knobs import find_knobs
@@ -38,6 +38,10 @@ LAYERS = {
     "Projection to LifRef": lambda: projection(LifRef(M, v_th=0.2), delay=2),
     "Recurrent": lambda: Recurrent(N, LifRef(M, v_th=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
     "Projection to Leaky": lambda: projection(Leaky(M), use_bias=True),
+    "Graph": lambda: Graph(
+        {"w": nnx.Linear(N, M, use_bias=False, rngs=nnx.Rngs(0)), "a": LifRef(M, v_th=0.2), "u": Scale([0.7] * M)},
+        [("input", "w"), ("w", "a"), ("a", "u"), ("u", "a"), ("a", "output")],
+    ),
     "Stack": lambda: Stack(a=projection(LifRef(M, v_th=0.2)), b=nnx.Linear(M, 2, rngs=nnx.Rngs(1))),
 }
 every = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())

@@ -10,10 +10,11 @@ import numpy as np
 from flax import nnx
 
 from snnlab.export.nir.constants import NO_SPIKE_THRESHOLD
-from snnlab.export.nir.file import write_graph
-from snnlab.export.nir.read import from_nir
+from snnlab.export.nir.file import read_graph, write_graph
+from snnlab.export.nir.graph import opened
+from snnlab.export.nir.read import build
 from snnlab.export.nir.write import as_stack, time_step, to_nir
-from snnlab.layers import IF, LifRef, Stack
+from snnlab.layers import IF, Graph, LifRef, Stack, Threshold
 from snnlab.models import Network
 from snnlab.record import Record
 from snnlab.support.files import refuse_existing
@@ -122,7 +123,8 @@ def save_nir(
     x = _input(model, graph, samples)
     resets = {part.reset for _, part in stack.parts() if isinstance(part, SPIKING)} or {"value"}
     own = stack(x)
-    read = {kind: from_nir(path, dt=h, method=method, reset=kind) for kind in sorted(resets | {"value"})}
+    nodes = opened(read_graph(path))
+    read = {kind: build(nodes, h, method, {"reset": kind}) for kind in sorted(resets | {"value"})}
     measured = {}
     if len(resets) == 1:
         measured["as assumed"] = _compare(own, read[next(iter(resets))](x))
@@ -162,8 +164,11 @@ def _assumptions(model: nnx.Module, stack: Stack, h: float, options: dict):
     yield "step", f"h = {h / 1000.0:g} s, for {time_step(stack):g} ms of the network; {step}"
     yield "order", "a spike counts 1 for one step; a synapse is stepped first, the voltage takes its new current;"
     yield "", "from a neuron to itself spikes take one step; all begin at rest, v = v_leak, without current"
+    if isinstance(stack, Graph):
+        for a, b in stack.late:
+            yield "", f"from {a} to {b} a signal takes one step, because a cycle closes there"
     spiking = {name: part for name, part in stack.parts() if isinstance(part, SPIKING)}
-    if spiking:
+    if spiking or any(isinstance(part, Threshold) for _, part in stack.parts()):
         yield "spike", "at v > v_threshold, strictly: written one float32 below v_th, as the network fires at v >= v_th"
     for name, part in spiking.items():
         said = "v <- v_reset" if part.reset == "value" else "v <- v - (v_threshold - v_reset); NIR cannot express this"

@@ -13,8 +13,8 @@ import numpy as np
 METHODS = ("euler", "exponential")
 NO_SPIKE_THRESHOLD = 1e30
 """A neuron with this threshold never fires; it is read as an integrator without spikes."""
-NO_LEAK_STEPS = 1e12
-"""A time constant of this many steps does not decay in single precision."""
+ROUNDED = 1e-6
+"""Files hold single precision, in which `dt / tau` is off by this much."""
 
 
 def fade(tau, dt: float) -> np.ndarray:
@@ -24,7 +24,8 @@ def fade(tau, dt: float) -> np.ndarray:
         >>> round(float(fade(10.0, 1.0)), 4)
         0.0952
     """
-    return -np.expm1(-dt / np.asarray(tau, np.float64))
+    with np.errstate(divide="ignore"):
+        return -np.expm1(-dt / np.asarray(tau, np.float64))
 
 
 def tau_to_nir(tau, *, dt: float, reader_dt: float, method: str) -> np.ndarray:
@@ -37,18 +38,23 @@ def tau_to_nir(tau, *, dt: float, reader_dt: float, method: str) -> np.ndarray:
         0.9048374180359595
     """
     if method == "euler":
-        return reader_dt / 1000.0 / fade(tau, dt)
+        with np.errstate(divide="ignore"):  # what never decays has an infinite time constant there, too
+            return reader_dt / 1000.0 / fade(tau, dt)
     return np.asarray(tau, np.float64) / 1000.0 * (reader_dt / dt)
 
 
 def tau_from_nir(tau, *, dt: float, method: str) -> np.ndarray:
-    """Return the `tau` [ms] that decays like `tau` [s] in a reader with step `dt` [ms]; Euler needs `tau > dt`.
+    """Return the `tau` [ms] that decays like `tau` [s] in a reader with step `dt` [ms]; Euler needs `tau >= dt`.
+
+    Euler's decay `1 - dt/tau` is 0 for `tau = dt`: nothing is left after a step, as with a `tau` of 0.
 
     Example:
         >>> round(float(tau_from_nir(0.0025, dt=0.1, method="euler")), 4)  # -0.1 / ln(1 - 0.04)
         2.4497
     """
     tau = 1000.0 * np.asarray(tau, np.float64)
-    if method == "euler":
-        tau = -dt / np.log1p(-dt / tau)
-    return np.where(np.abs(tau - dt) < 1e-6 * dt, dt, tau)  # dt is the minimum; undo rounding
+    if method != "euler":
+        return tau
+    lost = dt / tau
+    with np.errstate(divide="ignore"):
+        return -dt / np.log1p(-np.where(lost > 1.0 - ROUNDED, 1.0, lost))

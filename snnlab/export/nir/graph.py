@@ -1,27 +1,52 @@
-"""Put the nodes of a NIR graph in order, one after the other; only neurons with recurrent weights may form a cycle."""
+"""The nodes of a NIR graph and what feeds them: without subgraphs, recurrent weights beside their neurons."""
 
+import copy
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from snnlab.errors import ArgumentError
+from snnlab.export.nir.constants import NO_SPIKE_THRESHOLD
+from snnlab.layers.wiring import INPUT, OUTPUT, components, cycle_without, unconnected
 
 WEIGHTS = ("Linear", "Affine")
 RECURRENT = ("LIF", "CubaLIF")
+NEURONS = {
+    "I": ("r",),
+    "IF": ("r", "v_threshold", "v_reset"),
+    "LI": ("tau", "r", "v_leak"),
+    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
+    "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak", "w_in"),
+    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "w_in", "v_threshold", "v_reset"),
+}
+"""NIR's neurons and their parameters: one number per neuron, or one for all."""
+AXES = {"Linear": 2, "Affine": 2, "Conv1d": 3, "Conv2d": 4}
+"""Axes of the weights."""
+MOST_IN_CYCLE = 200
+"""Nodes that may depend on each other: finding the order of more of them takes long, and files are not trusted."""
 
 Edges = list[tuple[str, str]]
 
 
-class Step(NamedTuple):
-    """A node between input and output.
+class Node(NamedTuple):
+    """A node and its surroundings.
 
     Attributes:
-        name: of the node.
         node: the node itself.
+        label: its name in messages.
+        sources: the nodes that feed it; twice if a signal arrives twice.
+        targets: the nodes that it feeds.
         loop: the node of its recurrent weights, or None.
+        cyclic: whether it depends on itself, other than through `loop`.
     """
 
-    name: str
     node: Any
+    label: str
+    sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     loop: Any = None
+    cyclic: bool = False
 
 
 def kind(node: object) -> str:
@@ -29,83 +54,183 @@ def kind(node: object) -> str:
     return type(node).__name__
 
 
-def in_order(graph) -> list[Step]:
-    """Return the nodes from input to output, with the nodes of subgraphs in place of these.
+def fires(node: object) -> bool:
+    """Whether a node is a neuron with a threshold that it can reach."""
+    return "v_threshold" in NEURONS.get(kind(node), ()) and bool(
+        (_array(node, "v_threshold") < NO_SPIKE_THRESHOLD).any()
+    )
+
+
+def opened(graph) -> dict[str, Node]:
+    """Return the nodes, with those of subgraphs in place of these; the ends are called "input" and "output".
+
+    Each comes after at least one of its sources.
 
     Raises:
-        ArgumentError: if the graph branches, has cycles or loose nodes; the message names the node.
+        ArgumentError: if nodes are not connected, or depend on each other without a memory; the message names them.
     """
-    nodes = graph.nodes
-    edges = list(dict.fromkeys((str(a), str(b)) for a, b in graph.edges))
-    for a, b in edges:
-        for end in (a, b):
-            if end not in nodes:
-                raise ArgumentError(f"edge {a!r} -> {b!r}: the graph has no node {end!r}")
-    loops = _loops(nodes, edges)
-    edges = [edge for edge in edges if not set(edge) & set(loops.values())]
-    row = _row(edges, _only(nodes, "Input"), _only(nodes, "Output"))
-    for name in nodes:
-        if name not in {*row, *loops.values()}:
-            raise ArgumentError(f"node {name!r}: must lie between input and output, but is not connected")
-    steps = []
-    for name in row:
-        loop = nodes[loops[name]] if name in loops else None
-        steps += _opened(name, nodes[name]) if kind(nodes[name]) == "NIRGraph" else [Step(name, nodes[name], loop)]
-    return steps
-
-
-def _loops(nodes: dict[str, Any], edges: Edges) -> dict[str, str]:
-    """Map each recurrent neuron to its weights, a node with no other edges."""
-    loops: dict[str, str] = {}
-    for name, node in nodes.items():
-        before, after = [a for a, b in edges if b == name], [b for a, b in edges if a == name]
-        if kind(node) in WEIGHTS and len(before) == 1 and before == after:
-            neuron = before[0]
-            if kind(nodes[neuron]) not in RECURRENT or neuron in loops:
-                allowed = " or ".join(RECURRENT)
-                raise ArgumentError(f"node {name!r}: only {allowed} can be recurrent, by one node; {neuron!r} cannot")
-            loops[neuron] = name
-    return loops
-
-
-def _row(edges: Edges, start: str, end: str) -> list[str]:
-    """Follow the edges from start to end. This ends, because no node has two neighbours on one side."""
-    after = _neighbours(edges, "feeds")
-    before = _neighbours([(b, a) for a, b in edges], "is fed by")
-    if start in before:
-        raise ArgumentError(f"node {start!r}: is the input, but {before[start]!r} feeds it")
-    if end in after:
-        raise ArgumentError(f"node {end!r}: is the output, but feeds {after[end]!r}")
-    row = [start]
-    while row[-1] != end:
-        if row[-1] not in after:
-            raise ArgumentError(f"node {row[-1]!r}: feeds no other node")
-        row.append(after[row[-1]])
-    return row
-
-
-def _neighbours(edges: Edges, what: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for a, b in edges:
-        if found.setdefault(a, b) != b:
-            raise ArgumentError(
-                f"node {a!r}: {what} both {found[a]!r} and {b!r}; snnlab has no layers for branches, sums, or "
-                "cycles other than recurrent weights"
-            )
+    nodes, edges = _flat(graph)
+    nodes, edges, loops = _without_loops(nodes, edges)
+    labels = {INPUT: _only(graph.nodes, "Input"), OUTPUT: _only(graph.nodes, "Output")}
+    _check_connections(nodes, edges, labels)
+    cyclic = _cyclic(nodes, edges)
+    found = {}
+    for name in _reached(edges):
+        sources = tuple(a for a, b in edges if b == name)
+        targets = tuple(b for a, b in edges if a == name)
+        found[name] = Node(nodes[name], labels.get(name, name), sources, targets, loops.get(name), name in cyclic)
     return found
 
 
-def _only(nodes: dict[str, Any], wanted: str) -> str:
-    names = [name for name, node in nodes.items() if kind(node) == wanted]
+def _check_connections(nodes: dict[str, Any], edges: Edges, labels: dict[str, str]) -> None:
+    """Raise unless every node lies on a path from input to output."""
+    before, after = ({edge[k] for edge in edges} for k in (1, 0))
+    for name in nodes:
+        if (name in before) == (name == INPUT) or (name in after) == (name == OUTPUT):
+            what = "feeds no other node" if name not in after else "is fed by no other node"
+            if name in (INPUT, OUTPUT) and name in before and name in after:
+                what = f"is the {name}, and cannot lie within the graph"
+            raise ArgumentError(
+                f"node {labels.get(name, name)!r}: {what}; every node must lie between input and output"
+            )
+    lonely = unconnected(nodes, edges)
+    if lonely is not None:
+        raise ArgumentError(
+            f"node {labels.get(lonely, lonely)!r}: must lie between input and output, but no path leads there"
+        )
+
+
+def _cyclic(nodes: dict[str, Any], edges: Edges) -> set[str]:
+    """Return the nodes that depend on themselves; raise if no time passes on the way."""
+    loop = cycle_without([name for name, node in nodes.items() if not _has_memory(node)], edges)
+    if loop:
+        through = " -> ".join(map(repr, loop))
+        raise ArgumentError(
+            f"node {loop[0]!r}: feeds itself through {through}, which have no state, so that no time passes on the "
+            "way and its value is not defined; a neuron or a Delay must lie in between"
+        )
+    found: set[str] = set()
+    for group in components(list(nodes), edges):
+        if len(group) > 1 or (group[0], group[0]) in edges:
+            found.update(group)
+            if len(group) > MOST_IN_CYCLE:
+                raise ArgumentError(
+                    f"node {group[0]!r}: at most {MOST_IN_CYCLE} nodes may form a cycle, got {len(group)}"
+                )
+    return found
+
+
+def _flat(graph) -> tuple[dict[str, Any], Edges]:
+    """Return nodes and edges without subgraphs; the ends of these stay, as nodes that pass on what they get."""
+    given = {str(name): node for name, node in graph.nodes.items()}
+    edges = list(dict.fromkeys((str(a), str(b)) for a, b in graph.edges))
+    for a, b in edges:
+        for end in (a, b):
+            if end not in given:
+                raise ArgumentError(f"edge {a!r} -> {b!r}: the graph has no node {end!r}")
+    nodes: dict[str, Any] = {}
+    ends = {_only(given, "Input"): INPUT, _only(given, "Output"): OUTPUT}
+    names = {name: (ends.get(name, name), ends.get(name, name)) for name in given}  # where edges enter and leave
+    more: Edges = []
+    for name, node in given.items():
+        if kind(node) == "NIRGraph":
+            names[name], inside, inner = _placed(name, node, {*given, *nodes, *ends.values()})
+            nodes |= inside
+            more += inner
+        else:
+            new = ends.get(name) or _free(name, {*nodes, *(given.keys() - {name})})
+            names[name], nodes[new] = (new, new), _trimmed(node)
+    return nodes, [(names[a][1], names[b][0]) for a, b in edges] + more
+
+
+def _placed(name: str, graph, taken: set[str]) -> tuple[tuple[str, str], dict[str, Any], Edges]:
+    """Return where edges enter and leave a subgraph, its nodes under names of their own, and its edges."""
+    try:
+        nodes, edges = _flat(graph)
+    except ArgumentError as error:
+        raise ArgumentError(f"in subgraph {name!r}: {error}") from None
+    loops = _without_loops(nodes, edges)[2]
+    main = [
+        inner for inner in nodes if inner not in (INPUT, OUTPUT) and all(nodes[inner] is not w for w in loops.values())
+    ]
+    new: dict[str, str] = {}
+    for inner in nodes:
+        wanted = name if main == [inner] else f"{name}_{inner}"
+        new[inner] = _free(wanted, taken - {name} | set(new.values()))
+    inside = {new[inner]: node for inner, node in nodes.items()}
+    return (new[INPUT], new[OUTPUT]), inside, [(new[a], new[b]) for a, b in edges]
+
+
+def _without_loops(nodes: dict[str, Any], edges: Edges) -> tuple[dict[str, Any], Edges, dict[str, Any]]:
+    """Take out the recurrent weights of neurons that depend on nothing else; return these by the neuron's name."""
+    loops: dict[str, str] = {}
+    for group in components(list(nodes), edges):
+        around = [edge for edge in edges if set(edge) & set(group)]
+        for neuron, weights in (group, group[::-1]) if len(group) == 2 else ():
+            own = [edge for edge in around if weights in edge]
+            alone = sorted(own) == sorted([(neuron, weights), (weights, neuron)]) and (neuron, neuron) not in around
+            if alone and kind(nodes[weights]) in WEIGHTS and kind(nodes[neuron]) in RECURRENT and fires(nodes[neuron]):
+                loops[neuron] = weights
+    gone = set(loops.values())
+    left = {name: node for name, node in nodes.items() if name not in gone}
+    return left, [edge for edge in edges if not gone & set(edge)], {a: nodes[w] for a, w in loops.items()}
+
+
+def _has_memory(node: object) -> bool:
+    return kind(node) in NEURONS or (kind(node) == "Delay" and bool((_array(node, "delay") > 0.0).all()))
+
+
+def _array(node: object, name: str) -> np.ndarray:
+    """Return a parameter; NaN if it is missing or no numbers, which is reported where it is read."""
+    try:
+        return np.asarray(getattr(node, name, np.nan), np.float64)
+    except (TypeError, ValueError):
+        return np.asarray(np.nan)
+
+
+def _trimmed(node):
+    """Return the node with parameters that have no leading axes of length 1: exporters of today write a batch axis."""
+    new = copy.copy(node)
+    for name, value in vars(node).items():
+        shape = getattr(value, "shape", ())
+        axes = AXES.get(kind(node), 1) if name == "weight" else 1
+        extra = len(shape) - axes
+        if extra > 0 and 1 in shape[:1]:
+            setattr(new, name, np.asarray(value).reshape(trimmed(tuple(shape), axes)))
+    return new
+
+
+def trimmed(shape: tuple[int, ...], axes: int = 1) -> tuple[int, ...]:
+    """Leave leading axes of length 1 out, as long as there are more axes than needed.
+
+    Example:
+        >>> trimmed((1, 1, 11)), trimmed((1, 1, 3, 3), axes=3)
+        ((11,), (1, 3, 3))
+    """
+    while len(shape) > axes and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+def _reached(edges: Edges) -> list[str]:
+    """Return the nodes in the order in which a signal from the input reaches them."""
+    row = {INPUT: None}
+    waiting = [INPUT]
+    for name in waiting:
+        new = [b for a, b in edges if a == name and b not in row]
+        row |= dict.fromkeys(new)
+        waiting += dict.fromkeys(new)
+    return list(row)
+
+
+def _only(nodes: Mapping[str, Any], wanted: str) -> str:
+    names = [str(name) for name, node in nodes.items() if kind(node) == wanted]
     if len(names) != 1:
         raise ArgumentError(f"graph: must have exactly one {wanted} node, got {len(names)}")
     return names[0]
 
 
-def _opened(name: str, graph) -> list[Step]:
-    """Return the nodes of a subgraph; a single node between its input and output takes the subgraph's name."""
-    try:
-        inner = in_order(graph)
-    except ArgumentError as error:
-        raise ArgumentError(f"in subgraph {name!r}: {error}") from None
-    return [step._replace(name=name if len(inner) == 3 else f"{name}_{step.name}") for step in inner]
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken or name in (INPUT, OUTPUT):
+        name += "_"
+    return name

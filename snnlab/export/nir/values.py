@@ -14,9 +14,9 @@ from snnlab.export.nir.graph import kind
 from snnlab.support import arguments
 
 
-def values(node, name: str, shape: tuple[int, ...], low: float = -math.inf) -> np.ndarray:
+def values(node, name: str, shape: tuple[int, ...], low: float = -math.inf, *, infinite: bool = False) -> np.ndarray:
     """Return a parameter, one number per unit."""
-    array = arguments.numbers(name, getattr(node, name), low)
+    array = arguments.numbers(name, getattr(node, name), low, infinite=infinite)
     if math.prod(shape) > MAX_UNITS:
         raise ArgumentError(f"{name}: a layer must have at most {MAX_UNITS} units, got {shape}")
     if array.size > 1 and array.shape != shape:

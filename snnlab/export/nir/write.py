@@ -1,8 +1,9 @@
 """Convert snnlab's layers to a NIR graph."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
@@ -10,7 +11,9 @@ from flax import nnx
 from snnlab.errors import ArgumentError
 from snnlab.export.nir.constants import METHODS, NO_SPIKE_THRESHOLD, fade, tau_to_nir
 from snnlab.export.nir.file import need_nir
-from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
+from snnlab.export.nir.timestep import SECONDS
+from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack, Threshold
+from snnlab.layers.wiring import INPUT, OUTPUT
 from snnlab.models import Network
 from snnlab.support import arguments
 
@@ -36,7 +39,8 @@ def to_nir(
         Expon >> LifRef, Leaky    CubaLIF, CubaLI, w_in = 1 / (1 - a_syn): a spike jumps by 1
 
     A recurrent layer becomes a subgraph in which its neurons feed a Linear node that feeds them. A Flatten node is put
-    in front of layers that need images flat.
+    in front of layers that need images flat. NIR cannot say where a cycle of a `Graph` has its step of delay: the
+    certificate of `save_nir` does.
 
     Args:
         model: a `Network` (its encoder is left out: the graph begins at the spikes), a `Stack`, or one layer.
@@ -55,6 +59,9 @@ def to_nir(
             step or more, layers with different time steps, your own layers. The message names the layer.
         SnnlabError: if the extra `nir` is not installed.
 
+    Warns:
+        UserWarning: if `reader_dt` seems to be in seconds.
+
     Example:
         >>> graph = to_nir(Stack(hidden=LifRef(3, tau_mem=10.0), readout=Leaky(3)), method="exponential")
         >>> graph.nodes["hidden"].tau.tolist()
@@ -68,14 +75,19 @@ def to_nir(
     dt = time_step(stack)
     if reader_dt is not None:
         reader_dt = arguments.time_step("reader_dt", reader_dt)
-    layers = [stack.layers[name] for name in stack.names]
-    writer = _Writer(dt, reader_dt or dt, method, unit_gain, _image(layers))
-    for name, layer in zip(stack.names, layers, strict=True):
+        if reader_dt < SECONDS and 1000.0 * reader_dt <= dt:
+            text = f"reader_dt: is in milliseconds; if it is {reader_dt:g} s, pass reader_dt={1000.0 * reader_dt:g}"
+            warnings.warn(text, stacklevel=2)
+    writer = _Writer(dt, reader_dt or dt, method, unit_gain, _image(stack))
+    for name, sources in stack.sources.items():
         try:
-            writer.add(name, layer, integrator=layer is not layers[-1] or readout == "li")
+            if name == OUTPUT:
+                continue
+            integrator = name not in stack.sources[OUTPUT] or readout == "li"
+            writer.add(name, stack.layers[name], sources, integrator=integrator)
         except ArgumentError as error:
             raise ArgumentError(f"layer {name!r}: {error}") from None
-    return writer.finish()
+    return writer.finish(stack.sources[OUTPUT])
 
 
 def as_stack(model: nnx.Module) -> Stack:
@@ -97,49 +109,95 @@ def time_step(stack: Stack) -> float:
     return 1.0 if stack.dt is None else stack.dt
 
 
+class _Link(NamedTuple):
+    """A connection that is drawn when both its ends have been written.
+
+    Attributes:
+        source: the layer that it comes from, or "input".
+        layer: the layer that it leads to, or "output".
+        node: the first node of that layer.
+        shape: of what this node takes.
+    """
+
+    source: str
+    layer: str
+    node: str
+    shape: tuple[int, ...]
+
+
 class _Writer:
-    """Appends one NIR node after the other to a graph without branches."""
+    """Writes one layer after the other as a row of NIR nodes, and connects the rows."""
 
     def __init__(self, dt: float, reader_dt: float, method: str, unit_gain: bool, image: tuple[int, ...]):
         self.nir = need_nir()
         self.dt, self.reader_dt, self.method, self.unit_gain = dt, reader_dt, method, unit_gain
         self.nodes: dict[str, Any] = {}
+        self.edges: list[tuple[str, str]] = []
+        self.links: list[_Link] = []
+        self.outputs: dict[str, tuple[str, tuple[int, ...]]] = {}  # last node and shape of a layer
         self.image = image
-        self.shape: tuple[int, ...] = ()  # output of the last node; () before the first one
+        self.layer, self.sources = "", ()  # which is being written, and what feeds it
+        self.shape: tuple[int, ...] = ()  # output of its last node
+        self.row: list[str] = []  # its nodes
 
-    def add(self, name: str, layer: object, *, integrator: bool) -> None:
-        """Append the nodes of one layer."""
+    def add(self, name: str, layer: object, sources: tuple[str, ...], *, integrator: bool) -> None:
+        """Write the nodes of one layer."""
         if type(layer) not in WRITERS:
             raise ArgumentError(f"NIR has no node for {type(layer).__name__}")
+        self.layer, self.sources, self.row = name, sources, []
         WRITERS[type(layer)](self, name, layer, integrator)
+        self.outputs[name] = self.row[-1], self.shape
 
-    def finish(self):
-        """Return the graph."""
-        row = list(self.nodes)
-        self.put("output", self.nir.Output(np.array(self.shape)))
-        return self.graph(self.nodes, zip(row, list(self.nodes)[1:], strict=True))
+    def finish(self, sources: tuple[str, ...]):
+        """Return the graph, whose output these layers feed."""
+        shapes = {self.outputs[source][1] for source in sources if source in self.outputs}
+        self.layer, self.sources, self.row = OUTPUT, sources, []
+        self.accept(shapes.pop() if len(shapes) == 1 else (math.prod(shapes.pop()),))
+        self.put(OUTPUT, self.nir.Output(np.array(self.shape)))
+        for link in self.links:
+            self.connect(link)
+        return self.graph(self.nodes, self.edges)
+
+    def connect(self, link: _Link) -> None:
+        """Draw a connection, through a Flatten node where an image must be flat."""
+        last, shape = self.outputs[link.source]
+        if shape != link.shape:
+            if math.prod(shape) != math.prod(link.shape) or len(link.shape) != 1:
+                raise ArgumentError(f"layer {link.layer!r}: takes {link.shape}, but {link.source!r} returns {shape}")
+            self.row = [last]
+            last = self.put("flatten", self.nir.Flatten({"input": np.array(shape)}, 0, -1))
+        if (last, link.node) in self.edges:
+            raise ArgumentError(f"layer {link.layer!r}: is fed twice by {link.source!r}, and NIR counts that once")
+        self.edges.append((last, link.node))
 
     def graph(self, nodes: dict[str, Any], edges: Iterable[tuple[str, str]]):
         return self.nir.NIRGraph(nodes, list(edges), type_check=False)
 
-    def put(self, name: str, node) -> None:
+    def put(self, name: str, node) -> str:
+        """Add a node behind the last one of the layer, and return its name."""
         while name in self.nodes:
             name += "_"
         self.nodes[name] = node
+        if self.row:
+            self.edges.append((self.row[-1], name))
+        else:
+            self.links += [_Link(source, self.layer, name, self.shape) for source in self.sources]
+        self.row.append(name)
+        return name
 
     def accept(self, shape: tuple[int, ...]) -> None:
-        """Provide the input of a layer: the Input node for the first one, a Flatten node where it must be flat."""
-        if not self.shape:
-            self.put("input", self.nir.Input(np.array(shape)))
-        elif self.shape != shape:
-            if math.prod(self.shape) != math.prod(shape) or len(shape) != 1:
-                raise ArgumentError(f"takes {shape}, but the layer before returns {self.shape}")
-            self.put("flatten", self.nir.Flatten({"input": np.array(self.shape)}, 0, -1))
+        """Say what shape a layer takes; the first one that the input feeds gives it its shape."""
+        if INPUT in self.sources and INPUT not in self.outputs:
+            given = self.image if math.prod(self.image) == math.prod(shape) else shape
+            self.nodes[INPUT] = self.nir.Input(np.array(given))
+            self.outputs[INPUT] = INPUT, given
         self.shape = shape
 
     def accept_any(self, features: int) -> None:
-        """Provide the input of a layer that treats each unit by itself, for which an image may stay an image."""
-        shape = self.shape or self.image
+        """Say what a layer takes that treats each unit by itself, for which an image may stay an image."""
+        known = {self.outputs[source][1] if source in self.outputs else () for source in self.sources}
+        shape = known.pop() if len(known) == 1 else ()
+        shape = self.image if self.sources == (INPUT,) and not shape else shape
         self.accept(shape if math.prod(shape) == features else (features,))
 
     # ---- the layers ----
@@ -180,6 +238,11 @@ class _Writer:
     def delay(self, name: str, layer: Delay, integrator: bool) -> None:
         self.accept_any(layer.features)
         self.put(name, self.nir.Delay(np.reshape(layer.steps[...], self.shape) * self.reader_dt / 1000.0))
+
+    def threshold(self, name: str, layer: Threshold, integrator: bool) -> None:
+        self.accept_any(layer.features)
+        below = np.broadcast_to(_below(layer.v_th), (layer.features,))
+        self.put(name, self.nir.Threshold(_finite("v_th", below).reshape(self.shape)))
 
     def conv(self, name: str, layer: Conv, integrator: bool) -> None:
         self.accept(layer.shape)
@@ -226,13 +289,15 @@ class _Writer:
         if synapse is not None:
             if type(synapse) is not Expon or "tau" not in fields:
                 raise ArgumentError(f"NIR has no {type(neuron).__name__} behind a {type(synapse).__name__}")
+            if np.isinf(_full(synapse.tau_syn, n)).any():
+                raise ArgumentError("tau_syn: must be finite, as nothing enters a synapse of NIR that never decays")
             w_in = 1.0 / fade(_full(synapse.tau_syn, n), self.dt)
             fields |= {"tau_mem": fields.pop("tau"), "tau_syn": self.tau(synapse.tau_syn, n), "w_in": w_in}
         if not fires and not integrator and "v_leak" in fields:
             fields |= {"v_threshold": NO_SPIKE_THRESHOLD * one, "v_reset": 0 * one}
         name = {"tau_syn": "CubaLI", "tau": "LI"}.get(next((k for k in ("tau_syn", "tau") if k in fields), ""), "I")
         name += "F" if "v_threshold" in fields else ""
-        fields = {key: _finite(key, np.broadcast_to(value, n)).reshape(shape) for key, value in fields.items()}
+        fields = {key: _field(key, np.broadcast_to(value, n)).reshape(shape) for key, value in fields.items()}
         return getattr(self.nir, name)(**fields), np.asarray(np.broadcast_to(gain, n), np.float32)
 
     def membrane(self, neuron: Expon | LifRef | Leaky | IF) -> tuple[dict[str, Any], np.ndarray | float, bool]:
@@ -240,7 +305,9 @@ class _Writer:
         if isinstance(neuron, Expon | Leaky):
             return self.integrator(neuron), 1.0, False
         n, gain = neuron.features, 1.0
+        rest = 0.0
         if isinstance(neuron, IF):
+            rest = np.asarray(neuron.v_rest[...], np.float32)  # from which NIR's voltages are measured
             fields = {"r": _full(neuron.r, n) * self.dt / (self.reader_dt / 1000.0)}
         else:
             if (_full(neuron.tau_ref, n) > self.dt * (1.0 - 1e-3)).any():
@@ -249,8 +316,11 @@ class _Writer:
             if self.unit_gain:
                 lost = fade(_full(neuron.tau_mem, n), self.dt)
                 gain, fields["r"] = fields["r"] * lost, 1.0 / lost
-        below = np.nextafter(np.asarray(neuron.v_th[...]), np.float32(-np.inf))
-        return fields | {"v_threshold": below, "v_reset": _full(neuron.v_reset, n)}, gain, True
+        return (
+            fields | {"v_threshold": _below(neuron.v_th, rest), "v_reset": _full(neuron.v_reset, n) - rest},
+            gain,
+            True,
+        )
 
     def integrator(self, neuron: Expon | Leaky) -> dict[str, Any]:
         """Return the parameters of a node that does not fire."""
@@ -259,6 +329,8 @@ class _Writer:
         lost = fade(_full(tau, n), self.dt)
         if (lost < 2.0**-25).all() and rest is None:  # no leak, in single precision
             return {"r": np.full(n, 1.0 / (self.reader_dt / 1000.0))}
+        if (lost == 0.0).any():
+            raise ArgumentError("tau: must be finite for all neurons, or infinite for all that rest at 0")
         v_leak = np.zeros(n) if rest is None else _full(rest, n)
         return {"tau": self.tau(tau, n), "r": 1.0 / lost, "v_leak": v_leak}
 
@@ -266,7 +338,7 @@ class _Writer:
         return tau_to_nir(_full(tau, n), dt=self.dt, reader_dt=self.reader_dt, method=self.method)
 
 
-BY_ITSELF = (Expon, LifRef, Leaky, IF, Scale, Delay)
+BY_ITSELF = (Expon, LifRef, Leaky, IF, Scale, Delay, Threshold)
 """Layers that treat each unit by itself."""
 
 WRITERS: dict[type, Callable[..., None]] = {
@@ -278,20 +350,29 @@ WRITERS: dict[type, Callable[..., None]] = {
     IF: _Writer.alone,
     nnx.Linear: _Writer.linear,
     Scale: _Writer.scale,
+    Threshold: _Writer.threshold,
     Delay: _Writer.delay,
     Conv: _Writer.conv,
     Pool: _Writer.pool,
 }
 
 
-def _image(layers: Sequence[object]) -> tuple[int, ...]:
-    """Return the image shape that the first layers need; (0,) if they need none."""
-    for layer in layers:
-        if isinstance(layer, Conv | Pool):
-            return layer.shape
-        if type(layer) not in BY_ITSELF:
-            break
+def _image(stack: Stack) -> tuple[int, ...]:
+    """Return the image shape that the layers behind the input need; (0,) if they need none."""
+    near = {INPUT}
+    for name in stack.names:
+        layer = stack.layers[name]
+        if near.intersection(stack.sources.get(name, ())):
+            if isinstance(layer, Conv | Pool):
+                return layer.shape
+            if type(layer) in BY_ITSELF:
+                near.add(name)
     return (0,)
+
+
+def _below(variable, rest: np.ndarray | float = 0.0) -> np.ndarray:
+    """Return thresholds above rest, one float32 lower: snnlab fires at them, NIR above them."""
+    return np.nextafter(np.asarray(variable[...], np.float32) - np.float32(rest), np.float32(-np.inf))
 
 
 def _full(variable, n: int) -> np.ndarray:
@@ -302,3 +383,10 @@ def _full(variable, n: int) -> np.ndarray:
 def _finite(name: str, values) -> np.ndarray:
     """Convert to single precision; raise if a value is not finite."""
     return arguments.numbers(name, values).astype(np.float32)
+
+
+def _field(name: str, values) -> np.ndarray:
+    """Convert a parameter of neurons to single precision; a time constant may be infinite."""
+    if not name.startswith("tau"):
+        return _finite(name, values)
+    return arguments.numbers(name, values, infinite=True).astype(np.float32)
