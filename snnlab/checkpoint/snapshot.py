@@ -22,9 +22,9 @@ from snnlab.history.history import TERM
 from snnlab.history.report import RESULTS
 from snnlab.models import describe
 from snnlab.support import arguments
+from snnlab.support.keys import is_key, without_key
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train import Trainer
-from snnlab.train.knobs import find_knobs
 from snnlab.train.point import Point
 from snnlab.variables import check_values, plain
 
@@ -90,7 +90,7 @@ def take(trainer: Trainer, point: Point, note: Any = None) -> Snapshot:
     }
     arrays = {f"history/{name}": column for name, column in point.past.steps().items()}
     for part, state in (("state", point.state), ("start", point.origin)):
-        arrays |= {f"{part}/{name}": _plain(leaf) for name, leaf in _leaves(state)}
+        arrays |= {f"{part}/{name}": without_key(leaf) for name, leaf in _leaves(state)}
     return Snapshot(arrays, json.loads(json.dumps(facts)))
 
 
@@ -151,7 +151,7 @@ def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
     _check_history(trainer, history)
     for part, filled in (("state", state), ("start", origin)):
         _check_values(part, trainer.state, filled)
-    for knob in find_knobs(state.live, state.opt_state):
+    for knob in trainer.knobs_of(state):
         box.check(knob.name, knob.value)
     if facts[LEARNING_RATE] is not None:  # the optimizer has one of its own
         arguments.number(LEARNING_RATE, facts[LEARNING_RATE], 0.0)
@@ -194,10 +194,10 @@ def _check_values(part: str, own, filled) -> None:
 
     leaves = jax.tree_util.tree_leaves_with_path(own, is_leaf=is_variable)
     for (path, leaf), found in zip(leaves, jax.tree.leaves(filled, is_leaf=is_variable), strict=True):
-        value = plain(found)
-        if not _is_key(value):
-            variable = leaf if is_variable(leaf) else nnx.Variable(leaf)
-            check_values(part + jax.tree_util.keystr(path), variable, np.asarray(value))
+        variable = leaf if is_variable(leaf) else nnx.Variable(leaf)
+        for value in jax.tree.leaves(plain(found)):  # none where a part of an optimizer leaves a parameter out
+            if not is_key(value):
+                check_values(part + jax.tree_util.keystr(path), variable, np.asarray(value))
 
 
 def identity(trainer: Trainer) -> dict[str, Any]:
@@ -222,22 +222,14 @@ def _leaves(state) -> list[tuple[str, jax.Array]]:
     return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]
 
 
-def _is_key(leaf) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _plain(leaf: jax.Array) -> np.ndarray:
-    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-
-
 def _fill(state, part: str, arrays: dict[str, np.ndarray]):
     """Return a state like `state` with other values. Types stay the same, so nothing is compiled again."""
 
     def fill(name: str, leaf: jax.Array) -> jax.Array:
-        value, plain = arrays[f"{part}/{name}"], _plain(leaf)
+        value, plain = arrays[f"{part}/{name}"], without_key(leaf)
         if (value.shape, value.dtype) != (plain.shape, plain.dtype):
             raise ValueError(f"{part}/{name} is {value.dtype}{list(value.shape)}")
-        if _is_key(leaf):
+        if is_key(leaf):
             return jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(leaf))
         return leaf.at[...].set(value) if leaf.weak_type else jnp.asarray(value)
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -25,6 +26,7 @@ from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.models import Network, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import refuse_existing
+from snnlab.support.keys import is_key, without_key
 from snnlab.support.tensors import read_tensors, write_tensors
 from snnlab.support.transfers import transfers_allowed
 from snnlab.variables import check_values, short_names
@@ -68,20 +70,23 @@ def save(
     metadata = {"format": "snnlab", "version": __version__} | {key: json.dumps(x) for key, x in metadata.items()}
     state = nnx.state(model)
     values = dict(nnx.to_flat_state(state))
-    arrays = {name: np.asarray(values[place].get_value()) for name, place in short_names(state).items()}
+    arrays = {name: without_key(values[place].get_value()) for name, place in short_names(state).items()}
     write_tensors(path, arrays, metadata)
     return path
 
 
 @transfers_allowed()
-def load(path: str | os.PathLike) -> Network:
+def load(path: str | os.PathLike, *, into: nnx.Module | None = None) -> nnx.Module:
     """Rebuild a saved network; its outputs are bit-identical on the same machine.
 
     Args:
-        path: of a file that `save` wrote from a network made by `snnlab.models.build`.
+        path: of a file that `save` wrote.
+        into: a network of your own, made as the saved one was, which then gets its values and is returned. Default: a
+            new network, if `snnlab.models.build` made the saved one.
 
     Raises:
-        FileFormatError: if the file is missing, damaged, or not written by snnlab.
+        ArgumentError: if `into` is no network.
+        FileFormatError: if the file is missing, damaged, not written by snnlab, or of another network.
 
     Example:
         >>> import tempfile
@@ -92,10 +97,14 @@ def load(path: str | os.PathLike) -> Network:
         True
     """
     metadata, arrays = read_tensors(path)
+    if into is not None:
+        net = arguments.instance("into", into, nnx.Module, "an nnx.Module, made as the saved one was")
+        _fill(net, arrays, path)
+        return net
     if "recipe" not in metadata:
         raise FileFormatError(
             f"{path}: does not say how to build its network, because snnlab.models.build did not make it; "
-            "read its arrays with safetensors.numpy.load_file"
+            "make it yourself, and pass it as into="
         )
     try:
         net = _build(json.loads(metadata["recipe"]), sum(array.size for array in arrays.values()))
@@ -172,7 +181,7 @@ def _settings(part) -> dict[str, Any]:
     return {key: value for key, value in vars(part).items() if isinstance(value, bool | int | float | str)}
 
 
-def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) -> None:
+def _fill(net: nnx.Module, arrays: dict[str, np.ndarray], path: str | os.PathLike) -> None:
     """Put arrays into a network; raise if one is missing, left over, out of range, or has another shape."""
     state = nnx.state(net)
     names, flat = short_names(state), dict(nnx.to_flat_state(state))
@@ -180,10 +189,16 @@ def _fill(net: Network, arrays: dict[str, np.ndarray], path: str | os.PathLike) 
         odd = textwrap.shorten(", ".join(sorted(names.keys() ^ arrays.keys())), 300)
         raise FileFormatError(f"{path}: unexpected or missing arrays: {odd}")
     for name, place in names.items():
-        value, array = flat[place].get_value(), arrays[name]
+        own, array = flat[place].get_value(), arrays[name]
+        value = without_key(own)
         alike = array.dtype == value.dtype or all(jnp.issubdtype(x.dtype, jnp.floating) for x in (array, value))
         if not alike or array.shape != value.shape:
             raise FileFormatError(f"{path}: {name} must be {value.dtype}{value.shape}, got {array.dtype}{array.shape}")
+        if is_key(own):
+            flat[place] = flat[place].replace(
+                jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(own))
+            )
+            continue
         try:
             check_values(name, flat[place], array)
         except ArgumentError as error:

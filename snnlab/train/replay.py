@@ -11,7 +11,6 @@ from snnlab import data
 from snnlab.losses import Classification
 from snnlab.models import build, describe
 from snnlab.support.transfers import transfers_allowed
-from snnlab.train.knobs import find_knobs
 from snnlab.train.trainer import Trainer
 
 WEIGHTS = ("l1", "l2", "min_rate", "max_rate", "rate_weight")  # of `Classification`
@@ -103,7 +102,7 @@ def _loss(trainer: Trainer) -> str:
         return "loss = ...  # your loss"
     arguments = [] if loss.readout == "max" else [f"readout={loss.readout!r}"]
     arguments += [] if loss.dt is None else [f"dt={loss.dt!r}"]
-    knobs = {knob.name: knob.value for knob in find_knobs(trainer.origin.live, trainer.origin.opt_state)}
+    knobs = {knob.name: knob.value for knob in trainer.knobs_of(trainer.origin)}
     arguments += [f"{name}={_short(knobs[name])}" for name in WEIGHTS if name in knobs]
     return f"loss = snnlab.Classification({', '.join(arguments)})"
 

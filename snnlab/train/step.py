@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import textwrap
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
@@ -112,9 +113,19 @@ class Structure:
 
         grads, (metrics, rest) = jax.grad(objective, has_aux=True)(state.params)
         metrics["grad_norm"] = optax.tree.norm(grads)
-        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        value_of = functools.partial(_first, objective)
+        updates, opt_state = self.update(grads, state.opt_state, state.params, metrics["loss"], value_of)
         params = keep_in_range(cast(nnx.State, optax.apply_updates(state.params, updates)))
         return State(params, state.live, rest, opt_state, state.step + 1, state.key), metrics
+
+    def update(self, grads, opt_state: optax.OptState, params, value: Float[Array, ""], value_of: Callable):
+        """Let the optimizer compute an update. One that asks for more gets the loss, its gradient, and the loss of this
+        batch as a function of the parameters (`value`, `grad`, `value_fn`), as Optax's line searches do."""
+        more = {"value": value, "grad": grads, "value_fn": value_of}
+        asked = inspect.signature(self.optimizer.update).parameters.values()
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in asked):
+            more = {name: more[name] for name in more if name in {parameter.name for parameter in asked}}
+        return self.optimizer.update(grads, opt_state, params, **more)
 
     def metric_names(self, state: State, x, y) -> tuple[str, ...]:
         """Return the names of the metrics of a step: "loss", its terms, and the others."""
@@ -148,6 +159,16 @@ class Structure:
     def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
         """Return the metrics of batch `number` of the test set."""
         return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))
+
+
+def _strong(leaf) -> Array:
+    """An array with a type that is no longer weak, as of Python's numbers: a step makes it so, and compiles again."""
+    leaf = jnp.asarray(leaf)
+    return leaf.astype(leaf.dtype) if leaf.weak_type else leaf
+
+
+def _first(function: Callable, *arguments):
+    return function(*arguments)[0]
 
 
 class Stepper:
@@ -194,7 +215,30 @@ class Stepper:
             raise ArgumentError(f"model: its parameters must be finite, got NaN or infinity in {', '.join(bad)}")
         values = nnx.split(system, nnx.Param, Live, ...)[1:]
         params, live, rest = jax.tree.map(lambda leaf: leaf, values)  # of new Variables: `write_back` changes the old
-        return State(params, live, rest, self.structure.optimizer.init(params), jnp.int32(0), key)
+        return State(params, live, rest, self._begin(params), jnp.int32(0), key)
+
+    def _begin(self, params: nnx.State) -> optax.OptState:
+        """Return the first state of the optimizer.
+
+        Raises:
+            ArgumentError: if it needs what a trainer does not give, or its state changes its structure.
+        """
+
+        def update(opt_state):
+            return self.structure.update(params, opt_state, params, jnp.float32(0.0), lambda params: jnp.float32(0.0))
+
+        try:
+            first = jax.tree.map(_strong, self.structure.optimizer.init(params))
+            updates, second = jax.eval_shape(update, first)
+        except Exception as error:  # of the user's code, in whatever form
+            reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
+            raise ArgumentError(
+                f"optimizer: cannot take a step ({reason}); it is given updates, params, value, grad and value_fn"
+            ) from error
+        for what, given, returned in (("updates", params, updates), ("state", first, second)):
+            if jax.tree.map(jnp.shape, given) != jax.tree.map(jnp.shape, returned):
+                raise ArgumentError(f"optimizer: its {what} must keep their structure from step to step")
+        return first
 
     def write_back(self, state: State) -> None:
         """Copy the values of a state into the modules that were passed in."""

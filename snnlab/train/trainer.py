@@ -12,7 +12,7 @@ import optax
 from flax import nnx
 
 from snnlab.config import SPIKING_LOSS, TrainConfig
-from snnlab.controls import LEARNING_RATE, Mailbox, Move
+from snnlab.controls import LEARNING_RATE, Knob, Mailbox, Move
 from snnlab.data import Dataset
 from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.history import History, Report
@@ -63,7 +63,9 @@ class Trainer:
             knobs and its parameters are learned; if it has `scores(record)`, the prediction is their argmax instead of
             that of the readout's maximum. Default: `Classification()`; for a model that spikes, with the arguments
             `snnlab.config.SPIKING_LOSS`.
-        optimizer: any Optax transformation. Default: `default_optimizer`.
+        optimizer: any Optax transformation. One that asks for it gets the loss, its gradient, and the loss of the batch
+            as a function of the parameters: `optax.lbfgs()` and `optax.contrib.reduce_on_plateau()` do. Every number
+            that `optax.inject_hyperparams` puts into it is a knob. Default: `default_optimizer`.
         epochs: passes over the training set.
         batch_size: samples in one optimizer step.
         learning_rate: at the start; default 0.01. An optimizer of your own has its own.
@@ -108,7 +110,7 @@ class Trainer:
         data: Dataset,
         *,
         loss: Callable | None = None,
-        optimizer: optax.GradientTransformation | None = None,
+        optimizer: optax.GradientTransformation | optax.MultiSteps | None = None,
         epochs: int = TrainConfig.epochs,
         batch_size: int = TrainConfig.batch_size,
         learning_rate: float | None = None,
@@ -117,6 +119,7 @@ class Trainer:
     ):
         self.model = arguments.instance("model", model, nnx.Module, "an nnx.Module, such as what `build` returns")
         self.data = arguments.instance("data", data, Dataset, "a Dataset, such as what `load_data` returns")
+        optimizer = optimizer.gradient_transformation() if isinstance(optimizer, optax.MultiSteps) else optimizer
         _check_choices(loss, optimizer)
         self.config = TrainConfig.of(
             own_optimizer=optimizer is not None,
@@ -142,7 +145,7 @@ class Trainer:
             self.stepper = Stepper(model, self.loss, optimizer, code_key(seed), self.own_optimizer)
             self.origin: State = self.stepper.start
             self._state: State = self.origin
-            self.mailbox = Mailbox(find_knobs(self.origin.live, self.origin.opt_state))
+            self.mailbox = Mailbox(self.knobs_of(self.origin))
             self.runner = Runner(self.stepper, data, batch_size)
             self.metric_names = self.runner.metric_names
             self._test = compiled(Structure.test, self.stepper.structure)
@@ -176,7 +179,7 @@ class Trainer:
     @at.setter
     def at(self, point: Point) -> None:
         self._check_structure("point", point.state)
-        values = {knob.name: knob.value for knob in find_knobs(point.state.live, point.state.opt_state)}
+        values = {knob.name: knob.value for knob in self.knobs_of(point.state)}
         values |= {move["knob"]: move["new"] for move in point.history.interventions[: point.moves]}
         with uninterrupted():
             self._go(point)
@@ -218,11 +221,15 @@ class Trainer:
         results = {name: last.get(name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
         counts = {"epochs": self.history.num_epochs, "steps": len(self.history)}
         settings = {name: getattr(self.config, name) for name in ("seed", "batch_size")}
-        knobs = {knob.name: knob.value for knob in find_knobs(self.origin.live, self.origin.opt_state)}
+        knobs = {knob.name: knob.value for knob in self.knobs_of(self.origin)}
         rate = knobs.get(LEARNING_RATE) if self.own_optimizer else self.config.learning_rate
         settings |= {LEARNING_RATE: rate, "optimizer": "own" if self.own_optimizer else "adam"}
         settings |= {"moves": self.history.num_moves, "readout": getattr(self.loss, "readout", None)}
         return {"data": self.data.name, **counts, **settings, **results}
+
+    def knobs_of(self, state: State) -> list[Knob]:
+        """Return the knobs of the run, with their values in a state."""
+        return find_knobs(state.live, state.opt_state, of_the_user=self.own_optimizer)
 
     def snapshot(self) -> nnx.Module:
         """Return a copy of the model as it is now. Safe to call from any thread at any time."""
@@ -405,7 +412,7 @@ class Trainer:
             self._return_to(one_step_less(self.runner, *self._previous))
         start = Point(state=self.origin, origin=self.origin, history=self.history)
         goal = way_back(fault, [start, *self._ends, self.at])
-        knobs = {knob.name: knob for knob in find_knobs(self._state.live, self._state.opt_state)}
+        knobs = {knob.name: knob for knob in self.knobs_of(self._state)}
         error = explain(fault, self.stepper, self.data, knobs.get(LEARNING_RATE), len(self.history), goal)
         self._diverged = error, goal
         raise error

@@ -5,12 +5,14 @@ import json
 import subprocess
 import sys
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from snnlab import export
+from snnlab.checkpoint import Checkpoints
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.models import build
@@ -180,3 +182,41 @@ def test_class_names_that_are_none_are_refused(tmp_path, names):
     save_file(arrays, path, meta | {"class_names": json.dumps(names)})
     with pytest.raises(FileFormatError, match="its metadata are damaged"):
         export.load_metadata(path)
+
+
+class Own(nnx.Module):
+    """With random streams, statistics and a cell."""
+
+    def __init__(self, rngs: nnx.Rngs):
+        self.cell, self.norm = nnx.RNN(nnx.GRUCell(8, 6, rngs=rngs)), nnx.BatchNorm(6, rngs=rngs)
+        self.dropout, self.readout = nnx.Dropout(0.5, rngs=rngs), nnx.Linear(6, 10, rngs=rngs)
+
+    def __call__(self, x):
+        return self.readout(self.dropout(self.norm(self.cell(x / 255.0)))).swapaxes(0, 1)
+
+
+def test_a_network_of_your_own_travels_with_its_random_streams(small, tmp_path):
+    """What it draws next, it draws after the way through a file, too; and a run of it resumes bit for bit."""
+    trained = Trainer(Own(nnx.Rngs(0)), small, epochs=1, batch_size=32)
+    trained.fit()
+    path = export.save(trained.model, tmp_path / "own.safetensors")
+    again = export.load(path, into=Own(nnx.Rngs(7)))
+    for module in (trained.model, again):
+        module.train()
+    x = jnp.asarray(small.x_test[:4])
+    first = trained.model(x)
+    np.testing.assert_array_equal(again(x), first)
+    assert not np.array_equal(trained.model(x), first)  # the streams move on
+    with pytest.raises(FileFormatError, match=r"unexpected or missing arrays: .*bias"):
+        export.load(path, into=nnx.Linear(6, 10, rngs=nnx.Rngs(0)))
+    with pytest.raises(FileFormatError, match="pass it as into="):
+        export.load(path)
+
+    runs = [Trainer(Own(nnx.Rngs(0)), small, epochs=1, batch_size=32) for _ in range(2)]
+    for run in runs:
+        checkpoints = Checkpoints(run, tmp_path / "runs")
+        for report in checkpoints:
+            if report.step >= 3 and run is runs[0]:
+                break
+        checkpoints.close()
+    np.testing.assert_array_equal(runs[1].history.steps()["loss"], trained.history.steps()["loss"])
