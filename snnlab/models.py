@@ -1,7 +1,6 @@
 """The two reference networks, and their construction from a config."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
 from snnlab.support.transfers import transfers_allowed
+from snnlab.support.warn import warn
 
 BRIEF = 0.1  # membrane time constants: in a shorter sequence, voltages stay near rest
 MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
@@ -140,10 +140,9 @@ def _check_duration(config: SnnConfig) -> None:
     """Warn if a membrane hardly moves in the whole sequence, as with a time step in seconds."""
     duration = config.num_steps * config.dt
     if duration < BRIEF * config.tau_mem < math.inf and config.code not in ("rows", "delta"):
-        warnings.warn(
+        warn(
             f"{config.num_steps} steps of dt = {config.dt:g} ms last {duration:g} ms, tau_mem is {config.tau_mem:g} "
             "ms: no neuron has time to fire; dt is in milliseconds",
-            stacklevel=4,
         )
 
 

@@ -9,8 +9,6 @@ The type of the Variable says who may change it:
 Each may be one number or one per neuron. All are traced, so changing a value recompiles nothing.
 """
 
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +16,7 @@ from flax import nnx
 
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
+from snnlab.support.warn import warn
 
 # Attributes that only contain others: "hidden.tau_mem" is as clear as the whole path.
 CONTAINERS = {"model", "loss", "stack", "layers", "neuron", "synapse"}
@@ -128,10 +127,9 @@ def time_constant(name: str, value, features: int, dt: float) -> nnx.Variable:
     values = arguments.time_constant(name, plain(value))
     short = values[(values > 0.0) & (values < FORGOTTEN * dt)]
     if short.size:
-        warnings.warn(
+        warn(
             f"{name}: after {short.min():g} ms nothing is left, and a step lasts dt = {dt:g} ms; time constants are in "
             f"milliseconds ({short.min():g} s would be {name}={1000.0 * short.min():g}), and 0 says that it forgets",
-            stacklevel=4,
         )
     least = min(dt, float(values.min()))
     high = 100.0 * dt

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import textwrap
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +22,7 @@ from snnlab.errors import DataError, SnnlabError
 from snnlab.support import arguments
 from snnlab.support.extras import install_hint
 from snnlab.support.files import atomic_path, cache_folder
+from snnlab.support.warn import warn
 
 
 def load_images(
@@ -69,7 +69,7 @@ def _read_cache(name: str, file: Path) -> Dataset | None:
         return _dataset(name, read_npz(file, tuple(FILES)))
     except SnnlabError as error:
         reason = textwrap.shorten(str(error).removeprefix(f"{file}: "), 200)
-        warnings.warn(f"{file}: the cache is damaged ({reason}) and will be made again", stacklevel=4)
+        warn(f"{file}: the cache is damaged ({reason}) and will be made again")
         return None
 
 
@@ -79,7 +79,7 @@ def _write_cache(file: Path, arrays: dict[str, np.ndarray]) -> None:
         with atomic_path(file) as part, part.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
     except OSError as error:
-        warnings.warn(f"{file}: cannot be written ({error.strerror or error}), so it will be made again", stacklevel=4)
+        warn(f"{file}: cannot be written ({error.strerror or error}), so it will be made again")
 
 
 def _through_tfds(name: str, cache: Path, manual_dir, progress: bool) -> dict[str, np.ndarray]:

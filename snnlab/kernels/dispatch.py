@@ -2,7 +2,6 @@
 
 import functools
 import os
-import warnings
 from typing import NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ from snnlab.kernels import reference
 from snnlab.kernels.drive import Drive, Input
 from snnlab.kernels.packed import Packed
 from snnlab.support import arguments
+from snnlab.support.warn import warn
 from snnlab.surrogate import SURROGATES, Surrogate
 
 BACKENDS = ("auto", "numba", "reference")
@@ -77,7 +77,7 @@ def _numba_works() -> bool:
             raise ArithmeticError(f"a kernel that copies 1.0 gave {result}")
         return True
     except Exception as error:  # numba and the FFI fail in many ways; none of them may stop a training
-        warnings.warn(f"numba kernels do not work here ({error!r}); the slower reference runs", stacklevel=3)
+        warn(f"numba kernels do not work here ({error!r}); the slower reference runs")
         return False
 
 

@@ -1,7 +1,5 @@
 """Check that the model and the data fit together, before anything is computed."""
 
-import warnings
-
 import jax
 import numpy as np
 from flax import nnx
@@ -12,6 +10,7 @@ from snnlab.encode.ranges import unfit
 from snnlab.errors import ArgumentError
 from snnlab.models import describe
 from snnlab.record import Record
+from snnlab.support.warn import warn
 from snnlab.train.step import run_model
 
 EARLY = 20  # times shorter than the sequence: such a recording has another unit of time
@@ -48,7 +47,7 @@ def _check_range(model: nnx.Module, data: Dataset) -> None:
     code = describe(model).encoder
     reason = None if isinstance(data.x_train, EventLists) else unfit(code, data.x_train)
     if reason is not None:
-        warnings.warn(f"x_train: {type(code).__name__} cannot express these samples: {reason}", stacklevel=4)
+        warn(f"x_train: {type(code).__name__} cannot express these samples: {reason}")
 
 
 def _check_labels(data: Dataset) -> None:
@@ -56,10 +55,9 @@ def _check_labels(data: Dataset) -> None:
     missing = np.setdiff1d(data.y_test, data.y_train)
     if missing.size:
         some = ", ".join(data.class_names[label] for label in missing[:5]) + (", ..." if missing.size > 5 else "")
-        warnings.warn(
+        warn(
             f"y_train: has no sample of {missing.size} of the classes that y_test has ({some}); shuffle the samples "
             "before they are divided",
-            stacklevel=4,
         )
 
 
@@ -76,16 +74,14 @@ def _check_events(model: nnx.Module, data: Dataset) -> None:
     parts = [part for part in (data.x_train, data.x_test) if isinstance(part, EventLists)]
     early = max(part.steps(code.dt) for part in parts)
     if early * EARLY <= code.num_steps:
-        warnings.warn(
+        warn(
             f"all events come within the first {early} of {code.num_steps} steps of {code.dt:g} ms; their times are "
             f"microseconds, so multiply milliseconds by 1000; or choose a smaller dt",
-            stacklevel=4,
         )
     late = sum(part.late(code.num_steps, code.dt) for part in parts)
     if late:
         total, steps = sum(len(part.times) for part in parts), max(part.steps(code.dt) for part in parts)
-        warnings.warn(
+        warn(
             f"{late:,} of {total:,} events come after num_steps * dt = {code.num_steps * code.dt:g} ms and are not "
             f"seen; num_steps={steps} sees them all",
-            stacklevel=4,
         )

@@ -13,6 +13,8 @@ from snnlab.encode import Delta, Latency, Population, Rate, Rows
 from snnlab.encode.ranges import unfit
 from snnlab.errors import ArgumentError
 from snnlab.layers import Leaky, LifRef, Stack
+from snnlab.live import LiveTrainer
+from snnlab.train import Trainer
 from snnlab.train.fit_check import check_fit
 
 RNG = np.random.default_rng(0)
@@ -140,5 +142,18 @@ def test_encoder_and_layers_have_one_time_step():
 
 
 def test_a_time_step_in_seconds_is_noticed():
-    with pytest.warns(UserWarning, match=r"100 steps of dt = 0\.001 ms last 0\.1 ms, and tau_mem is 10 ms"):
+    with pytest.warns(UserWarning, match=r"100 steps of dt = 0\.001 ms last 0\.1 ms, tau_mem is 10 ms"):
         models.build(SnnConfig(hidden=3, dt=1e-3), sample_shape=(4, 4), num_classes=2)
+
+
+def test_a_warning_points_to_the_line_that_caused_it():
+    """However deep it is found: in a layer, in the building of a network, before a training, live or not."""
+    mine = dataset(PIXELS // 128)
+    net = models.build(SnnConfig(hidden=3), sample_shape=(6, 4), num_classes=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        LifRef(3, tau_mem=0.02)
+        models.build(SnnConfig(hidden=3, dt=1e-3), sample_shape=(4, 4), num_classes=2)
+        Trainer(net, mine, batch_size=4)
+        LiveTrainer(net, mine, batch_size=4)
+    assert len(caught) == 4 and {warning.filename for warning in caught} == {__file__}
