@@ -6,10 +6,10 @@ cost the time to compile, never more. The user is told once, with the folder.
 
 import hashlib
 import os
-import warnings
 from pathlib import Path
 
 from snnlab.support.files import atomic_path, read_whole
+from snnlab.support.warn import warn
 
 SEAL = hashlib.sha256().digest_size  # bytes before the value: the digest of key and value
 
@@ -62,7 +62,7 @@ class Shelf:
     def _tell(self, what: str) -> None:
         if not self._told:
             self._told = True
-            warnings.warn(f"{self.folder}: {what}", stacklevel=2)
+            warn(f"{self.folder}: {what}")
 
 
 def _seal(key: str, value: bytes) -> bytes:

@@ -4,7 +4,6 @@ import itertools
 import math
 import os
 import textwrap
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +34,7 @@ from snnlab.layers import (
 from snnlab.layers.wiring import INPUT, OUTPUT
 from snnlab.support import arguments
 from snnlab.support.transfers import transfers_allowed
+from snnlab.support.warn import warn
 
 MAX_DELAY = 10_000
 """Steps of a delay in a cycle, whose signals are kept one and all."""
@@ -123,7 +123,7 @@ def from_nir(
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)  # nodes in a file may lack any field
         raise FileFormatError(f"{source}: does not describe a network ({reason})") from error
     for remark in remarks(nodes, dt, method, lambda other: _is_readable(nodes, other, method)):
-        warnings.warn(remark, stacklevel=3)  # behind the decorator
+        warn(remark)
     return net
 
 

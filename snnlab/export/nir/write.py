@@ -1,7 +1,6 @@
 """Convert snnlab's layers to a NIR graph."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projectio
 from snnlab.layers.wiring import INPUT, OUTPUT
 from snnlab.models import Network
 from snnlab.support import arguments
+from snnlab.support.warn import warn
 
 READOUTS = ("li", "lif")
 
@@ -77,7 +77,7 @@ def to_nir(
         reader_dt = arguments.time_step("reader_dt", reader_dt)
         if reader_dt < SECONDS and 1000.0 * reader_dt <= dt:
             text = f"reader_dt: is in milliseconds; if it is {reader_dt:g} s, pass reader_dt={1000.0 * reader_dt:g}"
-            warnings.warn(text, stacklevel=2)
+            warn(text)
     writer = _Writer(dt, reader_dt or dt, method, unit_gain, _image(stack))
     for name, sources in stack.sources.items():
         try:
