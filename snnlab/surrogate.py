@@ -11,7 +11,9 @@ Source: Neftci, Mostafa & Zenke (2019), Surrogate gradient learning in spiking n
 IEEE Signal Processing Magazine 36(6), DOI 10.1109/MSP.2019.2931595.
 """
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -60,18 +62,37 @@ def make_surrogate(derivative: Callable, smooth: Callable) -> Surrogate:
         >>> jax.grad(boxcar.spike)(0.1, 5.0).item(), jax.grad(boxcar.spike)(0.3, 5.0).item()
         (1.0, 0.0)
     """
+    return Surrogate(Step(derivative), derivative, smooth)
 
-    @jax.custom_jvp
-    def spike(x, slope):
-        return jnp.where(x >= 0, 1.0, 0.0).astype(jnp.result_type(x, jnp.float32))
 
-    @spike.defjvp
-    def _spike_jvp(primals, tangents):
-        # The step does not depend on the slope, so neither does its derivative in the slope.
-        x, slope = primals
-        return spike(x, slope), derivative(x, slope) * tangents[0]
+@dataclass(frozen=True)
+class Step:
+    """The step `x >= 0` as a spike function: equal to another one with the same derivative, so it can be pickled.
 
-    return Surrogate(spike, derivative, smooth)
+    Args:
+        derivative: that stands in for its own.
+
+    Example:
+        >>> Step(arctan.derivative) == arctan.spike, Step(arctan.derivative)(jnp.float32(0.1), 10.0).item()
+        (True, 1.0)
+    """
+
+    derivative: Callable
+
+    def __call__(self, x: Float[Array, "..."], slope) -> Float[Array, "..."]:
+        return _step(self.derivative, x, slope)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _step(derivative: Callable, x, slope):
+    return jnp.where(x >= 0, 1.0, 0.0).astype(jnp.result_type(x, jnp.float32))
+
+
+@_step.defjvp
+def _step_jvp(derivative: Callable, primals, tangents):
+    # The step does not depend on the slope, so neither does its derivative in the slope.
+    x, slope = primals
+    return _step(derivative, x, slope), derivative(x, slope) * tangents[0]
 
 
 def _inv_square(x: Float[Array, "..."], slope) -> Float[Array, "..."]:

@@ -3,6 +3,7 @@
 NumPy only. One thread appends, any thread reads. Later appends do not change what was read.
 """
 
+import copy
 import json
 import os
 import textwrap
@@ -69,6 +70,15 @@ class History:
         """Append a move of a knob that acted on step `step`, counted from 0."""
         with self._lock:
             self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For `pickle` and `copy`: everything but the lock."""
+        with self._lock:
+            state = copy.deepcopy({name: value for name, value in vars(self).items() if name != "_lock"})
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
 
     def until(self, steps: int, *, epochs: int, moves: int) -> "History":
         """Return a copy of the first steps, epochs and interventions."""

@@ -98,6 +98,9 @@ class Run:
         self._session = Session(self.trainer, on_change=self._changed)
         self._checkup: Checkup | None = None
 
+    def __reduce__(self):
+        raise StateError("a run has threads and cannot be pickled or copied; use its trainer instead (run.trainer)")
+
     # ---- what a subclass that shows the run overrides ----
 
     def _changed(self) -> None:

@@ -1,8 +1,9 @@
 """The engine: an iterator that trains chunk by chunk and reports after each one."""
 
+import copy
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import jax
@@ -155,6 +156,20 @@ class Trainer:
         self._previous: tuple[Point, np.ndarray] | None = None  # where the last good chunk began, and its batches
         self._ends: list[Point] = []  # the end of the last epoch before the loss rose, if there is one
         self._diverged: tuple[DivergenceError, Point | None] | None = None  # and where to continue
+
+    def __reduce__(self):
+        """For `pickle`: make the same trainer, and put it where the run is. It compiles anew."""
+        settings = {name: value for name, value in asdict(self.config).items() if value is not None}
+        optimizer = self.stepper.structure.optimizer if self.own_optimizer else None
+        return _made_again, (self.model, self.data, {"loss": self.loss, "optimizer": optimizer, **settings}, self.at)
+
+    def __deepcopy__(self, memo) -> "Trainer":
+        model, data, settings, point = self.__reduce__()[1]
+        settings["loss"], point = copy.deepcopy(self.loss), replace(point, history=copy.deepcopy(point.history))
+        return _made_again(nnx.clone(model), data, settings, point)
+
+    def __copy__(self) -> "Trainer":
+        return copy.deepcopy(self)  # or both would write into one history
 
     @property
     def at(self) -> Point:
@@ -477,6 +492,12 @@ class Trainer:
             samples_per_second=samples_per_second,
             eta=self.seconds / step * (self.total_steps - step),
         )
+
+
+def _made_again(model: nnx.Module, data: Dataset, settings: dict[str, Any], point: Point) -> Trainer:
+    trainer = Trainer(model, data, **settings)
+    trainer.at = point
+    return trainer
 
 
 def _check_choices(loss, optimizer) -> None:
