@@ -127,6 +127,8 @@ class Stack(nnx.Module):
             layer = self.layers[name]
             if isinstance(given, Packed) and not isinstance(layer, Projection):
                 given = given.dense()  # for a layer that reads arrays only
+            if isinstance(given, SpikeTimes) and isinstance(layer, nnx.Linear):
+                given = given.dense()
             given = given if enter is None else enter(name, layer, given)
             out = layer(given)
             trace = out if isinstance(out, Trace) else Trace(state=out)

@@ -306,6 +306,16 @@ def test_what_a_subgraph_passes_on_counts_again():
     np.testing.assert_allclose(readout, 2.0 * X @ W.T, rtol=1e-5)
 
 
+def test_weights_without_neurons_read_spikes():
+    """The code of images is sparse; a layer of Flax reads arrays only."""
+    graph = nir.NIRGraph.from_list(nir.Linear(weights(N, 64)), nir.Threshold(full(0.3)))
+    net = Network(Latency(num_steps=20), snnlab.from_nir(graph, dt=1.0))
+    images = rng.random((3, 8, 8)).astype(np.float32)
+    dense = net.stack(net.encode(jnp.asarray(images)).dense()).readout
+    assert dense.any()
+    np.testing.assert_array_equal(net(jnp.asarray(images)).readout, dense)
+
+
 # ---- what a graph of layers is good for ----
 
 

@@ -4,6 +4,7 @@ Both read by Euler's method and reset to a value. snnTorch has a step of 0.1 ms,
 file is written for that, and Norse reads the same file.
 """
 
+import copy
 import warnings
 
 import jax.numpy as jnp
@@ -14,11 +15,12 @@ from flax import nnx
 from tiers import needed
 
 import snnlab
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import Expon, Graph, Leaky, LifRef, Projection, Recurrent, Stack
 
 torch, norse, norse_reset, snntorch = (
     needed(name, "peers") for name in ("torch", "norse.torch", "norse.torch.functional.reset", "snntorch.import_nir")
 )
+snn, export_nir, nirtorch = (needed(name, "peers") for name in ("snntorch", "snntorch.export_nir", "nirtorch"))
 
 FOR_PEERS = {"unit_gain": True, "reader_dt": 0.1, "readout": "lif"}
 SAMPLES = 1000
@@ -108,3 +110,70 @@ def test_norse_reads_a_recurrent_network(tmp_path):
     stack.layers["hidden"].recurrent_kernel[...] *= 0.0
     own = np.asarray(record.spikes["hidden"])
     assert (np.asarray(stack(jnp.asarray(x)).spikes["hidden"]) != own).sum() > 0.1 * own.sum()
+
+
+# ---- what they write is read ----
+
+
+def over_time(net, x, *, state=False):
+    """Outputs of a network of theirs, which begins at rest."""
+    net, carried, out = copy.deepcopy(net), None, []
+    with torch.no_grad():
+        for x_t in torch.from_numpy(x):
+            y, carried = net(x_t, carried) if state else (net(x_t), None)
+            out.append(y.numpy().copy())
+    return np.stack(out)
+
+
+def some_input(n=11):
+    return (np.random.default_rng(0).random((80, 4, n)) < 0.3).astype(np.float32)
+
+
+class Residual(torch.nn.Module):
+    """The second layer reads the first one through weights, and as it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(11, 6), torch.nn.Linear(6, 6)
+        self.a, self.b = leaky(0.9), leaky(0.8)
+
+    def forward(self, x):
+        hidden = self.a(self.first(x))
+        return self.b(self.second(hidden) + hidden)
+
+
+def leaky(beta, n=6):
+    options = {"reset_mechanism": "zero", "reset_delay": False, "init_hidden": True}
+    return snn.Leaky(beta=beta * torch.ones(n), threshold=0.4 * torch.ones(n), **options)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_network_of_snntorch_is_read(residual):
+    torch.manual_seed(1)
+    row = torch.nn.Sequential(torch.nn.Linear(11, 6), leaky(0.9), torch.nn.Linear(6, 6), leaky(0.8))
+    net, x = Residual() if residual else row, some_input()
+    extract = export_nir._extract_snntorch_module
+    graph = nirtorch.torch_to_nir(net, {snn.Leaky: extract, torch.nn.Linear: extract}, type_check=False)
+    read = snnlab.from_nir(graph, dt=0.1)
+    assert isinstance(read, Graph) == residual
+    spikes = over_time(net, x)
+    assert spikes.sum() > 200
+    np.testing.assert_array_equal(read(jnp.asarray(x)).readout, spikes)
+
+
+def test_a_network_of_norse_is_read():
+    """Its parameters are scalars, the shape of its input has a batch; its IF steps in units of its own."""
+    torch.manual_seed(1)
+    x, sample = some_input(), torch.zeros(1, 11)
+    neurons = norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=torch.tensor(100.0), v_th=torch.tensor(0.05)))
+    readout = norse.LIBoxCell(norse.LIBoxParameters(tau_mem_inv=torch.tensor(50.0)))
+    net = norse.SequentialState(torch.nn.Linear(11, 6), neurons, torch.nn.Linear(6, 5), readout)
+    record = snnlab.from_nir(norse.to_nir(net, sample, dt=1.0), dt=1.0)(jnp.asarray(x))
+    assert record.spikes["1"].sum() > 50
+    np.testing.assert_allclose(record.readout, over_time(net, x, state=True), rtol=1e-4, atol=1e-6)
+    net = norse.SequentialState(torch.nn.Linear(11, 6), norse.IAFCell(), torch.nn.Linear(6, 5), norse.IAFCell())
+    graph, expected = norse.to_nir(net, sample), over_time(net, x, state=True)
+    with pytest.warns(UserWarning, match="with dt=1000"):
+        assert not snnlab.from_nir(graph, dt=1.0)(jnp.asarray(x)).readout.any()
+    assert expected.sum() > 50
+    np.testing.assert_array_equal(snnlab.from_nir(graph, dt=1000.0)(jnp.asarray(x)).readout, expected)
