@@ -179,3 +179,22 @@ def test_a_file_from_which_hdf5_does_not_come_back(tmp_path, monkeypatch):
     path.write_bytes(heap_loop())
     with pytest.raises(FileFormatError, match=r"net.nir: cannot be read as NIR \(reading (crashed|timed out)"):
         snnlab.from_nir(path, dt=1.0)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "bell\x07", "\u202eoe.exe", "\u2066x"])
+def test_names_that_are_not_what_they_look_like_are_refused(tmp_path, name):
+    ends = nir.Input(np.array([2])), nir.Output(np.array([2]))
+    nodes = {"input": ends[0], name: nir.Linear(np.eye(2, dtype=np.float32)), "output": ends[1]}
+    nir.write(tmp_path / "net.nir", nir.NIRGraph(nodes, [("input", name), (name, "output")]))
+    with pytest.raises(FileFormatError, match=r"net.nir: name: must be a name in one line") as refused:
+        snnlab.from_nir(tmp_path / "net.nir", dt=1.0)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(("field", "value"), [("r", 1e39), ("tau", 1e-60), ("v_reset", -1e39), ("v_threshold", np.nan)])
+def test_numbers_that_float32_cannot_hold_are_refused(tmp_path, field, value):
+    fields = {"tau": 0.01, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0} | {field: value}
+    lif = nir.LIF(**{name: np.full(2, number) for name, number in fields.items()})
+    nir.write(tmp_path / "net.nir", nir.NIRGraph.from_list(nir.Linear(np.eye(2)), lif))
+    with pytest.raises(FileFormatError, match=f"{field}: must be a .*number"):
+        snnlab.from_nir(tmp_path / "net.nir", dt=1.0)

@@ -451,6 +451,7 @@ def test_interrupt_keeps_what_was_learned(small):
     [
         (lambda d: make_trainer(d, batch_size=257), "batch_size: .* 256 training samples, got 257"),
         (lambda d: make_trainer(d, epochs=0), "epochs: must be an integer >= 1, got 0"),
+        (lambda d: make_trainer(d, epochs=10**12), "epochs: must be at most 268435455 here, got 1000000000000"),
         (lambda d: make_trainer(d, learning_rate=-1e-3), "learning_rate: must be a finite number > 0.0, got -0.001"),
         (lambda d: make_trainer(d, schedule="warm"), "schedule: must be one of 'cosine', 'constant', got 'warm'"),
         (
