@@ -194,7 +194,9 @@ def _check_values(part: str, own, filled) -> None:
 
     leaves = jax.tree_util.tree_leaves_with_path(own, is_leaf=is_variable)
     for (path, leaf), found in zip(leaves, jax.tree.leaves(filled, is_leaf=is_variable), strict=True):
-        variable = leaf if is_variable(leaf) else nnx.Variable(leaf)
+        # What an optimizer remembers of a parameter has the metadata of the parameter, but not its range.
+        ranged = is_variable(leaf) and path[0] != jax.tree_util.GetAttrKey("opt_state")
+        variable = leaf if ranged else nnx.Variable(plain(leaf))
         for value in jax.tree.leaves(plain(found)):  # none where a part of an optimizer leaves a parameter out
             if not is_key(value):
                 check_values(part + jax.tree_util.keystr(path), variable, np.asarray(value))

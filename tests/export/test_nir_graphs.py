@@ -325,7 +325,7 @@ def feedback():
     layers = {
         "first": nnx.Linear(64, 20, rngs=rngs),
         "synapse": Expon(20, tau_syn=5.0),
-        "a": LifRef(20, tau_mem=8.0, v_th=0.3, reset="value"),
+        "a": LifRef(20, tau_mem=8.0, v_th=nnx.Param(0.3), reset="value"),
         "second": nnx.Linear(20, 16, rngs=rngs),
         "b": IF(16, r=0.6, reset="value"),
         "back": nnx.Linear(16, 20, rngs=rngs),
