@@ -3,6 +3,10 @@
 There are two backends. "reference" is `lax.scan` over `snnlab.dynamics` and runs wherever XLA does. "numba" has
 event-driven kernels for the CPU; anything without a kernel runs on the reference. The choice is automatic; the
 environment variable `SNNLAB_KERNELS` or the argument `backend` forces it.
+
+The kernels have gradients in reverse mode. Forward mode (`jax.jvp`, `jax.jacfwd`) and second derivatives run on the
+reference; so does the outer one of two derivatives. With a `jax.jit` between derivative and layers
+(`jax.jvp(jax.jit(f), ...)`) JAX raises an error: put the `jit` outside, or set `SNNLAB_KERNELS=reference`.
 """
 
 from snnlab.kernels.dispatch import Lif, backend, current, expon, from_rest, leaky, lif, lstm, project, recurrent_lif

@@ -13,6 +13,7 @@ from snnlab.dynamics import LifParams
 from snnlab.errors import ArgumentError
 from snnlab.kernels import reference
 from snnlab.kernels.drive import Drive, Input
+from snnlab.kernels.orders import at_most_gradient
 from snnlab.kernels.packed import Packed
 from snnlab.support import arguments
 from snnlab.support.warn import warn
@@ -93,8 +94,10 @@ def _in_one_precision(drive, *more):
 
 
 def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | np.float32) -> bool:
-    """Whether the numba kernels are in use and the numbers are float32."""
-    return backend(wanted) == "numba" and all(x.dtype == jnp.float32 for x in (*drive.numbers(), *parameters))
+    """Whether the numba kernels are in use, the numbers are float32, and no more than their gradient is taken."""
+    numbers = (*drive.numbers(), *parameters)
+    single = all(x.dtype == jnp.float32 for x in numbers)
+    return backend(wanted) == "numba" and single and at_most_gradient(numbers)
 
 
 def from_rest(params: LifParams) -> LifParams:

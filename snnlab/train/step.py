@@ -5,7 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -118,7 +118,7 @@ class Structure:
         params = keep_in_range(cast(nnx.State, optax.apply_updates(state.params, updates)))
         return State(params, state.live, rest, opt_state, state.step + 1, state.key), metrics
 
-    def update(self, grads, opt_state: optax.OptState, params, value: Float[Array, ""], value_of: Callable):
+    def update(self, grads, opt_state: Any, params, value: Float[Array, ""], value_of: Callable):
         """Let the optimizer compute an update. One that asks for more gets the loss, its gradient, and the loss of this
         batch as a function of the parameters (`value`, `grad`, `value_fn`), as Optax's line searches do."""
         more = {"value": value, "grad": grads, "value_fn": value_of}
@@ -217,7 +217,7 @@ class Stepper:
         params, live, rest = jax.tree.map(lambda leaf: leaf, values)  # of new Variables: `write_back` changes the old
         return State(params, live, rest, self._begin(params), jnp.int32(0), key)
 
-    def _begin(self, params: nnx.State) -> optax.OptState:
+    def _begin(self, params: nnx.State) -> Any:
         """Return the first state of the optimizer.
 
         Raises:

@@ -101,8 +101,8 @@ def lstm(
         c[t] = sigmoid(f) c[t-1] + sigmoid(i) tanh(g)
         h[t] = sigmoid(o) tanh(c[t])
 
-    All arrays are float32, and the weights fit the cache; see `fits`. Only first derivatives in reverse mode exist: no
-    `jax.jvp`, no Hessian.
+    All arrays are float32, and the weights fit the cache; see `fits`. Only first derivatives in reverse mode exist; for
+    others the reference runs.
 
     Args:
         x: input.
