@@ -56,14 +56,20 @@ def wire(edges: Iterable[Edge], memory: Collection[str], held: Collection[str] =
     edges = sorted(edges)
     names = sorted({end for edge in edges for end in edge} - {INPUT, OUTPUT})
     rank = _ranks(edges)
+    loops = {edge for edge in edges if edge[0] == edge[1]}
     groups, late = [], set()
     for group in components(names, edges):
+        if not _is_cycle(group, loops):
+            groups.append(tuple(group))
+            continue
         inner = [edge for edge in edges if set(edge) <= set(group)]
         late |= _late(group, edges, held, rank, memory)
         prompt = [edge for edge in inner if edge not in late and edge[1] not in held]
         order = [name for (name,) in components(sorted(group, key=rank.__getitem__), prompt)]
         groups.append(tuple(sorted(order, key=lambda name: name in held)))  # what they hold for later comes last
-    sources = {name: tuple(a for a, b in edges if b == name) for name in [*names, OUTPUT]}
+    sources: dict[str, tuple[str, ...]] = dict.fromkeys([*names, OUTPUT], ())
+    for a, b in edges:
+        sources[b] += (a,)
     return Wiring(tuple(groups), tuple(sources.items()), tuple(sorted(late)))
 
 

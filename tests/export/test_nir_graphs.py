@@ -4,6 +4,7 @@ The reference is a simulator of NIR's equations in double precision (`simulate`)
 in an order that each case states, with the connections on which a signal takes one step written down by hand.
 """
 
+import itertools
 import re
 import warnings
 
@@ -304,6 +305,27 @@ def test_what_a_subgraph_passes_on_counts_again():
     graph = graph_of(["input a", "a s", "s b", "a b", "b output"], a=nir.Linear(W), s=wire, b=nir.Scale(full(1)))
     readout = snnlab.from_nir(graph, dt=1.0)(jnp.asarray(X)).readout
     np.testing.assert_allclose(readout, 2.0 * X @ W.T, rtol=1e-5)
+
+
+def test_graphs_made_to_take_long_end_soon():
+    """Signals that double from node to node are refused; a row of nodes of any length is no recursion."""
+    flat, one = nir.Flatten({"input": None}, 0, -1), nir.Scale(full(1))
+    pairs = [("a", "b")] * 40
+    doubling = [f"{a}{k - 1} {b}{k}" for k, (x, y) in enumerate(pairs) if k for a in (x, y) for b in (x, y)]
+    nodes = {f"{name}{k}": flat for k, pair in enumerate(pairs) for name in pair}
+    graph = graph_of(["input a0", "input b0", *doubling, "a39 s", "b39 s", "s output"], inputs=(N,), s=one, **nodes)
+    with pytest.raises(ArgumentError, match="at most 1000 signals may add up"):
+        snnlab.from_nir(graph, dt=1.0)
+    row = ["input", *(f"n{k}" for k in range(1100)), "s", "output"]
+    graph = graph_of(
+        [f"{a} {b}" for a, b in itertools.pairwise(row)], inputs=(N,), s=one, **dict.fromkeys(row[1:-2], flat)
+    )
+    assert list(snnlab.from_nir(graph, dt=1.0).layers) == ["s"]
+    names = [f"n{k}" for k in range(101)]
+    ring = [f"{a} {b}" for a, b in itertools.pairwise([*names, names[0]])]
+    graph = graph_of(["input n0", *ring, "n100 output"], inputs=(N,), **dict.fromkeys(names, LIF))
+    with pytest.raises(ArgumentError, match="node 'n0': at most 100 nodes may form a cycle, got 101"):
+        snnlab.from_nir(graph, dt=1.0)
 
 
 def test_weights_without_neurons_read_spikes():

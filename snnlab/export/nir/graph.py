@@ -23,7 +23,7 @@ NEURONS = {
 """NIR's neurons and their parameters: one number per neuron, or one for all."""
 AXES = {"Linear": 2, "Affine": 2, "Conv1d": 3, "Conv2d": 4}
 """Axes of the weights."""
-MOST_IN_CYCLE = 200
+MOST_IN_CYCLE = 100
 """Nodes that may depend on each other: finding the order of more of them takes long, and files are not trusted."""
 
 Edges = list[tuple[str, str]]
@@ -74,11 +74,19 @@ def opened(graph) -> dict[str, Node]:
     labels = {INPUT: _only(graph.nodes, "Input"), OUTPUT: _only(graph.nodes, "Output")}
     _check_connections(nodes, edges, labels)
     cyclic = _cyclic(nodes, edges)
+    sources, targets = neighbours([(b, a) for a, b in edges]), neighbours(edges)
     found = {}
-    for name in _reached(edges):
-        sources = tuple(a for a, b in edges if b == name)
-        targets = tuple(b for a, b in edges if a == name)
-        found[name] = Node(nodes[name], labels.get(name, name), sources, targets, loops.get(name), name in cyclic)
+    for name in _reached(targets):
+        around = tuple(sources.get(name, ())), tuple(targets.get(name, ()))
+        found[name] = Node(nodes[name], labels.get(name, name), *around, loops.get(name), name in cyclic)
+    return found
+
+
+def neighbours(edges: Edges) -> dict[str, list[str]]:
+    """Return what each node feeds."""
+    found: dict[str, list[str]] = {}
+    for a, b in edges:
+        found.setdefault(a, []).append(b)
     return found
 
 
@@ -165,8 +173,10 @@ def _without_loops(nodes: dict[str, Any], edges: Edges) -> tuple[dict[str, Any],
     """Take out the recurrent weights of neurons that depend on nothing else; return these by the neuron's name."""
     loops: dict[str, str] = {}
     for group in components(list(nodes), edges):
+        if len(group) != 2:
+            continue
         around = [edge for edge in edges if set(edge) & set(group)]
-        for neuron, weights in (group, group[::-1]) if len(group) == 2 else ():
+        for neuron, weights in (group, group[::-1]):
             own = [edge for edge in around if weights in edge]
             alone = sorted(own) == sorted([(neuron, weights), (weights, neuron)]) and (neuron, neuron) not in around
             if alone and kind(nodes[weights]) in WEIGHTS and kind(nodes[neuron]) in RECURRENT and fires(nodes[neuron]):
@@ -212,14 +222,14 @@ def trimmed(shape: tuple[int, ...], axes: int = 1) -> tuple[int, ...]:
     return shape
 
 
-def _reached(edges: Edges) -> list[str]:
+def _reached(targets: Mapping[str, list[str]]) -> list[str]:
     """Return the nodes in the order in which a signal from the input reaches them."""
     row = {INPUT: None}
     waiting = [INPUT]
     for name in waiting:
-        new = [b for a, b in edges if a == name and b not in row]
-        row |= dict.fromkeys(new)
-        waiting += dict.fromkeys(new)
+        new = dict.fromkeys(b for b in targets.get(name, ()) if b not in row)
+        row |= new
+        waiting += new
     return list(row)
 
 

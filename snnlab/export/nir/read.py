@@ -31,7 +31,7 @@ from snnlab.layers import (
     Stack,
     Threshold,
 )
-from snnlab.layers.wiring import INPUT, OUTPUT
+from snnlab.layers.wiring import INPUT, OUTPUT, components
 from snnlab.support import arguments
 from snnlab.support.transfers import transfers_allowed
 from snnlab.support.warn import warn
@@ -189,22 +189,17 @@ class _Builder:
 
     def edges(self) -> list[tuple[str, str]]:
         """Return the connections between the layers."""
-        found: dict[str, list[str]] = {INPUT: [INPUT]}
-
-        def outputs(name: str) -> list[str]:
-            """Return the layers whose outputs add up to the output of a node."""
-            if name not in found:
-                row, sources = self.rows[name], self.nodes[name].sources
-                found[name] = row[-1:] or [layer for source in sources for layer in outputs(source)]
-                if len(found[name]) > MAX_SUM:
-                    raise ArgumentError(f"node {name!r}: at most {MAX_SUM} signals may add up in it")
-            return found[name]
-
+        outputs = {name: row[-1:] for name, row in self.rows.items()} | {INPUT: [INPUT]}  # what adds up to an output
+        passing = [name for name, row in self.rows.items() if not row]
+        for (name,) in components(passing, [(a, b) for b in passing for a in self.nodes[b].sources]):
+            outputs[name] += [layer for source in self.nodes[name].sources for layer in outputs[source]]
+            if len(outputs[name]) > MAX_SUM:
+                raise ArgumentError(f"node {name!r}: at most {MAX_SUM} signals may add up in it")
         edges = []
         for name, node in self.nodes.items():
             row = [OUTPUT] if name == OUTPUT else self.rows[name]
             if row:
-                edges += [(layer, row[0]) for source in node.sources for layer in outputs(source)]
+                edges += [(layer, row[0]) for source in node.sources for layer in outputs[source]]
                 edges += itertools.pairwise(row)
         return edges
 
