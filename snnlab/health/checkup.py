@@ -9,6 +9,7 @@ latter gradient, `dLoss/dI[t]`, says how strongly a current at step `t` would ch
 explode or vanish on their way back through time. `snnlab.health.diagnosis` puts all of this into words.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeGuard
@@ -63,6 +64,7 @@ class LayerHealth:
         v_rest: resting voltage.
         slope: slope of the surrogate, in units of the distance from rest to threshold (`LifRef.v_scale`).
         gradient: norm of the gradient of the layer's own parameters.
+        feeds_next: whether the next layer reads this one; not so beside a branch of a `snnlab.layers.Graph`.
         gradient_over_time: norm over batch and neurons of `dLoss/dI[t]`, `(time,)`, where `I` is the current that
             reaches the neurons of a `Projection` or `Recurrent`, or the input of any other layer; None if unknown.
 
@@ -83,6 +85,7 @@ class LayerHealth:
     v_rest: float | None = None
     slope: float | None = None
     gradient: float
+    feeds_next: bool = True
     gradient_over_time: np.ndarray | None = None
 
 
@@ -192,6 +195,7 @@ class _Seen:
     """Results of the compiled function for one layer; for the gradients see `LayerHealth`."""
 
     name: str = field(metadata={"static": True})
+    feeds_next: bool = field(default=True, metadata={"static": True})
     spiking: _Spiking | None = None
     driven: _Driven | None = None
     gradient: Float[Array, ""] = field(default_factory=lambda: jnp.float32(0.0))
@@ -201,7 +205,9 @@ class _Seen:
 def _layer_health(seen: _Seen) -> LayerHealth:
     """Compute the statistics of a layer."""
     over_time = None if seen.gradient_over_time is None else np.asarray(seen.gradient_over_time)
-    found = LayerHealth(name=seen.name, gradient=seen.gradient.item(), gradient_over_time=over_time)
+    found = LayerHealth(
+        name=seen.name, feeds_next=seen.feeds_next, gradient=seen.gradient.item(), gradient_over_time=over_time
+    )
     if seen.spiking is not None:
         counts, fastest, duration = map(np.asarray, seen.spiking)
         rates = counts.mean(0) * (1000.0 / duration)
@@ -254,11 +260,17 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
     (value, (scores, watched, _, emitted)), gradients = jax.value_and_grad(objective, (0, 1), has_aux=True)(
         state.params, nudges
     )
-    layers = describe(structure.merge(state)["model"]).layers
+    known = describe(structure.merge(state)["model"])
+    layers = known.layers
+    read = {} if known.stack is None else known.stack.sources
+    names = [seen.name for seen in watched]
+    onward = [after not in read or name in read[after] for name, after in itertools.pairwise(names)]
     norms = {name: _norm_over_time(layers[name].module, gradient) for name, gradient in gradients[1].items()}
     layers = [
-        replace(seen, gradient=_norm_of(seen.name, gradients[0]), gradient_over_time=norms.get(seen.name))
-        for seen in watched
+        replace(
+            seen, gradient=_norm_of(seen.name, gradients[0]), gradient_over_time=norms.get(seen.name), feeds_next=fed
+        )
+        for seen, fed in zip(watched, [*onward, True], strict=False)
     ]
     numbers = jax.tree.leaves((value, scores, optax.tree.norm(gradients[0]), norms))
     facts = {

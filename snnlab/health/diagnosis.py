@@ -32,6 +32,7 @@ text still says what to do. The constants were measured on the reference network
 Fashion-MNIST, 20 to 300 units, every few steps from the first to the last epoch.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -169,7 +170,7 @@ def _exploding(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
     cure = "draw new weights, smaller ones if these were scaled up, or clip the gradient (optax.clip_by_global_norm)"
     if not health.finite:
         return Diagnosis(name="exploding", text=f"the loss or its gradient is not finite; {cure}", new_seed=True)
-    for layer, after in zip(health.layers, health.layers[1:], strict=False):
+    for layer, after in _neighbours(health):
         g, error = layer.gradient_over_time, after.gradient_over_time
         if g is None or error is None or not error.any():
             continue
@@ -256,7 +257,7 @@ def _vanishing(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
     """
     if _steps_since_move(history) < PATIENCE:
         return None
-    for layer, after in zip(health.layers, health.layers[1:], strict=False):
+    for layer, after in _neighbours(health):
         share = _unit(layer) * layer.gradient / max(_unit(after) * after.gradient, 1e-30)
         if share >= VANISHED or after.gradient == 0.0 or (layer.rates is not None and not layer.rates.any()):
             continue  # of a silent layer it would be no wonder
@@ -273,6 +274,11 @@ def _vanishing(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
 
 RULES = (_no_input, _learning_rate, _exploding, _saturated, _silent, _dead_readout, _vanishing)
 """From cause to effect, with the arguments of `diagnose`. The docstring of this module explains them."""
+
+
+def _neighbours(health: "Health") -> list[tuple["LayerHealth", "LayerHealth"]]:
+    """Return the pairs of a layer and the next one, if this reads the former."""
+    return [(layer, after) for layer, after in itertools.pairwise(health.layers) if layer.feeds_next]
 
 
 def _gap(layer: "LayerHealth") -> float | None:

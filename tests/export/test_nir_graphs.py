@@ -405,6 +405,7 @@ def test_a_graph_trains_and_is_looked_at(small, tmp_path):
     assert losses[-4:].mean() < losses[:4].mean() and trainer.compilations == 1
     health = Checkup(trainer.stepper, small, samples=32)(trainer.state)
     known = {layer.name: layer for layer in health.layers}
+    assert known["skip"].feeds_next and not known["late"].feeds_next  # the next one is of the other branch
     assert health.finite and health.layers[-1].name == "readout"
     assert known["a"].gradient_over_time.any() and known["back"].gradient > 0.0 and known["first"].gradient > 0.0
     probe = Prober(trainer.model, small)(trainer.model, 3)
