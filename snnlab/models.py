@@ -1,7 +1,7 @@
 """The two reference networks, and their construction from a config."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -234,6 +234,9 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
     """
     arguments.instance("config", config, (SnnConfig, LstmConfig), "SnnConfig or LstmConfig")
     seed = arguments.seed("seed", seed)
+    if isinstance(sample_shape, str) or not isinstance(sample_shape, Iterable):
+        raise ArgumentError(f"sample_shape: must be the shape of a sample, such as (8, 8), got {sample_shape!r}")
+    sample_shape = tuple(arguments.count("sample_shape", size) for size in sample_shape)
     with never_lost(), transfers_allowed():
         keep_programs()
         rngs = nnx.Rngs(params=seed)
@@ -241,7 +244,7 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
             net = snn(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
         else:
             net = lstm(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
-    net.recipe = Recipe(config, tuple(sample_shape), num_classes)
+    net.recipe = Recipe(config, sample_shape, num_classes)
     return net
 
 

@@ -159,7 +159,7 @@ def _first_of_every_class(labels: np.ndarray, count: int) -> np.ndarray | None:
 def _samples(name: str, values) -> np.ndarray | EventLists:
     if isinstance(values, EventLists):
         return values
-    array = _array(name, values)
+    array = arguments.array(name, values)
     if array.ndim < 2:
         raise ArgumentError(f"{name}: must be (samples, *sample_shape), got shape {array.shape}")
     if array.size == 0:
@@ -184,7 +184,7 @@ def _samples(name: str, values) -> np.ndarray | EventLists:
 
 
 def _labels(name: str, values) -> np.ndarray:
-    array = _array(name, values)
+    array = arguments.array(name, values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -223,10 +223,3 @@ def _class_names(given, highest: int) -> tuple[str, ...]:
     if highest >= len(names):
         raise ArgumentError(f"y_train, y_test: label {highest} is out of range 0..{len(names) - 1} (class_names)")
     return names
-
-
-def _array(name: str, values) -> np.ndarray:
-    try:
-        return np.asarray(values)
-    except (TypeError, ValueError) as error:  # lists of different lengths, tensors of other libraries
-        raise ArgumentError(f"{name}: is not an array ({error})") from None

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab.accepted import MAX_STEPS
 from snnlab.encode import ranges
-from snnlab.encode.events import SpikeTimes
+from snnlab.encode.events import SpikeTimes, as_numbers
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
@@ -32,7 +32,7 @@ def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:
         >>> unit_interval(jnp.uint8(255)).item()
         1.0
     """
-    x = jnp.asarray(x)
+    x = as_numbers(x)
     if x.dtype == jnp.uint8:
         return x.astype(jnp.float32) / 255.0
     if jnp.issubdtype(x.dtype, jnp.floating):
@@ -88,6 +88,7 @@ class Latency:
         return math.prod(sample_shape)
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
+        x = as_numbers(x)
         x = x.reshape(len(x), -1)
         if x.dtype == jnp.uint8:  # 256 possible values: a table in double precision, rounded like NumPy
             times = jnp.asarray(self._steps(np.arange(256) / 255.0, np))[x]
@@ -149,6 +150,7 @@ class Population:
         return ranges.unfit_for_unit_interval(x)
 
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
+        x = as_numbers(x)
         x = unit_interval(x.reshape(len(x), -1, 1))
         k = jnp.arange(1.0, self.fields + 1, dtype=jnp.float32).reshape(1, 1, -1)
         centre = (2 * k - 3) / (2 * (self.fields - 2))
@@ -285,7 +287,7 @@ class Binned:
         return math.prod(sample_shape)
 
     def __call__(self, x: Int[Array, "batch 2 events"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
-        x = jnp.asarray(x)
+        x = as_numbers(x)
         if x.ndim != 3 or x.shape[1] != 2 or x.dtype != jnp.int32:
             raise ArgumentError(
                 f"x: must be events, int32 (batch, 2, events) from snnlab.data.EventLists, got {x.dtype}{x.shape}; "
@@ -319,6 +321,7 @@ class Rows:
     def __call__(
         self, x: Shaped[Array, "batch time *frame"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "time batch feature"]:
+        x = as_numbers(x)
         if x.ndim < 3:
             raise ArgumentError(f"x: samples must have shape (rows, columns) or (time, *frame), got {x.shape[1:]}")
         return unit_interval(x.reshape(*x.shape[:2], -1)).swapaxes(0, 1)

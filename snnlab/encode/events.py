@@ -94,6 +94,36 @@ class SpikeTimes:
         return silence.at[times, batch, units].add(self.strength, mode="drop")
 
 
+def as_numbers(x, name: str = "x") -> Array:
+    """Return an array of JAX as it is, and what else holds numbers (NumPy, lists, `__array__`) as one.
+
+    Raises:
+        ArgumentError: if it holds no numbers.
+
+    Example:
+        >>> as_numbers([[1.0, 2.0]]).shape
+        (1, 2)
+    """
+    if isinstance(x, jax.Array):
+        return x
+    found = arguments.array(name, x)
+    if found.dtype.kind in "OSUMm" or found.size == 0:
+        raise ArgumentError(f"{name}: must be an array of numbers, got {found.dtype}{found.shape}")
+    return jnp.asarray(found)
+
+
+def as_sequence(x) -> Float[Array, "time batch n"]:
+    """Return what holds numbers as an array `(time, batch, n)`, for a layer.
+
+    Raises:
+        ArgumentError: if it has other axes, or holds no numbers.
+    """
+    x = as_numbers(x)
+    if x.ndim != 3:
+        raise ArgumentError(f"x: must be (time, batch, units), got shape {x.shape}; a single sample is x[:, None]")
+    return x.astype(jnp.float32) if x.dtype == jnp.bool_ else x
+
+
 def drop_spikes(
     spikes: SpikeTimes | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
 ) -> SpikeTimes | Float[Array, "time batch unit"]:

@@ -65,6 +65,7 @@ def save(
         >>> load(path).recipe.config
         LstmConfig(hidden=8)
     """
+    arguments.instance("model", model, nnx.Module, "an nnx.Module, such as what `build` returns")
     path = refuse_existing(path, overwrite)
     metadata = {"class_names": list(class_names), **({"training": dict(training)} if training else {}), **_about(model)}
     metadata = {"format": "snnlab", "version": __version__} | {key: json.dumps(x) for key, x in metadata.items()}

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -253,7 +254,7 @@ def expon(
         >>> expon(jnp.ones((2, 1, 1)), jnp.float32(5.0), dt=1.0).shape
         (2, 1, 1)
     """
-    return current(Drive(x=jnp.asarray(x), tau_syn=tau_syn), dt=dt, backend=backend)
+    return current(replace(Drive.of(x), tau_syn=tau_syn), dt=dt, backend=backend)
 
 
 def project(x: Input, kernel: Float[Array, "pre post"], *, backend: str | None = None) -> Float[Array, "time batch n"]:

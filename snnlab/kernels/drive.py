@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from snnlab.encode import SpikeTimes
+from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.kernels.packed import Packed
 
@@ -46,7 +47,7 @@ class Drive:
     @classmethod
     def of(cls, x) -> "Drive":
         """Return a drive as it is, and an array as a current."""
-        return x if isinstance(x, cls) else cls(x=jnp.asarray(x))
+        return x if isinstance(x, cls) else cls(x=as_sequence(x))
 
     def numbers(self) -> list[Array]:
         """Return the arrays of real numbers."""

@@ -6,6 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
+from snnlab.encode.events import as_sequence
 from snnlab.layers.projection import check_width
 from snnlab.layers.weights import glorot_normal
 from snnlab.record import Trace
@@ -39,5 +40,6 @@ class LSTM(nnx.Module):
         self.bias = nnx.Param(jnp.asarray(np.repeat([0.0, forget_bias, 0.0, 0.0], features), jnp.float32))
 
     def __call__(self, x: Float[Array, "time batch pre"]) -> Trace:
+        x = as_sequence(x)
         check_width(x, self.in_features)
         return Trace(state=kernels.lstm(x, self.w_x[...], self.w_h[...], self.bias[...]))

@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab.encode import SpikeTimes
+from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.record import Trace
 from snnlab.support import arguments
@@ -23,7 +24,7 @@ Input = SpikeTimes | Float[Array, "time batch pre"]
 
 
 def _array(x: Input, features: int) -> Float[Array, "time batch pre"]:
-    x = x.dense() if isinstance(x, SpikeTimes) else x
+    x = x.dense() if isinstance(x, SpikeTimes) else as_sequence(x)
     if x.shape[-1] != features:
         raise ArgumentError(f"x: has {x.shape[-1]} units, this layer was built for {features}")
     return x

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from snnlab import kernels
 from snnlab.encode import SpikeTimes
+from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
@@ -102,6 +103,7 @@ class Projection(nnx.Module):
         """
         if isinstance(x, Drive):
             return x
+        x = x if isinstance(x, SpikeTimes | Packed) else as_sequence(x)
         check_width(x, self.in_features)
         bias = None if self.bias is None else self.bias[...]
         return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay)

@@ -174,6 +174,33 @@ def microseconds(name: str, value) -> int:
     return whole
 
 
+def array(name: str, value) -> np.ndarray:
+    """Return an array, nested lists, or what can become one (`__array__`), as a NumPy array.
+
+    Anything else is refused: NumPy would look for numbers in it, in a data set without an end for ever.
+
+    Example:
+        >>> array("x", {"images": 3})
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: x: must be an array or nested lists of numbers, got dict
+    """
+    inner = value
+    while isinstance(inner, list | tuple) and inner:
+        inner = inner[0]
+    known = isinstance(inner, list | tuple | int | float | complex | str | bytes) or hasattr(inner, "__array__")
+    if not known or isinstance(inner, type):
+        what = f"the class {inner.__name__}" if isinstance(inner, type) else type(inner).__name__
+        within = "" if inner is value else f" in a {type(value).__name__}"
+        samples = "; stack its samples into arrays first, as with numpy.stack" if hasattr(inner, "__getitem__") else ""
+        samples = "" if isinstance(inner, dict) else samples
+        raise ArgumentError(f"{name}: must be an array or nested lists of numbers, got {what}{within}{samples}")
+    try:
+        return np.asarray(value)
+    except Exception as error:  # lists of different lengths, tensors of other libraries
+        raise ArgumentError(f"{name}: is not an array ({error})") from None
+
+
 def choice(name: str, value, options) -> str:
     """Return one of `options`.
 
