@@ -40,7 +40,7 @@ def _in_single(inner: optax.GradientTransformation) -> optax.GradientTransformat
     """Compute as float32 with parameters of fewer bits: of bfloat16, Adam would round its decay of 0.999 to 1."""
 
     def single(values):
-        return jax.tree.map(lambda x: x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x, values)
+        return jax.tree.map(lambda x: x if jnp.finfo(jnp.result_type(x)).bits >= 32 else x.astype(jnp.float32), values)
 
     def update(updates, state, params=None):
         with jax.numpy_dtype_promotion("standard"):  # Adam raises a real number to the power of a count
