@@ -195,6 +195,7 @@ class Own(nnx.Module):
         return self.readout(self.dropout(self.norm(self.cell(x / 255.0)))).swapaxes(0, 1)
 
 
+@pytest.mark.endure
 def test_a_network_of_your_own_travels_with_its_random_streams(small, tmp_path):
     """What it draws next, it draws after the way through a file, too; and a run of it resumes bit for bit."""
     trained = Trainer(Own(nnx.Rngs(0)), small, epochs=1, batch_size=32)

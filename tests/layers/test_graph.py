@@ -156,6 +156,7 @@ def test_gradients_are_finite_differences_of_the_smooth_network():
         np.testing.assert_allclose(loss(0.0)[1], expected, rtol=1e-5)
 
 
+@pytest.mark.shapes
 def test_a_graph_reads_sparse_spikes_and_records_all_layers():
     """A projection reads them as they are; whatever else they feed gets an array."""
     spikes = SpikeTimes.from_lists([([0, 2, 2], [1, 0, 1]), ([1], [4])], num_steps=T, num_units=N)

@@ -52,6 +52,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.endure
 @pytest.mark.parametrize("setting", ["x64", "transfers"])
 def test_the_same_bits_whatever_is_set(small, setting):
     usual = make_trainer(small)
@@ -62,7 +63,7 @@ def test_the_same_bits_whatever_is_set(small, setting):
     assert_same(usual, trainer)
 
 
-@pytest.mark.parametrize("setting", ["rank", "dtype"])
+@pytest.mark.parametrize("setting", [SLOW("rank"), "dtype"])
 @pytest.mark.parametrize("backend", ["numba", SLOW("reference")])
 def test_no_array_is_promoted(small, setting, backend, monkeypatch):
     """Neither in rank nor in type. Only traced: nothing is computed."""
@@ -96,7 +97,8 @@ def test_numbers_of_other_types_are_computed_with_as_float32(backend):
     np.testing.assert_array_equal(found, expected.astype(jnp.bfloat16))
 
 
-@pytest.mark.parametrize("optimizer", [None, SLOW(optax.sgd(0.1))], ids=["default", "sgd"])
+@pytest.mark.endure
+@pytest.mark.parametrize("optimizer", [None, optax.sgd(0.1)], ids=["default", "sgd"])
 def test_weights_of_bfloat16_learn_and_travel(small, optimizer, tmp_path):
     def halved(module):
         nnx.update(module, jax.tree.map(lambda p: p.astype(jnp.bfloat16), nnx.state(module, nnx.Param)))
