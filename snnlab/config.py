@@ -32,7 +32,7 @@ regularizers are shown and can be turned up, but hardly act.
 class SnnConfig:
     """Settings of the spiking network: code -> LifRef(hidden) -> Leaky readout, each behind an Expon synapse.
 
-    Time constants are >= 0 and may be infinite. Voltages may have any unit, with `v_th` >= `v_reset`; see
+    Time constants are >= 0 and may be infinite. Voltages may have any unit, with `v_th` > `v_reset`; see
     `snnlab.layers.LifRef`.
 
     Raises:

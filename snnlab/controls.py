@@ -14,7 +14,7 @@ from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
 LEARNING_RATE = "learning_rate"  # the knob
-MOST = 3.4028234663852886e38  # the largest float32
+MOST = float(arguments.SINGLE.max)  # that float32 holds
 CALM_RATE = 0.01  # the top of Adam's usual range: from a rate far above it, a tenth is still too high
 
 Move = tuple[int, str, float]  # step, knob, new value

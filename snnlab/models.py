@@ -48,9 +48,9 @@ class Network(nnx.Module):
     """
 
     def __init__(self, encoder, stack: Stack, recipe: "Recipe | None" = None, *, input_dropout: float = 0.0):
-        steps = {"encoder": getattr(encoder, "dt", None), "stack": stack.dt}
-        if None not in steps.values() and len(set(steps.values())) > 1:
-            raise ArgumentError(f"dt: the encoder has steps of {encoder.dt:g} ms, the layers have {stack.dt:g} ms")
+        step = getattr(encoder, "dt", None)
+        if None not in (step, stack.dt) and step != stack.dt:
+            raise ArgumentError(f"dt: the encoder has steps of {step:g} ms, the layers have {stack.dt:g} ms")
         self.encoder = encoder
         self.stack = stack
         self.recipe = recipe

@@ -238,7 +238,7 @@ def _column(name: str, values) -> np.ndarray:
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         raise ValueError(f"steps: {name} must be a list of numbers")
     column = np.array(values, np.float64)
-    if (np.abs(column) > np.finfo(np.float32).max).any():
+    if (np.abs(column) > arguments.SINGLE.max).any():
         raise ValueError(f"steps: {name} has values that float32 cannot hold")
     return column
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from snnlab import accepted, dynamics, kernels
 from snnlab.kernels import Drive
 from snnlab.kernels.axes import alike
-from snnlab.layers.voltages import neuron_voltages, surrogate_scale
+from snnlab.layers.voltages import neuron_voltages, surrogate_scale, surrogate_shape
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
@@ -20,7 +20,7 @@ class IF(nnx.Module):
 
     Args:
         features: number of neurons.
-        v_th: threshold, >= v_reset, in any unit of voltage.
+        v_th: threshold, > v_reset, in any unit of voltage.
         v_rest: initial voltage, at which it stays without a current.
         v_reset: voltage after a spike.
         r: voltage that a current of 1 adds per millisecond [1/ms].
@@ -55,8 +55,7 @@ class IF(nnx.Module):
         self.dt = arguments.time_step("dt", dt)
         self.v_th, self.v_rest, self.v_reset = neuron_voltages(features, v_th=v_th, v_rest=v_rest, v_reset=v_reset)
         self.r = setting("r", r, features, unit="1/ms", default=Fixed)
-        self.slope = setting("slope", slope, features, low=0.0, begin=0.1, high=100.0)
-        self.v_scale = None if v_scale is None else setting("v_scale", v_scale, features, low=0.0, default=Fixed)
+        self.slope, self.v_scale = surrogate_shape(features, slope=slope, v_scale=v_scale)
         self.surrogate = get_surrogate(surrogate)
         self.reset = arguments.choice("reset", reset, accepted.RESETS)
         self.detach_reset = arguments.flag("detach_reset", detach_reset)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from snnlab import accepted, dynamics, kernels
 from snnlab.dynamics import LifParams, LifState
 from snnlab.kernels import Drive
-from snnlab.layers.voltages import neuron_voltages, surrogate_scale
+from snnlab.layers.voltages import neuron_voltages, surrogate_scale, surrogate_shape
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
@@ -23,7 +23,7 @@ class LifRef(nnx.Module):
     Args:
         features: number of neurons.
         tau_mem: membrane time constant [ms], >= 0; with infinity, no current moves the voltage.
-        v_th: threshold, >= v_reset. A neuron that rests above it fires by itself. All voltages may have any unit:
+        v_th: threshold, > v_reset. A neuron that rests above it fires by itself. All voltages may have any unit:
             `v_th=1` above a rest of 0, or `v_th=-50` above a rest of -65 for millivolts. Weights then have that unit,
             too: 15 times larger ones give the same spikes.
         v_rest: resting voltage.
@@ -74,8 +74,7 @@ class LifRef(nnx.Module):
         self.v_th, self.v_rest, self.v_reset = neuron_voltages(features, v_th=v_th, v_rest=v_rest, v_reset=v_reset)
         self.r = setting("r", r, features, default=Fixed)
         self.tau_ref = setting("tau_ref", tau_ref, features, low=0.0, high=10.0 * self.dt, unit="ms", default=Fixed)
-        self.slope = setting("slope", slope, features, low=0.0, begin=0.1, high=100.0)
-        self.v_scale = None if v_scale is None else setting("v_scale", v_scale, features, low=0.0, default=Fixed)
+        self.slope, self.v_scale = surrogate_shape(features, slope=slope, v_scale=v_scale)
         self.surrogate = get_surrogate(surrogate)
         self.reset = arguments.choice("reset", reset, accepted.RESETS)
         self.detach_reset = arguments.flag("detach_reset", detach_reset)

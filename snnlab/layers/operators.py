@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from snnlab.encode import SpikeTimes
 from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
+from snnlab.layers.voltages import scale_of_voltage
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
@@ -121,7 +122,7 @@ class Threshold(nnx.Module):
         self.features = arguments.count("features", features)
         self.v_th = setting("v_th", v_th, features)
         self.slope = setting("slope", slope, features, low=0.0, begin=0.1, high=100.0)
-        self.v_scale = setting("v_scale", v_scale, features, low=0.0, default=Fixed)
+        self.v_scale = scale_of_voltage(features, v_scale)
         self.surrogate = get_surrogate(surrogate)
 
     def __call__(self, x: Input) -> Trace:

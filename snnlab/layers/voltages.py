@@ -1,4 +1,4 @@
-"""The voltages of neurons that fire, in any unit, one value or one per neuron."""
+"""The voltages of neurons that fire and the shape of their surrogate, in any unit, one value or one per neuron."""
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +39,36 @@ def neuron_voltages(features: int, *, v_th, v_rest, v_reset) -> tuple[nnx.Variab
         setting("v_rest", v_rest, features, begin=float(rest.min()) - far, high=float(rest.max()) + far, default=Fixed),
         setting("v_reset", v_reset, features, begin=float(reset.min()) - far, high=float(th.min()), default=Fixed),
     )
+
+
+def surrogate_shape(features: int, *, slope, v_scale) -> tuple[nnx.Variable, nnx.Variable | None]:
+    """Make the Variables `slope` and `v_scale`; without the latter, see `surrogate_scale`.
+
+    Raises:
+        ArgumentError: if a value is out of range.
+
+    Example:
+        >>> surrogate_shape(3, slope=10.0, v_scale=None)[1] is None
+        True
+    """
+    shape = setting("slope", slope, features, low=0.0, begin=0.1, high=100.0)
+    return shape, None if v_scale is None else scale_of_voltage(features, v_scale)
+
+
+def scale_of_voltage(features: int, v_scale) -> nnx.Variable:
+    """Make the Variable `v_scale`; it divides, so it is above 0.
+
+    Raises:
+        ArgumentError: if it is out of range.
+
+    Example:
+        >>> scale_of_voltage(3, 0.0)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: v_scale: must be a finite number > 0.0, got 0.0
+    """
+    arguments.numbers("v_scale", plain(v_scale), 0.0, strict=True)
+    return setting("v_scale", v_scale, features, low=0.0, default=Fixed)
 
 
 def surrogate_scale(neuron) -> Float[Array, "..."]:

@@ -82,15 +82,8 @@ class Run:
     ):
         self.folder = arguments.path("folder", folder)
         self._loss, self._optimizer = loss, optimizer
-        config = TrainConfig.of(
-            own_optimizer=optimizer is not None,
-            learning_rate=learning_rate,
-            schedule=schedule,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-        )
-        self.trainer = self._make_trainer(model, data, config)
+        rate = {"learning_rate": learning_rate, "schedule": schedule}
+        self.trainer = self._make_trainer(model, data, epochs=epochs, batch_size=batch_size, **rate, seed=seed)
         self._made_as = _choices(self.trainer)
         self.runs: list[Recorded] = []
         self._lock = threading.RLock()  # `trainer`, `runs` and session change together
@@ -353,8 +346,8 @@ class Run:
         """Keep the run so far as an earlier one."""
         self.runs.append(Recorded(self.history, self.trainer.steps_per_epoch))
 
-    def _make_trainer(self, model: nnx.Module, data: Dataset, config: TrainConfig) -> Trainer:
-        return Trainer(model, data, loss=self._loss, optimizer=self._optimizer, **asdict(config))
+    def _make_trainer(self, model: nnx.Module, data: Dataset, **settings: Any) -> Trainer:
+        return Trainer(model, data, loss=self._loss, optimizer=self._optimizer, **settings)
 
     def _prepare(self, trainer: Trainer, seed: int | None, changes: Mapping[str, int]) -> Callable[[], Trainer]:
         """Check a restart while the old run still trains; returns the function that begins the new one."""
@@ -371,7 +364,7 @@ class Run:
             return lambda: _again(trainer, model, new_seed)
         config = replace(trainer.config, seed=new_seed, **_of(OF_THE_TRAINING, changes))
         model = model or trainer.stepper.structure.merge(trainer.origin)["model"]
-        new = self._make_trainer(model, trainer.data, config)
+        new = self._make_trainer(model, trainer.data, **asdict(config))
         return lambda: _with_knobs_of(trainer, new)
 
     # ---- files ----

@@ -49,9 +49,7 @@ class Shelf:
     def put(self, key: str, value: bytes) -> None:
         """Keep a value, in the place of an older one; if that fails, only the user hears of it."""
         try:
-            with atomic_path(
-                self.folder / key, durable=False
-            ) as part:  # what a power cut leaves is no more than damaged
+            with atomic_path(self.folder / key, durable=False) as part:  # what a power cut leaves is damaged, no more
                 part.write_bytes(_seal(key, value) + value)
         except OSError as error:
             self._tell(

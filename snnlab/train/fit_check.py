@@ -72,15 +72,15 @@ def _check_events(model: nnx.Module, data: Dataset) -> None:
             f"{data.num_features}; build it with sample_shape=data.sample_shape"
         )
     parts = [part for part in (data.x_train, data.x_test) if isinstance(part, EventLists)]
-    early = max(part.steps(code.dt) for part in parts)
-    if early * EARLY <= code.num_steps:
+    steps = max(part.steps(code.dt) for part in parts)
+    if steps * EARLY <= code.num_steps:
         warn(
-            f"all events come within the first {early} of {code.num_steps} steps of {code.dt:g} ms; their times are "
+            f"all events come within the first {steps} of {code.num_steps} steps of {code.dt:g} ms; their times are "
             f"microseconds, so multiply milliseconds by 1000; or choose a smaller dt",
         )
     late = sum(part.late(code.num_steps, code.dt) for part in parts)
     if late:
-        total, steps = sum(len(part.times) for part in parts), max(part.steps(code.dt) for part in parts)
+        total = sum(len(part.times) for part in parts)
         warn(
             f"{late:,} of {total:,} events come after num_steps * dt = {code.num_steps * code.dt:g} ms and are not "
             f"seen; num_steps={steps} sees them all",

@@ -11,12 +11,8 @@ from flax import nnx
 from snnlab.controls import LEARNING_RATE, Knob
 from snnlab.variables import short_names
 
-_INSIDE = {
-    "inner_state",
-    "inner_states",
-    "inner_opt_state",
-    "base_optimizer_state",
-}  # parts of a path that tell nothing
+# Parts of a path that tell nothing.
+_INSIDE = {"inner_state", "inner_states", "inner_opt_state", "base_optimizer_state"}
 
 
 def find_knobs(live: nnx.State, opt_state: optax.OptState, *, of_the_user: bool = True) -> list[Knob]:
@@ -45,8 +41,9 @@ def find_knobs(live: nnx.State, opt_state: optax.OptState, *, of_the_user: bool 
         least, unit = meta.get("low"), meta.get("unit", "")
         bounds = {"low": low, "high": high, "least": -math.inf if least is None else least}
         knobs.append(Knob(name=name, value=value, **bounds, unit=unit, log=unit == "ms" and low > 0))
+    numbers = dict(jax.tree_util.tree_leaves_with_path(opt_state))
     for name, path in _injected(live, opt_state).items():
-        value = float(jnp.mean(dict(jax.tree_util.tree_leaves_with_path(opt_state))[path]))
+        value = float(jnp.mean(numbers[path]))
         if name.endswith(LEARNING_RATE) and value >= 0.0:
             low = min(1e-6, value)
             knobs.append(Knob(name=name, value=value, low=low, high=max(0.1, value), least=0.0, log=low > 0))

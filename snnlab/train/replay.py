@@ -109,10 +109,8 @@ def _loss(trainer: Trainer) -> str:
 
 def _changed(config) -> list[str]:
     """Return the fields of a config that differ from their defaults, as arguments."""
-    values = {
-        f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.default != getattr(config, f.name)
-    }
-    return [f"{name}={value!r}" for name, value in values.items() if value is not None]
+    values = [(field.name, getattr(config, field.name), field.default) for field in dataclasses.fields(config)]
+    return [f"{name}={value!r}" for name, value, default in values if value not in (default, None)]
 
 
 def _short(value: float) -> str:

@@ -236,8 +236,9 @@ class Trainer:
         results = {name: last.get(name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
         counts = {"epochs": self.history.num_epochs, "steps": len(self.history)}
         settings = {name: getattr(self.config, name) for name in ("seed", "batch_size")}
-        knobs = {knob.name: knob.value for knob in self.knobs_of(self.origin)}
-        rate = knobs.get(LEARNING_RATE) if self.own_optimizer else self.config.learning_rate
+        rate = self.config.learning_rate
+        if self.own_optimizer:
+            rate = next((knob.value for knob in self.knobs_of(self.origin) if knob.name == LEARNING_RATE), None)
         settings |= {LEARNING_RATE: rate, "optimizer": "own" if self.own_optimizer else "adam"}
         settings |= {"moves": self.history.num_moves, "readout": getattr(self.loss, "readout", None)}
         return {"data": self.data.name, **counts, **settings, **results}

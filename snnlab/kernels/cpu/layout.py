@@ -32,7 +32,7 @@ D_TRACE, D_PEAK = 7, 8
 FROM_EVENTS, FROM_BITS, FROM_CURRENT = range(3)
 
 # Rows of PARAMS (float32), a value per neuron: first the learned ones, in the order of their gradients.
-# GAIN is (1 - decay) r; voltages are measured from rest; HOLD, SLOPE (per voltage)
-# and PEAK (of the surrogate derivative) have no gradient.
+# GAIN is (1 - decay) r; voltages are measured from rest. HOLD, SLOPE (per voltage) and PEAK (of the surrogate
+# derivative) have no gradient.
 BIAS, DECAY_SYN, DECAY_MEM, GAIN, V_TH, V_RESET, LEARNED = 0, 1, 2, 3, 4, 5, 6
 HOLD, SLOPE, PEAK, NUM_PARAMS = 6, 7, 8, 9

@@ -3,9 +3,9 @@
 With voltages measured from rest, `a = decay_mem`, `a_syn = decay_syn` and `gain = (1 - a) r`, as in
 `snnlab.dynamics.lif_step`:
 
-    g <- g a_syn + x,  u = v a + gain g        integrate
-    u <- v while the neuron is refractory      hold
-    s  = u >= v_th,  v <- u - (v_th - v_reset) s      reset (or v <- v_reset where s)
+    g <- g a_syn + x,  u = v a + gain g              integrate
+    u <- v while the neuron is refractory            hold
+    s  = u >= v_th,  v <- u - (v_th - v_reset) s     reset (or v <- v_reset where s)
 
 `forceinline` compiles the step into the loop of each kernel: a call would cost a fifth of the time.
 """
