@@ -100,7 +100,8 @@ def test_reactions_on_fashion_mnist(page, address, lab_folder, shared):
 TAG = "<img src=x onerror=window.attacked=1>"
 MATH = r"$\href{javascript:window.attacked=1}{x}$"
 NAMED = """
-import json, jax.numpy as jnp, nir, numpy as np, snnlab
+import json
+import re, jax.numpy as jnp, nir, numpy as np, snnlab
 from flax import nnx
 from snnlab import data, losses, models
 from snnlab.data import Dataset
@@ -252,6 +253,65 @@ def test_reload_second_view_and_reopened_tab(browser, page, address, lab_folder)
     notebook.button("Pause").first.click()
     notebook.wait_for("paused")
     assert notebook.kernel()["compilations"] == 1
+    quiet(notebook)
+
+
+def test_nothing_is_lost_while_a_page_opens(page, address, lab_folder):
+    """What changes after a page has asked for the widgets, and before it has made them, is shown there all the same.
+
+    This page says its first word only after it has lost such changes. It must look like one that is loaded later.
+    """
+    begin = """
+def _begin():
+    while not Path("go").exists():
+        time.sleep(0.02)
+    lab.set(**{"hidden.v_th": 0.7})
+    lab.display.board.sample.value = 3  # as another page may choose it
+    lab.start()
+threading.Thread(target=_begin, daemon=True).start()
+"""
+    notebook = Notebook(page, address, lab_folder, [MAKE + SPY + begin, "lab"])
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    page.wait_for_function("[...document.querySelectorAll('.snnlab canvas')].some(c => /predicted/.test(c.ariaLabel))")
+    notebook.save()
+    losing, lost, held = True, [], []
+
+    def relay(socket):
+        server = socket.connect_to_server()
+
+        def from_kernel(message):
+            lose = losing and re.search(rb'"method": ?"update"', message)
+            (lost.append if lose else socket.send)(message)
+
+        def from_page(message):
+            if losing and b'"hello"' in message:
+                held.append((server, message))
+            else:
+                server.send(message)
+
+        server.on_message(from_kernel)
+        socket.on_message(from_page)
+
+    page.route_web_socket("**/channels**", relay)
+    page.reload()
+    wait_until(lambda: page.evaluate("true") and held, 60, "the page has its widgets")
+    (lab_folder / "go").touch()
+    scene = lambda: any(b'"scene"' in message for message in lost)  # noqa: E731
+    wait_until(lambda: page.evaluate("true") and scene(), 60, "sample 3 was drawn")
+    losing = False
+    for server, message in held:
+        server.send(message)
+    wait_until(notebook.complete, 60, "curves and raster")
+    notebook.button("Pause").click()
+    page.wait_for_selector(".snnlab-status >> text=paused")
+    page.wait_for_timeout(6000)  # until the last checkup was shown; `time.sleep` would hold back the messages
+    opened = notebook.looks()
+    page.reload()
+    page.wait_for_selector(".snnlab")
+    wait_until(notebook.complete, 60, "complete after a reload")
+    wait_until(lambda: page.wait_for_timeout(500) or notebook.looks() == opened, 60, "one page is like the other")
+    assert "0.7" in opened["fields"] and opened["marks"] > 0
     quiet(notebook)
 
 

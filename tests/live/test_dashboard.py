@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from disks import file_size_limit
+from ipywidgets import Widget
 from ipywidgets.widgets.widget import _instances
 from lab_driver import wait_until
 from networks import ENDLESS, SMALL
@@ -153,6 +154,33 @@ def test_a_frame_is_sent_only_when_something_changed(make):
     assert row.box.value == 0.7 and row.slider.value == row.grid.position(0.7)
     row.slider.value = row.grid.position(0.9)
     assert lab.trainer.mailbox.knobs["hidden.v_th"].value == pytest.approx(0.9, 0.01)
+
+
+def test_a_page_that_opens_is_sent_everything(make, monkeypatch):
+    """Also what has not changed since: the page may have lost the change."""
+    lab = make()
+    board = lab.display.board
+    lab.fit()
+    lab.set(v_th=0.7)
+    shown(lab)
+    quiet(lab)
+    sent = {}
+
+    def keep(widget, message, buffers=None):
+        sent.setdefault(widget.model_id, {}).update(message.get("state", {}))
+
+    monkeypatch.setattr(Widget, "_send", keep)
+    board.pulse._receive(board.pulse, {"hello": True}, [])
+    lab.display.screen.show()
+    buttons, slider = board.buttons, board.rows["hidden.v_th"].slider
+    for widget in [buttons["transport"], buttons["repair"].layout, board.status, slider]:
+        state = widget.get_state()
+        assert sent[widget.model_id] == {name: state[name] for name in state if not name.startswith("_")}
+    assert sent[board.raster.model_id].keys() >= {"scene", "frame"}
+    assert "_py2js_update" in sent[board.figure.model_id]
+    del sent[board.pulse.model_id]
+    lab.display.screen.show()
+    assert board.pulse.model_id not in sent, "it is greeted once"
 
 
 def test_all_panels_can_be_left_out(make):

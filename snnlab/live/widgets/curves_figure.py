@@ -157,6 +157,12 @@ class Curves(LeanFigure):
                 self._marks = marks
                 layout.shapes = mark_shapes(marks, len(self._ghosts()))
 
+    def send_everything(self) -> None:
+        """Send all that `show_earlier` and `show_run` have changed."""
+        layout: Any = self.layout
+        shapes = [shape.to_plotly_json() for shape in layout.shapes]
+        self.send(("x", "y", "mode"), {"yaxis.type": layout.yaxis.type, "shapes": shapes})
+
     def _traces(self) -> list[tuple[Any, str]]:
         """All traces and the names of their curves; plotly makes attributes at run time, so no type describes them."""
         return list(zip(self.data, self._curve_names, strict=True))

@@ -212,12 +212,23 @@ class Dashboard:
         finally:
             self._wake()
 
+    def send_everything(self) -> None:
+        """Send what every widget shows now.
+
+        A page that is being opened asks for the widgets and then makes them, which takes it seconds. It loses the
+        changes that are sent meanwhile, and a value that does not change again would stay wrong there.
+        """
+        for part in (part for widget in _all(self.root) for part in _parts(widget)):
+            if isinstance(part, Curves):
+                part.send_everything()
+            else:
+                part.send_state([name for name in part.keys if not name.startswith("_")])
+
     def close(self) -> None:
         """Free the widgets; they disappear from every page."""
         for widget in [*_all(self.root), *self._fields]:  # the fields of a panel that is not shown are in no box
-            for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
-                if isinstance(part, w.Widget):
-                    part.close()
+            for part in _parts(widget):
+                part.close()
 
 
 def _small() -> w.Layout:
@@ -227,6 +238,12 @@ def _small() -> w.Layout:
 def _all(widget: w.Widget) -> list[w.Widget]:
     """A widget and everything inside it."""
     return [widget, *(inner for child in getattr(widget, "children", ()) for inner in _all(child))]
+
+
+def _parts(widget: w.Widget) -> list[w.Widget]:
+    """Its layout and its style, where it has them, and the widget itself."""
+    parts = (getattr(widget, "layout", None), getattr(widget, "style", None), widget)
+    return [part for part in parts if isinstance(part, w.Widget)]
 
 
 def answer_from_any_shell(root: w.Widget) -> None:

@@ -4,6 +4,7 @@ Read from `plotly/basewidget.py` of plotly 7.1; pyproject.toml allows no later m
 compare these names with the new source, then run tests/live/test_dashboard.py and the tests with a browser.
 """
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -33,3 +34,7 @@ class LeanFigure(go.FigureWidget):
             values = {"_widget_data": deepcopy(self._data), "_widget_layout": deepcopy(self._layout_obj._props)}
             self._trait_values.update(values)  # without a notification: the caller is just being told
         return super().get_state(key, drop_defaults)
+
+    def send(self, of_traces: Sequence[str], layout: Mapping[str, Any]) -> None:
+        """Send these attributes of all traces, and this part of the layout, whether or not they have changed."""
+        self._send_update_msg({name: [trace.get(name) for trace in self._data] for name in of_traces}, dict(layout))

@@ -34,7 +34,6 @@ class _Urgent(NamedTuple):
     moves: int
     smoothed: bool
     log: bool
-    hellos: int
 
 
 class _Drawn(NamedTuple):
@@ -78,6 +77,7 @@ class Screen:
         self._values: dict[str, float] = {}
         self._health: object = None
         self._raster: _Raster | None = None
+        self._hellos = 0
         self._thread = threading.Thread(target=self._pump, name="snnlab-pump", daemon=True)
 
     def open(self) -> None:
@@ -109,8 +109,17 @@ class Screen:
             view = self._view()
             self._show_knobs(view.status)
             shown = [self._show_texts(view), self._show_curves(view.status), self._show_health(view)]
-            if any([*shown, self._show_raster(view.look)]):
+            if any([*shown, self._show_raster(view.look), self._greet()]):
                 self._board.pulse.beat()
+
+    def _greet(self) -> bool:
+        """Send everything to a page that has just been opened; returns whether there is one."""
+        hellos = self._board.pulse.hellos
+        if hellos == self._hellos:
+            return False
+        self._hellos = hellos
+        self._board.send_everything()
+        return True
 
     def _show_knobs(self, status: Status) -> None:
         """A row knows the values that it posted; a new value that it does not know comes from a program."""
@@ -158,7 +167,7 @@ class Screen:
         if board.figure is None:
             return False
         history = recorded.history
-        urgent = _Urgent(history.num_moves, board.smooth.value, board.log.value, board.pulse.hellos)
+        urgent = _Urgent(history.num_moves, board.smooth.value, board.log.value)
         new, old = _Drawn(history, len(history), history.num_epochs, urgent), self._drawn
         hurry = status.state is not RunState.TRAINING or (old is not None and urgent != old.urgent)
         if new == old or not (hurry or time.monotonic() > self._curves_at):

@@ -7,8 +7,10 @@ export default {
       requestAnimationFrame(() => model.send({ pong: ping }));
     };
     model.on("change:ping", answer);
-    model.send({ hello: true });
     answer();
   },
-  render() {},
+  // By now the page has all widgets of the dashboard. What was sent while it made them is lost to it.
+  render({ model }) {
+    model.send({ hello: true });
+  },
 };
