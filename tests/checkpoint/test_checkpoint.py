@@ -343,6 +343,7 @@ def test_other_data_are_refused(two_checkpoints, small):
         Checkpoints(make(Dataset(name="digits", x_train=changed, **parts)), folder)
 
 
+@pytest.mark.endure
 def test_the_second_process_is_told(small, tmp_path):
     folder = tmp_path / "saved"
     run = Checkpoints(make(small), folder)

@@ -315,6 +315,7 @@ def test_help_on_every_command(arguments):
     assert done.returncode == 0 and "usage: snnlab" in done.stdout
 
 
+@pytest.mark.endure
 def test_progress_is_a_line_that_moves_on_a_terminal():
     """On a pseudo terminal there is a bar with the time left; in a file there are only the epochs."""
     main_end, terminal = pty.openpty()

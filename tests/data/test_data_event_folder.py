@@ -156,6 +156,7 @@ def test_what_is_no_archive(folder, content):
         data.load(folder)
 
 
+@pytest.mark.endure
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_a_damaged_file_is_never_misread(tmp_path, save):
     """Every byte changed in three ways, and cut short anywhere: the error that users know, or the same events."""

@@ -500,6 +500,7 @@ def kernel(pointer):
 """
 
 
+@pytest.mark.endure
 def test_kernels_that_different_processes_compiled_run_in_one(tmp_path, monkeypatch):
     """Loaded from the cache, each does what it should: numba tells functions of one name apart by numbers, which begin
     anew in every process, so those of two kernels may be the same."""

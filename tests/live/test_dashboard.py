@@ -390,6 +390,7 @@ def test_closing_ends_the_threads(make):
     assert lab.state == "stopped"
 
 
+@pytest.mark.endure
 def test_checkups_go_on_while_it_trains(make):
     lab = make(epochs=ENDLESS, hz=10.0)
     watcher = lab.display.watcher

@@ -217,6 +217,7 @@ assert names() == {"snnlab-train", "snnlab-watch"}
 """
 
 
+@pytest.mark.endure
 def test_the_interpreter_goes_away_while_it_trains(tmp_path):
     """A thread that is inside XLA then can crash the process: there is none any more."""
     done = subprocess.run(

@@ -41,13 +41,14 @@ def test_a_half_used_iteration_ends_in_silence(tmp_path):
     assert imported == "None" and built == later and later.startswith(str(tmp_path / "cache"))
 
 
+@pytest.mark.endure
 def test_half_used_checkpoints_are_saved_in_silence(tmp_path):
     done = run(tmp_path, reports="Checkpoints(trainer, 'run')", SNNLAB_COMPILE_CACHE="0")
     assert done.stderr == "" and done.stdout.split() == ["None"] * 3
     assert list((tmp_path / "run").glob("checkpoint-*"))
 
 
-@pytest.mark.parametrize("how", ["variable", "config"])
+@pytest.mark.parametrize("how", ["variable", pytest.param("config", marks=pytest.mark.endure)])
 def test_the_users_own_compilation_cache_is_left_alone(tmp_path, how):
     own = str(tmp_path / "own")
     if how == "variable":

@@ -241,12 +241,13 @@ assert np.array_equal(*losses), "another history"
 """
 
 
+@pytest.mark.endure
 @pytest.mark.parametrize(
     ("how", "config"),
     [
         ("live", LstmConfig(hidden=16)),
-        pytest.param("for", LstmConfig(hidden=16), marks=pytest.mark.endure),
-        pytest.param("fit", SnnConfig(hidden=16, num_steps=20), marks=pytest.mark.endure),
+        ("for", LstmConfig(hidden=16)),
+        ("fit", SnnConfig(hidden=16, num_steps=20)),
     ],
 )
 def test_at_random_moments(how, config, tmp_path):

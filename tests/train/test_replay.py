@@ -49,6 +49,7 @@ def test_a_replayed_run_has_the_same_bits(small, config, fresh, tmp_path):
     assert all(kernel in replayed for kernel in kernels)
 
 
+@pytest.mark.endure
 def test_a_replayed_run_on_events(tmp_path):
     """The limit of events is part of the data; so is how the network reads them."""
     part = data.load("event_digits").subset(train=200, test=50, events=150)

@@ -174,7 +174,9 @@ def test_equal_structures_share_a_program(small):
     assert alone.runner._chunk is not two.runner._chunk and same(alone, two)
 
 
-@pytest.mark.parametrize("where", ["loss", "model", "optimizer"])
+@pytest.mark.parametrize(
+    "where", ["loss", *(pytest.param(where, marks=pytest.mark.endure) for where in ("model", "optimizer"))]
+)
 def test_code_of_the_user_is_read_anew(small, where):
     """It may use a global that has another value by now."""
     scale = 1.0
@@ -274,7 +276,7 @@ def test_a_wide_layer_learns_without_a_tenth_of_its_input(given, lost):
     assert net.input_dropout == lost and net.deterministic
 
 
-@pytest.mark.parametrize(("hidden", "pace"), [(32, 1.0), (100, 1.0), (400, 0.25)])
+@pytest.mark.parametrize(("hidden", "pace"), [pytest.param(32, 1.0, marks=pytest.mark.endure), (100, 1.0), (400, 0.25)])
 def test_the_readout_of_a_wide_layer_learns_more_slowly(small, hidden, pace):
     """Whatever the gradient, the first step of Adam is the learning rate: here times 100 / neurons."""
     trainer = make_trainer(small, SnnConfig(hidden=hidden, num_steps=40), learning_rate=1e-3)
