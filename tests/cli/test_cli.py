@@ -95,6 +95,7 @@ def test_spikes_have_their_price(tmp_path, run_here):
     assert done.returncode == 2 and "--l1: does not apply to the lstm" in done.stderr
 
 
+@pytest.mark.endure
 def test_train_on_events(tmp_path, run_here):
     """By name, and from a folder of event files; as many steps as the events last, unless they are given."""
     part = data.load("event_digits").subset(train=200, test=50)

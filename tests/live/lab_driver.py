@@ -217,22 +217,6 @@ class Page:
                && [...document.querySelectorAll('.snnlab canvas')].some(c => /predicted/.test(c.ariaLabel))"""
         )
 
-    def looks(self) -> dict:
-        """What the dashboard shows: its words, its fields, its curves, its pictures."""
-        return self.page.evaluate(
-            """() => {
-                 const all = (selector) => [...document.querySelectorAll(`.snnlab ${selector}`)];
-                 return {
-                   words: document.querySelector('.snnlab').innerText,
-                   fields: all('input, select').map(field => field.value),
-                   handles: all('.noUi-handle').map(handle => handle.ariaValueNow),
-                   curves: all('.scatterlayer .js-line').map(line => line.getAttribute('d')),
-                   marks: all('.shapelayer path').length,
-                   pictures: all('canvas').map(canvas => canvas.toDataURL()),
-                 };
-               }"""
-        )
-
     def kernel(self) -> dict:
         """What the kernel last wrote about `lab`."""
         path = self.folder / "state.json"

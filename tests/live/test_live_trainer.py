@@ -180,6 +180,7 @@ def test_export_goes_by_the_ending(make, tmp_path, capsys, monkeypatch):
     assert (tmp_path / "out" / "net.nir").read_bytes() == before
 
 
+@pytest.mark.endure
 def test_events_in_the_dashboard(make_lab):
     """A set of events trains while it is watched: raster, health, a restart with another structure, and the picture."""
     part = data.load("event_digits").subset(train=256, test=64)

@@ -33,6 +33,7 @@ def run(tmp_path, reports="trainer", before="", **environment) -> subprocess.Com
     )
 
 
+@pytest.mark.endure
 def test_a_half_used_iteration_ends_in_silence(tmp_path):
     """And importing snnlab sets no global of JAX; the first compilation does, that of the draw of the weights."""
     done = run(tmp_path)

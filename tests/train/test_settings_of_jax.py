@@ -154,34 +154,38 @@ def networks() -> dict:
     }
 
 
+def one(name: str) -> Trainer:
+    return Trainer(*networks()[name](), epochs=2, batch_size=16)
+
+
+def trained(name: str) -> Trainer:
+    run = one(name)
+    run.fit(until=3)
+    run.set({knob.name: 1.01 * knob.value + 1e-6 for knob in run.mailbox.knobs.values()})
+    run.fit()
+    return run
+
+
+usual = functools.cache(trained)  # a network is trained in all settings one after the other
+
+
 @pytest.mark.endure
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", list(networks()))
 def test_everything_works_whatever_is_set(name, setting, tmp_path):
     """Train, move every knob, look, save, resume: the same bits as without."""
-
-    def trainer():
-        return Trainer(*networks()[name](), epochs=2, batch_size=16)
-
-    def trained():
-        run = trainer()
-        run.fit(until=3)
-        run.set({knob.name: 1.01 * knob.value + 1e-6 for knob in run.mailbox.knobs.values()})
-        run.fit()
-        return run
-
-    usual = trained() if setting != "transfers" or name in ("snn", "floats", "events", "lstm") else None
-    if usual is None:
+    if setting == "transfers" and name not in ("snn", "floats", "events", "lstm"):
         pytest.skip("nnx.Rngs makes no key under this guard")
+    expected = usual(name)
     with SETTINGS[setting]():
-        run = trained()
+        run = trained(name)
         Checkup(run.stepper, run.data)(run.state)
         save(run.model, tmp_path / "net.safetensors")
-        first = Checkpoints(trainer(), tmp_path / "runs")
+        first = Checkpoints(one(name), tmp_path / "runs")
         next(iter(first))
         first.close()
-        second = Checkpoints(trainer(), tmp_path / "runs")
+        second = Checkpoints(one(name), tmp_path / "runs")
         list(second)
         second.close()
         assert second.resumed
-    assert_same(usual, run)
+    assert_same(expected, run)
