@@ -171,7 +171,7 @@ class Classification(nnx.Module):
 
     Raises:
         ArgumentError: if a value is out of range, or a setting would do nothing: a weight or a step of rates without a
-            bound, a regularizer of a network that does not spike.
+            bound, a regularizer of a network that does not spike; or if `record` is no Record.
 
     Example:
         >>> record = Record(readout=jnp.zeros((7, 2, 10)), layers={})
@@ -208,6 +208,7 @@ class Classification(nnx.Module):
         return READOUTS[self.readout](record)
 
     def __call__(self, record: Record, labels: Int[Array, " batch"]) -> Mapping[str, Float[Array, ""]]:
+        record = arguments.instance("record", record, Record, "a Record, as a network returns it")
         terms = {"cross_entropy": cross_entropy(self.scores(record), labels)}
         counts = record.counts.values()
         wanted = [name for name in ("l1", "l2", "min_rate", "max_rate") if getattr(self, name) is not None]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
@@ -37,8 +37,8 @@ class Network(nnx.Module):
             call. A new network is in the mode of `eval()`; a trainer trains in the one and tests in the other.
 
     Raises:
-        ArgumentError: if the share is out of range, if encoder and layers have different time steps, or if a
-            call in the mode of `train()` has no key.
+        ArgumentError: if the share is out of range, if encoder and layers have different time steps or are none, or
+            if a call in the mode of `train()` has no key.
 
     Example:
         >>> import jax.numpy as jnp
@@ -47,7 +47,12 @@ class Network(nnx.Module):
         (5, 2, 3)
     """
 
-    def __init__(self, encoder, stack: Stack, recipe: "Recipe | None" = None, *, input_dropout: float = 0.0):
+    def __init__(
+        self, encoder: Callable[..., Any], stack: Stack, recipe: "Recipe | None" = None, *, input_dropout: float = 0.0
+    ):
+        if not callable(encoder) or isinstance(encoder, type):
+            raise ArgumentError(f"encoder: must be a code, such as Latency(), got {encoder!r:.100}")
+        stack = arguments.instance("stack", stack, Stack, "the layers, such as Stack(hidden=..., readout=...)")
         step = getattr(encoder, "dt", None)
         if None not in (step, stack.dt) and step != stack.dt:
             raise ArgumentError(f"dt: the encoder has steps of {step:g} ms, the layers have {stack.dt:g} ms")

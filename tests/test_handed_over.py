@@ -1,9 +1,11 @@
 """Whatever is handed over for an array: it works, or one sentence names the argument and what is accepted."""
 
 import os
+import re
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from snnlab.errors import ArgumentError
 from snnlab.export import save
 from snnlab.kernels import Drive
 from snnlab.layers import IF, LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Scale, Stack
+from snnlab.losses import Classification
 
 
 class MapStyle:
@@ -84,6 +87,17 @@ def run_every_layer():
         for other in (spikes[0], spikes[None], spikes[:0], None, MapStyle(), "spikes"):
             with pytest.raises(ArgumentError, match=r"^x: must be "):
                 layer(other)
+    others = {
+        "neuron": lambda: Projection(5, "lif", rngs=rngs),
+        "neuron: must be neurons, such as LifRef(100), got the class LifRef": lambda: Projection(5, LifRef, rngs=rngs),
+        "synapse": lambda: Projection(5, LifRef(3), synapse=5.0, rngs=rngs),
+        "rngs": lambda: Projection(5, LifRef(3), rngs=0),
+        "rngs: must be random streams, such as nnx.Rngs(0), got": lambda: LSTM(5, 3, rngs=jax.random.key(0)),
+        "record": lambda: Classification()(np.zeros((5, 2, 3)), np.zeros(2, int)),
+    }
+    for words, call in others.items():
+        with pytest.raises(ArgumentError, match="^" + re.escape(words)):
+            call()
 
 
 @pytest.mark.parametrize("code", [Latency(num_steps=5), Population(num_steps=5), Delta(), Rows()])
@@ -97,6 +111,16 @@ def test_codes_read_lists_and_tensors(code):
 def test_other_axes_are_named(shape):
     with pytest.raises(ArgumentError, match=r"^x: must be "):
         Drive.of(np.zeros(shape))
+
+
+def test_other_things_for_the_parts_of_a_network():
+    stack = Stack(readout=Projection(64, Leaky(3), rngs=nnx.Rngs(0)))
+    for encoder in ("latency", Latency, None):
+        with pytest.raises(ArgumentError, match=r"^encoder: must be a code, such as Latency"):
+            models.Network(encoder, stack)
+    for layers in ([stack], {"readout": stack}, len, None):
+        with pytest.raises(ArgumentError, match=r"^stack: must be the layers, such as Stack"):
+            models.Network(Latency(), layers)
 
 
 def test_other_things_for_a_network_and_its_shape(tmp_path):

@@ -23,7 +23,7 @@ class LSTM(nnx.Module):
         rngs: random streams; `params` draws the weights (Glorot normal).
 
     Raises:
-        ArgumentError: if a value is out of range, or the input has another width.
+        ArgumentError: if a value is out of range, the random streams are none, or the input has another width.
 
     Example:
         >>> LSTM(5, 3, rngs=nnx.Rngs(0))(jnp.ones((7, 2, 5))).state.shape
@@ -35,6 +35,7 @@ class LSTM(nnx.Module):
     def __init__(self, in_features: int, features: int, *, forget_bias: float = 1.0, rngs: nnx.Rngs):
         self.in_features = arguments.count("in_features", in_features)
         self.features = arguments.count("features", features)
+        rngs = arguments.instance("rngs", rngs, nnx.Rngs, "random streams, such as nnx.Rngs(0)")
         self.w_x = nnx.Param(glorot_normal(rngs.params(), (in_features, 4 * features)))
         self.w_h = nnx.Param(glorot_normal(rngs.params(), (features, 4 * features)))
         self.bias = nnx.Param(jnp.asarray(np.repeat([0.0, forget_bias, 0.0, 0.0], features), jnp.float32))

@@ -50,7 +50,7 @@ class Projection(nnx.Module):
         rngs: random streams; `params` draws the weights.
 
     Raises:
-        ArgumentError: if sizes or time steps do not fit together.
+        ArgumentError: if sizes or time steps do not fit together, or something else is given for a part.
 
     Source: He et al. (2015), DOI 10.1109/ICCV.2015.123, for the weights.
 
@@ -71,6 +71,9 @@ class Projection(nnx.Module):
         kernel_init: Callable = he_normal,
         rngs: nnx.Rngs,
     ):
+        neuron = _part("neuron", neuron, "neurons, such as LifRef(100)")
+        synapse = None if synapse is None else _part("synapse", synapse, "a synapse, such as Expon(100), or None")
+        rngs = arguments.instance("rngs", rngs, nnx.Rngs, "random streams, such as nnx.Rngs(0)")
         if synapse is not None and synapse.features != neuron.features:
             raise ArgumentError(f"synapse: has {synapse.features} features, the neuron has {neuron.features}")
         steps = [getattr(part, "dt", None) for part in (synapse, neuron)]
@@ -107,6 +110,13 @@ class Projection(nnx.Module):
         check_width(x, self.in_features)
         bias = None if self.bias is None else self.bias[...]
         return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay)
+
+
+def _part(name: str, value, words: str) -> Part:
+    """Return a part; a class of neurons is none, because it has no width yet."""
+    if isinstance(value, type):
+        raise ArgumentError(f"{name}: must be {words}, got the class {value.__name__}")
+    return arguments.instance(name, value, Part, words)
 
 
 def check_width(x: SpikeTimes | Packed | Float[Array, "time batch pre"], in_features: int) -> None:
