@@ -143,6 +143,7 @@ def test_what_lies_in_the_folder_is_left_alone(tmp_path, run_here):
     assert {path.name for path in tmp_path.iterdir()} == {"writable", "net.safetensors", "history.json"}
 
 
+@pytest.mark.endure
 def test_ctrl_c_keeps_what_was_learned(tmp_path):
     command = [sys.executable, "-u", "-m", "snnlab.cli", "train", "--epochs", "100000", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

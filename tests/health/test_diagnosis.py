@@ -158,6 +158,7 @@ def test_an_lstm_that_learns_too_fast(lstm_lab):
     assert lstm_lab.diagnose() is None and treated > untreated + 0.25
 
 
+@pytest.mark.endure
 def test_a_readout_that_says_nothing(snn_lab):
     """Without weights it has nothing to say, but soon learns it; with a tiny learning rate it does not."""
     busy = replace(SNN, v_th=0.4)

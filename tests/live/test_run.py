@@ -62,6 +62,7 @@ print(lab.state, *({"plotly", "ipywidgets", "anywidget"} & set(sys.modules)))
 """
 
 
+@pytest.mark.endure
 def test_a_script_loads_no_widget(tmp_path):
     done = subprocess.run([sys.executable, "-c", HEADLESS], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["done"], done.stderr

@@ -101,7 +101,7 @@ class Interrupter:
 @pytest.mark.parametrize(
     ("how", "first", "every"),
     [
-        ("fit", 1, 13),
+        ("fit", 1, 23),
         pytest.param("fit", 1, 2, marks=pytest.mark.endure),
         pytest.param("for", 2, 2, marks=pytest.mark.endure),
     ],
