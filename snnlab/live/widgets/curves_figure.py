@@ -161,7 +161,7 @@ class Curves(LeanFigure):
         """Send all that `show_earlier` and `show_run` have changed."""
         layout: Any = self.layout
         shapes = [shape.to_plotly_json() for shape in layout.shapes]
-        self.send(("x", "y", "mode"), {"yaxis.type": layout.yaxis.type, "shapes": shapes})
+        self.send_values(("x", "y", "mode"), {"yaxis.type": layout.yaxis.type, "shapes": shapes})
 
     def _traces(self) -> list[tuple[Any, str]]:
         """All traces and the names of their curves; plotly makes attributes at run time, so no type describes them."""

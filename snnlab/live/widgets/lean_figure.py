@@ -35,6 +35,6 @@ class LeanFigure(go.FigureWidget):
             self._trait_values.update(values)  # without a notification: the caller is just being told
         return super().get_state(key, drop_defaults)
 
-    def send(self, of_traces: Sequence[str], layout: Mapping[str, Any]) -> None:
+    def send_values(self, of_traces: Sequence[str], layout: Mapping[str, Any]) -> None:
         """Send these attributes of all traces, and this part of the layout, whether or not they have changed."""
         self._send_update_msg({name: [trace.get(name) for trace in self._data] for name in of_traces}, dict(layout))
