@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from snnlab import kernels
 from snnlab.encode.events import as_sequence
 from snnlab.layers.projection import check_width
-from snnlab.layers.weights import glorot_normal
+from snnlab.layers.weights import glorot_normal, new_key
 from snnlab.record import Trace
 from snnlab.support import arguments
 
@@ -35,9 +35,8 @@ class LSTM(nnx.Module):
     def __init__(self, in_features: int, features: int, *, forget_bias: float = 1.0, rngs: nnx.Rngs):
         self.in_features = arguments.count("in_features", in_features)
         self.features = arguments.count("features", features)
-        rngs = arguments.instance("rngs", rngs, nnx.Rngs, "random streams, such as nnx.Rngs(0)")
-        self.w_x = nnx.Param(glorot_normal(rngs.params(), (in_features, 4 * features)))
-        self.w_h = nnx.Param(glorot_normal(rngs.params(), (features, 4 * features)))
+        self.w_x = nnx.Param(glorot_normal(new_key(rngs), (in_features, 4 * features)))
+        self.w_h = nnx.Param(glorot_normal(new_key(rngs), (features, 4 * features)))
         self.bias = nnx.Param(jnp.asarray(np.repeat([0.0, forget_bias, 0.0, 0.0], features), jnp.float32))
 
     def __call__(self, x: Float[Array, "time batch pre"]) -> Trace:

@@ -16,7 +16,7 @@ from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
 from snnlab.layers.leaky import Leaky
 from snnlab.layers.lif import LifRef
-from snnlab.layers.weights import he_normal
+from snnlab.layers.weights import he_normal, new_key
 from snnlab.record import Trace
 from snnlab.support import arguments
 
@@ -71,9 +71,8 @@ class Projection(nnx.Module):
         kernel_init: Callable = he_normal,
         rngs: nnx.Rngs,
     ):
-        neuron = _part("neuron", neuron, "neurons, such as LifRef(100)")
-        synapse = None if synapse is None else _part("synapse", synapse, "a synapse, such as Expon(100), or None")
-        rngs = arguments.instance("rngs", rngs, nnx.Rngs, "random streams, such as nnx.Rngs(0)")
+        neuron = arguments.instance("neuron", neuron, Part, "neurons, such as LifRef(100)")
+        synapse = arguments.instance("synapse", synapse, (Part, type(None)), "a synapse, such as Expon(100), or None")
         if synapse is not None and synapse.features != neuron.features:
             raise ArgumentError(f"synapse: has {synapse.features} features, the neuron has {neuron.features}")
         steps = [getattr(part, "dt", None) for part in (synapse, neuron)]
@@ -82,7 +81,7 @@ class Projection(nnx.Module):
         self.in_features = arguments.count("in_features", in_features)
         self.features = neuron.features
         self.delay = arguments.count("delay", delay, 0)
-        self.kernel = nnx.Param(kernel_init(rngs.params(), (in_features, self.features)))
+        self.kernel = nnx.Param(kernel_init(new_key(rngs), (in_features, self.features)))
         self.bias = nnx.Param(jnp.zeros(self.features, jnp.float32)) if use_bias else None
         self.synapse = synapse
         self.neuron = neuron
@@ -110,13 +109,6 @@ class Projection(nnx.Module):
         check_width(x, self.in_features)
         bias = None if self.bias is None else self.bias[...]
         return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay)
-
-
-def _part(name: str, value, words: str) -> Part:
-    """Return a part; a class of neurons is none, because it has no width yet."""
-    if isinstance(value, type):
-        raise ArgumentError(f"{name}: must be {words}, got the class {value.__name__}")
-    return arguments.instance(name, value, Part, words)
 
 
 def check_width(x: SpikeTimes | Packed | Float[Array, "time batch pre"], in_features: int) -> None:

@@ -12,7 +12,7 @@ from snnlab.kernels import Drive, Packed
 from snnlab.layers.expon import Expon
 from snnlab.layers.lif import LifRef
 from snnlab.layers.projection import Part, Projection
-from snnlab.layers.weights import he_normal, scaled_normal
+from snnlab.layers.weights import he_normal, new_key, scaled_normal
 from snnlab.record import Trace
 from snnlab.support import arguments
 
@@ -68,7 +68,7 @@ class Recurrent(Projection):
         super().__init__(
             in_features, neuron, synapse=synapse, delay=delay, use_bias=use_bias, kernel_init=kernel_init, rngs=rngs
         )
-        self.recurrent_kernel = nnx.Param(recurrent_init(rngs.params(), (self.features, self.features)))
+        self.recurrent_kernel = nnx.Param(recurrent_init(new_key(rngs), (self.features, self.features)))
 
     def __call__(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Trace:
         neuron, w_rec = self.neuron, self.recurrent_kernel[...]

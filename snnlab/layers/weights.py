@@ -10,11 +10,19 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlab.support import arguments
+
 _SHORTEST = 4096  # numbers in one draw
 _CUT_DEVIATION = 0.87962566103423978  # standard deviation of a normal variable that lies between -2 and 2
+
+
+def new_key(rngs: nnx.Rngs) -> PRNGKeyArray:
+    """Return a new key from the stream that draws weights."""
+    return arguments.instance("rngs", rngs, nnx.Rngs, "random streams, such as nnx.Rngs(0)").params()
 
 
 def he_normal(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "in out"]:

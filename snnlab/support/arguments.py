@@ -216,7 +216,7 @@ def choice(name: str, value, options) -> str:
 
 
 def instance(name: str, value, kinds: type | tuple[type, ...], wanted: str):
-    """Return an instance of one of `kinds`, which are `wanted` in words.
+    """Return an instance of one of `kinds`, which are `wanted` in words. A class is none, whatever it can do.
 
     Example:
         >>> instance("features", int, int, "an integer")
@@ -224,7 +224,7 @@ def instance(name: str, value, kinds: type | tuple[type, ...], wanted: str):
         ...
         snnlab.errors.ArgumentError: features: must be an integer, got the class int
     """
-    if not isinstance(value, kinds):
+    if isinstance(value, type) or not isinstance(value, kinds):
         got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
         raise ArgumentError(f"{name}: must be {wanted}, got {got}")
     return value

@@ -100,8 +100,7 @@ def test_reactions_on_fashion_mnist(page, address, lab_folder, shared):
 TAG = "<img src=x onerror=window.attacked=1>"
 MATH = r"$\href{javascript:window.attacked=1}{x}$"
 NAMED = """
-import json
-import re, jax.numpy as jnp, nir, numpy as np, snnlab
+import json, jax.numpy as jnp, nir, numpy as np, snnlab
 from flax import nnx
 from snnlab import data, losses, models
 from snnlab.data import Dataset
