@@ -9,12 +9,12 @@ from tiers import ROOT, TIERS, Needs, compile_quickly, runs_whole, tier_of
 
 
 def pytest_addoption(parser):
-    parser.addoption("--optimized", action="store_true", help="let XLA optimize in the default tier, too")
+    parser.addoption("--optimized", action="store_true", help="let XLA optimize in the default tier and in endure, too")
 
 
 def pytest_configure(config):
     Needs.whole = frozenset(tier for tier in TIERS if runs_whole(config, tier))
-    if not Needs.whole and not config.getoption("optimized"):
+    if Needs.whole <= {"endure"} and not config.getoption("optimized"):
         compile_quickly()
 
 

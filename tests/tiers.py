@@ -3,8 +3,8 @@
 `python -m pytest` runs the default tier: all that no other tier holds, and of each other tier the tests that are marked
 `smoke`. `python -m pytest -m peers` runs one tier with its smoke, `-m ""` everything. `.ci/run` runs every tier.
 
-In the default tier, XLA does not optimize what it compiles, or it would take more time than all else in these tests.
-`--optimized` lets it, as it does in the other tiers and for users.
+In the default tier and in "endure", XLA does not optimize what it compiles, or it would take more time than all else in
+these tests. `--optimized` lets it, as it does in the other tiers and for users.
 """
 
 import importlib
