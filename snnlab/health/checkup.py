@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlab import kernels
 from snnlab.data import Dataset, EventLists
@@ -27,7 +27,7 @@ from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
 from snnlab.encode.ranges import unfit
 from snnlab.kernels import Drive, Packed
-from snnlab.layers import Expon, LifRef, Projection, Recurrent
+from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent
 from snnlab.losses import accuracy, class_scores, loss_terms
 from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
@@ -45,6 +45,9 @@ the readout first has much to unlearn.
 Source, on the role of the initial activity: Rossbroich, Gygax & Zenke (2022), DOI 10.1088/2634-4386/ac97bb.
 """
 
+COUNTS = 0.1
+"""Of the largest change of the loss: a spike at a step where it would change less hardly counts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerHealth:
@@ -54,7 +57,8 @@ class LayerHealth:
         name: name of the layer, such as "hidden".
         rates: mean firing rate of every neuron `(n,)` [Hz], or None for a layer that does not spike. A layer without
             `dt` counts as having steps of 1 ms.
-        max_rate: highest possible rate of a neuron [Hz]: a spike at every step that its refractory time leaves.
+        max_rate: highest possible rate of a neuron [Hz]: a spike at the first step, and at every later one that its
+            refractory time leaves.
         dead: number of neurons that never fired.
         saturated: number of neurons that fired at more than half of `max_rate`.
         in_window: share of the pairs (neuron, sample) whose voltage reaches `v_th - v_scale/slope` at some step, where
@@ -62,11 +66,14 @@ class LayerHealth:
         peak_voltage: the threshold at which `FIRING_SHARE` of the pairs would fire; None if unknown.
         v_th: threshold; like the next two the mean over the neurons, or None for a layer without it.
         v_rest: resting voltage.
+        tau_mem: membrane time constant [ms], of `LifRef` or `Leaky`.
         slope: slope of the surrogate, in units of the distance from rest to threshold (`LifRef.v_scale`).
         gradient: norm of the gradient of the layer's own parameters.
         feeds_next: whether the next layer reads this one; not so beside a branch of a `snnlab.layers.Graph`.
         gradient_over_time: norm over batch and neurons of `dLoss/dI[t]`, `(time,)`, where `I` is the current that
             reaches the neurons of a `Projection` or `Recurrent`, or the input of any other layer; None if unknown.
+        heard: share of what arrives at a `Projection` or `Recurrent` that comes at steps which count: those where it
+            would change the loss by at least `COUNTS` of the most; None if nothing arrives, or if unknown.
 
     Example:
         >>> layer = LayerHealth(name="hidden", rates=np.array([0.0, 12.0, 30.0]), dead=1, gradient=0.4)
@@ -83,10 +90,26 @@ class LayerHealth:
     peak_voltage: float | None = None
     v_th: float | None = None
     v_rest: float | None = None
+    tau_mem: float | None = None
     slope: float | None = None
     gradient: float
     feeds_next: bool = True
     gradient_over_time: np.ndarray | None = None
+    heard: float | None = None
+
+    @property
+    def gap(self) -> float | None:
+        """How far the threshold lies above rest; None if it does not, or if that is unknown."""
+        if self.v_th is None or self.v_rest is None or self.v_th <= self.v_rest:
+            return None
+        return self.v_th - self.v_rest
+
+    @property
+    def driven(self) -> float | None:
+        """How far the current drives its strongest driven neurons, in thresholds: `peak_voltage`, seen from rest."""
+        if self.peak_voltage is None or self.v_rest is None or self.gap is None:
+            return None
+        return (self.peak_voltage - self.v_rest) / self.gap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +126,11 @@ class Health:
         finite: whether loss, scores and gradients are all finite.
         input_spikes: spikes, or values other than 0, that the encoder emits for a sample on average; None if unknown.
         unfit: why the encoder cannot express the samples, and what helps; None if it can, or if that is unknown.
+        duration: length of the sequence [ms], or None if no layer has time steps.
+        predicted: number of these samples that the network takes for each class, `(class,)`, or None.
+        present: number of these samples of each class, `(class,)`, or None.
+        taught: number of training samples of each class, `(class,)`, or None.
+        class_names: names of the classes.
 
     Example:
         >>> readout = LayerHealth(name="readout", gradient=0.2)
@@ -122,6 +150,11 @@ class Health:
     finite: bool
     input_spikes: float | None = None
     unfit: str | None = None
+    duration: float | None = None
+    predicted: np.ndarray | None = None
+    present: np.ndarray | None = None
+    taught: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
 
 
 class Checkup:
@@ -153,6 +186,10 @@ class Checkup:
         self._samples = jnp.asarray(data.x_test[:samples]), jnp.asarray(data.y_test[:samples])
         code, x = describe(stepper.structure.merge(stepper.start)["model"]).encoder, data.x_test
         self._unfit = None if isinstance(x, EventLists) else unfit(code, x[:samples])
+        self._classes = data.class_names
+        self._taught, self._present = (
+            np.bincount(np.ravel(y), minlength=data.num_classes) for y in (data.y_train, data.y_test[:samples])
+        )
         self._measure = compiled(_measure, stepper.structure)
 
     @never_lost()
@@ -161,12 +198,16 @@ class Checkup:
         """Measure the health of a state; any thread may call this at any time."""
         keep_programs()  # a dashboard makes checkups before it trains
         x, y = self._samples
-        facts, layers = jax.tree.map(np.asarray, self._measure(state, x, y))
+        facts, predicted, layers = jax.tree.map(np.asarray, self._measure(state, x, y))
         return Health(
             step=int(state.step),
             samples=len(y),
             layers=tuple(map(_layer_health, layers)),
             unfit=self._unfit,
+            predicted=np.bincount(np.ravel(predicted), minlength=len(self._classes)),
+            present=self._present,
+            taught=self._taught,
+            class_names=self._classes,
             **{name: value.item() for name, value in facts.items()},
         )
 
@@ -180,12 +221,13 @@ class _Spiking(NamedTuple):
 
 
 class _Driven(NamedTuple):
-    """Highest voltage that the current would drive LIF neurons to if they did not fire, and their parameters.
+    """How far above rest the current would drive LIF neurons if they did not fire, and their parameters.
 
-    Until the first spike that is the voltage itself, so exactly the pairs with a peak of `v_th` or more fire.
+    Until the first spike that is the voltage itself, so exactly the pairs that come up to `v_th - v_rest` fire. It is
+    measured from rest, because a small distance from -65 mV has few digits in float32.
     """
 
-    peak: Float[Array, "batch n"]
+    above: Float[Array, "batch n"]
     params: LifParams
 
 
@@ -198,15 +240,22 @@ class _Seen:
     feeds_next: bool = field(default=True, metadata={"static": True})
     spiking: _Spiking | None = None
     driven: _Driven | None = None
+    tau_mem: Float[Array, "..."] | None = None
     gradient: Float[Array, ""] = field(default_factory=lambda: jnp.float32(0.0))
     gradient_over_time: Float[Array, " time"] | None = None
+    heard: Float[Array, ""] | None = None
 
 
 def _layer_health(seen: _Seen) -> LayerHealth:
     """Compute the statistics of a layer."""
     over_time = None if seen.gradient_over_time is None else np.asarray(seen.gradient_over_time)
     found = LayerHealth(
-        name=seen.name, feeds_next=seen.feeds_next, gradient=seen.gradient.item(), gradient_over_time=over_time
+        name=seen.name,
+        feeds_next=seen.feeds_next,
+        tau_mem=None if seen.tau_mem is None else float(seen.tau_mem.mean()),
+        gradient=seen.gradient.item(),
+        gradient_over_time=over_time,
+        heard=None if seen.heard is None or not np.isfinite(seen.heard) else float(seen.heard),
     )
     if seen.spiking is not None:
         counts, fastest, duration = map(np.asarray, seen.spiking)
@@ -219,31 +268,30 @@ def _layer_health(seen: _Seen) -> LayerHealth:
             saturated=int((rates > 0.5 * fastest).sum()),
         )
     if seen.driven is not None:
-        peak, p = np.asarray(seen.driven.peak), seen.driven.params
+        above, p = np.asarray(seen.driven.above, np.float64), seen.driven.params
+        gap = np.asarray(p.v_th, np.float64) - np.asarray(p.v_rest, np.float64)
         found = replace(
             found,
             v_th=float(p.v_th.mean()),
             v_rest=float(p.v_rest.mean()),
             slope=float(p.slope.mean()),
-            in_window=float((p.slope * (peak - p.v_th) >= -p.v_scale).mean()),
-            peak_voltage=_peak_voltage(peak, p),
+            in_window=float((p.slope * (above - gap) >= -p.v_scale).mean()),
+            peak_voltage=_peak_voltage(above, gap, p),
         )
     return found
 
 
-def _peak_voltage(peak: np.ndarray, p: LifParams) -> float | None:
-    """Compute `LayerHealth.peak_voltage`; each neuron counts by its own way from rest to threshold.
+def _peak_voltage(above: np.ndarray, gap: np.ndarray, p: LifParams) -> float:
+    """Compute `LayerHealth.peak_voltage`; each neuron counts by its own way `gap` from rest to threshold.
 
-    Returns None if a neuron rests at or above its threshold.
+    If a neuron rests at or above its threshold, all count alike.
     """
-    gap = np.asarray(p.v_th - p.v_rest)
-    if (gap <= 0.0).any():
-        return None
-    return float(p.v_rest.mean() + gap.mean() * np.quantile((peak - p.v_rest) / gap, 1.0 - FIRING_SHARE))
+    gap = gap if (gap > 0.0).all() else np.ones(1)
+    return float(p.v_rest.mean()) + float(gap.mean() * np.quantile(above / gap, 1.0 - FIRING_SHARE))
 
 
-def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array], list[_Seen]]:
-    """Measure facts about the network, and about every layer."""
+def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array], Int[Array, " batch"], list[_Seen]]:
+    """Measure facts about the network, its predictions, and facts about every layer."""
 
     def objective(params, nudges):
         system = structure.merge(state._replace(params=params))
@@ -253,11 +301,12 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
         scores = class_scores(loss, record)
         layers = describe(model).layers
         watched = [_watch(name, layers.get(name), trace) for name, trace in record.layers.items()]
-        return value, (scores, watched, reached, emitted)
+        lasts = {} if record.dt is None else {"duration": jnp.float32(len(record.readout) * record.dt)}
+        return value, (scores, watched, reached, lasts if emitted is None else lasts | {"input_spikes": emitted})
 
     shapes = jax.eval_shape(objective, state.params, {})[1][2]
     nudges = {name: jnp.zeros(into.shape, into.dtype) for name, into in shapes.items()}
-    (value, (scores, watched, _, emitted)), gradients = jax.value_and_grad(objective, (0, 1), has_aux=True)(
+    (value, (scores, watched, reached, known_facts)), gradients = jax.value_and_grad(objective, (0, 1), has_aux=True)(
         state.params, nudges
     )
     known = describe(structure.merge(state)["model"])
@@ -266,9 +315,18 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
     names = [seen.name for seen in watched]
     onward = [after not in read or name in read[after] for name, after in itertools.pairwise(names)]
     norms = {name: _norm_over_time(layers[name].module, gradient) for name, gradient in gradients[1].items()}
+    heard = {
+        name: _heard(reached[name], gradient)
+        for name, gradient in gradients[1].items()
+        if _is_wired(layers[name].module)
+    }
     layers = [
         replace(
-            seen, gradient=_norm_of(seen.name, gradients[0]), gradient_over_time=norms.get(seen.name), feeds_next=fed
+            seen,
+            gradient=_norm_of(seen.name, gradients[0]),
+            gradient_over_time=norms.get(seen.name),
+            heard=heard.get(seen.name),
+            feeds_next=fed,
         )
         for seen, fed in zip(watched, [*onward, True], strict=False)
     ]
@@ -279,7 +337,7 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
         "readout_spread": scores.std(0).mean(),
         "finite": jnp.all(jnp.stack([jnp.isfinite(number).all() for number in numbers])),
     }
-    return facts if emitted is None else facts | {"input_spikes": emitted}, layers
+    return facts | known_facts, scores.argmax(-1), layers
 
 
 def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[str, Array], Float[Array, ""] | None]:
@@ -335,22 +393,30 @@ def _norm_over_time(layer: Callable, gradient: Float[Array, "time batch n"]) -> 
     return jnp.sqrt((gradient**2).sum((1, 2)))
 
 
+def _heard(arriving: Float[Array, "time batch n"], gradient: Float[Array, "time batch n"]) -> Float[Array, ""]:
+    """Compute `LayerHealth.heard` from what arrives at a layer and the gradient of the loss in it; NaN for nothing."""
+    listens, arrives = (jnp.abs(values).sum((1, 2)) for values in (gradient, arriving))
+    return jnp.where(listens >= COUNTS * listens.max(), arrives, 0.0).sum() / arrives.sum()
+
+
 def _watch(name: str, layer: LayerDescription | None, trace: Trace) -> _Seen:
     """Watch the spikes of a layer and the voltages of its neurons."""
-    if trace.spikes is None:
-        return _Seen(name=name)
     neuron, dt = (None, None) if layer is None else (layer.neuron, layer.dt)
     dt = 1.0 if dt is None else dt
+    tau_mem = neuron.tau_mem[...] if isinstance(neuron, LifRef | Leaky) else None
+    if trace.spikes is None:
+        return _Seen(name=name, tau_mem=tau_mem)
     counts = trace.spikes.sum(0) if trace.counts is None else trace.counts
     spiking = _Spiking(counts, jnp.float32(1e3 / dt), jnp.float32(len(trace.spikes) * dt))
     if not isinstance(neuron, LifRef) or trace.current is None:
-        return _Seen(name=name, spiking=spiking)
+        return _Seen(name=name, spiking=spiking, tau_mem=tau_mem)
     p = neuron.params
     held = jnp.floor(p.tau_ref / dt + 1e-3)  # steps; as in `dynamics.lif_step`
     gain = approach(p.tau_mem, dt) * p.r
     driven = kernels.leaky(jax.lax.stop_gradient(trace.current), p.tau_mem, dt=dt)[1]
-    spiking = spiking._replace(fastest=spiking.fastest / (1.0 + held))
-    return _Seen(name=name, spiking=spiking, driven=_Driven(p.v_rest + gain * driven, p))
+    most = jnp.ceil(len(trace.spikes) / (1.0 + held))  # one spike, however long a neuron then rests
+    spiking = spiking._replace(fastest=spiking.fastest * most / len(trace.spikes))
+    return _Seen(name=name, spiking=spiking, driven=_Driven(gain * driven, p), tau_mem=tau_mem)
 
 
 def _norm_of(name: str, gradients: nnx.State) -> Float[Array, ""]:

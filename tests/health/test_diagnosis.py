@@ -14,7 +14,7 @@ from snnlab.controls import Knob
 from snnlab.data import load
 from snnlab.encode import Latency
 from snnlab.health import Checkup, Health, LayerHealth, diagnose
-from snnlab.health.diagnosis import PATIENCE, WINDOW
+from snnlab.health.finding import PATIENCE, WINDOW
 from snnlab.history import History
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.train import Trainer
@@ -69,7 +69,7 @@ class Lab:
         """Do what is proposed."""
         if found.knob is not None:
             knob = self.trainer.mailbox.knobs[found.knob]
-            assert knob.low <= found.value <= knob.high
+            assert found.value >= knob.least
             self.trainer.set({found.knob: found.value})
         if found.new_seed:
             self.trainer.reset(self.build(SNN if "hidden.v_th" in self.trainer.mailbox.knobs else LSTM, 1), seed=1)
@@ -123,8 +123,8 @@ def enlarge(factor):
 
 SICK = {
     "silent": ("silent", "hidden.v_th", SnnConfig(hidden=50, v_th=3.0, slope=100.0), {"learning_rate": 1e-3}),
-    "threshold too low": ("saturated", "hidden.v_th", SnnConfig(hidden=50, v_th=0.01), {}),
-    "weights too large": ("saturated", "hidden.v_th", SNN, {"spoil": enlarge(25.0)}),
+    "threshold too low": ("overdriven", "hidden.v_th", SnnConfig(hidden=50, v_th=0.01), {}),
+    "weights too large": ("overdriven", "hidden.v_th", SNN, {"spoil": enlarge(25.0)}),
     "vanishing": ("vanishing", "hidden.slope", SnnConfig(hidden=50, slope=1000.0, v_th=0.2), {"learning_rate": 3e-3}),
     "too fast": ("learning rate too high", "learning_rate", SNN, {"learning_rate": 1.0}),
 }
@@ -252,7 +252,7 @@ def history_of(loss, spikes=None, moves=()):
     return history
 
 
-CALM = history_of([2.3] * 40)
+CALM = history_of([2.3] * PATIENCE)
 
 
 def test_a_healthy_one_is_well():
@@ -286,21 +286,29 @@ def test_no_alarm_for_one_bad_batch_nor_a_loss_that_came_down(loss):
     assert diagnose(health_of(hidden_layer()), history_of(loss), KNOBS) is None
 
 
-def test_silence_needs_patience_unless_it_is_hopeless():
-    early, late = history_of([2.3] * (PATIENCE - 1)), history_of([2.3] * PATIENCE)
+def test_silence_needs_patience_unless_nothing_can_be_learned():
+    early, late = history_of([2.3] * (PATIENCE - 1)), CALM
     assert diagnose(health_of(silent_layer()), early, KNOBS) is None
     found = diagnose(health_of(silent_layer(), step=PATIENCE), late, KNOBS)
     assert (found.name, found.knob, found.value) == ("silent", "hidden.v_th", 0.6)
     assert "10 of 10 neurons never fired on 256 samples" in found.text
-    far = silent_layer(peak_voltage=0.3)
-    assert diagnose(health_of(far), History(), KNOBS).value == 0.3
-    assert diagnose(health_of(hidden_layer(), replace(far, name="two")), early, KNOBS) is None  # its input may come yet
-    moved = history_of([2.3] * 40, moves=[(30, "hidden.v_th", 2.0, 1.0)])
+    unreached = LayerHealth(name="readout", gradient=0.0)
+    hopeless = health_of(layers=(silent_layer(peak_voltage=0.3, gradient=0.0), unreached))
+    assert diagnose(hopeless, History(), KNOBS).value == 0.3
+    moved = history_of([2.3] * 2 * PATIENCE, moves=[(PATIENCE + 1, "hidden.v_th", 2.0, 1.0)])
     assert diagnose(health_of(silent_layer()), moved, KNOBS) is None
-    waking = history_of([2.3] * 40, [0.1] * (40 - WINDOW) + [0.3] * WINDOW)
+    waking = history_of([2.3] * 2 * PATIENCE, [0.1] * (2 * PATIENCE - WINDOW) + [0.3] * WINDOW)
     assert diagnose(health_of(silent_layer()), waking, KNOBS) is None
     some = silent_layer(dead=4, rates=np.ones(10))
     assert diagnose(health_of(some), late, KNOBS) is None
+
+
+def test_a_layer_that_never_fires_is_silent_wherever_its_voltages_are():
+    """Near the threshold, too; the sentence names the share that the panel shows."""
+    found = diagnose(health_of(silent_layer(in_window=1.0)), CALM, KNOBS)
+    assert found.name == "silent" and "though 100% of the pairs (neuron, sample)" in found.text
+    almost = silent_layer(rates=np.eye(10)[0], dead=9, in_window=1.0)
+    assert diagnose(health_of(almost), CALM, KNOBS) is None
 
 
 def test_the_first_silent_layer_is_to_blame():
@@ -313,13 +321,34 @@ def test_where_nothing_drives_the_neurons_no_threshold_helps():
     assert found.name == "silent" and found.new_seed and found.knob is None
 
 
-def test_proposed_values_stay_in_the_range_of_the_knob():
-    found = diagnose(health_of(hidden_layer(peak_voltage=12.0)), CALM, KNOBS)
-    assert (found.name, found.knob, found.value) == ("saturated", "hidden.v_th", 4.0)
-    found = diagnose(health_of(hidden_layer(peak_voltage=300.0)), CALM, KNOBS)  # 4 would be no help
-    assert (found.name, found.knob, found.new_seed) == ("saturated", None, True)
+def test_proposed_thresholds():
+    """Where a few neurons fire, or a third of what drives them too hard: also beyond the slider, which follows, and as
+    exact as the distance from rest asks for, in any unit."""
+    for peak in (12.0, 300.0):
+        found = diagnose(health_of(hidden_layer(peak_voltage=peak)), CALM, KNOBS)
+        assert (found.name, found.knob, found.value) == ("overdriven", "hidden.v_th", peak / 3.0)
+    found = diagnose(health_of(silent_layer(peak_voltage=1e-5)), CALM, KNOBS)
+    assert (found.name, found.knob, found.value) == ("silent", "hidden.v_th", 1e-5)
+    millivolts = {"v_th": -50.0, "v_rest": -65.0, "peak_voltage": -64.617}
+    knobs = {"hidden.v_th": Knob(name="hidden.v_th", value=-50.0, low=-64.85, high=-5.0, least=-65.0)}
+    found = diagnose(health_of(silent_layer(**millivolts)), CALM, knobs)
+    assert found.value == -64.62 and "from -50 to about -64.62" in found.text
+
+
+def test_a_threshold_below_the_reset_is_not_proposed():
+    found = diagnose(
+        health_of(silent_layer(v_rest=-20.0, peak_voltage=-19.0)), CALM, {V_TH.name: replace(V_TH, least=0)}
+    )
+    assert found.name == "silent" and found.knob is None and not found.new_seed and "raise hidden.v_rest" in found.text
+
+
+def test_what_is_called_saturated_is_what_is_counted_as_saturated():
     busy = hidden_layer(rates=np.full(10, 600.0), saturated=6, peak_voltage=9.0)
-    assert diagnose(health_of(busy), CALM, KNOBS).name == "saturated"
+    found = diagnose(health_of(busy), CALM, KNOBS)
+    assert (found.name, found.value) == ("saturated", 3.0) and "6 of 10 neurons" in found.text
+    driven = diagnose(health_of(hidden_layer(saturated=0, peak_voltage=12.0)), CALM, KNOBS)
+    assert driven.name == "overdriven" and "saturated" not in driven.text
+    assert diagnose(health_of(busy), history_of([2.3] * (PATIENCE - 1)), KNOBS) is None  # it may learn to fire less
 
 
 @pytest.mark.parametrize(
@@ -327,7 +356,7 @@ def test_proposed_values_stay_in_the_range_of_the_knob():
     [
         (silent_layer(), "lower hidden.v_th from 1 to about 0.6"),
         (silent_layer(in_window=None, peak_voltage=None, v_th=None), "lower their threshold"),
-        (hidden_layer(peak_voltage=12.0), "raise hidden.v_th from 1 to about 12"),
+        (hidden_layer(peak_voltage=12.0), "raise hidden.v_th from 1 to about 4"),
         (hidden_layer(slope=1000.0, gradient=0.01), "lower hidden.slope from 1e+03 to about 10"),
         (hidden_layer(slope=5.0, gradient=0.01), "raise the weights of readout"),
     ],

@@ -250,6 +250,8 @@ def _layer_health(layer: "LayerHealth") -> Frame:
     words = [] if rates is None else [rates["words"]]
     if layer.in_window is not None:
         words.append(f"{layer.in_window:.0%} in the surrogate window")
+    if layer.driven is not None:
+        words.append(f"driven to {layer.driven:.2g} thresholds")
     known, trace = np.isfinite(layer.gradient), layer.gradient_over_time
     gradient = f"{layer.gradient:.2g}" if known else "not finite"
     return {
