@@ -73,7 +73,8 @@ class LayerHealth:
         gradient_over_time: norm over batch and neurons of `dLoss/dI[t]`, `(time,)`, where `I` is the current that
             reaches the neurons of a `Projection` or `Recurrent`, or the input of any other layer; None if unknown.
         heard: share of what arrives at a `Projection` or `Recurrent` that comes at steps which count: those where it
-            would change the loss by at least `COUNTS` of the most; None if nothing arrives, or if unknown.
+            would change the loss by at least `COUNTS` of the most; None if nothing arrives, if unknown, or behind a
+            layer that may remember by itself what came before, such as `Recurrent`.
 
     Example:
         >>> layer = LayerHealth(name="hidden", rates=np.array([0.0, 12.0, 30.0]), dead=1, gradient=0.4)
@@ -255,7 +256,7 @@ def _layer_health(seen: _Seen) -> LayerHealth:
         tau_mem=None if seen.tau_mem is None else float(seen.tau_mem.mean()),
         gradient=seen.gradient.item(),
         gradient_over_time=over_time,
-        heard=None if seen.heard is None or not np.isfinite(seen.heard) else float(seen.heard),
+        heard=None if seen.heard is None or not np.isfinite(seen.heard) else min(float(seen.heard), 1.0),
     )
     if seen.spiking is not None:
         counts, fastest, duration = map(np.asarray, seen.spiking)
@@ -315,11 +316,8 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
     names = [seen.name for seen in watched]
     onward = [after not in read or name in read[after] for name, after in itertools.pairwise(names)]
     norms = {name: _norm_over_time(layers[name].module, gradient) for name, gradient in gradients[1].items()}
-    heard = {
-        name: _heard(reached[name], gradient)
-        for name, gradient in gradients[1].items()
-        if _is_wired(layers[name].module)
-    }
+    forward = itertools.takewhile(lambda name: type(layers[name].module) is Projection, norms)
+    heard = {name: _heard(reached[name], gradients[1][name]) for name in forward}
     layers = [
         replace(
             seen,

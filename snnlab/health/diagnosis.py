@@ -35,7 +35,7 @@ vanishing *
     A layer that fires gets a gradient far below that of the layer it feeds.
     Proposed: a surrogate that is as wide, relative to the threshold, as that of the reference network.
 forgetful readout *
-    The readout ignores time: nearly all that arrives comes at steps that hardly count for the decision, as
+    The readout ignores time: nearly all that arrives comes before the steps that count for the decision, as
     `LayerHealth.heard` measures. Proposed: a time constant of half the sequence.
 overfitting
     The test loss has risen well above its lowest value, while the training loss fell further.
