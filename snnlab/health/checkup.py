@@ -27,7 +27,7 @@ from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
 from snnlab.encode.ranges import unfit
 from snnlab.kernels import Drive, Packed
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent
+from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.losses import accuracy, class_scores, loss_terms
 from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
@@ -72,9 +72,9 @@ class LayerHealth:
         feeds_next: whether the next layer reads this one; not so beside a branch of a `snnlab.layers.Graph`.
         gradient_over_time: norm over batch and neurons of `dLoss/dI[t]`, `(time,)`, where `I` is the current that
             reaches the neurons of a `Projection` or `Recurrent`, or the input of any other layer; None if unknown.
-        heard: share of what arrives at a `Projection` or `Recurrent` that comes at steps which count: those where it
-            would change the loss by at least `COUNTS` of the most; None if nothing arrives, if unknown, or behind a
-            layer that may remember by itself what came before, such as `Recurrent`.
+        heard: share of what arrives at the readout that comes at steps which count: those where it would change the
+            loss by at least `COUNTS` of the most; None if nothing arrives, for other layers, and unless it is a `Stack`
+            of plain `Projection`s, because other networks may remember what came before.
 
     Example:
         >>> layer = LayerHealth(name="hidden", rates=np.array([0.0, 12.0, 30.0]), dead=1, gradient=0.4)
@@ -316,14 +316,15 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
     names = [seen.name for seen in watched]
     onward = [after not in read or name in read[after] for name, after in itertools.pairwise(names)]
     norms = {name: _norm_over_time(layers[name].module, gradient) for name, gradient in gradients[1].items()}
-    forward = itertools.takewhile(lambda name: type(layers[name].module) is Projection, norms)
-    heard = {name: _heard(reached[name], gradients[1][name]) for name in forward}
+    heard = None
+    if reached and type(known.stack) is Stack and all(type(layers[name].module) is Projection for name in names):
+        heard = _heard(reached[names[-1]], gradients[1][names[-1]])
     layers = [
         replace(
             seen,
             gradient=_norm_of(seen.name, gradients[0]),
             gradient_over_time=norms.get(seen.name),
-            heard=heard.get(seen.name),
+            heard=heard if seen is watched[-1] else None,
             feeds_next=fed,
         )
         for seen, fed in zip(watched, [*onward, True], strict=False)

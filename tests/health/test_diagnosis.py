@@ -14,7 +14,7 @@ from snnlab.controls import Knob
 from snnlab.data import load
 from snnlab.encode import Latency
 from snnlab.health import Checkup, Health, LayerHealth, diagnose
-from snnlab.health.finding import PATIENCE, WINDOW
+from snnlab.health.finding import DEVIATIONS, PATIENCE, WINDOW, chance
 from snnlab.history import History
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.train import Trainer
@@ -46,9 +46,9 @@ class Lab:
         spoil(net)
         self.trainer.reset(net, seed=seed)
         self.trainer.set(learning_rate=learning_rate)
-        for name in ("v_th", "slope"):
-            if hasattr(config, name):
-                self.trainer.set({f"hidden.{name}": getattr(config, name)})
+        if isinstance(config, SnnConfig):
+            values = {f"hidden.{name}": getattr(config, name) for name in ("v_th", "slope", "tau_mem")}
+            self.trainer.set(values | {"readout.tau_mem": config.tau_out, "l1": 1e-4})
         return self
 
     def diagnose(self):
@@ -78,6 +78,12 @@ class Lab:
 @pytest.fixture(scope="module")
 def snn_lab(digits):
     return Lab(SNN, digits, loss=at_its_peak())
+
+
+@pytest.fixture(scope="module")
+def late_lab(digits):
+    """It decides at the last step."""
+    return Lab(SNN, digits, loss=losses.Classification("last", l1=1e-4))
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +164,103 @@ def test_an_lstm_that_learns_too_fast(lstm_lab):
     assert lstm_lab.diagnose() is None and treated > untreated + 0.25
 
 
+def test_a_membrane_far_too_slow_though_its_threshold_is_near(snn_lab):
+    """All voltages are in the window of the surrogate, as the panel shows, and none of them moves."""
+    lab = snn_lab.begin(SNN)
+    lab.trainer.set({"hidden.v_th": 0.01, "hidden.tau_mem": 1e7, "hidden.slope": 0.5})
+    found = lab.until(200)
+    health = lab.checkup(lab.trainer.state)
+    assert health.layers[0].in_window == 1.0 and not health.layers[0].rates.any()
+    assert (found.name, found.knob) == ("silent", "hidden.tau_mem") and "though 100% of the pairs" in found.text
+    here = lab.trainer.at
+    untreated = lab.accuracy_after(100)
+    assert lab.diagnose() is not None
+    lab.trainer.at = here
+    lab.obey(found)
+    assert lab.accuracy_after(100) > untreated + 0.25
+    assert lab.diagnose() is None
+
+
+FAULTS = {
+    "a price on spikes": ("regularized", "l1", {"l1": 10.0}),
+    "a tiny learning rate": ("at chance", "learning_rate", {"learning_rate": 1e-7}),
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.endure) for case in FAULTS])
+def test_a_knob_at_the_wrong_place(snn_lab, case):
+    """The knob is found, and where it is put the network learns."""
+    name, knob, moved = FAULTS[case]
+    lab = snn_lab.begin(replace(SNN, v_th=0.4))
+    lab.trainer.set(moved)
+    found = lab.until(200)
+    assert (found.name, found.knob) == (name, knob)
+    untreated = lab.accuracy_after(100)
+    lab.obey(found)
+    assert lab.accuracy_after(200) > untreated + 0.25
+    assert lab.diagnose() is None
+
+
+def test_a_readout_that_ignores_time(late_lab):
+    """At the last step it has forgotten the spikes, which came early; with the proposed time constant it has not."""
+    lab = late_lab.begin(replace(SNN, v_th=0.4))
+    found = lab.until(200)
+    assert (found.name, found.knob, found.value) == ("forgetful readout", "readout.tau_mem", 50.0)
+    here = lab.trainer.at
+    untreated = lab.accuracy_after(100)
+    assert lab.diagnose().name == "forgetful readout"
+    lab.trainer.at = here
+    lab.obey(found)
+    assert lab.accuracy_after(100) > untreated + 0.2
+    assert lab.diagnose() is None
+
+
+@pytest.mark.endure
+def test_a_class_that_is_never_predicted(snn_lab):
+    """Its score is at its best, 0, before a spike arrives, so that no gradient comes to its weights."""
+
+    def deny(net):
+        kernel = net.stack.layers["readout"].kernel
+        kernel[...] = kernel[...].at[:, 3].set(-1.0)
+
+    lab = snn_lab.begin(replace(SNN, v_th=0.4), spoil=deny)
+    found = lab.until(300)
+    assert (found.name, found.new_seed) == ("missing class", True) and "class '3' is never predicted" in found.text
+    health = lab.checkup(lab.trainer.state)
+    assert health.predicted[3] == 0 and f"{health.present[3]} of {health.samples} samples" in found.text
+    lab.obey(found)
+    assert lab.accuracy_after(300) > health.accuracy and lab.checkup(lab.trainer.state).predicted[3] > 0
+    assert lab.diagnose() is None
+
+
+@pytest.mark.endure
+def test_too_few_samples_are_learned_by_heart(digits):
+    """64 of them: the test loss rises and rises; the numbers are those of the history."""
+    lab = Lab(SNN, digits.subset(train=64, test=256), batch_size=32, epochs=150)
+    found = lab.begin(replace(SNN, v_th=0.4)).until(300, every=20)
+    assert found.name == "overfitting" and found.knob is None and not found.new_seed
+    results = lab.trainer.history.results()
+    best = int(results["test_loss"].argmin())
+    for number in (f"{results['train_acc'][-1]:.3f}", f"{results['test_acc'][-1]:.3f}", f"epoch {best + 1} "):
+        assert number in found.text
+    assert results["test_loss"][-1] > 1.2 * results["test_loss"][best]
+
+
+def test_silence_without_a_gradient_is_said_at_once(digits):
+    """A surrogate of finite width, out of reach: no training would change that; the threshold proposed does."""
+    far = replace(SNN, surrogate="triangular", v_th=5.0)
+    net = models.build(far, sample_shape=(8, 8), num_classes=10)
+    found, health = first_look(net, digits)
+    assert all(layer.gradient == 0.0 for layer in health.layers)
+    assert found.name == "silent" and f"to about {found_threshold(health):.6g}" in found.text
+    near = models.build(replace(far, v_th=found_threshold(health)), sample_shape=(8, 8), num_classes=10)
+    assert first_look(near, digits)[0] is None
+
+
+def found_threshold(health):
+    return float(f"{health.layers[0].peak_voltage:.2g}")
+
+
 @pytest.mark.endure
 def test_a_readout_that_says_nothing(snn_lab):
     """Without weights it has nothing to say, but soon learns it; with a tiny learning rate it does not."""
@@ -221,6 +324,14 @@ def test_spikes_that_arrive_after_the_end(digits):
 
 
 # ---- rules by themselves ----
+
+CLASSES = np.array([60, 60, 60, 76])  # samples of four classes
+
+
+def told(predicted, right, **changes):
+    """Health of a network that takes so many samples for each class, and so many rightly."""
+    return {"predicted": np.asarray(predicted), "present": CLASSES, "accuracy": right / 256} | changes
+
 
 RATE = Knob(name="learning_rate", value=0.05, low=1e-6, high=0.1)
 V_TH = Knob(name="hidden.v_th", value=1.0, low=0.01, high=4.0)
@@ -394,3 +505,140 @@ def test_a_readout_stuck_at_the_start_wants_new_weights():
     found = diagnose(health_of(layers=(hidden_layer(), stuck), readout_spread=0.0), CALM, KNOBS)
     assert found.name == "dead readout" and found.new_seed
     assert diagnose(health_of(layers=(silent_layer(), stuck), readout_spread=0.0), CALM, KNOBS).name == "silent"
+
+
+def test_accuracy_by_chance_is_what_shuffled_predictions_have():
+    """Mean and spread of 4000 shuffles; a constant prediction is exactly by chance."""
+    rng = np.random.default_rng(0)
+    predicted, present = np.array([100, 100, 40, 16]), CLASSES
+    labels, guesses = (np.repeat(np.arange(4), counts) for counts in (present, predicted))
+    by_chance = [(rng.permutation(guesses) == labels).mean() for _ in range(4000)]
+    luck = chance(health_of(**told(predicted, 70)))
+    assert luck.expected == pytest.approx(np.mean(by_chance), abs=2e-3)
+    assert luck.most == pytest.approx(np.mean(by_chance) + DEVIATIONS * np.std(by_chance), abs=0.01)
+    constant = chance(health_of(**told([0, 0, 0, 256], 76)))
+    assert constant.expected == 76 / 256
+    assert chance(health_of()) is None and chance(health_of(**told([256], 256, present=np.array([256])))) is None
+
+
+def test_a_few_samples_tell_that_something_is_learned():
+    """Of 4 samples of 2 classes, 4 right are more than half of the way from chance."""
+    few = {"predicted": np.array([2, 2]), "present": np.array([2, 2]), "samples": 4, "accuracy": 1.0}
+    assert diagnose(health_of(**few), history_of([0.7] * 200), KNOBS) is None
+
+
+LATE = history_of([2.3] * 100)
+
+
+@pytest.mark.parametrize(
+    ("history", "changes", "found"),
+    [
+        (LATE, {}, ("at chance", None, True)),
+        (CALM, {}, None),  # give it time
+        (LATE, {"accuracy": 0.7}, None),
+        (history_of([2.3] * 150, moves=[(100, "hidden.v_th", 1.0, 0.9)]), {}, None),
+        (CALM, {"unfit": "divide by 255"}, ("unfit input", None, False)),
+        (LATE, {"unfit": "divide by 255", "accuracy": 0.7}, None),
+    ],
+)
+def test_no_better_than_chance(history, changes, found):
+    health = health_of(hidden_layer(), **told([64, 64, 64, 64], 70) | changes)
+    diagnosis = diagnose(health, history, {})
+    assert found == (diagnosis and (diagnosis.name, diagnosis.knob, diagnosis.new_seed))
+
+
+@pytest.mark.parametrize(("rate", "value", "new_seed"), [(1e-6, 0.01, False), (0.08, 0.008, True), (0.01, None, True)])
+def test_at_chance_the_learning_rate_is_looked_at_first(rate, value, new_seed):
+    found = diagnose(
+        health_of(hidden_layer(), **told([256, 0, 0, 0], 60)), LATE, {RATE.name: replace(RATE, value=rate)}
+    )
+    assert (found.name, found.value, found.new_seed) == ("at chance", value, new_seed)
+
+
+def test_at_chance_without_a_gradient_at_once():
+    gone = hidden_layer(gradient=0.0, gradient_over_time=np.zeros(20))
+    deaf = LayerHealth(name="readout", gradient=0.0, gradient_over_time=np.ones(20))
+    found = diagnose(health_of(layers=(gone, deaf), **told([64] * 4, 64)), History(), {})
+    assert found.name == "at chance" and found.new_seed and "no gradient" in found.text
+
+
+def test_a_network_that_has_learned_is_not_told_how_it_might_be_built():
+    """Accuracy 1/2 of the way from chance to 1: (0.62 - 0.25) / 0.75."""
+    overdriven = hidden_layer(peak_voltage=12.0)
+    poor, good = (told([64, 64, 64, 64], right) for right in (150, 170))
+    assert diagnose(health_of(overdriven, **poor), CALM, KNOBS).name == "overdriven"
+    assert diagnose(health_of(overdriven, **good), CALM, KNOBS) is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "predicted", "taught", "word"),
+    [
+        (100 * [1.0], [128, 128, 0, 0], None, "class '2' is never predicted, although 60 of 256"),
+        (100 * [1.0], [128, 128, 0, 0], None, "(nor are 1 others); draw new weights"),
+        (100 * [1.0], [90, 90, 76, 0], [500, 500, 500, 3], "only 3 of 1503 training samples are"),
+        (100 * [1.0], [90, 90, 75, 1], None, None),
+        (50 * [2.0] + 50 * [1.0], [90, 90, 76, 0], None, None),  # it still learns
+        (99 * [1.0], [90, 90, 76, 0], None, None),
+    ],
+)
+def test_a_missing_class(loss, predicted, taught, word):
+    health = health_of(hidden_layer(), **told(predicted, 170, taught=None if taught is None else np.array(taught)))
+    found = diagnose(health, history_of(loss), KNOBS)
+    assert found is None if word is None else found.name == "missing class" and word in found.text
+    assert found is None or found.new_seed == (taught is None)
+
+
+def test_few_samples_of_a_class_may_all_be_mistaken():
+    rare = told([90, 90, 76, 0], 170, present=np.array([84, 84, 84, 4]))
+    assert diagnose(health_of(hidden_layer(), **rare), LATE, KNOBS) is None
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "found"),
+    [
+        ([1.0, 0.5, 0.3, 0.2, 0.1], [1.0, 0.6, 0.8, 0.9, 1.0], True),
+        ([1.0, 0.5, 0.3, 0.2, 0.1], [1.0, 0.6, 0.7, 0.9, 1.0], False),  # one of the last three is less than 20 % worse
+        ([1.0, 0.5, 0.6, 0.7, 0.8], [1.0, 0.6, 0.8, 0.9, 1.0], False),  # something else is wrong
+        ([1.0, 0.5, 0.3, 0.2, 0.1], [1.0, 0.9, 0.8, 0.7, 0.6], False),
+        ([1.0, 0.5, 0.3], [0.6, 0.8, 1.0], False),  # too soon
+    ],
+)
+@pytest.mark.parametrize("gap", [0.2, 0.0])
+def test_overfitting_is_a_test_loss_that_rises_while_the_other_falls(train, test, found, gap):
+    rows = [
+        {"epoch": k + 1, "train_loss": a, "train_acc": 0.9, "test_loss": b, "test_acc": 0.9 - gap}
+        for k, (a, b) in enumerate(zip(train, test, strict=True))
+    ]
+    history = History.of(
+        {"loss": np.full(60, 0.1)}, [row | {"spikes_per_sample": None, "seconds": 1.0} for row in rows], []
+    )
+    diagnosis = diagnose(health_of(hidden_layer(), **told([64] * 4, 200)), history, KNOBS)
+    assert (diagnosis is not None) == (found and gap > 0.0)
+    if diagnosis:
+        assert (
+            "0.900 in training and 0.700 in the test; since epoch 2 the test loss has risen from 0.6 to 1"
+            in diagnosis.text
+        )
+
+
+@pytest.mark.parametrize(("cost", "found"), [(4.6, True), (0.2, False)])
+def test_a_price_that_was_as_high_as_the_errors(cost, found):
+    """At its worst 2 times the cross-entropy: a hundredth of that is 1/200 of the price. The spikes are gone by now."""
+    history = History()
+    history.add_steps({"loss": np.full(60, 2.3), "cross_entropy": np.full(60, 2.3), "l1": np.eye(60)[3] * cost})
+    price = Knob(name="l1", value=0.4, low=0.0, high=1.0, least=0.0)
+    diagnosis = diagnose(health_of(silent_layer()), history, KNOBS | {"l1": price})
+    assert diagnosis.name == ("regularized" if found else "silent")
+    if found:
+        assert (diagnosis.knob, diagnosis.value, diagnosis.new_seed) == ("l1", 0.002, True)
+
+
+def test_a_loss_that_rose_with_the_accuracy_is_no_matter_of_the_learning_rate():
+    """As when large readout weights first meet spikes."""
+    history = History()
+    history.add_steps({"loss": np.repeat([2.3, 60.0], 30), "accuracy": np.repeat([0.1, 0.8], 30)})
+    good = health_of(hidden_layer(), **told([64] * 4, 200))
+    assert diagnose(good, history, KNOBS) is None
+    fallen = History()
+    fallen.add_steps({"loss": np.repeat([2.3, 60.0], 30), "accuracy": np.repeat([0.9, 0.7], 30)})
+    assert diagnose(good, fallen, KNOBS).name == "learning rate too high"

@@ -136,6 +136,84 @@ def test_gradient_over_time_of_a_leaky_readout(backend, synapse):
     np.testing.assert_allclose(layer.gradient_over_time, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("readout", "tau"), [("last", 8.0), ("mean", 8.0), ("last", 1e4)])
+def test_what_a_leaky_readout_hears(readout, tau):
+    """Steps at which a current changes the score by at least a tenth of the most, if the same arrives at all of them.
+
+    On the last of T steps the weight of step t is a^(T - 1 - t); on the mean it is (1 - a^(T - t)) / (T (1 - a)).
+    """
+    net = models.Network(Rows(), Stack(out=Projection(N, Leaky(3, tau_mem=tau), rngs=nnx.Rngs(0))))
+
+    def loss(record, y):
+        return losses.READOUTS[readout](record).sum()
+
+    age, a = np.arange(T)[::-1], np.exp(-1.0 / tau)
+    weight = a**age if readout == "last" else 1.0 - a ** (age + 1)
+    expected = (weight >= 0.1 * weight.max()).mean()
+    health = check(net, constant(np.ones(N)), loss)
+    assert health.layers[0].heard == pytest.approx(expected, rel=1e-5)
+    assert health.duration == T and health.layers[0].tau_mem == pytest.approx(tau)
+
+
+def test_what_arrives_early_is_not_heard_at_the_end():
+    """Silence from step 20 on, and a readout that remembers for 8 ms: nothing is heard. Without any, it is unknown."""
+    out = Projection(N, Leaky(3, tau_mem=8.0), rngs=nnx.Rngs(0))
+    x = constant(np.ones(N)) * (np.arange(T) < 20)[:, None]
+    for signal, expected in ((x, 0.0), (0.0 * x, None)):
+        assert (
+            check(models.Network(Rows(), Stack(out=out)), signal, losses.Classification("last")).layers[0].heard
+            == expected
+        )
+
+
+def test_a_layer_with_a_memory_of_its_own_may_be_read_late(digits):
+    for name, before in (("recurrent", None), ("snn", 1)):
+        stepper = stepper_of(NETS[name](), losses.Classification("last"))
+        heard = Checkup(stepper, digits, samples=SAMPLES)(stepper.start).layers[-1].heard
+        assert (heard is None) == (before is None)
+
+
+def test_classes_are_counted(digits):
+    """What it predicts, what the samples are, and what there is to learn from."""
+    data = digits.subset(train=300, test=80)
+    stepper = stepper_of(snn())
+    health = Checkup(stepper, data, samples=50)(stepper.start)
+    scores = jax.jit(lambda x: run_model(stepper.system["model"], x, jax.random.key(0)).peak)(data.x_test[:50])
+    for counts, labels in (
+        (health.predicted, np.asarray(scores).argmax(1)),
+        (health.present, data.y_test[:50]),
+        (health.taught, data.y_train),
+    ):
+        np.testing.assert_array_equal(counts, [(labels == k).sum() for k in range(10)])
+    assert health.class_names == data.class_names
+
+
+def test_a_neuron_that_rests_long_may_fire_once():
+    """One spike in T steps of 1 ms, though its refractory time is longer: the highest rate is 1000 / T Hz."""
+    neurons = LifRef(N, reset="value", tau_ref=1000.0)
+    net = models.Network(Rows(), Stack(hidden=neurons, out=Projection(N, Leaky(2), rngs=nnx.Rngs(0))))
+    hidden = check(net, constant(np.full(N, 50.0))).layers[0]
+    np.testing.assert_allclose(hidden.rates, 1000.0 / T, rtol=1e-6)
+    assert hidden.max_rate == pytest.approx(1000.0 / T) and hidden.saturated == N
+
+
+def test_how_far_neurons_are_driven_has_all_digits_in_any_unit():
+    """A current of 1e-4 thresholds, which 65 mV below zero is hardly a digit of float32."""
+    for unit, rest in ((1.0, 0.0), (15.0, -65.0)):
+        neurons = LifRef(N, v_th=rest + unit, v_rest=rest, v_reset=rest)
+        net = models.Network(Rows(), Stack(hidden=neurons, out=Projection(N, Leaky(2), rngs=nnx.Rngs(0))))
+        hidden = check(net, constant(np.full(N, 1e-4 * unit))).layers[0]
+        assert hidden.driven == pytest.approx(1e-4 * (1.0 - np.exp(-T / 10.0)), rel=1e-4)
+
+
+def test_a_layer_that_rests_above_its_threshold_is_not_driven_to_it():
+    neurons = LifRef(N, v_th=-0.5, v_rest=0.0, v_reset=-1.0)
+    net = models.Network(Rows(), Stack(hidden=neurons, out=Projection(N, Leaky(2), rngs=nnx.Rngs(0))))
+    hidden = check(net, constant(np.full(N, 2.0))).layers[0]
+    assert hidden.driven is None and hidden.gap is None
+    assert hidden.peak_voltage == pytest.approx(2.0 * (1.0 - np.exp(-T / 10.0)), rel=1e-5)
+
+
 def recurrent_by_hand(layer, into, nudge):
     """Spikes of a recurrent layer, step by step, with something added to the current behind its synapse."""
 

@@ -4,6 +4,7 @@ What is sick is decided without the diagnosis: the accuracy in the test at the e
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -66,9 +67,9 @@ class Case(NamedTuple):
         return self.zero + self.unit * self.values[name]
 
 
-def draw(rng: np.random.Generator) -> Case:
+def draw(rng: np.random.Generator, kinds: Sequence[str]) -> Case:
     """One or two values are spoiled; some networks have other units."""
-    kind = str(rng.choice(list(READOUTS)))
+    kind = str(rng.choice(kinds))
     names = [name for name in (*SPOILED, "brightness") if kind != "lstm" or name in ANYWHERE]
     values = dict(SOUND)
     for name in rng.choice(names, size=rng.integers(1, 3), replace=False):
@@ -167,14 +168,16 @@ def agrees(found: Diagnosis, health: Health) -> bool:
     return said is not None and shown is not None and said[1] == shown[1]
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(300, marks=pytest.mark.endure)])
+@pytest.mark.parametrize(
+    ("count", "kinds"), [(12, ["plain", "lstm"]), pytest.param(300, list(READOUTS), marks=pytest.mark.endure)]
+)
 @pytest.mark.filterwarnings("ignore:.*cannot express these samples")
-def test_the_sick_have_a_sentence_and_the_healthy_have_none(count):
+def test_the_sick_have_a_sentence_and_the_healthy_have_none(count, kinds):
     """As many sick networks as wanted, and those that learn well among the others."""
     ward, rng = Ward(), np.random.default_rng(0)
     sick = well = 0
     while sick < count or well < min(count, 100):
-        case = draw(rng)
+        case = draw(rng, kinds)
         found = ward.examine(case, rng)
         assert found.last is None or found.health is None or agrees(found.last, found.health), (case, found)
         if found.accuracy <= AT_CHANCE:

@@ -179,14 +179,14 @@ def test_a_move_for_later_is_checked_now_and_forgotten_by_a_reset(small):
 
 def test_a_diagnosis_without_a_dashboard(small):
     """Far below its threshold: `lab.diagnosis` says so, `lab.repair` does what it proposes."""
-    lab = make(small, epochs=4)
+    lab = make(small, epochs=14)
     assert lab.diagnosis is None and lab.checkup().step == 0
     lab.set(v_th=20.0)
-    lab.fit(until_epoch=1)
+    lab.fit(until_epoch=7)
     assert lab.checkup().layers[0].dead == 32
     assert lab.diagnosis.name == "silent"
     lab.repair()
-    lab.fit(until_epoch=2)
+    lab.fit(until_epoch=8)
     assert lab.diagnosis is None and lab.checkup().layers[0].dead < 32
     lab.reset(hidden=10)
     assert len(lab.checkup().layers[0].rates) == 10  # of the network that there is now
