@@ -169,7 +169,7 @@ def missing_class(health: "Health", history: History, knobs: Knobs) -> Diagnosis
     name = health.class_names[first] if first < len(health.class_names) else str(first)
     text = f"class {name!r} is never predicted, although {health.present[first]} of {health.samples} samples are of it"
     if len(missing) > 1:
-        text = f"{text} (nor are {len(missing) - 1} others)"
+        text = f"{text} (nor {'is another' if len(missing) == 2 else f'are {len(missing) - 1} others'})"
     if health.taught is not None and health.taught[first] < RARE * health.taught.mean():
         text = f"{text}: only {health.taught[first]} of {health.taught.sum()} training samples are; add more of them"
         return Diagnosis(name="missing class", text=text)

@@ -574,7 +574,7 @@ def test_a_network_that_has_learned_is_not_told_how_it_might_be_built():
     ("loss", "predicted", "taught", "word"),
     [
         (100 * [1.0], [128, 128, 0, 0], None, "class '2' is never predicted, although 60 of 256"),
-        (100 * [1.0], [128, 128, 0, 0], None, "(nor are 1 others); draw new weights"),
+        (100 * [1.0], [128, 128, 0, 0], None, "(nor is another); draw new weights"),
         (100 * [1.0], [90, 90, 76, 0], [500, 500, 500, 3], "only 3 of 1503 training samples are"),
         (100 * [1.0], [90, 90, 75, 1], None, None),
         (50 * [2.0] + 50 * [1.0], [90, 90, 76, 0], None, None),  # it still learns
