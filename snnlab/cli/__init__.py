@@ -1,6 +1,5 @@
 """snnlab: watch spiking networks and LSTMs learn."""
 
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import tyro
 from snnlab.cli.export import Export
 from snnlab.cli.notebooks import Gallery, Lab
 from snnlab.cli.options import INTERRUPTED
+from snnlab.cli.terminal import say
 from snnlab.cli.train import Train
 from snnlab.errors import SnnlabError
 from snnlab.support import arguments
@@ -21,10 +21,10 @@ def main(args: list[str] | None = None) -> int:
     try:
         return _at_home(command).run()
     except (SnnlabError, OSError) as error:
-        print(f"snnlab: {error}", file=sys.stderr)
+        say(f"snnlab: {error}")
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
         return INTERRUPTED
 
 

@@ -11,6 +11,7 @@ import tyro
 
 from snnlab import __version__
 from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_existing
+from snnlab.cli.terminal import USUAL, bar_format, fitting, say, width_of, wrapped
 from snnlab.config import RATE, SPIKING_LOSS, WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.support.files import atomic_path
@@ -23,7 +24,8 @@ SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 class Train:
     """Train a reference network on real images or events, with a live progress line.
 
-    Ctrl-C stops the training and keeps what was learned. Options that begin with "snn:" do not apply to the lstm.
+    Ctrl-C stops the training; --out and --resume keep what was learned. Options that begin with "snn:" do not apply to
+    the lstm.
     """
 
     network: Annotated[Literal["snn", "lstm"], tyro.conf.arg(name="network"), tyro.conf.Positional] = "snn"
@@ -106,16 +108,35 @@ class Train:
             _follow(trainer, checkpoints or trainer)
         except KeyboardInterrupt:
             code = INTERRUPTED
-            print("interrupted: keeping what was learned", file=sys.stderr)
         except DivergenceError as error:
             code = 1
-            print(f"snnlab: {error}", file=sys.stderr)
+            say(f"snnlab: {error}")
             if error.advice is not None:
-                print(f"snnlab: try again with --lr {error.advice:g}", file=sys.stderr)
+                say(f"snnlab: try again with --lr {error.advice:g}")
         finally:
             with uninterrupted():
                 self._save(trainer, config)
+                if code == INTERRUPTED:
+                    say(self._kept(trainer, checkpoints))
         return code
+
+    def _kept(self, trainer, checkpoints) -> str:
+        """Say what an interrupted run leaves behind, and how to keep more of it the next time."""
+        step = len(trainer.history)
+        at = (
+            f"interrupted after step {step:,} of {trainer.total_steps:,}"
+            if step
+            else "interrupted before the first step"
+        )
+        kept = [] if self.out is None else [f"the network as it is now is in {self.out}"]
+        if checkpoints is not None:
+            checkpoints.save_now()
+            if checkpoints.problem is None:
+                kept.append(f"the run is in {self.resume}, and the same command continues it")
+        if kept:
+            return f"{at}; {'; '.join(kept)}"
+        lost = "nothing" if self.json is None else "only the report"
+        return f"{at}; {lost} is kept: next time, add --out DIR for the network, or --resume DIR to continue the run"
 
     @never_lost()
     def _begin(self):
@@ -127,7 +148,7 @@ class Train:
         settings = self.train_config()
         self._check_files()
         dataset = data.load(self.data)
-        print(f"{dataset!r}", file=sys.stderr)
+        say(repr(dataset))
         config = self.network_config(dataset)
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
         trainer = Trainer(net, dataset, loss=self._loss(), **asdict(settings))
@@ -141,15 +162,15 @@ class Train:
 
         from snnlab.checkpoint import Checkpoints
 
-        def say(text: str) -> None:
-            tqdm.write(f"snnlab: {text}", file=sys.stderr)  # beside the progress line
+        def say_above(text: str) -> None:  # the progress line
+            tqdm.write(wrapped(f"snnlab: {text}", width_of(sys.stderr)), file=sys.stderr)
 
-        checkpoints = Checkpoints(trainer, self.resume, every=self.save_every, say=say)
+        checkpoints = Checkpoints(trainer, self.resume, every=self.save_every, say=say_above)
         if checkpoints.resumed:
             step, epoch = len(trainer.history), trainer.history.num_epochs + 1
             rest = f"continuing from step {step} of {trainer.total_steps}, epoch {epoch}"
             where = "the training is complete" if trainer.done else rest
-            print(f"{self.resume}: {where}", file=sys.stderr)
+            say(f"{self.resume}: {where}")
         return checkpoints
 
     def _check_files(self) -> None:
@@ -172,40 +193,58 @@ class Train:
             about = {"class_names": names, "training": trainer.provenance}
             net = export.save(trainer.model, self.out / "net.safetensors", **about, overwrite=True)
             history = trainer.history.save(self.out / "history.json", overwrite=True)  # `_check_files` has asked
-            print(f"wrote {net} and {history}", file=sys.stderr)
+            say(f"wrote {net} and {history}")
         if self.json is not None:
             with atomic_path(self.json) as part:
                 part.write_text(json.dumps(_report(self, trainer, config), indent=2), encoding="utf-8")
-            print(f"wrote {self.json}", file=sys.stderr)
+            say(f"wrote {self.json}")
 
 
 def _follow(trainer, reports) -> None:
     """Iterate over the reports with a progress line; one line per epoch remains."""
     from tqdm import tqdm
 
-    shown = "{percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} steps, {postfix}"
-    quiet = not sys.stderr.isatty()  # a log file gets only the lines of the epochs
-    with tqdm(total=trainer.total_steps, bar_format=shown, disable=quiet, dynamic_ncols=True) as bar:
-        bar.set_postfix_str("compiling")
+    quiet = width_of(sys.stderr) is None  # a log file gets only the lines of the epochs
+    shape, uncut = _bar({"doing": "compiling"}), sys.maxsize  # what fits is known here, with the words
+    with tqdm(total=trainer.total_steps, disable=quiet, miniters=0, ncols=uncut, bar_format=shape) as bar:
         for report in reports:
             if report.phase == "epoch":
-                bar.write(_epoch_line(report.metrics), file=sys.stdout)
+                bar.write(_epoch_line(report.metrics, width_of(sys.stdout)), file=sys.stdout)
                 sys.stdout.flush()
                 continue
             bar.n = report.step
-            left = f"{report.eta // 60:.0f}:{report.eta % 60:02.0f} left"
-            values = f"loss {report.metrics['loss']:.3f}, accuracy {report.metrics['accuracy']:.1%}"
-            bar.set_postfix_str(f"epoch {report.epoch}, {report.phase} {values}, {left}")
+            bar.bar_format = _bar(_progress(report))
+            bar.update(0)  # shows it, if the last time was a tenth of a second ago
 
 
-def _epoch_line(row: dict[str, Any]) -> str:
-    spikes = row["spikes_per_sample"]
-    return (
-        f"epoch {row['epoch']:3d}  train loss {row['train_loss']:.4f} accuracy {row['train_acc']:.4f}  "
-        f"test loss {row['test_loss']:.4f} accuracy {row['test_acc']:.4f}  "
-        + (f"spikes {spikes:.1f}  " if spikes is not None else "")
-        + f"{row['seconds']:.1f} s"
-    )
+def _bar(fields: dict[str, str]) -> str:
+    return bar_format(fields, ("steps", "loss", "epoch", "left", "accuracy", "doing"), width_of(sys.stderr) or USUAL)
+
+
+def _progress(report) -> dict[str, str]:
+    from tqdm import tqdm
+
+    return {
+        "steps": f"{report.step}/{report.total_steps} steps",
+        "epoch": f"epoch {report.epoch}",
+        "loss": f"{report.phase} loss {report.metrics['loss']:.3f}",
+        "accuracy": f"{report.phase} accuracy {report.metrics['accuracy']:.1%}",
+        "left": f"{tqdm.format_interval(round(report.eta))} left",
+    }
+
+
+def _epoch_line(row: dict[str, Any], width: int | None) -> str:
+    fields = {
+        "epoch": f"epoch {row['epoch']:3d}",
+        "train_loss": f"train loss {row['train_loss']:.4f}",
+        "train_acc": f"train accuracy {row['train_acc']:.4f}",
+        "test_loss": f"test loss {row['test_loss']:.4f}",
+        "test_acc": f"test accuracy {row['test_acc']:.4f}",
+        "spikes": "" if row["spikes_per_sample"] is None else f"spikes {row['spikes_per_sample']:.1f}",
+        "seconds": f"{row['seconds']:.1f} s",
+    }
+    given = {name: text for name, text in fields.items() if text}
+    return fitting(given, ("train_loss", "test_loss", "seconds", "spikes", "train_acc"), "  ", width)
 
 
 def _report(command: Train, trainer, config) -> dict[str, Any]:
