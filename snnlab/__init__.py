@@ -30,6 +30,7 @@ _HOMES = {
     "from_nir": "export",
     "load": "export",
     "load_data": "data",
+    "offline_figures": "live",
     "save": "export",
     "save_nir": "export",
     "to_nir": "export",

@@ -71,11 +71,11 @@ def show_once(shown: object, shown_in: str | None) -> str | None:
     return cell and cell[0]
 
 
-def show(shown: object) -> None:
-    """Display an object below the running cell."""
+def show(shown: object, *, raw: bool = False) -> None:
+    """Display an object below the running cell; if `raw`, it is given by MIME type."""
     from IPython.display import display
 
-    display(shown)
+    display(shown, raw=raw)
 
 
 def _jupyter_kernel() -> Any:

@@ -4,10 +4,13 @@ main thread    builds and displays the dashboard once and returns: the Jupyter k
 train thread   `Session`: the engine; touches no widget
 watch thread   `Watcher`: looks at the network; touches no widget
 pump thread    `Screen`: at most `hz` times a second, and only if the last picture was drawn, writes the widgets
+follow threads `Follower`, one for each cell that follows the run: draws, and writes the widget of its cell
 """
 
+import functools
 import os
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optax
@@ -28,6 +31,7 @@ from snnlab.train import Trainer
 
 if TYPE_CHECKING:
     from snnlab.live.display import Display
+    from snnlab.live.follow import Follower
 
 
 class LiveTrainer(Run):
@@ -91,6 +95,7 @@ class LiveTrainer(Run):
         self.show = tuple(arguments.choice("show", panel, PANELS) for panel in show)
         self._display: Display | None = None
         self._fit_in: str | None = None  # the cell whose `fit` displayed it
+        self._followers: weakref.WeakSet[Follower] = weakref.WeakSet()  # each is kept by its thread
         super().__init__(
             model,
             data,
@@ -117,7 +122,7 @@ class LiveTrainer(Run):
     @property
     def diagnosis(self) -> Diagnosis | None:
         """What ended the run, or what is wrong with the network: now, or at the last checkup of the dashboard."""
-        if self._display is None:
+        if self._display is None or self._standing is not None:
             return super().diagnosis
         return self._display.finding
 
@@ -137,9 +142,70 @@ class LiveTrainer(Run):
             self._train(until_epoch)
         return self.history
 
+    def follow(
+        self, draw: Callable[[], Any] | None = None, *, beside: "LiveTrainer | Sequence[LiveTrainer]" = ()
+    ) -> Callable:
+        """Show below the cell what a function returns, and show it anew as the run proceeds. Use it as a decorator:
+
+            @lab.follow
+            def _():
+                row = lab.history.epochs[-1]
+                return f"test accuracy {row['test_acc']:.3f}"
+
+        The function is called at the end of each epoch, when the run pauses or stops, and at the end. It has a thread
+        of its own: training does not wait for it, and if it is slow, it misses some epochs, never the last. A line
+        above says of when the result is; `lab.model`, `lab.history`, `lab.state`, `lab.checkup()` and `lab.diagnosis`
+        are those of that moment while the function runs. It is not called before anything is trained. If it fails, the
+        error is shown, and the run continues. In a notebook that nobody watches, it is called once.
+
+        Running the cell again replaces what it showed, and `close` ends it.
+
+        Args:
+            draw: returns what to show: a text, a plotly figure, anything that a notebook can display, or a list of
+                them. Do not print in it: what a thread prints may appear below another cell.
+            beside: other runs that it reads: `@lab.follow(beside=other)`. It is called anew when they proceed, too.
+
+        Returns:
+            `draw`; without it, the decorator.
+
+        Raises:
+            ArgumentError: if `draw` cannot be called without arguments, or `beside` has something else than runs.
+
+        Example:
+            >>> from snnlab import data, models
+            >>> digits = data.load("digits").subset(train=256, test=64)
+            >>> net = models.build(models.SnnConfig(hidden=20, num_steps=30), sample_shape=(8, 8), num_classes=10)
+            >>> lab = LiveTrainer(net, digits, epochs=1, batch_size=64)
+            >>> _ = lab.follow(lambda: "never called")
+            step 0 of 4: not trained yet
+            >>> _ = lab.fit()
+            >>> @lab.follow
+            ... def _():
+            ...     return f"{len(lab.history.epochs)} epoch"
+            at the end, epoch 1
+            1 epoch
+        """
+        from snnlab.live.follow import Follower
+
+        others = [beside] if isinstance(beside, LiveTrainer) else beside
+        runs = [self, *(arguments.instance("beside", run, LiveTrainer, "a LiveTrainer") for run in others)]
+        if draw is None:
+            return functools.partial(self.follow, beside=beside)
+        follower = Follower(draw, runs)
+        if frontend.headless():
+            follower.show_once()
+        else:
+            for run in runs:
+                run._followers.add(follower)
+            frontend.replace_of_same_cell(follower)
+            follower.open()
+        return draw
+
     def close(self) -> None:
         """Stop the run, end its threads and free the widgets. `model` and `history` stay available."""
         super().close()
+        for follower in tuple(self._followers):
+            follower.close()
         if self._display is not None:
             self._display.close()
             self._display = None
@@ -147,6 +213,8 @@ class LiveTrainer(Run):
     def _changed(self) -> None:
         if self._display is not None:
             self._display.wake()
+        for follower in tuple(self._followers):
+            follower.awake.set()
 
     def _say(self, text: str) -> None:
         if self._display is None:

@@ -3,10 +3,11 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import optax
 from flax import nnx
@@ -25,10 +26,19 @@ from snnlab.models import Recipe, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import free_path
 from snnlab.train import Trainer
+from snnlab.train.point import Point
 from snnlab.train.replay import script
 
 OF_THE_MODEL = ("hidden", "num_steps")
 OF_THE_TRAINING = ("batch_size", "epochs")
+
+
+class Moment(NamedTuple):
+    """Where a run stands: its state, and a point of its trainer that belongs to it."""
+
+    state: RunState
+    trainer: Trainer
+    point: Point
 
 
 class Run:
@@ -90,6 +100,7 @@ class Run:
         self._checkpoints: Checkpoints | None = None
         self._session = Session(self.trainer, on_change=self._changed)
         self._checkup: Checkup | None = None
+        self._here = threading.local()  # the moment at which the run stands still for a thread
 
     def __reduce__(self):
         raise StateError("a run has threads and cannot be pickled or copied; use its trainer instead (run.trainer)")
@@ -113,7 +124,8 @@ class Run:
     @property
     def state(self) -> RunState:
         """ "idle", "compiling", "training", "paused", "stopped", "done" or "error"."""
-        return self._session.state
+        here = self._standing
+        return self._session.state if here is None else here.state
 
     @property
     def transport(self) -> Transport:
@@ -164,12 +176,37 @@ class Run:
     @property
     def history(self) -> History:
         """Everything that happened so far."""
-        return self.trainer.history
+        here = self._standing
+        return self.trainer.history if here is None else here.point.past
 
     @property
     def model(self) -> nnx.Module:
         """A copy of the model as it is now."""
-        return self.trainer.snapshot()
+        here = self._standing
+        return self.trainer.snapshot() if here is None else here.trainer.model_at(here.point)
+
+    @property
+    def moment(self) -> Moment:
+        """Where the run stands; while it trains, where it stood at its last landmark, such as the end of an epoch."""
+        with self._lock:
+            trainer, session = self.trainer, self._session
+            state = session.state
+            moving = state in (RunState.COMPILING, RunState.TRAINING)
+            return Moment(state, trainer, session.landmark if moving else trainer.at)
+
+    @contextmanager
+    def standing_at(self, moment: Moment) -> Iterator[None]:
+        """Let `model`, `history`, `state`, `checkup()` and `diagnosis` be those of a moment, in this thread only."""
+        before = self._standing
+        self._here.moment = moment
+        try:
+            yield
+        finally:
+            self._here.moment = before
+
+    @property
+    def _standing(self) -> Moment | None:
+        return getattr(self._here, "moment", None)
 
     @property
     def structure(self) -> dict[str, int]:
@@ -185,9 +222,12 @@ class Run:
 
     def checkup(self) -> Health:
         """Measure the health of the network now, on test samples; the first checkup compiles for a second."""
-        if self._checkup is None or self._checkup.stepper is not self.trainer.stepper:
-            self._checkup = Checkup(self.trainer.stepper, self.trainer.data)
-        return self._checkup(self.trainer.state)
+        here = self._standing
+        trainer = self.trainer if here is None else here.trainer
+        checkup = self._checkup
+        if checkup is None or checkup.stepper is not trainer.stepper:
+            checkup = self._checkup = Checkup(trainer.stepper, trainer.data)
+        return checkup(trainer.state if here is None else here.point.state)
 
     def script(self) -> str:
         """Return Python code that replays this run, its moves at the same steps; on one machine, bit for bit."""

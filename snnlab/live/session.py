@@ -31,6 +31,7 @@ class Session:
         report: the newest `Report`, or None.
         exception: the exception that ended the run, or None.
         error: its traceback as text, or None.
+        landmark: the newest point at which the run started, continued or ended an epoch.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Session:
         self.report: Report | None = None
         self.error: str | None = None
         self.exception: BaseException | None = None
+        self.landmark = trainer.at
         self._on_change = on_change
         self._lock = threading.Lock()
         self._go = threading.Event()
@@ -111,6 +113,7 @@ class Session:
                 raise StateError(f"start: all {epochs} epochs are trained; reset with more epochs to train longer")
             wait_for(self._over)  # it has reported its last state, and its thread is about to end
             self.error = self.exception = None
+            self.landmark = self.trainer.at
             self._hold_after_chunk, self._until_epoch = hold, until_epoch
             self._stop.clear()
             self._go.set()
@@ -157,6 +160,8 @@ class Session:
         try:
             for report in self.checkpoints or self.trainer:
                 self.report = report
+                if report.phase == "epoch":
+                    self.landmark = self.trainer.at
                 self._hold_if_wanted(report)
                 if self._ends_with(report) or not self._may_continue():
                     break
@@ -191,6 +196,7 @@ class Session:
                 self.checkpoints.save()  # a pause may be long
             self._set_state(RunState.PAUSED)
             self._go.wait()
+            self.landmark = self.trainer.at
         if not self._stop.is_set():
             self._set_state(RunState.TRAINING)
         return not self._stop.is_set()

@@ -249,7 +249,11 @@ class Trainer:
 
     def snapshot(self) -> nnx.Module:
         """Return a copy of the model as it is now. Safe to call from any thread at any time."""
-        return self.stepper.structure.merge(self._state)["model"]
+        return self.model_at(self.at)
+
+    def model_at(self, point: Point) -> nnx.Module:
+        """Return a copy of the model at a point of this run."""
+        return self.stepper.structure.merge(point.state)["model"]
 
     def set(self, values: Mapping[str, float] | None = None, /, **by_name: float) -> None:
         """Move knobs; the new values act on the next chunk.
