@@ -18,7 +18,7 @@ from typing import Any
 from snnlab.live import frontend
 
 MIME = "application/vnd.plotly.v1+json"
-CONFIG = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False, "responsive": True}
+CONFIG = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 HEIGHT = 450  # pixels of a figure that does not say its height; plotly's own default
 LIBRARY = """
 <script>
@@ -42,7 +42,7 @@ FIGURE = """
   }
   await window.snnlabPlotly;
   const figure = %(figure)s;
-  await Plotly.newPlot(place, figure.data, figure.layout, figure.config);
+  await Plotly.newPlot(place, figure.data, figure.layout, {...figure.config, responsive: true});
 })();
 </script>
 """

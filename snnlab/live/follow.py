@@ -28,6 +28,7 @@ REST = 1.0  # seconds between two drawings of a run that trains, at least
 REST_SHARE = 3.0  # and so many times as long as the drawing took: then it takes a quarter of a processor at most
 HOW = {RunState.PAUSED: "paused ", RunState.STOPPED: "stopped ", RunState.ERROR: "ended by an error "}
 HEADING = "<p style='margin: 0.5em 0; opacity: 0.7'>%s</p>"
+TEXT = "<pre style='white-space: pre-wrap; word-break: normal'>%s</pre>"  # JupyterLab breaks words of other texts
 
 Bundle = dict[str, Any]  # one output by MIME type
 
@@ -194,7 +195,7 @@ def _bundle(part: object) -> Bundle:
             "text/plain": "The function returned None. Return what is to be shown: a text, a figure, or a list of them."
         }
     if isinstance(part, str):
-        return {"text/plain": part}
+        return {"text/html": TEXT % plain(part), "text/plain": part}
     if type(part).__module__.partition(".")[0] == "plotly":
         from plotly.basedatatypes import BaseFigure
 

@@ -6,7 +6,8 @@ When the kernel is shut down, too: it is the last thing that `page.png` shows of
 import re
 import time
 
-from lab_driver import SPY, Notebook, wait_until
+import pytest
+from lab_driver import ROOT, SPY, Notebook, wait_until
 
 MAKE = """
 import numpy as np, plotly.graph_objects as go, snnlab
@@ -75,6 +76,9 @@ def test_run_all_ends_with_the_final_state(page, address, lab_folder):
     dots = page.locator(".snnlab-follow .scatterlayer .points path")
     assert dots.count() == 40 or page.locator(".snnlab-follow .js-line").count() == 1
     page.locator(".snnlab-follow .main-svg").first.hover()
+    page.set_viewport_size({"width": 1000, "height": 2000})
+    page.wait_for_timeout(1000)
+    assert page.locator(".snnlab-follow .jp-RenderedPlotly").bounding_box()["height"] == 300  # it has not collapsed
     quiet(notebook)
 
 
@@ -110,4 +114,30 @@ def test_an_error_is_unfolded_and_the_cell_run_again_replaces_it(page, address, 
     assert page.locator(".snnlab-follow").count() == 1 and "missing" not in followed(notebook)
     time.sleep(0.5)
     assert re.fullmatch(r"step 0 of 44: not trained yet", followed(notebook).strip())
+    quiet(notebook)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "epochs", "said"),
+    [
+        ("01-lstm", 2, 15, ["right after 4 of 8 rows", "epoch 15: test accuracy"]),
+        ("04-your-own-loop", 1, 10, ["beta = 50:"]),
+        ("05-events", 3, 15, ["epoch 15: test accuracy", "all three moves", "shuffled costs"]),
+    ],
+)
+def test_run_all_of_a_notebook(page, address, lab_folder, name, cells, epochs, said):
+    """Every followed cell ends with the trained network, and no cell has failed."""
+    notebook = Notebook(page, address, lab_folder, ROOT / "notebooks" / f"{name}.ipynb")
+    page.evaluate(WATCH)
+    notebook.run_all()
+    ended = page.locator(".snnlab-follow", has_text=f"at the end, epoch {epochs}")
+    wait_until(lambda: ended.count() == cells, 120, f"{cells} cells at the end")
+    for text in said:
+        ended.filter(has_text=text).wait_for(timeout=60_000)
+    wait_until(lambda: all(cell["execution_count"] for cell in notebook.cells()), 120, "all cells have run")
+    untrained = [shown for shown in page.evaluate("window.said") if re.search("not trained yet|not over yet", shown)]
+    assert all(len(shown.strip().splitlines()) == 1 for shown in untrained), "nothing is below such a line"
+    outputs = [output for cell in notebook.cells() for output in cell["outputs"]]
+    assert [out for out in outputs if out["output_type"] == "error" or out.get("name") == "stderr"] == []
+    assert not page.locator(".snnlab-follow details").count(), "no drawing has failed"
     quiet(notebook)

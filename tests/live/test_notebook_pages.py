@@ -1,0 +1,130 @@
+"""What the notebooks say of their networks is true of the numbers on the same page: each is run, nobody watches."""
+
+import ast
+import re
+from functools import cache
+from math import hypot, sqrt
+from pathlib import Path
+
+import pytest
+
+from snnlab.gallery import execute
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+pytestmark = pytest.mark.notebooks
+
+# A number of two digits or more is of another network than that on the page, or of the data.
+ELSEWHERE = ("Fashion-MNIST", "tutorial", "*Not shown", "Chance is", "doi.org", "arxiv.org")
+
+
+@cache
+def ran(name: str):
+    """The notebook as it ran."""
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    return execute.run(path, execute.read(path), progress=False)
+
+
+def shown(cell) -> list[str]:
+    """The texts below a cell."""
+    return [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.get("outputs", ())]
+
+
+def page(name: str) -> str:
+    """All that is printed and shown as text."""
+    return "\n".join(text for cell in ran(name).cells for text in shown(cell))
+
+
+def number(pattern: str, text: str) -> float:
+    """The one number at `(...)` in a pattern."""
+    (found,) = re.findall(pattern, text)
+    return float(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_followed_is_of_a_trained_network(name):
+    """Below every cell that follows a run stands first of when it is: the end, or where the notebook has stopped it."""
+    cells = [cell for cell in ran(name).cells if cell.cell_type == "code" and ".follow" in cell.source]
+    assert cells or name == "06-export"
+    for cell in cells:
+        line, *below = shown(cell)
+        assert re.match(r"at the end, epoch \d+|stopped after epoch 10 of 40", line) and below, cell.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_text_after_a_training_holds_no_result_that_it_cannot_know(name):
+    """Results are computed where they are shown. In the text, they would be those of another machine."""
+    cells = ran(name).cells
+    trained = next(k for k, cell in enumerate(cells) if cell.cell_type == "code" and ".fit(" in cell.source)
+    for cell in (cell for cell in cells[trained + 1 :] if cell.cell_type == "markdown"):
+        for part in re.split(r"\n\n|\n\* ", re.sub(r"\$\$?.*?\$\$?", "", cell.source, flags=re.DOTALL)):
+            results = re.findall(r"(?<![\w.\[(=])0\.\d*[1-9]\d+", part)
+            assert not results or any(word in part for word in ELSEWHERE), part
+
+
+def test_01():
+    text = page("01-lstm")
+    assert number(r"after all of them: (0\.\d+)", text) == number(r"epoch 15: test accuracy (0\.\d+)", text)
+
+
+def test_02():
+    """Spikes and test accuracy come from the history, and a second time from the network itself."""
+    text = page("02-spiking")
+    assert number(r"test accuracy 0\.\d+, ([\d.]+) spikes", text) == number(r"([\d.]+) spikes a sample, \d+ of", text)
+    assert "the same outputs: True" in text
+
+
+def test_03():
+    text = page("03-why-does-it-not-learn")
+    ended = number(r"epoch 40: test accuracy (0\.\d+), [\d.]+ spikes", text)
+    verdicts = re.findall(r"^(with|without) biases: it (.*), test accuracy (0\.\d+)", text, re.MULTILINE)
+    assert [name for name, _, _ in verdicts] == ["with", "without"] and float(verdicts[0][2]) == ended
+    for _, said, accuracy in verdicts:
+        assert said.endswith(" hardly learns") == (float(accuracy) <= 0.7)
+    replayed = ast.literal_eval(re.search(r"\{'hidden.kernel'.*\}", text)[0])
+    assert all(replayed.values()) and len(replayed) >= 10
+
+
+def test_04():
+    """Without another beta, the network answers as it did in its own test."""
+    own = next(text for text in page("04-your-own-loop").splitlines() if text.startswith("LiveTrainer: done"))
+    accuracy = number(r"beta =  5: .*test accuracy (0\.\d+)", page("04-your-own-loop"))
+    assert f"test accuracy {accuracy:.1%}" in own
+
+
+def test_05():
+    text = page("05-events")
+    rows = re.findall(r"^(as recorded|backwards|shuffled) +(0\.\d+)$", text, re.MULTILINE)
+    right = {name: float(value) for name, value in rows}
+    assert right["as recorded"] == number(r"all three moves: .*, (0\.\d+)", text)
+    for name, said in (("backwards", "it uses the order of the whole"), ("shuffled", "it uses the time")):
+        cost = number(rf"{name} costs (-?0\.\d+)", text)
+        assert cost == pytest.approx(right["as recorded"] - right[name], abs=1.1e-3)
+        assert (f"{cost:.3f}: {said}" in text) == (cost > 0.1)
+
+
+def test_06():
+    text = page("06-export")
+    fired, own, same = map(
+        int, re.search(r"(\d+) spikes, (\d+) in snnlab; the same class for (\d+) of 100", text).groups()
+    )
+    assert fired > 1000 and ("the file is the network" in text) == (fired == own and same == 100)
+    assert number(r"epoch 10: test accuracy (0\.\d+)", text) == round(number(r"'test_acc': (0\.\d+)", text), 3) > 0.8
+
+
+def test_07():
+    """Gain and standard error follow from the means and deviations that are printed above them."""
+    text = page("07-learned-time-constants")
+    rows = re.findall(r"^(\w.*?) +test accuracy (0\.\d+) \+- (0\.\d+)", text, re.MULTILINE)
+    found = {kind: (float(mean), float(deviation)) for kind, mean, deviation in rows}
+    said = re.findall(
+        r"^(\w.*?) +against (\w.*?) *: ([+-]0\.\d+), (.*) \(standard error (0\.\d+)\)", text, re.MULTILINE
+    )
+    assert len(found) == 5 and len(said) == 4
+    for one, other, gain, verdict, error in said:
+        expected = found[one][0] - found[other][0]
+        assert float(gain) == pytest.approx(expected, abs=1.6e-3)
+        assert float(error) == pytest.approx(hypot(found[one][1], found[other][1]) / sqrt(5), abs=1e-3)
+        if abs(abs(float(gain)) - 2 * float(error)) > 2e-3:  # else rounding decides
+            beyond = "better" if float(gain) > 0 else "worse"
+            assert verdict == (beyond if abs(float(gain)) > 2 * float(error) else "within the scatter")
