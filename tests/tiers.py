@@ -25,6 +25,7 @@ TIERS = {
         "tests/gallery",
         "tests/live/test_browser.py",
         "tests/live/test_canvases.py",
+        "tests/live/test_exported.py",
         "tests/live/test_follow.py",
         "tests/live/test_notebooks.py",
     ],

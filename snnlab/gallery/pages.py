@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 from snnlab.errors import SnnlabError
 from snnlab.gallery import formulas
 from snnlab.support.markup import plain
+from snnlab.support.plotly_config import NOTHING_SENT
 
 PLOTLY = "application/vnd.plotly.v1+json"
 PLOTLY_JS = '<script src="plotly.min.js"></script>\n\n'
@@ -22,6 +23,8 @@ GREY, FAINT = "#808080", "rgba(128,128,128,0.25)"
 AXIS = {"gridcolor": FAINT, "zerolinecolor": FAINT, "linecolor": FAINT}
 # Figures are legible on a light page and on a dark one, whichever the reader likes.
 LEGIBLE = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(128,128,128,0.06)", "font": {"color": GREY}}
+# plotly would put the bar of buttons on half transparent black, half of the colour of this paper, over the title.
+LEGIBLE |= {"modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": GREY}}
 MARGIN = {"l": 60, "r": 20, "t": 48, "b": 52}
 TEMPLATE = """
 {%- extends 'markdown/index.md.j2' -%}
@@ -177,7 +180,7 @@ def _figure(name: str, figure: dict[str, Any], *, small: bool = False) -> tuple[
     layout["template"] = known | {"layout": base}
     if small:
         layout |= {"title": None, "height": None, "width": None, "margin": {"l": 44, "r": 12, "t": 16, "b": 40}}
-    config = {"responsive": True, "displaylogo": False, "staticPlot": small}
+    config = NOTHING_SENT | {"responsive": True, "staticPlot": small}
     arguments = ", ".join(json.dumps(value) for value in (name, figure["data"], layout, config))
     arguments = arguments.replace("<", "\\u003c")  # so that no text in it ends the script
     return f'<div id="{plain(name)}" class="figure"></div>', f"<script>Plotly.newPlot({arguments})</script>"

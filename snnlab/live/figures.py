@@ -3,9 +3,6 @@
 plotly's own choice for notebooks is a MIME type that only live pages can draw: nbconvert leaves such figures out. In a
 notebook that nobody watches, each figure therefore gets a second form, HTML that draws it. The first one brings a
 copy of plotly.js (2 MB, compressed) for all; nothing is fetched.
-
-plotly.js 4 adds a button "Share chart..." to every figure. Once its dialog is confirmed, it opens cloud.plotly.com and
-posts the whole figure there, with all its data. `CONFIG` takes the button away, and the address that it would send to.
 """
 
 import base64
@@ -16,9 +13,10 @@ import uuid
 from typing import Any
 
 from snnlab.live import frontend
+from snnlab.support.plotly_config import NOTHING_SENT
 
 MIME = "application/vnd.plotly.v1+json"
-CONFIG = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
+IN_WORDS = "(a plotly figure: a live page draws it, and so does what jupyter nbconvert --execute makes of the notebook)"
 HEIGHT = 450  # pixels of a figure that does not say its height; plotly's own default
 LIBRARY = """
 <script>
@@ -55,12 +53,13 @@ def forms(figure: dict[str, Any]) -> dict[str, Any]:
         >>> import plotly.graph_objects as go
         >>> shown = forms(go.Figure(go.Scatter(y=[1, 2])).to_dict())
         >>> sorted(shown), shown[MIME]["config"]["showSendToCloud"]
-        (['application/vnd.plotly.v1+json', 'text/html'], False)
+        (['application/vnd.plotly.v1+json', 'text/html', 'text/plain'], False)
     """
     from plotly.io import to_json
 
-    shown = json.loads(str(to_json({**figure, "config": CONFIG}, validate=False, remove_uids=False)))
-    return {MIME: shown, "text/html": _library() + _html(shown)} if frontend.headless() else {MIME: shown}
+    shown = json.loads(str(to_json({**figure, "config": NOTHING_SENT}, validate=False, remove_uids=False)))
+    found = {MIME: shown, "text/plain": IN_WORDS}
+    return found | {"text/html": _library() + _html(shown)} if frontend.headless() else found
 
 
 def offline_figures() -> None:

@@ -86,6 +86,12 @@ def test_the_pages_in_a_browser(pages):
             assert page.locator(".gallery article:nth-of-type(2) img").evaluate("image => image.naturalWidth") == 40
             page.locator(".gallery article a").first.click()
             page.wait_for_selector(".output .scatterlayer path.js-line")
+            page.locator(".output .main-svg").first.hover()
+            buttons = page.locator(".output .modebar-btn").evaluate_all("all => all.map(one => one.dataset.title)")
+            assert buttons and not [title for title in buttons if re.search("share|cloud|send", title, re.IGNORECASE)]
+            bars = "all => all.map(one => getComputedStyle(one).backgroundColor)"
+            paper = page.locator(".output .modebar-group").evaluate_all(bars)
+            assert set(paper) == {"rgba(0, 0, 0, 0)"}, "nothing dark lies over the title"
             assert "six times seven 42" in page.locator("main").inner_text()
             labels = page.locator("svg[role=img]").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
             assert labels[0] == "x_t < 1" and "aligned" in labels[1]

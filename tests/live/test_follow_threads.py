@@ -165,7 +165,7 @@ def test_what_can_be_shown(make, widgets):
     text, figure, number = below(widgets[0])
     assert text["text/plain"] == "<b>plain</b>" and ">&lt;b&gt;plain&lt;/b&gt;<" in text["text/html"]
     assert number["text/plain"] == "3.5"
-    assert set(figure) == {MIME} and figure[MIME]["config"]["showSendToCloud"] is False
+    assert set(figure) == {MIME, "text/plain"} and figure[MIME]["config"]["showSendToCloud"] is False
     assert "Return what is to be shown" in below(widgets[1])[0]["text/plain"]
 
 
