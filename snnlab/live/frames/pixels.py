@@ -99,17 +99,25 @@ def thumbnail(sample: np.ndarray, side: int = 32) -> Image | None:
         values = values.mean(0 if values.shape[0] <= 4 else 2)
     if values.ndim != 2 or min(values.shape) < 2:
         return None
-    values = _blocks(values, -(-max(values.shape) // side))
+    block = -(-max(values.shape) // side)
+    values = averaged(averaged(values, block, axis=0), block, axis=1)
     low, high = float(values.min()), float(values.max())
     return image((values - low) * (255.0 / max(high - low, 1e-9)))
 
 
-def _blocks(values: np.ndarray, size: int) -> np.ndarray:
-    """Average blocks of `size` rows and columns; those at the edges may be smaller."""
-    starts = [np.arange(0, length, size) for length in values.shape]
-    sums = np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
-    lengths = [np.diff(np.append(start, length)) for start, length in zip(starts, values.shape, strict=True)]
-    return sums / np.outer(*lengths)
+def averaged(values: np.ndarray, block: int, axis: int) -> np.ndarray:
+    """Average `block` neighbours along an axis; the last of them may be fewer.
+
+    Example:
+        >>> averaged(np.array([1.0, 3.0, 5.0]), block=2, axis=0).tolist()
+        [2.0, 5.0]
+    """
+    if block == 1:
+        return values
+    length = values.shape[axis]
+    starts = np.arange(0, length, block)
+    sums = np.moveaxis(np.add.reduceat(values, starts, axis=axis), axis, -1)
+    return np.moveaxis(sums / np.minimum(block, length - starts), -1, axis)
 
 
 def range_words(low: float, high: float) -> str:
