@@ -140,6 +140,16 @@ def test_a_few_strays_do_not_stretch_the_axis():
     assert "2 not finite, 1 outside of the axis" in frame["words"]
 
 
+def test_what_is_not_finite_after_a_divergence():
+    lost = Spiking(v_th=np.array(np.nan), v_rest=np.array(0.0), v_reset=np.array(0.0), reset="subtract")
+    states = np.full((4, 3), np.nan)
+    states[0] = 0.25
+    frame = voltages_frame(states, np.zeros((4, 3), bool), lost)
+    assert frame["lost"] == 9 and sum(frame["counts"]) == 3
+    nothing = Spiking(v_th=np.array(np.nan))
+    assert voltages_frame(states[1:], np.zeros((3, 3), bool), nothing)["reason"]
+
+
 def test_layers_without_a_threshold(digits):
     """Outputs of an LSTM and of a readout have a histogram of their own; what is nowhere finite has a reason."""
     net = models.build(LstmConfig(hidden=20), sample_shape=(8, 8), num_classes=10)

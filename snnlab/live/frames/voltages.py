@@ -124,6 +124,7 @@ def voltages_frame(
     known = np.isfinite(voltages)
     values = voltages[known]
     marks = np.empty(0) if chosen is None else np.concatenate([np.ravel(chosen.v_th), _ravel(chosen.v_rest)])
+    marks = marks[np.isfinite(marks)]
     if not values.size and not marks.size:
         return {"reason": "none of its outputs is a finite number"}
     axis = _axis(values, marks, _single(chosen))
@@ -156,7 +157,7 @@ def _single(neurons: Spiking | None) -> float | None:
     if neurons is None:
         return None
     different = np.unique(neurons.v_th)
-    return float(different[0]) if len(different) == 1 else None
+    return float(different[0]) if len(different) == 1 and np.isfinite(different[0]) else None
 
 
 def _axis(values: np.ndarray, marks: np.ndarray, single: float | None) -> tuple[float, float, float]:
@@ -165,7 +166,7 @@ def _axis(values: np.ndarray, marks: np.ndarray, single: float | None) -> tuple[
     if values.size:
         out = int(TAIL * values.size)
         inner = np.partition(values, [out, values.size - 1 - out])[[out, values.size - 1 - out]]
-    ends = np.concatenate([inner, marks[np.isfinite(marks)]])
+    ends = np.concatenate([inner, marks])
     low, high = float(ends.min()), float(ends.max())
     if high - low < 1e-6 * max(1.0, abs(low), abs(high)):
         low, high = low - 0.5, high + 0.5
@@ -216,7 +217,7 @@ def _curve(neurons: Spiking | None, axis: tuple[float, float, float]) -> Frame:
 
 
 def _mean(values: np.ndarray | None) -> float | None:
-    return None if values is None else float(np.mean(values))
+    return None if values is None or not np.isfinite(values).all() else float(np.mean(values))
 
 
 def _facts(frame: Frame) -> list[str]:
