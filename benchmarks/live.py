@@ -69,7 +69,7 @@ def own_threads():
 def turn(name, epochs):
     \"\"\"Some epochs of one of them; what they took goes into a file, so that no message is needed.\"\"\"
     def pictures():
-        return lab._display.board.pulse.ping if lab._display else 0
+        return lab._display.board.ping if lab._display else 0
 
     def run():
         time.sleep(0.5)  # the page has come to rest

@@ -15,6 +15,7 @@ from snnlab.support import arguments
 
 LEARNING_RATE = "learning_rate"  # the knob
 MOST = float(arguments.SINGLE.max)  # that float32 holds
+SLICE = 0.1  # seconds: a chunk takes at most this share of the steps of a second, if there is a pace
 CALM_RATE = 0.01  # the top of Adam's usual range: from a rate far above it, a tenth is still too high
 
 Move = tuple[int, str, float]  # step, knob, new value
@@ -80,6 +81,7 @@ class Mailbox:
         self._posted: dict[str, float] = {}
         self._planned: list[Move] = []
         self._stop_at: int | None = None
+        self._pace: float | None = None
         self._step = self._end = 0  # the engine takes the steps from `_step` to before `_end`
 
     @property
@@ -108,6 +110,15 @@ class Mailbox:
     @stop_at.setter
     def stop_at(self, step: int | None) -> None:
         self._stop_at = step
+
+    @property
+    def pace(self) -> float | None:
+        """Steps a second at most, or None for as fast as it goes. May be set at any time."""
+        return self._pace
+
+    @pace.setter
+    def pace(self, steps: float | None) -> None:
+        self._pace = None if steps is None else arguments.number("pace", steps, 0.0, strict=True)
 
     def post(self, name: str, value: float, *, not_before: int = 0) -> str:
         """Ask for a new value of a knob; it acts on the next chunk, or on step `not_before` if that comes later.
@@ -172,6 +183,8 @@ class Mailbox:
         with self._lock:
             stops = [planned for planned, *_ in self._planned] + ([] if self._stop_at is None else [self._stop_at])
             count = min([count, *(stop - step for stop in stops if stop > step)])
+            if self._pace is not None:
+                count = max(1, min(count, int(self._pace * SLICE)))
             self._step, self._end = step, step + count
             return count
 

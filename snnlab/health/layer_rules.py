@@ -23,6 +23,7 @@ from snnlab.health.finding import (
     steps_since_move,
 )
 from snnlab.history import History
+from snnlab.support import numbers
 
 if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
     from snnlab.health.checkup import Health, LayerHealth
@@ -69,10 +70,9 @@ def saturated(health: "Health", history: History, knobs: Knobs) -> Diagnosis | N
     for layer in health.layers:
         if layer.rates is None or layer.saturated < len(layer.rates) / 2 or not _is_settled(health, history):
             continue
-        text = (
-            f"{layer.name} layer saturated: {layer.rates.mean():.3g} of {layer.max_rate:.3g} Hz, {layer.saturated} of "
-            f"{len(layer.rates)} neurons fire at more than half of all steps"
-        )
+        rate = f"{numbers.number(layer.rates.mean())} of {numbers.number(layer.max_rate or 0.0)} Hz"
+        busy = f"{layer.saturated} of {len(layer.rates)} neurons fire at more than half of all steps"
+        text = f"{layer.name} layer saturated: {rate}, {busy}"
         return _too_busy("saturated", text, layer, knobs)
     return None
 

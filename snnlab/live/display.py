@@ -1,22 +1,29 @@
-"""The dashboard of a run: its widgets, and the two threads that feed them."""
+"""The screen of a run: its widget, and the two threads that feed it."""
 
 from collections.abc import Callable
+from typing import Any
+
+from ipywidgets import Widget
 
 from snnlab.health import Diagnosis, diverged
 from snnlab.history import term_names
+from snnlab.live.frames.about import PARTS, about_frame
+from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.status import View
 from snnlab.live.look.watcher import Watcher
 from snnlab.live.run import Run
 from snnlab.live.states import Transport
-from snnlab.live.widgets.dashboard import Dashboard
+from snnlab.live.widgets.cockpit import Cockpit, Deeds
 from snnlab.live.widgets.screen import Screen
+from snnlab.live.widgets.twins import KnobRow
 from snnlab.models import describe
+from snnlab.support import arguments
 from snnlab.support.files import inside
 from snnlab.train import Trainer
 
 
 class Display:
-    """Makes the widgets of a run and starts to feed them.
+    """Makes the widget of a run and starts to feed it.
 
     Args:
         run: what is shown, and what the controls act on.
@@ -24,30 +31,19 @@ class Display:
         hz: pictures per second.
 
     Attributes:
-        board: the widgets.
-        screen: the thread that writes them.
+        board: the widget.
+        screen: the thread that writes it.
         watcher: the thread that looks at the network; a new one after a restart with another structure.
     """
 
     def __init__(self, run: Run, *, show: tuple[str, ...], hz: float):
-        self._run = run
-        trainer = run.trainer
-        self.board = Dashboard(
-            trainer.mailbox.knobs,
-            lambda name, value: run.set({name: value}),
-            self._actions(),
-            self.wake,
-            terms=term_names(trainer.metric_names),
-            spiking="spikes_per_sample" in trainer.metric_names,
-            layers=describe(trainer.model).hidden,
-            samples=len(trainer.data.x_test),
-            structure=run.structure,
-            folder=str(run.folder),
-            hz=hz,
-            show=show,
-        )
-        self.screen = Screen(self.board, self.view)
-        self.watcher = self._watcher_of(trainer)
+        self._run, self._show = run, show
+        self._deeds, self._chosen = self._make_deeds(), Chosen(hz)
+        self._twins: dict[str, KnobRow] = {}
+        self._panels: list[tuple[Cockpit, Screen]] = []
+        self.board = Cockpit(self._about(), self._deeds, self._chosen, self.wake)
+        self.screen = Screen(self.board, self.view, self._twins)
+        self.watcher = self._watcher_of(run.trainer)
         self.screen.open()
 
     @property
@@ -58,12 +54,12 @@ class Display:
     def view(self) -> View:
         """The run and its network as they are now."""
         watcher = self.watcher
-        return View(self._run.status, self.finding, watcher.look, watcher.health, watcher.error)
+        return View(self._run.status, self.finding, watcher.look, watcher.health, watcher.error, watcher.inspected)
 
     def wake(self) -> None:
         """Have a look and a picture now."""
         self.watcher.awake.set()
-        self.screen.awake.set()
+        self._seen()
 
     def watch(self, trainer: Trainer) -> None:
         """Look at another trainer."""
@@ -73,25 +69,74 @@ class Display:
     def close(self) -> None:
         """End the threads and free the widgets."""
         self.watcher.close()
-        self.screen.close()
-        self.board.close()
+        for screen in self._screens():
+            screen.close()
+        for board in [self.board, *(board for board, _ in self._panels)]:
+            board.layout.close()
+            board.close()
+        for twin in self._twins.values():
+            twin.close()
+
+    def panel(self, name: str) -> Cockpit:
+        """Make a widget that shows one part of the screen.
+
+        Raises:
+            ArgumentError: if there is no such part.
+        """
+        arguments.choice("name", name, PARTS)
+        board = Cockpit(self._about() | {"only": name}, self._deeds, self._chosen, self.wake)
+        screen = Screen(board, self.view)
+        self._panels.append((board, screen))
+        screen.open()
+        return board
+
+    def twin(self, name: str) -> Widget:
+        """Make a slider, or return the one that was made before, of a knob, by its full name."""
+        if name not in self._twins:
+            knob = self._run.trainer.mailbox.knobs[name]
+            self._twins[name] = KnobRow(knob, self._posted)
+        return self._twins[name].root
+
+    def _posted(self, name: str, value: float) -> bool:
+        return self.board.do(lambda: self._run.set({name: value}))
+
+    def _screens(self) -> list[Screen]:
+        return [self.screen, *(screen for _, screen in self._panels)]
+
+    def _seen(self) -> None:
+        for screen in self._screens():
+            screen.awake.set()
 
     def _watcher_of(self, trainer: Trainer) -> Watcher:
-        board = self.board
         watcher = Watcher(
             trainer,
-            sample=lambda: board.shown_sample,
-            hz=lambda: board.rate,
-            on_change=self.screen.awake.set,
-            probing=board.raster is not None,
-            checking=board.health is not None,
+            self._chosen,
+            on_change=self._seen,
+            probing="raster" in self._show,
+            checking="health" in self._show,
         )
         watcher.open()
         return watcher
 
-    def _actions(self) -> dict[str, Callable[[], object]]:
+    def _about(self) -> dict[str, Any]:
+        run, trainer = self._run, self._run.trainer
+        described = describe(trainer.model)
+        return about_frame(
+            trainer.mailbox.knobs,
+            order=list(described.layers),
+            layers=described.hidden,
+            terms=term_names(trainer.metric_names),
+            spiking="spikes_per_sample" in trainer.metric_names,
+            samples=len(trainer.data.x_test),
+            classes=trainer.data.class_names,
+            structure=run.structure,
+            folder=str(run.folder),
+            show=self._show,
+        )
+
+    def _make_deeds(self) -> Deeds:
         run = self._run
-        return {
+        press: dict[str, Callable[[], object]] = {
             "transport": self._transport,
             "step": run.step,
             "chunk": lambda: run.step(None),
@@ -99,9 +144,17 @@ class Display:
             "reset": run.reset,
             "new_seed": lambda: run.reset(seed=run.trainer.config.seed + 1),
             "repair": run.repair,
-            "restart": lambda: run.reset(**self.board.choices()),
-            "export": self._export,
         }
+        return Deeds(
+            move=lambda name, value: run.set({name: value}),
+            press=press,
+            pace=self._set_pace,
+            restart=lambda values: run.reset(**values),
+            export=self._export,
+        )
+
+    def _set_pace(self, steps: float | None) -> None:
+        self._run.pace = steps
 
     def _transport(self) -> None:
         run = self._run
@@ -112,7 +165,6 @@ class Display:
         else:
             run.start()  # refuses with a reason if all epochs are trained
 
-    def _export(self) -> None:
+    def _export(self, folder: str) -> None:
         """Export into the given folder or one inside it: a visitor of the page need not own the machine."""
-        folder = inside(self.board.folder.value, self._run.folder)
-        self.board.say(f"exported {self._run.export_into(folder)}")
+        self.board.say(f"exported {self._run.export_into(inside(folder, self._run.folder))}")

@@ -16,7 +16,6 @@ from typing import Any
 
 from snnlab.errors import ArgumentError
 from snnlab.live import figures, frontend
-from snnlab.live.frames import words
 from snnlab.live.run import Moment, Run
 from snnlab.live.states import RunState
 from snnlab.support.exit import end_at_exit
@@ -217,7 +216,9 @@ def _failure(error: BaseException) -> Bundle:
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     text = "".join(traceback.format_exception(type(error), error, trace))
-    return {"text/html": words.error_text(text), "text/plain": text}
+    last = plain(text.strip().splitlines()[-1])
+    whole = f"<details><summary>traceback</summary><pre>{plain(text)}</pre></details>"
+    return {"text/html": f"<b>error</b> &middot; {last}{whole}", "text/plain": text}
 
 
 def _outputs(bundles: Sequence[Bundle]) -> tuple[dict[str, Any], ...]:

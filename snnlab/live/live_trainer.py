@@ -10,7 +10,7 @@ follow threads `Follower`, one for each cell that follows the run: draws, and wr
 import functools
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optax
@@ -18,10 +18,11 @@ from flax import nnx
 
 from snnlab.config import TrainConfig
 from snnlab.data import Dataset
+from snnlab.errors import ArgumentError
 from snnlab.health import Diagnosis
-from snnlab.history import History
+from snnlab.history import History, term_names
 from snnlab.live import frontend
-from snnlab.live.frames.status import HZ, PANELS
+from snnlab.live.frames.status import HZ, PANELS, Recorded
 from snnlab.live.look.prober import Prober
 from snnlab.live.run import Run
 from snnlab.live.still.picture import picture
@@ -114,7 +115,7 @@ class LiveTrainer(Run):
     def display(self) -> "Display":
         """The widgets and the threads that feed them; made when first asked for."""
         if self._display is None:
-            from snnlab.live.display import Display  # plotly takes a second to load, and a script does not need it
+            from snnlab.live.display import Display  # a script needs no widgets
 
             self._display = Display(self, show=self.show, hz=self.hz)
         return self._display
@@ -141,6 +142,31 @@ class LiveTrainer(Run):
             self._fit_in = frontend.show_once(self, self._fit_in)
             self._train(until_epoch)
         return self.history
+
+    @property
+    def widgets(self) -> "Twins":
+        """Sliders of the knobs as ipywidgets, to build a dashboard of your own: `lab.widgets["v_th"]`."""
+        return Twins(self)
+
+    def panel(self, name: str) -> Any:
+        """Return one part of the dashboard as a widget, to build a dashboard of your own.
+
+        Args:
+            name: "head", "knobs", "raster", "curves", "neuron", "health" or "run".
+
+        Raises:
+            ArgumentError: if there is no such part.
+        """
+        return self.display.panel(name)
+
+    def figure(self) -> Any:
+        """Return the curves of this run and of the earlier ones as a plotly figure, to zoom and to hover over."""
+        from snnlab.live.figure import figure  # plotly takes a second to load, and a script does not need it
+
+        trainer = self.trainer
+        terms, spiking = term_names(trainer.metric_names), "spikes_per_sample" in trainer.metric_names
+        recorded = Recorded(trainer.history, trainer.steps_per_epoch)
+        return figure(recorded, terms=terms, spiking=spiking, earlier=self.runs, total_steps=trainer.total_steps)
 
     def follow(
         self, draw: Callable[[], Any] | None = None, *, beside: "LiveTrainer | Sequence[LiveTrainer]" = ()
@@ -232,7 +258,7 @@ class LiveTrainer(Run):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if frontend.headless():
             return self._still()
-        return self.display.board.root._repr_mimebundle_(**options)
+        return self.display.board._repr_mimebundle_(**options)
 
     def _still(self) -> dict[str, str]:
         """A picture of the run, as SVG, and a line of text: what stays in a saved notebook that nobody watched."""
@@ -249,3 +275,26 @@ class LiveTrainer(Run):
             dt=describe(trainer.model).dt,
         )
         return {"image/svg+xml": drawn, "text/plain": f"LiveTrainer: {title}"}
+
+
+class Twins(Mapping[str, Any]):
+    """The knobs of a run as ipywidgets: slider, box, unit and reset of each, made when first asked for.
+
+    Args:
+        lab: the run.
+    """
+
+    def __init__(self, lab: LiveTrainer):
+        self._lab = lab
+
+    def __getitem__(self, name: str) -> Any:
+        found = [full for full in self if full == name or full.endswith(f".{name}")]
+        if len(found) != 1:
+            raise ArgumentError(f"name: must be one of {', '.join(self)}, got {name!r}")
+        return self._lab.display.twin(found[0])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lab.trainer.mailbox.knobs)
+
+    def __len__(self) -> int:
+        return len(self._lab.trainer.mailbox.knobs)

@@ -148,6 +148,7 @@ class Run:
                 total_steps=trainer.total_steps,
                 compilations=trainer.compilations,
                 knobs=trainer.mailbox.knobs,
+                pace=trainer.mailbox.pace,
                 report=session.report,
                 traceback=session.error,
                 problem=self.problem,
@@ -232,6 +233,16 @@ class Run:
     def script(self) -> str:
         """Return Python code that replays this run, its moves at the same steps; on one machine, bit for bit."""
         return script(self.trainer)
+
+    @property
+    def pace(self) -> float | None:
+        """Optimizer steps a second, at most; None for as fast as it goes. Set it at any time, `run.pace = 10`."""
+        return self.trainer.mailbox.pace
+
+    @pace.setter
+    def pace(self, steps: float | None) -> None:
+        self.trainer.mailbox.pace = steps
+        self._changed()
 
     # ---- transport ----
 

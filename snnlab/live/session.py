@@ -4,6 +4,7 @@ The main thread stays free, so the Jupyter kernel can deliver what the user does
 """
 
 import threading
+import time
 import traceback
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from snnlab.live.states import RunState
 from snnlab.support.exit import end_at_exit
 from snnlab.support.interrupt import uninterrupted, wait_for
 from snnlab.train import Trainer
+
+MOMENT = 0.05  # seconds in which a pause or another pace is noticed
 
 
 class Session:
@@ -55,6 +58,8 @@ class Session:
         self._over.set()
         self._hold_after_chunk = False
         self._until_epoch: int | None = None
+        self._due = 0.0  # when the next step may be taken, if there is a pace
+        self._paced = len(trainer.history)  # the step up to which `_due` counts
 
     @property
     def alive(self) -> bool:
@@ -163,6 +168,7 @@ class Session:
                 if report.phase == "epoch":
                     self.landmark = self.trainer.at
                 self._hold_if_wanted(report)
+                self._keep_pace(report)
                 if self._ends_with(report) or not self._may_continue():
                     break
             self._set_state(RunState.DONE if self.trainer.done else RunState.STOPPED)
@@ -172,6 +178,16 @@ class Session:
             self._set_state(RunState.ERROR)
         finally:
             self._over.set()
+
+    def _keep_pace(self, report: Report) -> None:
+        """Wait until the run may continue, if it has a pace; a pause, a stop and another pace end the wait."""
+        pace, taken = self.trainer.mailbox.pace, report.step - self._paced
+        self._paced = report.step
+        now = time.monotonic()
+        self._due = now if pace is None else max(self._due, now) + max(0, taken) / pace
+        while (left := self._due - time.monotonic()) > 0 and pace == self.trainer.mailbox.pace:
+            if not self._go.is_set() or self._stop.wait(min(left, MOMENT)):
+                break
 
     def _hold_if_wanted(self, report: Report) -> None:
         """Pause after the steps that `step` asked for; they may be several chunks."""

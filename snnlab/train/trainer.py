@@ -255,6 +255,23 @@ class Trainer:
         """Return a copy of the model at a point of this run."""
         return self.stepper.structure.merge(point.state)["model"]
 
+    def preview(self) -> tuple[nnx.Module, bool]:
+        """Return a copy of the model as the next step will find it, with the knobs where they were moved to meanwhile.
+
+        Safe to call from any thread at any time.
+
+        Returns:
+            The model, and whether a knob has been moved that no step has used yet.
+        """
+        state, wanted = self._state, self.mailbox.knobs
+        live, opt_state = state.live, state.opt_state
+        moved = [
+            knob.name for knob in self.knobs_of(state) if np.float32(wanted[knob.name].value) != np.float32(knob.value)
+        ]
+        for name in moved:
+            _, live, opt_state = set_knob(live, opt_state, name, wanted[name].value)
+        return self.stepper.structure.merge(state._replace(live=live))["model"], bool(moved)
+
     def set(self, values: Mapping[str, float] | None = None, /, **by_name: float) -> None:
         """Move knobs; the new values act on the next chunk.
 

@@ -3,14 +3,16 @@
     python tests/live/animate.py --data path/to/fashion-mnist      (extra "test", Chromium on the PATH)
 
 It plays at the speed at which it happened: every frame is shown as long as the next one took. After a third of the
-time the threshold is raised by keyboard, after two thirds lowered again.
+time the threshold is dragged up, after two thirds down again.
 """
 
 import argparse
+import functools
 import io
 import itertools
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import lab_driver
@@ -18,6 +20,9 @@ from PIL import Image
 
 ANIMATION = lab_driver.ROOT / ".github" / "live.webp"
 WIDTH, SHOWN = 1070, 900  # pixels: of the dashboard, of the animation
+HEIGHT = 800  # pixels of the page; the dashboard is 140 lower
+KNOB = "hidden.v_th"
+Plan = list[tuple[float, Callable[[], object]]]  # what to do at which time [s]
 MAKE = """
 import snnlab
 data = snnlab.load_data({data!r})
@@ -37,33 +42,43 @@ def record(data: str, seconds: float, rate: float) -> list[tuple[float, Image.Im
     """
     folder = Path(tempfile.mkdtemp(prefix="animate-"))
     (folder / "live").mkdir()
-    with lab_driver.lab_page(folder, WIDTH + 500, 2200) as (page, address):
+    with lab_driver.lab_page(folder, WIDTH + 500, HEIGHT) as (page, address):
         cells = [MAKE.format(data=data) + lab_driver.SPY, "lab"]
         notebook = lab_driver.Notebook(page, address, folder / "live", cells)
         notebook.run_all()
         page.add_style_tag(content=f".snnlab {{ width: {WIDTH}px !important; background: white; }}")
-        notebook.button("Start").wait_for()
-        notebook.slider("hidden.v_th").focus()
-        canvas = page.locator(".snnlab canvas[aria-label*=predicted]")
-        canvas.wait_for()
-        page.wait_for_timeout(2000)  # until plotly knows the width
-        top, raster = page.locator(".snnlab").bounding_box(), canvas.bounding_box()
-        height = raster["y"] + raster["height"] - top["y"] + 4
-        clip = {"x": top["x"], "y": top["y"], "width": WIDTH, "height": height}
-        page.evaluate("document.querySelector('.snnlab button.mod-primary').click()")
+        page.locator(".snnlab canvas[aria-label*=predicted]").wait_for()
+        page.evaluate("document.querySelector('.snnlab').scrollIntoView()")
+        clip = page.locator(".snnlab .screen").bounding_box()
+        notebook.button("Start").click()
         notebook.wait_for("training")
-        taken = capture(page, clip, seconds, 1.0 / rate)
+        plan = drag(notebook, seconds / 3, 0.3) + drag(notebook, seconds * 2 / 3, -0.42)
+        taken = capture(page, clip, seconds, 1.0 / rate, plan)
     return taken
 
 
-def capture(page, clip: dict, seconds: float, pause: float) -> list[tuple[float, Image.Image]]:
-    """One picture after the other, and in between the keys that move the slider."""
-    keys = [(seconds / 3 + 0.1 * k, "PageUp") for k in range(30)]
-    keys += [(seconds * 2 / 3 + 0.1 * k, "PageDown") for k in range(45)]
+def drag(notebook: lab_driver.Notebook, begin: float, share: float, seconds: float = 3.0) -> Plan:
+    """Drag the knob by a share of its slider, steadily."""
+    mouse, start = notebook.page.mouse, {}
+
+    def grab() -> None:
+        start["x"], start["y"] = notebook.grab(KNOB)
+
+    def move(pixels: float) -> None:
+        mouse.move(start["x"] + pixels, start["y"])
+
+    whole = share * notebook.slider(KNOB).bounding_box()["width"]
+    steps = int(10 * seconds)
+    moves = [(begin + 0.1 * k, functools.partial(move, whole * k / steps)) for k in range(1, steps + 1)]
+    return [(begin, grab), *moves, (begin + seconds, mouse.up)]
+
+
+def capture(page, clip: dict, seconds: float, pause: float, plan: Plan) -> list[tuple[float, Image.Image]]:
+    """One picture after the other, and in between what is planned."""
     taken, started = [], time.monotonic()
     while (now := time.monotonic() - started) < seconds:
-        while keys and keys[0][0] <= now:
-            page.keyboard.press(keys.pop(0)[1])
+        while plan and plan[0][0] <= now:
+            plan.pop(0)[1]()
         taken.append((now, Image.open(io.BytesIO(page.screenshot(clip=clip)))))
         time.sleep(max(0.0, now + pause - (time.monotonic() - started)))
     return taken

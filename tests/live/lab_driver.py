@@ -38,7 +38,7 @@ def _spy():
                  "moves": trainer.history.interventions, "newest": newest, "time": time.time()}
         state["knobs"] = {name: knob.value for name, knob in trainer.mailbox.knobs.items()}
         if lab._display is not None:
-            state |= {"frames": lab._display.board.pulse.ping, "lag": lab._display.board.pulse.lag}
+            state |= {"frames": lab._display.board.ping, "lag": lab._display.board.lag}
         state["rss_mb"] = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
         part.write_text(json.dumps(state))
         part.replace(part.with_name("state.json"))
@@ -47,6 +47,22 @@ _spies = globals().get("_spies", [])
 _spies.append(threading.Thread(target=_spy, daemon=True))
 _spies[-1].start()
 """
+
+# Whether a page shows the curves of a run (blue: far more of it than in the legends) and its network's answer.
+COMPLETE = """() => {
+  const all = (panel) => [...document.querySelectorAll(`.snnlab .${panel} canvas`)];
+  const blue = (canvas) => {
+    if (!canvas.width || !canvas.height) return 0;
+    const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+    const pen = copy.getContext("2d", { willReadFrequently: true });
+    pen.drawImage(canvas, 0, 0);
+    const pixels = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+    return pixels.filter((value, k) => k % 4 === 2 && value - pixels[k - 2] > 80 && pixels[k + 1] > 128).length;
+  };
+  return all("main").some((canvas) => /^Curves at step [1-9]/.test(canvas.ariaLabel) && blue(canvas) > 300)
+    && all("raster").some((canvas) => /predicted/.test(canvas.ariaLabel));
+}"""
+HANDLE = 14  # pixels, of a slider
 
 
 def wait_until(condition, timeout: float = 60.0, what: str = "") -> float:
@@ -203,19 +219,38 @@ class Page:
 
     def button(self, label: str):
         """A button of the dashboard by its label."""
-        return self.page.locator("button.widget-button", has_text=re.compile(rf"^\s*{label}$"))
+        return self.page.locator(".snnlab button", has_text=re.compile(rf"^\s*{label}$"))
+
+    def tab(self, name: str) -> None:
+        """Show one of the parts that stand behind tabs."""
+        self.page.locator(".snnlab [role=tab]", has_text=name).first.click()
 
     def slider(self, knob: str):
-        """The handle of the slider of a knob."""
-        return self.page.locator(f".snnlab-{knob.replace('.', '-')} .noUi-handle")
+        """The slider of a knob."""
+        return self.page.locator(f".snnlab [data-knob='{knob}'] input[type=range]")
+
+    def field(self, knob: str):
+        """The box with the exact value of a knob."""
+        return self.page.locator(f".snnlab [data-knob='{knob}'] input[type=number]")
+
+    def grab(self, knob: str) -> tuple[float, float]:
+        """Press the mouse on the handle of a slider; where that is."""
+        slider = self.slider(knob)
+        slider.scroll_into_view_if_needed()
+        box, share = slider.bounding_box(), slider.evaluate("(s) => (s.value - s.min) / (s.max - s.min)")
+        at = box["x"] + HANDLE / 2 + share * (box["width"] - HANDLE), box["y"] + box["height"] / 2
+        self.page.mouse.move(*at)
+        self.page.mouse.down()
+        return at
+
+    @property
+    def status(self):
+        """The head of the dashboard: where the run stands, and what there is to say."""
+        return self.page.locator(".snnlab header")
 
     def complete(self) -> bool:
         """Curves are drawn, and the raster is."""
-        return self.page.evaluate(
-            """() => Math.max(0, ...[...document.querySelectorAll('.snnlab .scatterlayer .js-line')]
-                 .map(p => p.getTotalLength())) > 100
-               && [...document.querySelectorAll('.snnlab canvas')].some(c => /predicted/.test(c.ariaLabel))"""
-        )
+        return self.page.evaluate(COMPLETE)
 
     def kernel(self) -> dict:
         """What the kernel last wrote about `lab`."""

@@ -10,7 +10,8 @@ import lab_driver
 
 PICTURES = Path(__file__).parents[2] / ".github"
 WIDTH = 1070  # pixels of a picture
-NEURON = 0.5, 0.243  # in the canvas of the raster: one of the hidden layer
+HEIGHT = 800  # pixels of the page; the dashboard is 140 lower
+NEURON = 0.6, 0.4  # in the canvas of the raster: one of the hidden layer
 MAKE = """
 import snnlab
 digits = snnlab.load_data("digits")
@@ -25,7 +26,7 @@ AGAIN = "lab.reset(seed=1)\nlab.fit(until_epoch=12)"
 def take(page, name: str) -> None:
     """A picture of the dashboard, once its last frame is drawn."""
     page.wait_for_timeout(6000)  # a checkup comes within five seconds
-    page.locator(".snnlab").first.screenshot(path=PICTURES / f"{name}.png")
+    page.locator(".snnlab .screen").first.screenshot(path=PICTURES / f"{name}.png")
     print(PICTURES / f"{name}.png")
 
 
@@ -43,19 +44,22 @@ def show(page, address: str, folder: Path, cells: list[str]) -> lab_driver.Noteb
 def main() -> None:
     """All of them."""
     folder = Path(tempfile.mkdtemp(prefix="pictures-"))
-    with lab_driver.lab_page(folder, WIDTH + 500, 2400) as (page, address):
+    with lab_driver.lab_page(folder, WIDTH + 500, HEIGHT) as (page, address):
         notebook = show(page, address, folder / "run", [MAKE.format(more="", slow="") + lab_driver.SPY, RUN, AGAIN])
-        canvas = page.locator(".snnlab canvas[aria-label*=predicted]").bounding_box()
-        page.mouse.click(canvas["x"] + NEURON[0] * canvas["width"], canvas["y"] + NEURON[1] * canvas["height"])
+        canvas = page.locator(".snnlab canvas[aria-label*=predicted]")
+        canvas.wait_for()
+        box = canvas.bounding_box()
+        canvas.click(position={"x": NEURON[0] * box["width"], "y": NEURON[1] * box["height"]})
         take(page, "dashboard")
         notebook.command("apputils:change-theme", theme="JupyterLab Dark")
         take(page, "dark")
         notebook.command("apputils:change-theme", theme="JupyterLab Light")
         notebook.run_cell(2)
         notebook.wait_for("stopped", 100)
+        notebook.tab("Learn")
         take(page, "ghosts")
         ill = MAKE.format(more=", v_th=3.0, slope=100.0", slow=", learning_rate=1e-3")
-        show(page, address, folder / "sick", [ill + lab_driver.SPY, "lab.fit(until_epoch=10)"])
+        show(page, address, folder / "sick", [ill + lab_driver.SPY, "lab.fit(until_epoch=10)"]).tab("Health")
         take(page, "sick")
 
 

@@ -38,6 +38,12 @@ def quiet(notebook: Notebook) -> None:
     assert [text for text in notebook.errors if "favicon" not in text] == []
 
 
+def marked(page, label: str) -> bool:
+    """The curves have one mark, with this label."""
+    said = page.locator(".snnlab .main canvas").first.get_attribute("aria-label")
+    return re.search(rf" 1 move, the newest: {label} [\d.]+ at step [\d,]+\.", said) is not None
+
+
 def reactions(notebook: Notebook) -> None:
     """A run that trains is paused, resumed, stopped and started again; in a pause it takes no step."""
     kernel = notebook.kernel
@@ -70,9 +76,8 @@ def test_watch_touch_pause_stop(page, address, lab_folder):
     notebook = train(page, address, lab_folder)
     kernel = notebook.kernel
     assert kernel()["moves"] == []  # showing a slider does not move its knob
-    handle = notebook.slider("hidden.v_th")
     before = kernel()["knobs"]["hidden.v_th"]
-    handle.focus()
+    notebook.slider("hidden.v_th").focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     wait_until(
@@ -81,9 +86,16 @@ def test_watch_touch_pause_stop(page, address, lab_folder):
     wait_until(lambda: kernel()["newest"][0]["new"] == kernel()["knobs"]["hidden.v_th"], 60, "the last value")
     assert kernel()["newest"][0]["new"] > before
     wait_until(notebook.complete, 60, "curves and raster")
-    wait_until(lambda: page.evaluate("document.querySelectorAll('.snnlab .shapelayer path').length") > 0, 60, "a mark")
-    words = page.locator(".snnlab-words").first  # the curves for a screen reader: there, but takes no place
+    wait_until(lambda: marked(page, "v_th"), 60, "a mark")
+    field, shown = notebook.field("hidden.v_th"), notebook.field("hidden.v_th").input_value()
+    field.fill("-1")
+    field.press("Enter")  # no threshold: said where it stands, and not sent
+    assert field.evaluate("(field) => field.validationMessage") == "hidden.v_th must be a number of at least 0"
+    field.blur()
+    assert field.input_value() == shown and field.evaluate("(field) => field.checkValidity()")
+    words = page.locator(".snnlab .words").first  # the curves for a screen reader: there, but takes no place
     assert re.match(r"Curves at step [\d,]+: accuracy [\d.]+, .*\bloss [\d.]+, ", words.text_content().strip())
+    assert "1 move, the newest: v_th " in words.text_content()
     assert words.bounding_box()["width"] <= 1
 
     reactions(notebook)
@@ -155,10 +167,11 @@ def test_names_are_shown_as_they_are(page, address, lab_folder):
     notebook.button("Start").click()
     notebook.wait_for("done")
     wait_until(notebook.complete, 60, "curves and raster")
-    rows = page.locator(".widget-hbox[class*='snnlab-'] .noUi-handle")
+    rows = page.locator(".snnlab [data-knob] input[type=range]")
     assert rows.count() == len(notebook.kernel()["knobs"])
     for cell in (*range(2, len(shows) + 1), len(shows) + 2):
         notebook.run_cell(cell)
+    notebook.tab("Run")
     notebook.button("Export").click()
     page.wait_for_selector(f"text=exported {TAG}")
     notebook.button("Reset").click()  # the run becomes an earlier one
@@ -167,20 +180,17 @@ def test_names_are_shown_as_they_are(page, address, lab_folder):
     notebook.wait_idle()
     notebook.button("Start").click()
     notebook.wait_for("error")
-    page.wait_for_selector(f"text=error · KeyError: '{TAG}")
+    page.wait_for_selector(f"text=error: KeyError: '{TAG}")
+    assert f"KeyError: '{TAG}" in page.locator(".snnlab details.trace pre").text_content()
     assert page.evaluate("window.attacked") is None
     assert page.locator("img[src=x]").count() == 0 and page.locator("a[href^='javascript']").count() == 0
     quiet(notebook)
 
 
-# Notes what the page sends to a slider.
+# Notes every move that the page asks for.
 HEAR = """
 heard = []
-def hear(row):
-    take = row.slider.set_state
-    row.slider.set_state = lambda state: (heard.append((row.name, state)), take(state))
-for row in lab.display.board.rows.values():
-    hear(row)
+lab.display.board.on_msg(lambda widget, content, buffers: heard.extend([content["move"]] if "move" in content else []))
 """
 
 
@@ -192,15 +202,15 @@ def test_showing_a_knob_is_no_move(page, address, lab_folder):
     notebook.run_cell(1)
     notebook.button("Start").wait_for()
     notebook.run_cell(2)
-    box = page.locator(".snnlab-learning_rate input[type=number]")
-    wait_until(lambda: float(box.input_value()) == 3.3e-4, 60, "the new values")
+    field = notebook.field("learning_rate")
+    wait_until(lambda: float(field.input_value()) == 3.3e-4, 60, "the new values")
     notebook.slider("hidden.v_th").focus()
     page.keyboard.press("ArrowRight")
     wait_until(lambda: notebook.kernel()["knobs"]["hidden.v_th"] > 0.77, 60, "a move that is one")
     notebook.run_cell(3)
     said = page.locator(".jp-OutputArea-output", has_text="heard:")
     said.wait_for()
-    assert re.findall(r"'([\w.]+)', \{'value'", said.inner_text()) == ["hidden.v_th"]
+    assert re.findall(r"\['([\w.]+)', [\d.]+\]", said.inner_text()) == ["hidden.v_th"]
     quiet(notebook)
 
 
@@ -208,8 +218,7 @@ def test_300_moves_of_a_slider(page, address, lab_folder):
     """None is lost, none compiles, and each single one arrives in the jitted step."""
     notebook = train(page, address, lab_folder)
     kernel = notebook.kernel
-    handle = notebook.slider("hidden.tau_mem")
-    handle.focus()
+    notebook.slider("hidden.tau_mem").focus()
     for k in range(300):
         page.keyboard.press("ArrowRight" if (k // 30) % 2 == 0 else "ArrowLeft")
     page.keyboard.press("ArrowRight")
@@ -256,7 +265,7 @@ def test_reload_second_view_and_reopened_tab(browser, page, address, lab_folder)
 
 
 def test_nothing_is_lost_while_a_page_opens(page, address, lab_folder):
-    """What changes after a page has asked for the widgets, and before it has made them, is shown there all the same.
+    """What changes after a page has asked for the widget, and before it has made it, is shown there all the same.
 
     This page loses such changes before the kernel hears its first word.
     """
@@ -265,7 +274,7 @@ def _begin():
     while not Path("go").exists():
         time.sleep(0.02)
     lab.set(**{"hidden.v_th": 0.7})
-    lab.display.board.sample.value = 3  # as another page may choose it
+    lab.display.board._handle_custom_msg({"set": {"sample": 3}}, [])  # as another page may choose it
     lab.start()
 threading.Thread(target=_begin, daemon=True).start()
 """
@@ -298,7 +307,7 @@ threading.Thread(target=_begin, daemon=True).start()
 
     page.route_web_socket("**/channels**", relay)
     page.reload()
-    relayed(lambda: held, "the page has its widgets")
+    relayed(lambda: held, "the page has its widget")
     (lab_folder / "go").touch()
     relayed(lambda: any(b'"scene"' in message for message in lost), "sample 3 was drawn")
     holding = False
@@ -306,8 +315,8 @@ threading.Thread(target=_begin, daemon=True).start()
         server.send(message)
     relayed(notebook.complete, "curves and raster")
     notebook.button("Pause").wait_for()
-    assert page.locator(".snnlab-hidden-v_th input").input_value() == "0.7"
-    assert page.locator(".snnlab .shapelayer path").count() > 0, "the mark of the move"
+    assert notebook.field("hidden.v_th").input_value() == "0.7"
+    assert marked(page, "v_th"), "the mark of the move"
     assert page.get_by_role("spinbutton", name="test sample").input_value() == "3"
     quiet(notebook)
 
@@ -330,7 +339,7 @@ def test_what_a_notebook_does_to_it(page, address, lab_folder):
     page.wait_for_selector("text=now deleted")
     notebook.command("notebook:interrupt-kernel")
     trains(notebook)  # the dashboard keeps it
-    notebook.run_cell(0)  # again: the old one ends, its widgets vanish, a new one is idle
+    notebook.run_cell(0)  # again: the old one ends, its dashboard vanishes, a new one is idle
     notebook.wait_for("idle")
     page.wait_for_function("document.querySelectorAll('.snnlab').length === 0")
     notebook.run_cell(3)
@@ -346,19 +355,20 @@ def test_what_a_notebook_does_to_it(page, address, lab_folder):
 
 
 def test_an_error_while_it_trains_is_shown(page, address, lab_folder):
-    """It stands in the status bar with its traceback; nothing hangs, and Start goes on from the last good state."""
+    """It stands in the head with its traceback; nothing hangs, and Start goes on from the last good state."""
     fragile = MAKE + "\nlab.trainer.plan([(40, 'l1', 3e38)])"  # times the spikes: infinite
     notebook = Notebook(page, address, lab_folder, [fragile + SPY, "lab"])
     notebook.run_all()
     notebook.button("Start").click()
-    status = page.locator(".snnlab-status")
     message = "DivergenceError: step 40: the loss is not finite (l1 is inf); the weights kept are those of step 40"
-    wait_until(lambda: message in status.inner_text(), 60, "the error in the status bar")
-    assert page.locator(".snnlab details pre", has_text="Traceback").count() == 1
+    wait_until(lambda: message in notebook.status.inner_text(), 60, "the error in the head")
+    trace = page.locator(".snnlab details.trace")
+    trace.locator("summary").click()
+    assert trace.locator("pre").inner_text().startswith("Traceback (most recent call last)")
+    trace.locator("summary").click()
     assert notebook.kernel()["state"] == "error" and notebook.kernel()["step"] == 40
-    box = page.locator(".snnlab-l1 input[type=number]")
-    box.fill("0.0001")
-    box.press("Enter")
+    notebook.field("l1").fill("0.0001")
+    notebook.field("l1").press("Enter")
     notebook.button("Start").click()
     notebook.wait_for("training", 60)
 
@@ -385,11 +395,11 @@ def test_it_is_operable_by_keyboard_and_dark(page, address, lab_folder):
     notebook.button("Pause").focus()
     page.keyboard.press("Enter")
     notebook.wait_for("paused")
-    canvas = page.locator(".snnlab canvas").first
+    canvas = page.locator(".snnlab .raster canvas")
     canvas.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.wait_for_function("/selected hidden neuron/.test(document.querySelector('.snnlab canvas').ariaLabel)")
+    page.wait_for_function("/selected hidden neuron/.test(document.querySelector('.snnlab .raster canvas').ariaLabel)")
     quiet(notebook)
 
 
@@ -451,12 +461,8 @@ def touch(seen) -> None:
     seen.button("Start").click(timeout=60_000)
     seen.wait_for("training", 5)
     moved = len(kernel()["moves"])
-    handle = seen.slider("hidden.v_th")
-    handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    seen.page.mouse.down()
-    seen.page.mouse.move(box["x"] + box["width"] / 2 + 12, box["y"] + box["height"] / 2, steps=4)
+    x, y = seen.grab("hidden.v_th")
+    seen.page.mouse.move(x + 12, y, steps=4)
     seen.page.mouse.up()
     wait_until(lambda: len(kernel()["moves"]) > moved, 60, "the move in the step")
     wait_until(seen.complete, 60, "curves and raster")

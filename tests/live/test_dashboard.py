@@ -1,5 +1,6 @@
 """The dashboard's Python half, without a browser: what it sends, and what a click or a move does."""
 
+import dataclasses
 import math
 import threading
 import time
@@ -17,7 +18,9 @@ from snnlab.controls import Knob, Mailbox
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.health import Diagnosis
 from snnlab.live import LiveTrainer
-from snnlab.live.widgets.knob_rows import KnobRow
+from snnlab.live.frames.chosen import Chosen
+from snnlab.live.widgets.cockpit import Cockpit, Deeds
+from snnlab.live.widgets.twins import KnobRow
 
 
 @pytest.fixture
@@ -33,12 +36,23 @@ def make(make_lab, small):
 def shown(lab) -> None:
     """Wait until the watcher has seen the newest step, and show it."""
     board, watcher = lab.display.board, lab.display.watcher
-    if board.raster:
-        wait_until(lambda: watcher._looked and watcher._looked[:2] == (lab.history, len(lab.history)), 60)
-    wait_until(lambda: watcher.error or board.health is None or watcher.health is not None, 60)
+    if "raster" in lab.show:
+        knobs = tuple(knob.value for knob in lab.trainer.mailbox.knobs.values())
+        wait_until(lambda: _seen(watcher) == (lab.history, len(lab.history), knobs), 60, "a look")
+    wait_until(lambda: watcher.error or "health" not in lab.show or watcher.health is not None, 60, "a checkup")
     assert watcher.error is None
-    board.pulse.pong = board.pulse.ping
+    board.pong = board.ping
     lab.display.screen.show()
+
+
+def _seen(watcher) -> tuple | None:
+    looked = watcher._looked
+    return looked and (looked.history, looked.steps, looked.knobs)
+
+
+def say(board: Cockpit, message) -> None:
+    """A message from the page."""
+    board._receive(board, message, [])
 
 
 @pytest.mark.parametrize("value", [0.0001, 0.3, 1.0, 5.0, 77.0])
@@ -108,7 +122,6 @@ def test_what_is_shown_meanwhile_is_no_move():
     """A user moves a knob while the pump shows the value before: the user's stays, and is posted once."""
     posted = []
     row = KnobRow(Knob(name="a.b", value=0.5, low=0.0, high=1.0), lambda *move: not posted.append(move))
-    row.follow(0.75)
 
     def typed_meanwhile(_change):
         user = threading.Thread(target=row._chosen, args=(0.25, 0.0))
@@ -118,7 +131,7 @@ def test_what_is_shown_meanwhile_is_no_move():
     row.slider.unobserve_all("value")
     row.slider.observe(typed_meanwhile, "value")  # between computing the position and comparing it
     row.slider.observe(lambda change: row._slid(change["new"]), "value")
-    row.show()
+    row.follow(0.75)
     wait_until(lambda: posted, 60, "the user's move")
     row.show()
     assert posted == [("a.b", 0.25)] and row.box.value == 0.25
@@ -126,12 +139,16 @@ def test_what_is_shown_meanwhile_is_no_move():
 
 def quiet(lab) -> int:
     """How many frames were sent, once the newest checkup is there and no more come by themselves."""
-    pulse, sent = lab.display.board.pulse, -1
+    board, sent = lab.display.board, -1
     wait_until(lambda: lab.display.watcher.health.step == len(lab.history), 60, "the newest checkup")
-    while sent != (sent := pulse.ping):
-        pulse.pong = pulse.ping
+    while sent != (sent := board.ping):
+        board.pong = board.ping
         time.sleep(1.0)
     return sent
+
+
+def floats(part: bytes) -> np.ndarray:
+    return np.frombuffer(part, np.float32)
 
 
 def test_a_frame_is_sent_only_when_something_changed(make):
@@ -141,19 +158,53 @@ def test_a_frame_is_sent_only_when_something_changed(make):
     shown(lab)
     sent = quiet(lab)
     shown(lab)
-    assert board.pulse.ping == sent and "done" in board.status.value and board.progress.value == 1.0
-    lengths = {trace.meta: len(trace.x if trace.x is not None else ()) for trace in board.figure.data}
-    assert lengths["loss"] == lengths["grad_norm"] == 16 and lengths["test_acc"] == 2 and lengths["ghost:loss"] == 0
-    assert "<td>2</td>" in board.table.value and board.raster.frame["summary"].startswith("true class")
-    assert "hidden" in board.health.frame["summary"]
+    assert board.ping == sent and board.run["state"] == "done" and board.run["progress"] == 1.0
+    lengths = {name: len(floats(curve["x"])) for name, curve in board.curves["now"].items()}
+    assert lengths["loss"] == lengths["grad_norm"] == 16 and lengths["test_acc"] == 2 and board.earlier == []
+    assert [row[0] for row in board.results["rows"]] == ["2", "1"]
+    assert board.frame["summary"].startswith("true class") and "hidden" in board.health["summary"]
     test = lab.history.epochs[-1]["test_loss"]
-    assert board.words.value.startswith("Curves at step 16: ") and f"test loss {test:.3g}" in board.words.value
+    assert board.curves["words"].startswith("Curves at step 16: ") and f"test loss {test:.3g}" in board.curves["words"]
     lab.set(v_th=0.7)
-    lab.display.screen.show()
-    row = board.rows["hidden.v_th"]
-    assert row.box.value == 0.7 and row.slider.value == row.grid.position(0.7)
-    row.slider.value = row.grid.position(0.9)
-    assert lab.trainer.mailbox.knobs["hidden.v_th"].value == pytest.approx(0.9, 0.01)
+    shown(lab)
+    assert board.run["knobs"]["hidden.v_th"] == 0.7
+    say(board, {"move": ["hidden.v_th", 0.9]})
+    assert lab.trainer.mailbox.knobs["hidden.v_th"].value == 0.9
+
+
+def test_a_move_is_seen_before_the_next_step(make):
+    """Paused, the raster is that of the new value at once, and says that no step has used it; then one has."""
+    lab = make()
+    board = lab.display.board
+    lab.step(1)
+    wait_until(lambda: lab.state == "paused", 60, "a step")
+    shown(lab)
+    assert not board.frame["preview"]
+    before = lab.trainer.state
+    say(board, {"move": ["hidden.v_th", 1e6]})  # nothing reaches it
+    shown(lab)
+    assert board.frame["preview"] and "hidden 0 spikes" in board.frame["summary"]
+    assert lab.trainer.state is before and len(lab.history) == 1
+    lab.set(v_th=0.01)
+    shown(lab)
+    assert board.frame["preview"] and "hidden 0 spikes" not in board.frame["summary"]
+    lab.step(1)
+    wait_until(lambda: lab.state == "paused" and len(lab.history) == 2, 60, "the step that uses it")
+    shown(lab)
+    assert not board.frame["preview"]
+
+
+def test_a_preview_is_what_the_next_step_computes(make):
+    """The raster of a preview is that of a network in which the knob has this value from the start."""
+    lab = make()
+    say(lab.display.board, {"move": ["hidden.v_th", 0.37]})
+    ahead, is_ahead = lab.trainer.preview()
+    made = make(dataclasses.replace(SMALL, v_th=0.37)).model
+    assert is_ahead and ahead.stack.layers["hidden"].neuron.v_th[...].item() == np.float32(0.37)
+    x = lab.trainer.data.x_test[:4]
+    np.testing.assert_array_equal(ahead(x).readout, made(x).readout)
+    kept, is_ahead = make().trainer.preview()
+    assert not is_ahead and kept.stack.layers["hidden"].neuron.v_th[...].item() == 1.0
 
 
 def test_a_page_that_opens_is_sent_everything(make, monkeypatch):
@@ -164,116 +215,174 @@ def test_a_page_that_opens_is_sent_everything(make, monkeypatch):
     lab.set(v_th=0.7)
     shown(lab)
     quiet(lab)
-    sent = {}
+    sent = []
 
     def keep(widget, message, buffers=None):
-        sent.setdefault(widget.model_id, {}).update(message.get("state", {}))
+        if widget is board:
+            sent.append(message.get("state", {}))
 
     monkeypatch.setattr(Widget, "_send", keep)
-    board.pulse._receive(board.pulse, {"hello": True}, [])
+    say(board, {"hello": True})
     lab.display.screen.show()
-    buttons, slider = board.buttons, board.rows["hidden.v_th"].slider
-    for widget in [buttons["transport"], buttons["repair"].layout, board.status, slider]:
-        state = widget.get_state()
-        assert sent[widget.model_id] == {name: state[name] for name in state if not name.startswith("_")}
-    assert sent[board.raster.model_id].keys() >= {"scene", "frame"}
-    assert "_py2js_update" in sent[board.figure.model_id]
-    del sent[board.pulse.model_id]
+    whole = max(sent, key=len)
+    assert whole.keys() >= {"about", "run", "results", "curves", "earlier", "health", "ui", "ping"}
+    assert whole["run"]["knobs"]["hidden.v_th"] == 0.7 and {"scene", "frame"} <= whole.keys()
+    sent.clear()
     lab.display.screen.show()
-    assert board.pulse.model_id not in sent, "it is greeted once"
+    assert not any("about" in state for state in sent), "it is greeted once"
 
 
 def test_all_panels_can_be_left_out(make):
     lab = make(show=())
-    assert lab.display.board.figure is None and lab.display.board.raster is None and lab.display.board.health is None
     lab.fit()
     lab.display.screen.show()
-    watcher = lab.display.watcher
-    assert "done" in lab.display.board.status.value and watcher.look is None and watcher.health is None
+    board, watcher = lab.display.board, lab.display.watcher
+    assert board.run["state"] == "done" and watcher.look is None and watcher.health is None
+    assert board.curves == board.scene == board.frame == board.health == {}
 
 
 def test_the_lstm_has_a_dashboard_too(make):
     lab = make(LstmConfig(hidden=8))
     lab.fit()
     shown(lab)
-    assert "display error" not in lab.display.board.status.value and lab.display.board.raster.frame["layers"]
-    assert set(lab.display.board.rows) == {"learning_rate"}
-    assert set(lab.display.board.structure) == {"hidden", "batch_size", "epochs"}
+    board = lab.display.board
+    assert "display error" not in board.run["said"]["text"] and board.frame["layers"]
+    assert [knob["name"] for knob in board.about["knobs"]] == ["learning_rate"]
+    assert set(board.about["structure"]) == {"hidden", "batch_size", "epochs"}
+
+
+def test_knobs_stand_in_the_order_of_the_network(make):
+    """By layer from the input to the readout, those of the training last; each explains itself."""
+    knobs = make().display.board.about["knobs"]
+    assert list(dict.fromkeys(knob["group"] for knob in knobs)) == ["hidden", "readout", "training"]
+    assert all(knob["help"].startswith(f"{knob['name']}. ") for knob in knobs)
 
 
 def test_select_a_neuron(make):
     lab = make()
-    raster = lab.display.board.raster
+    board = lab.display.board
     shown(lab)
-    assert raster.frame["neuron"] is None
-    raster._receive(raster, {"select": {"layer": "hidden", "unit": 5}}, [])
+    assert board.frame["neuron"] is None
+    say(board, {"select": {"layer": "hidden", "unit": 5}})
     shown(lab)
-    assert "hidden neuron 5" in raster.frame["neuron"]["title"]
-    raster._receive(raster, {"select": {"layer": "hidden", "unit": 5000}}, [])
+    assert "hidden neuron 5" in board.frame["neuron"]["title"]
+    say(board, {"select": {"layer": "hidden", "unit": 5000}})
     shown(lab)
-    assert "hidden neuron 5" in raster.frame["neuron"]["title"]
+    assert "hidden neuron 5" in board.frame["neuron"]["title"]
     lab.reset(hidden=4)  # there is no neuron 5 any more
     shown(lab)
-    assert raster.frame["neuron"] is None and "display error" not in lab.display.board.status.value
+    assert board.frame["neuron"] is None and "display error" not in board.run["said"]["text"]
+
+
+NONSENSE = [None, 3, [], "x", {}, {"pong": 10**9}, {"pong": "1"}, {"pong": math.nan}, {"select": 3}, {"select": {}}]
+NONSENSE += [{"move": ["hidden.v_th"]}, {"move": ["hidden.v_th", "1"]}, {"move": {"hidden.v_th": 1}}, {"do": "cow"}]
+NONSENSE += [{"do": ["stop"]}, {"set": 3}, {"set": {"cow": 1}}, {"hello": None}, {"ask": 3}, {"ask": ["cow", 1]}]
+NONSENSE += [{"ask": ["restart", [1]]}, {"ask": ["restart", {1: 2}]}, {"ask": ["export", 5]}, {"ask": ["pace", "x"]}]
 
 
 def test_what_a_page_sends_is_checked(make):
-    """A page may send any state of a widget, other bounds included: pictures and looks go on, nothing grows."""
+    """A page may send anything: pictures and looks go on, nothing grows."""
     lab = make(hz=10.0)
     board, screen, watcher = lab.display.board, lab.display.screen, lab.display.watcher
-    for rate, understood in ((0.0, 0.5), (-1.0, 0.5), (math.nan, 0.5), (math.inf, 10.0), (1e300, 10.0)):
-        board.hz.set_state({"min": -math.inf, "max": math.inf, "value": rate})
-        assert board.rate == understood
+    for rate in (0.0, -1.0, math.nan, math.inf, 1e300, "2", None):
+        say(board, {"set": {"hz": rate}})
+        assert board.chosen.hz == 10.0 and "hz: must be" in board.message.text and board.message.warning
     for sample, understood in ((10**9, 63), (-5, 0), (7, 7)):
-        board.sample.set_state({"min": -(10**9), "max": 10**9, "value": sample})
-        assert board.shown_sample == understood
-        watcher.awake.set()
+        say(board, {"set": {"sample": sample}})
+        assert board.chosen.sample == understood and board.message.text == ""
         wait_until(lambda shown=understood: watcher._looked and watcher._looked.sample == shown, 60)
-    for content in (None, 3, [], {"pong": 10**9}, {"pong": "1"}, {"pong": math.nan}, {"select": 3}, {"select": {}}):
-        board.pulse._receive(board.pulse, content, [])
-        board.raster._receive(board.raster, content, [])
-    assert board.pulse.pong <= board.pulse.ping
-    board.raster.set_state({"scene": {"units": {"cow": 10**9, "hidden": "many"}}})
-    board.raster._receive(board.raster, {"select": {"layer": "cow", "unit": 3}}, [])
-    board.figure._js2py_restyle = {"source_view_id": "", "style_traces": [0], "style_data": {"meta": [5]}}
-    board.structure["hidden"].set_state({"max": 10**12, "value": 10**12})
-    board.buttons["restart"].click()
-    assert "hidden: must be an integer &gt;= 1 and &lt;= 1000000, got 1000000000000" in board.message
+    for name in ("layer", "sort", "window"):
+        before = board.chosen.fields()
+        say(board, {"set": {name: "cow"}})
+        assert f"{name}: must be one of" in board.message.text and board.chosen.fields() == before
+    for content in NONSENSE:
+        say(board, content)
+    assert board.pong <= board.ping and lab.state == "idle"
+    board.set_state({"scene": {"units": {"cow": 10**9, "hidden": "many"}}})
+    say(board, {"select": {"layer": "cow", "unit": 3}})
+    assert board.chosen.selected is None
+    board.set_state({"ui": {"tab": "x" * 10**6, "large": 1, "cow": 3, "smooth": None}})
+    assert board.ui == {"tab": "x" * 40, "large": True}
+    for wanted in (10**12, 0, 2.5, True, "3"):
+        say(board, {"ask": ["restart", {"hidden": wanted}]})
+        assert f"hidden: must be an integer >= 1 and <= 1000000, got {wanted!r}" in board.message.text
+    say(board, {"ask": ["restart", {"cow": 3}]})
+    assert "restart: must be one of" in board.message.text and "got 'cow'" in board.message.text
     lab.set(v_th=0.5)
     shown(lab)
-    assert "display error" not in board.status.value and screen._thread.is_alive() and watcher._thread.is_alive()
+    assert "display error" not in board.run["said"]["text"]
+    assert screen._thread.is_alive() and watcher._thread.is_alive()
+
+
+def test_a_refused_move_leaves_the_knob_and_says_why(make):
+    lab = make(show=())
+    board = lab.display.board
+    for value in (-5.0, math.nan, math.inf, 1e39, 1e300):
+        say(board, {"move": ["l1", value]})
+        assert "l1: must be a finite number >= 0" in board.message.text
+        assert lab.trainer.mailbox.posted == {} and lab.trainer.mailbox.knobs["l1"].value == np.float32(1e-4)
+    say(board, {"move": ["hidden.tau_mem", 1e20]})  # allowed, and probably a mistake
+    assert "hidden.tau_mem = 1e+20 ms is far above the end of its slider" in board.message.text
+    assert board.message.warning and lab.trainer.mailbox.posted == {"hidden.tau_mem": 1e20}
+    say(board, {"move": ["hidden.tau_mem", 20.0]})
+    assert board.message.text == ""
 
 
 def test_buttons_do_what_their_twins_do(make, tmp_path):
     lab = make(epochs=ENDLESS, folder=tmp_path / "exports")
-    board, buttons = lab.display.board, lab.display.board.buttons
-    buttons["step"].click()
+    board = lab.display.board
+    press = lambda name: say(board, {"do": name})  # noqa: E731
+    press("step")
     wait_until(lambda: lab.state == "paused", 60, "one step")
     assert len(lab.history) == 1
-    buttons["chunk"].click()
+    press("chunk")
     wait_until(lambda: lab.state == "paused" and len(lab.history) > 1, 60, "a chunk")
     shown(lab)
-    assert buttons["transport"].description == "Resume" and not buttons["step"].disabled
-    buttons["transport"].click()
+    assert board.run["transport"] == "resume"
+    press("transport")
     wait_until(lambda: len(lab.history) > 6, 60, "running")
-    buttons["step"].click()
-    assert "call pause() first" in board.message
-    buttons["stop"].click()
+    press("step")
+    assert "call pause() first" in board.message.text
+    press("stop")
     assert lab.wait(60) and lab.state == "stopped"
     before = lab.history
-    buttons["new_seed"].click()
+    press("new_seed")
     assert lab.trainer.config.seed == 1 and len(lab.history) == 0 and lab.runs == [(before, 8)]
-    board.structure["hidden"].value = 12
-    buttons["restart"].click()
+    say(board, {"ask": ["restart", {"hidden": 12}]})
     assert lab.model.recipe.config.hidden == 12 and lab.trainer.config.seed == 1
-    buttons["export"].click()
-    buttons["export"].click()
+    for _ in range(2):
+        say(board, {"ask": ["export", str(tmp_path / "exports")]})
     names = sorted(path.name for path in (tmp_path / "exports").iterdir())
-    assert names == ["net-step-0-2.safetensors", "net-step-0.safetensors"] and names[0] in board.message
+    assert names == ["net-step-0-2.safetensors", "net-step-0.safetensors"] and names[0] in board.message.text
     (tmp_path / "exports" / "file").write_text("")
-    board.folder.value = str(tmp_path / "exports" / "file")
-    buttons["export"].click()
-    assert "&#9888;" in board.message
+    say(board, {"ask": ["export", str(tmp_path / "exports" / "file")]})
+    assert board.message.warning
+
+
+def test_a_pace_is_kept_and_changed_at_once(make):
+    """Never more steps than the pace allows, on any machine; a slow pace holds up neither a pause nor a faster one."""
+    lab = make(epochs=ENDLESS, show=())
+    board = lab.display.board
+    lab.step(1)  # compiles
+    wait_until(lambda: lab.state == "paused", 60, "compiled")
+    say(board, {"ask": ["pace", 20]})
+    began, first = time.monotonic(), len(lab.history)
+    lab.resume()
+    wait_until(lambda: len(lab.history) >= first + 20, 60, "a second's steps")
+    steps, seconds = len(lab.history) - first, time.monotonic() - began
+    assert steps <= 20 * seconds + 2 * 20 * 0.1 + 1
+    say(board, {"pace": 0.01})  # a step in 100 s
+    say(board, {"do": "transport"})
+    wait_until(lambda: lab.state == "paused", 60, "the pause")
+    say(board, {"do": "transport"})
+    say(board, {"ask": ["pace", None]})
+    now = len(lab.history)
+    wait_until(lambda: len(lab.history) > now + 50, 60, "full speed")
+    for refused in (0, -1.0, math.nan, math.inf):
+        say(board, {"ask": ["pace", refused]})
+        assert "pace: must be a finite number > 0" in board.message.text and lab.pace is None
+    lab.stop()
+    assert lab.wait(60)
 
 
 def test_what_fails_is_said_on_the_page(make, place):
@@ -281,11 +390,11 @@ def test_what_fails_is_said_on_the_page(make, place):
     lab = make(show=(), folder=place)
     board = lab.display.board
     with file_size_limit(place) as words:
-        board.buttons["export"].click()
-    assert f"{place}/net-step-0.safetensors: cannot be written ({words})" in board.message
+        say(board, {"ask": ["export", str(place)]})
+    assert f"{place}/net-step-0.safetensors: cannot be written ({words})" in board.message.text
     with pytest.raises(KeyError):
-        board._act(lambda: {}["<cow>"])
-    assert "KeyError: &#x27;&lt;cow&gt;&#x27;" in board.message
+        board.do(lambda: {}["<cow>"])
+    assert board.message == ("KeyError: '<cow>'", True)
 
 
 @pytest.mark.parametrize(
@@ -301,31 +410,30 @@ def test_the_page_exports_into_its_folder_only(make, tmp_path, monkeypatch, fold
     lab = make(show=(), folder="exports")
     before = sorted(tmp_path.rglob("*"))
     board = lab.display.board
-    board.folder.value = folder.format(tmp_path)
-    board.buttons["export"].click()
-    assert "&#9888;</span> folder: " in board.message and sorted(tmp_path.rglob("*")) == before
+    say(board, {"ask": ["export", folder.format(tmp_path)]})
+    assert board.message.text.startswith("folder: ") and board.message.warning
+    assert sorted(tmp_path.rglob("*")) == before
     for inner in ("exports", "exports/deep/er", f"{tmp_path}/exports", "other/../exports/deep"):
-        board.folder.value = inner
-        board.buttons["export"].click()
+        say(board, {"ask": ["export", inner]})
         assert list((tmp_path / inner).glob("net-step-0.safetensors")), board.message
 
 
 def test_the_diagnosis_has_a_button_that_does_it(make):
     lab = make(show=())
-    repair = lab.display.board.buttons["repair"]
+    board = lab.display.board
     lab.display.screen.show()
-    assert repair.layout.visibility == "hidden"
-    repair.click()  # nothing to repair, nothing happens
+    assert board.run["repair"] == "" and not board.run["said"]["warning"]
+    say(board, {"do": "repair"})  # nothing to repair, nothing happens
     lab.display.watcher.finding = Diagnosis(name="silent", text="97 < 100 fired", knob="hidden.v_th", value=0.4)
     lab.display.screen.show()
-    assert "97 &lt; 100 fired" in lab.display.board.diagnosis.value
-    assert repair.layout.visibility == "visible" and repair.description == "set hidden.v_th to 0.4"
-    repair.click()
+    assert board.run["said"] == {"text": "97 < 100 fired", "warning": True}
+    assert board.run["repair"] == "set hidden.v_th to 0.4"
+    say(board, {"do": "repair"})
     assert lab.trainer.mailbox.knobs["hidden.v_th"].value == 0.4
     lab.display.watcher.finding = Diagnosis(name="dead readout", text="x", knob=None, value=None, new_seed=True)
     lab.display.screen.show()
-    repair.click()
-    assert repair.description == "new seed" and lab.trainer.config.seed == 1
+    say(board, {"do": "repair"})
+    assert board.run["repair"] == "new seed" and lab.trainer.config.seed == 1
 
 
 def test_a_run_that_diverged_has_a_button_that_goes_back(make):
@@ -340,36 +448,78 @@ def test_a_run_that_diverged_has_a_button_that_goes_back(make):
         lab.wait(60)
     error = caught.value
     lab.display.screen.show()
-    assert lab.state == "error" and "is not finite" in board.status.value and str(error) in board.diagnosis.value
-    repair = board.buttons["repair"]
-    assert repair.description == f"go back to step {error.back_to}, set learning_rate to 0.01"
-    assert repair.layout.visibility == "visible" and len(lab.history) >= error.back_to
-    repair.click()
-    assert lab.wait(60) and lab.state == "done" and lab.diagnosis is None and board.message == ""
+    said = board.run["said"]["text"]
+    assert lab.state == "error" and "is not finite" in said and str(error) in said and "Traceback" in board.run["trace"]
+    assert board.run["repair"] == f"go back to step {error.back_to}, set learning_rate to 0.01"
+    assert len(lab.history) >= error.back_to
+    say(board, {"do": "repair"})
+    assert lab.wait(60) and lab.state == "done" and lab.diagnosis is None and board.message.text == ""
     moves = [(row["step"], row["knob"], row["new"]) for row in lab.history.interventions]
     assert moves[-1] == (error.back_to, "learning_rate", 0.01) and len(lab.history) == 16
     assert f"({error.back_to}, 'learning_rate', 0.01)," in lab.script()
     lab.display.screen.show()
-    assert repair.layout.visibility == "hidden" and "done" in board.status.value
+    assert board.run["repair"] == board.run["trace"] == "" and board.run["state"] == "done"
 
 
 def test_a_picture_that_fails_says_so_and_the_next_one_comes(make, monkeypatch):
     lab = make(show=(), hz=10.0)
     board = lab.display.board
     monkeypatch.setattr(lab.display.screen, "show", lambda: 1 / 0)
-    wait_until(lambda: "display error" in board.status.value, 60, "the error")
+    wait_until(lambda: "display error" in board.run.get("said", {"text": ""})["text"], 60, "the error")
     monkeypatch.undo()
-    board.pulse.pong = board.pulse.ping
+    board.pong = board.ping
     lab.set(v_th=0.5)
-    wait_until(lambda: "idle" in board.status.value or lab.display.screen._texts, 60, "the next picture")
+    wait_until(lambda: "display error" not in board.run["said"]["text"], 60, "the next picture")
+
+
+def test_the_pulse_holds_pictures_back():
+    """One picture at a time; a page that never answers is asked again after a while, and a late answer counts."""
+    about = {"knobs": [], "samples": 1, "layers": [], "show": []}
+    board = Cockpit(about, Deeds(print, {}, print, print, print), Chosen(2.0), lambda: None, timeout=0.3)
+    assert board.ready
+    board.beat()
+    assert not board.ready
+    say(board, {"pong": board.ping + 1})  # of a picture that was never sent
+    assert not board.ready
+    say(board, {"pong": board.ping})
+    assert board.ready
+    board.beat()
+    wait_until(lambda: board.ready, 60, "its patience ends")
+    board.close()
+
+
+def test_parts_stand_alone_and_sliders_have_twins(make):
+    """What is chosen in one part is chosen in all; a twin moves its knob and follows it; both end with the run."""
+    lab = make()
+    raster = lab.panel("raster")
+    assert raster.about["only"] == "raster" and raster is not lab.display.board
+    say(raster, {"set": {"sample": 3}})
+    assert lab.display.board.chosen.sample == 3
+    wait_until(lambda: raster.scene and raster.run["view"]["sample"] == 3, 60, "the part is drawn")
+    box = lab.widgets["v_th"].children[1]
+    assert lab.widgets["hidden.v_th"].children[1] is box and set(lab.widgets) == set(lab.trainer.mailbox.knobs)
+    box.value = 0.6
+    assert lab.trainer.mailbox.knobs["hidden.v_th"].value == 0.6
+    lab.set(v_th=0.8)
+    wait_until(lambda: box.value == 0.8, 60, "the twin follows")
+    box.value = -1e39
+    assert "hidden.v_th: must be" in lab.display.board.message.text
+    wait_until(lambda: lab.display.screen.show() or box.value == 0.8, 60, "and what is refused is taken back")
+    for name in ("cow", "tau_mem"):
+        with pytest.raises(ArgumentError, match=r"name: must be one of .*hidden\.tau_mem.*, got"):
+            lab.widgets[name]
+    with pytest.raises(ArgumentError, match=r"name: must be one of 'head', .*, got 'cow'"):
+        lab.panel("cow")
+    lab.close()
+    assert raster.comm is None and box.comm is None
 
 
 def test_closing_frees_every_widget(make):
     before = set(_instances)
     for _ in range(2):
         lab = make()
-        _ = lab.display.board
-        assert len(set(_instances) - before) > 50
+        _ = lab.display.board, lab.panel("curves"), lab.widgets["v_th"]
+        assert len(set(_instances) - before) > 10
         lab.close()
         assert set(_instances) - before == set()
     lab = make(show=())
@@ -381,7 +531,7 @@ def test_closing_frees_every_widget(make):
 
 def test_closing_ends_the_threads(make):
     lab = make(epochs=ENDLESS)
-    _ = lab.display.board
+    _ = lab.display.board, lab.panel("head")
     lab.start()
     wait_until(lambda: len(lab.history) > 1, 60, "training")
     lab.close()

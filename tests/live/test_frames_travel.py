@@ -10,13 +10,14 @@ from snnlab import models
 from snnlab.encode import Latency
 from snnlab.health import Checkup
 from snnlab.layers import Leaky, LifRef, Projection, Stack
-from snnlab.live.frames import activity, backward, energy, errors, firing, numbers, pixels, voltages, weights
+from snnlab.live.frames import activity, backward, energy, errors, firing, pixels, voltages, weights
 from snnlab.live.look import energy as meter
 from snnlab.live.look import voltages as neurons
 from snnlab.live.look import weights as kernels
 from snnlab.live.look import xray
 from snnlab.live.look.prober import Prober
 from snnlab.live.look.reviewer import Reviewer
+from snnlab.support import numbers
 from snnlab.train import Trainer
 
 

@@ -206,13 +206,16 @@ names = lambda: {thread.name for thread in threading.enumerate() if thread.name.
 import jax
 atexit.register(lambda: print(*names()))  # runs between those of snnlab and that of JAX, which takes its devices away
 import snnlab
+from snnlab.live.frames.chosen import Chosen
 from snnlab.live.look.watcher import Watcher
 digits = snnlab.load_data("digits").subset(train=256, test=64)
 net = snnlab.build(snnlab.SnnConfig(hidden=32, num_steps=40), sample_shape=(8, 8), num_classes=10)
 lab = snnlab.LiveTrainer(net, digits, epochs=100_000, batch_size=32)
 lab.start()
 inside = threading.Event()
-Watcher(lab.trainer, lambda: inside.set() or 0, lambda: 10.0, lambda: None, probing=True, checking=True).open()
+chosen = Chosen(10.0)
+chosen.__class__ = type("Asked", (Chosen,), {"sample": property(lambda self: inside.set() or 0)})
+Watcher(lab.trainer, chosen, lambda: None, probing=True, checking=True).open()
 inside.wait()
 assert names() == {"snnlab-train", "snnlab-watch"}
 """

@@ -12,7 +12,7 @@ MINUTES = 500.0  # seconds: they train side by side, a browser draws, and there 
 WATCH = """() => {
   window.shown = [];
   const note = () => {
-    const texts = [...document.querySelectorAll(".snnlab-status")].map((bar) => bar.textContent.trim());
+    const texts = [...document.querySelectorAll(".snnlab .facts")].map((bar) => bar.textContent.trim());
     if (String(texts) !== String(window.shown.at(-1))) window.shown.push(texts);
   };
   new MutationObserver(note).observe(document.body, {subtree: true, childList: true, characterData: true});

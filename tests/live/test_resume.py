@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 
 from snnlab.errors import ArgumentError, StateError
 from snnlab.live import LiveTrainer
-from snnlab.live.frames.words import status_text
+from snnlab.live.frames.running import Said, run_frame
+from snnlab.live.frames.status import View
 
 
 def train_to(lab: LiveTrainer, step: int) -> None:
@@ -39,9 +40,9 @@ def test_the_dashboard_goes_on_with_all_it_had(make, tmp_path):
     again.resume(tmp_path)
     assert again.history.to_dict() == lab.history.to_dict() and again.history.interventions[0]["step"] == 5
     assert all(map(np.array_equal, weights(lab), weights(again)))
-    assert "step 12 of 800000" in status_text(again.status, "")
+    assert "step 12 of 800,000" in run_frame(View(again.status), Said(""), {})["facts"]
     again.display.screen.show()
-    wait_until(lambda: board.rows["hidden.v_th"].box.value == 0.7, 60, "the field follows")
+    wait_until(lambda: board.run["knobs"]["hidden.v_th"] == 0.7, 60, "the field follows")
     train_to(again, 20)
     assert again.trainer.compilations == 1
     whole = make()
@@ -86,13 +87,17 @@ def test_it_says_so_when_it_cannot_save(make, tmp_path, capsys):
     wait_until(lambda: lab.problem, 60, "the problem")
     assert f"cannot save in {folder} (the folder is gone)" in lab.problem and lab.state == "paused"
     assert capsys.readouterr().err.count("cannot save") == 1
-    assert "the folder is gone" in status_text(lab.status, "")
+    assert "the folder is gone" in run_frame(View(lab.status), Said(""), {})["said"]["text"]
     board = lab.display.board
-    wait_until(lambda: "the folder is gone" in board.status.value, 60, "the status says it")
+    wait_until(lambda: "the folder is gone" in board.run["said"]["text"], 60, "the status says it")
     (tmp_path / "elsewhere").rename(folder)
     train_to(lab, 7)
     wait_until(lambda: lab.problem is None, 60, "it works again")
-    wait_until(lambda: "works again" in board.status.value and "gone" not in board.status.value, 60, "and is told")
+    wait_until(
+        lambda: "works again" in board.run["said"]["text"] and "gone" not in board.run["said"]["text"],
+        60,
+        "and is told",
+    )
 
 
 def test_when_it_may_not_go_on(make, tmp_path):

@@ -14,6 +14,7 @@ from snnlab.health import Health, LayerHealth
 from snnlab.layers import Expon, LifRef, Recurrent, Stack
 from snnlab.live.frames import scenes
 from snnlab.live.frames.probe import Neuron, Probe
+from snnlab.live.frames.voltages import Spiking
 from snnlab.live.look.prober import Prober, neuron
 
 NAMES = tuple("abcdefghijk")
@@ -171,6 +172,28 @@ def test_a_neuron_is_told_by_its_constants_and_weights(seen):
     image = frame["weights"]
     np.testing.assert_allclose(weights(image), kernel[:, unit].reshape(8, 8), atol=0.51 * image["scale"] / 127)
     assert image["scale"] == np.abs(kernel[:, unit]).max() and image["title"] == "weights of 64 pixels"
+
+
+@pytest.mark.parametrize("reset", ["subtract", "value"])
+def test_a_voltage_is_drawn_to_its_threshold_then_to_its_reset(reset):
+    """A neuron under a constant current, step by step as the equation says: it reaches the threshold, and is reset."""
+    a, v_th, v_reset, v_rest, steps = np.exp(-0.1), 1.2, 0.3, 0.1, 60
+    before, after, spikes, v = np.empty(steps), np.empty(steps), np.zeros(steps, bool), v_rest
+    for t in range(steps):
+        before[t] = v_rest + (v - v_rest) * a + (1 - a) * 3.0
+        spikes[t] = before[t] >= v_th
+        v = before[t] if not spikes[t] else v_reset if reset == "value" else before[t] - (v_th - v_reset)
+        after[t] = v
+    probe = make_probe(after[:, None].astype(np.float32), rasters={"hidden": spikes[:, None]})
+    known = Spiking(v_th=np.array(v_th), v_rest=np.array(v_rest), v_reset=np.array(v_reset), reset=reset)
+    frame = scenes.neuron_frame(probe, Neuron(layer="hidden", unit=0), NAMES, 1.0, known)
+    drawn = before if reset == "subtract" else np.where(spikes, v_th, before)
+    assert 3 < spikes.sum() < steps
+    np.testing.assert_allclose(np.frombuffer(frame["trace"], np.float32), drawn, rtol=1e-6)
+    np.testing.assert_allclose(np.frombuffer(frame["after"], np.float32), after, rtol=1e-6)
+    plain = scenes.neuron_frame(probe, Neuron(layer="hidden", unit=0), NAMES, 1.0)
+    np.testing.assert_allclose(np.frombuffer(plain["trace"], np.float32), after, rtol=1e-6)
+    assert plain["after"] is None
 
 
 def test_weights_of_other_layers_are_one_strip(seen):

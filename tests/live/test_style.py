@@ -3,10 +3,11 @@
 import json
 import re
 
+from snnlab.history import History
+from snnlab.live.figure import figure
 from snnlab.live.frames import style
-from snnlab.live.widgets.canvases import HealthCanvas, RasterCanvas
-from snnlab.live.widgets.curves_figure import make_figure
-from snnlab.live.widgets.pulse import Pulse
+from snnlab.live.frames.status import Recorded
+from snnlab.live.widgets.cockpit import Cockpit
 
 HEX = re.compile(r"#[0-9A-Fa-f]{6}\b")
 
@@ -40,11 +41,10 @@ def test_text_is_legible_on_both_themes():
 
 def test_the_browser_gets_the_colours_of_python():
     """No renderer has a colour of its own, except white for the middle of a diverging scale."""
-    known = {colour.lower() for colour in (*style.COLOURS, style.GREY, style.LIGHT.paper, style.DARK.paper)}
-    for text in (RasterCanvas._esm, HealthCanvas._esm, Pulse._css):
-        assert {colour.lower() for colour in HEX.findall(str(text))} <= known
-    given = json.loads(re.search(r"const STYLE = (.*);\n", str(RasterCanvas._esm))[1])
+    known = {colour.lower() for colour in (*style.COLOURS, style.GREY, *style.LIGHT, *style.DARK)}
+    assert {colour.lower() for colour in HEX.findall(str(Cockpit._esm))} <= known
+    given = json.loads(re.search(r"STYLE = (.*);\n", str(Cockpit._esm))[1])
     assert tuple(given["colours"]) == style.COLOURS and len(given["many"]) == 36
-    figure = make_figure(["cross_entropy", "l1", "l2"], spiking=True)
-    colours = {trace.line.color for trace in figure.data if not trace.meta.startswith("ghost:")}
-    assert {colour.lower() for colour in colours} <= known
+    run = Recorded(History(), 5)
+    drawn = figure(run, terms=["cross_entropy", "l1", "l2"], spiking=True, earlier=(), total_steps=5)
+    assert {trace.line.color.lower() for trace in drawn.data} <= known

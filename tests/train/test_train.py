@@ -16,7 +16,8 @@ from snnlab.encode import Latency, Rate
 from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.history import column_of, term_names
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
-from snnlab.live.widgets.curves_figure import make_figure
+from snnlab.live.figure import figure
+from snnlab.live.frames.status import Recorded
 from snnlab.record import Record
 from snnlab.surrogate import arctan, make_surrogate
 from snnlab.train import Trainer
@@ -73,7 +74,9 @@ def test_terms_may_have_any_names(small):
     rows = [trainer.history.epochs[-1] for trainer in (expected, found)]
     assert rows[1]["terms"] == {name: rows[0]["terms"][usual] for name, usual in zip(columns, plain, strict=True)}
     assert all(rows[1][name] == rows[0][name] for name in ("test_loss", "test_acc", "epoch"))
-    drawn = [trace.meta for trace in make_figure(columns, spiking=True).data]
+    run = Recorded(found.history, found.steps_per_epoch)
+    whole = figure(run, terms=columns, spiking=True, earlier=(), total_steps=found.total_steps)
+    drawn = [trace.meta for trace in whole.data]
     assert set(columns) <= set(drawn) and len(drawn) == len(set(drawn))
 
 

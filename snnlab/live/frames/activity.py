@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from snnlab.live.frames import numbers
-from snnlab.support import arguments
+from snnlab.support import arguments, numbers
 
 MAX_POINTS = 400  # of a curve over time
 SUBSPACE = 12  # directions that the search for the largest two begins with

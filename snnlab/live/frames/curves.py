@@ -10,28 +10,26 @@ import numpy as np
 
 from snnlab.history import History
 from snnlab.history.series import bin_means
+from snnlab.support import numbers
 
 Curve = tuple[np.ndarray, np.ndarray]
 
+WINDOWS = ("all steps", "last 200", "last move")  # of the axis
+CLOSE = 200  # steps in a window that is not all
+NAMED = 3  # moves that are told to screen readers
 
-def moving_mean(curve: Curve) -> Curve:
-    """Average over a centred window of a twenty-fifth of the curve; at the ends, over the part of it that exists.
 
-    Example:
-        >>> moving_mean((np.arange(3.0), np.array([0.0, 3.0, 0.0])))[1].tolist()
-        [1.5, 1.0, 1.5]
+def curves(history: History, steps_per_epoch: int, part: tuple[int, int] | None = None) -> dict[str, Curve]:
+    """Return every curve by name: train metrics over steps, and "test_loss", "test_acc" at the ends of the epochs.
+
+    Args:
+        history: of the run.
+        steps_per_epoch: of the run.
+        part: only the training steps after the first number, up to the second; default: all.
     """
-    x, y = curve
-    reach = max(1, len(y) // 50)
-    sums = np.concatenate([[0.0], np.cumsum(y, dtype=np.float64)])
-    first = np.maximum(np.arange(len(y)) - reach, 0)
-    end = np.minimum(np.arange(len(y)) + reach + 1, len(y))
-    return x, ((sums[end] - sums[first]) / (end - first)).astype(np.float32)
-
-
-def curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
-    """Return every curve by name: train metrics over steps, and "test_loss", "test_acc" at the ends of the epochs."""
-    found = {name: bin_means(values) for name, values in history.steps().items() if name != "epoch"}
+    first, last = part or (0, len(history))
+    steps = {name: values[first:last] for name, values in history.steps().items() if name != "epoch"}
+    found = {name: (x + np.float32(first), y) for name, (x, y) in ((n, bin_means(v)) for n, v in steps.items())}
     return found | test_curves(history, steps_per_epoch)
 
 
@@ -42,35 +40,39 @@ def test_curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
     return {name: (x * np.float32(steps_per_epoch), y) for name, (x, y) in found.items()}
 
 
-def words(curves: dict[str, Curve]) -> str:
-    """Say where the curves ended, for screen readers.
-
-    Example:
-        >>> words({"loss": (np.array([8.0]), np.array([0.5])), "test_acc": (np.empty(0), np.empty(0))})
-        'Curves at step 8: loss 0.5.'
-    """
-    ends = {name: (x[-1], y[-1]) for name, (x, y) in curves.items() if len(x)}
-    if not ends:
-        return "Curves: nothing yet."
-    said = [f"{name.replace('_', ' ')} {value:.3g}" for name, (_, value) in ends.items()]
-    return f"Curves at step {max(step for step, _ in ends.values()):,.0f}: {', '.join(said)}."
-
-
-def joined(curves_of_runs: Sequence[dict[str, Curve]], name: str) -> Curve:
-    """Join one curve of several runs to one line, with NaN between them."""
-    gap = np.full(1, np.nan, np.float32)
-    found = [curves[name] for curves in curves_of_runs if name in curves]
-    parts = [part for x, y in found for part in ((x, y), (gap, gap))]
-    if not parts:
-        return np.empty(0, np.float32), np.empty(0, np.float32)
-    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
-
-
 class Mark(NamedTuple):
     """An intervention in the curves: its step and its label."""
 
     step: int
     label: str
+
+
+def words(curves: dict[str, Curve], marks: Sequence[Mark] = ()) -> str:
+    """Say where the curves ended and what was moved last, for screen readers.
+
+    Args:
+        curves: by name.
+        marks: the moves, oldest first.
+
+    Example:
+        >>> ends = {"loss": (np.array([8.0]), np.array([0.5])), "test_acc": (np.empty(0), np.empty(0))}
+        >>> words(ends)
+        'Curves at step 8: loss 0.5.'
+        >>> words(ends, [Mark(3, "v_th 0.9"), Mark(6, "l1 0.01")])
+        'Curves at step 8: loss 0.5. 2 moves, the newest first: l1 0.01 at step 6, v_th 0.9 at step 3.'
+    """
+    ends = {name: (x[-1], y[-1]) for name, (x, y) in curves.items() if len(x)}
+    said = [f"{name.replace('_', ' ')} {numbers.number(float(value))}" for name, (_, value) in ends.items()]
+    last = max((step for step, _ in ends.values()), default=0)
+    return (f"Curves at step {last:,.0f}: {', '.join(said)}." if said else "Curves: nothing yet.") + _moved(marks)
+
+
+def _moved(marks: Sequence[Mark]) -> str:
+    """Count the moves and name the newest."""
+    if not marks:
+        return ""
+    named = ", ".join(f"{label} at step {step:,}" for step, label in reversed(marks[-NAMED:]))
+    return f" {numbers.count(len(marks), 'move')}, the newest{' first' if len(marks) > 1 else ''}: {named}."
 
 
 def marks(interventions: Sequence[dict[str, Any]], total_steps: int) -> list[Mark]:
@@ -91,4 +93,46 @@ def marks(interventions: Sequence[dict[str, Any]], total_steps: int) -> list[Mar
         if found and found[-1][1] == knob and step - found[-1][0] <= max(1, total_steps // 50):
             found.pop()
         found.append((step, knob, row["new"]))
-    return [Mark(step, f"{knob.rpartition('.')[2]} {value:.3g}") for step, knob, value in found]
+    return [Mark(step, f"{knob.rpartition('.')[2]} {numbers.number(value)}") for step, knob, value in found]
+
+
+def window(history: History, chosen: str) -> tuple[int, int] | None:
+    """Return the steps that a window of the axis shows, or None for all.
+
+    Args:
+        history: of the run.
+        chosen: one of `WINDOWS`; "last move" has the move in its middle, until there are enough steps after it.
+    """
+    steps, moves = len(history), history.interventions
+    if chosen == "all steps" or steps == 0 or (chosen == "last move" and not moves):
+        return None
+    end = steps if chosen == "last 200" else min(steps, moves[-1]["step"] + CLOSE // 2)
+    return max(0, end - CLOSE), max(end, min(CLOSE, steps))
+
+
+def curves_frame(history: History, steps_per_epoch: int, total_steps: int, chosen: str) -> dict[str, Any]:
+    """Describe the curves of a run, its moves, and the steps that are seen.
+
+    Args:
+        history: of the run.
+        steps_per_epoch: of the run.
+        total_steps: of the run.
+        chosen: the window of the axis, one of `WINDOWS`.
+    """
+    part = window(history, chosen)
+    found, moves = curves(history, steps_per_epoch, part), marks(history.interventions, total_steps)
+    return {
+        "now": _bytes(found),
+        "marks": [mark._asdict() for mark in moves],
+        "range": part,
+        "words": words(found, moves),
+    }
+
+
+def earlier_frame(curves_of_runs: Sequence[dict[str, Curve]]) -> list[dict[str, Any]]:
+    """Describe earlier runs, the newest first."""
+    return [_bytes(found) for found in reversed(curves_of_runs)]
+
+
+def _bytes(found: dict[str, Curve]) -> dict[str, Any]:
+    return {name: {"x": x.tobytes(), "y": y.astype(np.float32).tobytes()} for name, (x, y) in found.items()}

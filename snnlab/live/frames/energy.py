@@ -8,7 +8,7 @@ Source: Yik et al. (2025), The NeuroBench framework, Nature Communications 16, D
 from dataclasses import dataclass
 from typing import Any
 
-from snnlab.live.frames import numbers
+from snnlab.support import numbers
 
 Frame = dict[str, Any]
 

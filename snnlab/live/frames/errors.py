@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from snnlab.errors import ArgumentError
-from snnlab.live.frames import numbers, pixels
-from snnlab.support import arguments
+from snnlab.live.frames import pixels
+from snnlab.support import arguments, numbers
 
 MAX_CLASSES = 100  # rows and columns of a confusion matrix
 MAX_SAMPLES = 60  # shown of a cell

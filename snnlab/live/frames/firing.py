@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from snnlab.live.frames import numbers, pixels
+from snnlab.live.frames import pixels
+from snnlab.support import numbers
 
 POINTS = 181  # of the curve
 SETTLING = 100  # spikes before the rate of a neuron with reset="subtract" is measured

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snnlab.live.frames import numbers
+from snnlab.support import numbers
 
 DECADES = 6.0  # powers of ten that a logarithmic scale shows at the most
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from snnlab.live.frames.voltages import Spiking
+
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
@@ -65,9 +67,13 @@ class Look:
         class_names: of the data.
         dt: time step [ms], or None if the model does not tell.
         neuron: `(layer, unit) -> Neuron`.
+        spiking: `layer -> Spiking`: what makes its neurons spike, or None.
+        preview: whether a knob has been moved that no training step has used yet.
     """
 
     probe: Probe
     class_names: tuple[str, ...]
     dt: float | None
     neuron: Callable[[str, int], Neuron]
+    spiking: Callable[[str], Spiking | None]
+    preview: bool = False

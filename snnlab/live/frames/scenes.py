@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnlab.live.frames.probe import Neuron, Probe
-from snnlab.support import arguments
+from snnlab.live.frames.voltages import Spiking, before_reset
+from snnlab.support import arguments, numbers
 
 if TYPE_CHECKING:  # frames load no JAX
     from snnlab.health import Health, LayerHealth
@@ -87,14 +88,21 @@ def raster_frame(
     }
 
 
-def neuron_frame(probe: Probe, neuron: Neuron, class_names: Sequence[str], dt: float | None) -> Frame:
+def neuron_frame(
+    probe: Probe, neuron: Neuron, class_names: Sequence[str], dt: float | None, spiking: Spiking | None = None
+) -> Frame:
     """Describe one neuron: its voltage or output, its spikes, its constants in words, its weights as an image.
+
+    The "trace" is the voltage before the reset: at a spike it is at the threshold or above. "after" is the voltage
+    after the reset, where the trace has a point for every step. With `reset="value"` the voltage that a spike has
+    overwritten is unknown, and the trace goes to the threshold.
 
     Args:
         probe: what the network did with the sample.
         neuron: the neuron.
         class_names: of the data.
         dt: time step [ms] of the axis; None counts steps.
+        spiking: what makes the neurons of its layer spike; without it the trace is the voltage after the reset.
     """
     name, unit = neuron.layer, neuron.unit
     cell = _cell(len(probe.readout))
@@ -103,18 +111,31 @@ def neuron_frame(probe: Probe, neuron: Neuron, class_names: Sequence[str], dt: f
     title = f"{name} {kind} {unit}"
     if name == next(reversed(probe.states), None) and unit < len(class_names):
         title += f" (class {class_names[unit]})"
-    facts = [f"{what} {value:.4g} {measure}".rstrip() for what, value, measure in neuron.constants if value]
+    facts = [f"{what} {numbers.quantity(value, measure, 4)}" for what, value, measure in neuron.constants if value]
     if raster is not None:
         facts.append(_rate(raster[:, unit], dt))
     return {
         "layer": name,
         "unit": unit,
         "title": ": ".join([title, *([", ".join(facts)] if facts else [])]),
-        "trace": extremes(probe.states[name][:, [unit]], cell).tobytes() if name in probe.states else None,
+        **_voltage(probe, neuron, spiking, cell),
         "threshold": neuron.constant("v_th"),
         "spikes": None if raster is None else np.packbits(_cells(raster[:, [unit]], cell).any(1)).tobytes(),
         "weights": None if neuron.weights is None else _weights(neuron, neuron.weights, probe.sample),
     }
+
+
+def _voltage(probe: Probe, neuron: Neuron, spiking: Spiking | None, cell: int) -> Frame:
+    if neuron.layer not in probe.states:
+        return {"trace": None, "after": None}
+    states, raster = probe.states[neuron.layer], probe.rasters.get(neuron.layer)
+    after = states[:, [neuron.unit]]
+    if raster is None or spiking is None:
+        return {"trace": extremes(after, cell).tobytes(), "after": None}
+    one = spiking.of(np.array([neuron.unit]), states.shape[1])
+    before = before_reset(after, raster[:, [neuron.unit]], one)
+    trace = extremes(np.where(np.isnan(before) & ~np.isnan(after), one.v_th, before), cell)
+    return {"trace": trace.tobytes(), "after": extremes(after, cell).tobytes() if cell == 1 else None}
 
 
 def extremes(values: np.ndarray, cell: int) -> np.ndarray:
@@ -176,11 +197,11 @@ def _layer(probe: Probe, name: str, sort: str) -> Frame:
     frame = {"order": order.astype(np.int32).tobytes()}
     if values.dtype == bool:
         by = "" if sort == "index" else f", sorted by {sort}"
-        title = f"{name}: {values.sum():,} spikes, {count} neurons{by}"
+        title = f"{name}: {numbers.count(int(values.sum()), 'spike')}, {count} neurons{by}"
         return frame | {"title": title, "bits": np.packbits(cells.any(1)).tobytes()}
     by = {"index": "", "first spike": ", sorted by time of peak", "rate": ", sorted by mean size"}[sort]
     image = _diverging(cells.mean(1).T)
-    range_ = f"\u2212{image['scale']:.2g} (blue) to {image['scale']:.2g} (orange)"
+    range_ = f"{numbers.number(-image['scale'], 2)} (blue) to {numbers.number(image['scale'], 2)} (orange)"
     return frame | {"title": f"{name}: output of {count} units, {range_}{by}", "image": image}
 
 
@@ -201,8 +222,8 @@ def _classes_shown(probe: Probe) -> list[int]:
 
 def _rate(spikes: np.ndarray, dt: float | None) -> str:
     count = int(spikes.sum())
-    words = "1 spike" if count == 1 else f"{count} spikes"
-    return words if dt is None else f"{words} ({1000.0 * count / (len(spikes) * dt):.3g} Hz)"
+    words = numbers.count(count, "spike")
+    return words if dt is None else f"{words} ({numbers.quantity(1000.0 * count / (len(spikes) * dt), 'Hz')})"
 
 
 def _image(pixels: np.ndarray) -> Frame:
@@ -242,7 +263,7 @@ def health_frame(health: "Health") -> Frame:
     layers = [_layer_health(layer) for layer in health.layers]
     words = [f"{layer['name']}: {', '.join(layer['words'])}" for layer in layers]
     when = f"step {health.step:,}, {health.samples:,} test samples"
-    return {"step": health.step, "layers": layers, "summary": "; ".join([when, *words])}
+    return {"step": health.step, "layers": layers, "when": when, "summary": "; ".join([when, *words])}
 
 
 def _layer_health(layer: "LayerHealth") -> Frame:
@@ -251,9 +272,9 @@ def _layer_health(layer: "LayerHealth") -> Frame:
     if layer.in_window is not None:
         words.append(f"{layer.in_window:.0%} in the surrogate window")
     if layer.driven is not None:
-        words.append(f"driven to {layer.driven:.2g} thresholds")
+        words.append(f"driven to {numbers.number(layer.driven, 2)} thresholds")
     known, trace = np.isfinite(layer.gradient), layer.gradient_over_time
-    gradient = f"{layer.gradient:.2g}" if known else "not finite"
+    gradient = numbers.number(layer.gradient, 2) if known else "not finite"
     return {
         "name": layer.name,
         "rates": rates,

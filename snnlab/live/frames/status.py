@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snnlab.controls import Knob
 from snnlab.health.diagnosis import Diagnosis
@@ -37,6 +38,7 @@ class Status:
         total_steps: optimizer steps of the whole run.
         compilations: programs that the training step was compiled to.
         knobs: by name.
+        pace: steps a second at most, or None for as fast as it goes.
         report: the newest report of the engine, or None.
         traceback: of the exception that ended the run, or None.
         problem: why the run cannot be saved at the moment, or None.
@@ -50,6 +52,7 @@ class Status:
     total_steps: int
     compilations: int
     knobs: Mapping[str, Knob]
+    pace: float | None
     report: Report | None
     traceback: str | None
     problem: str | None
@@ -64,6 +67,7 @@ class View(NamedTuple):
         look: one sample in the network, or None.
         health: the newest checkup, or None.
         blind: the exception that keeps us from looking into the network, or None.
+        inspected: what the tab shows, with its name as "tab".
     """
 
     status: Status
@@ -71,3 +75,4 @@ class View(NamedTuple):
     look: Look | None = None
     health: "Health | None" = None
     blind: Exception | None = None
+    inspected: Mapping[str, Any] = MappingProxyType({})

@@ -1,6 +1,6 @@
 """The look of everything that the dashboard draws: colours, dashes, round steps. Defined once.
 
-plotly's curves and the SVG picture import it; the canvases get it as JSON, the style sheet as CSS variables.
+plotly's curves and the SVG picture import it; the dashboard gets it as a script and as CSS variables.
 """
 
 import json
@@ -61,15 +61,21 @@ def of_term(k: int) -> Line:
 
 
 def javascript() -> str:
-    """The definition of `STYLE`, for the scripts of the canvases."""
+    """The module `style.js`, for the scripts of the dashboard. A line is `[colour, dash]`."""
+    many = range(len(COLOURS) * len(DASHES))
     style = {
         "colours": COLOURS,
-        "many": [of_many(k) for k in range(len(COLOURS) * len(DASHES))],
+        "many": [of_many(k) for k in many],
+        "terms": [of_term(k) for k in many],
+        "train": TRAIN,
+        "test": TEST,
+        "others": OTHERS,
         "steps": STEPS,
         "threshold": DASHES[1],
         "paper": {"light": LIGHT.paper, "dark": DARK.paper},
+        "ink": {"light": LIGHT.ink, "dark": DARK.ink},
     }
-    return f"const STYLE = {json.dumps(style)};\n"
+    return f'/** @type {{import("./types").Style}} */\nexport const STYLE = {json.dumps(style)};\n'
 
 
 def css() -> str:

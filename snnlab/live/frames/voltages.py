@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from snnlab.live.frames import numbers, pixels
+from snnlab.live.frames import pixels
+from snnlab.support import numbers
 
 MAX_VALUES = 2**20  # of a histogram; of larger layers some neurons are left out
 BINS = 40, 100  # of a histogram, at least and at most

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from snnlab.live.frames import numbers, pixels
-from snnlab.support import arguments
+from snnlab.live.frames import pixels
+from snnlab.support import arguments, numbers
 
 HALF = 32  # bins on either side of 0
 MAX_COLUMNS = 200  # snapshots of a run that are kept apart

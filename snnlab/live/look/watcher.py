@@ -11,8 +11,11 @@ from typing import NamedTuple
 
 from snnlab.health import Checkup, Diagnosis, Health, diagnose
 from snnlab.history import History
+from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.probe import Look
+from snnlab.live.look.inspector import Inspector
 from snnlab.live.look.prober import Prober, neuron
+from snnlab.live.look.voltages import spiking
 from snnlab.models import describe
 from snnlab.support.exit import end_at_exit
 from snnlab.support.memory import give_memory_back
@@ -29,6 +32,7 @@ class _Looked(NamedTuple):
     history: History
     steps: int
     sample: int
+    knobs: tuple[float, ...]
 
 
 class _Checked(NamedTuple):
@@ -44,8 +48,7 @@ class Watcher:
 
     Args:
         trainer: only read.
-        sample: returns the index of the test sample to look at.
-        hz: returns how often to look, at most [1/s].
+        chosen: what to look at: the test sample, the tab; and how often, at most.
         on_change: called in the watcher's thread when there is something new.
         probing: look at a sample.
         checking: make checkups.
@@ -61,8 +64,7 @@ class Watcher:
     def __init__(
         self,
         trainer: Trainer,
-        sample: Callable[[], int],
-        hz: Callable[[], float],
+        chosen: Chosen,
         on_change: Callable[[], None],
         *,
         probing: bool,
@@ -72,9 +74,10 @@ class Watcher:
         self.health: Health | None = None
         self.finding: Diagnosis | None = None
         self.error: Exception | None = None
-        self._trainer, self._sample, self._hz, self._on_change = trainer, sample, hz, on_change
+        self._trainer, self._chosen, self._on_change = trainer, chosen, on_change
         self._prober = Prober(trainer.model, trainer.data, trainer.loss) if probing else None
         self._checkup = Checkup(trainer.stepper, trainer.data) if checking else None
+        self._inspector = Inspector(trainer) if probing else None
         self._next_checkup = self._next_tidying = 0.0
         self._checked: _Checked | None = None
         self._looked: _Looked | None = None
@@ -95,15 +98,30 @@ class Watcher:
     def _run(self) -> None:
         try:
             while not self._closed:
-                looked, checked = self._take_a_look(), self._check_up()
-                if looked or checked:
-                    self._on_change()
+                news = [self._tell(look) for look in (self._take_a_look, self._check_up, self._inspect)]
+                if any(news):
                     self._tidy_up()
-                self.awake.wait(1.0 / self._hz())
+                self.awake.wait(1.0 / self._chosen.hz)
                 self.awake.clear()
         except Exception as error:  # a user's own model can fail in any way; training continues
             self.error = error
             self._on_change()
+
+    def _tell(self, look: Callable[[], bool]) -> bool:
+        """Take a look, and tell at once if it found something new: the next one may take longer."""
+        new = look()
+        if new:
+            self._on_change()
+        return new
+
+    def _inspect(self) -> bool:
+        """Look at what the tab shows; not if a move or another sample waits to be shown."""
+        return self._inspector is not None and not self.awake.is_set() and self._inspector.look(self._chosen)
+
+    @property
+    def inspected(self) -> dict:
+        """What the tab shows, as it was seen last."""
+        return {} if self._inspector is None else self._inspector.frame
 
     def _tidy_up(self) -> None:
         if time.monotonic() >= self._next_tidying:
@@ -111,14 +129,16 @@ class Watcher:
             self._next_tidying = time.monotonic() + TIDY_PERIOD
 
     def _take_a_look(self) -> bool:
-        """Run the sample through the network, if either is new; returns whether it was."""
-        trainer, index = self._trainer, self._sample()
-        now = _Looked(trainer.history, len(trainer.history), index)
+        """Run the sample through the network, if either is new or a knob was moved; returns whether it was."""
+        trainer, index = self._trainer, self._chosen.sample
+        knobs = tuple(knob.value for knob in trainer.mailbox.knobs.values())
+        now = _Looked(trainer.history, len(trainer.history), index, knobs)
         if self._prober is None or now == self._looked:
             return False
-        model = trainer.snapshot()
-        probe = self._prober(model, index)
-        self.look = Look(probe, trainer.data.class_names, describe(model).dt, functools.partial(neuron, model))
+        model, ahead = trainer.preview()
+        probe, read = self._prober(model, index), functools.partial(neuron, model)
+        known = functools.partial(spiking, model)
+        self.look = Look(probe, trainer.data.class_names, describe(model).dt, read, known, preview=ahead)
         self._looked = now
         return True
 

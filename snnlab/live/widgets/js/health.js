@@ -1,38 +1,59 @@
 // The health of the layers as small multiples: firing rates, share in the surrogate's window, gradients.
-const TALL = 200, NARROW = 180, LEFT = 4, RIGHT = 20, BETWEEN = 34;
+import { BLUE, GREEN, ORANGE, VERMILION, axisUnder, box, fill, floatsOf, line, lookOf, scale, text, ticks } from "./draw.js";
+import { mount } from "./canvas.js";
+import { powerOfTen, readable } from "./numbers.js";
+import { lines as wrapped, shaded, underAxis } from "./plots.js";
 
-// One panel for each spiking layer, one for the norms of the gradients, one for the gradients over time.
+/**
+ * @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Health} Health
+ * @typedef {import("./types").LayerHealth} LayerHealth @typedef {import("./types").Point} Point
+ * @typedef {(pen: Pen, panel: Box, frame: Health) => void} Drawing
+ */
+
+const TALL = 200, NARROW = 180, LEFT = 8, RIGHT = 8, BETWEEN = 28;
+
+/**
+ * One panel for each spiking layer, one for the norms of the gradients, one for the gradients over time.
+ * @param {Health} health @returns {Drawing[]}
+ */
 function panelsOf({ layers }) {
-  const panels = layers.filter((layer) => layer.rates).map((layer) => ({ draw: drawRates, of: layer }));
-  if (layers.length) panels.push({ draw: drawNorms, of: layers });
-  const lines = layers.filter((layer) => layer.over_time);
-  if (lines.length) panels.push({ draw: drawOverTime, of: lines });
+  /** @type {Drawing[]} */ const panels = [], lines = layers.filter((layer) => layer.over_time);
+  for (const layer of layers) if (layer.rates) panels.push((pen, panel) => drawRates(pen, layer, panel));
+  if (layers.length) panels.push((pen, panel, frame) => drawNorms(pen, layers, panel, frame));
+  if (lines.length) panels.push((pen, panel, frame) => drawOverTime(pen, lines, panel, frame));
+  if (lines.length) panels.push((pen, panel, frame) => drawMap(pen, frame.backward, panel));
   return panels;
 }
 
+/** @param {Health} frame @param {number} width */
 function arrangePanels(frame, width) {
   const count = panelsOf(frame).length, room = width - LEFT - RIGHT + BETWEEN;
   const columns = Math.max(1, Math.min(count, Math.floor(room / (NARROW + BETWEEN))));
   return { columns, each: room / columns, height: Math.ceil(count / columns) * TALL };
 }
 
+/** @param {Pen} pen @param {Box} place @param {string} words */
 function heading(pen, place, words) {
   text(pen, words, place.x, place.y + 14, { room: place.width });
 }
 
 // ---- firing rates ----
 
+/** @param {Pen} pen @param {LayerHealth} layer @param {Box} panel */
 function drawRates(pen, { name, rates, in_window }, panel) {
+  if (!rates) return;
   heading(pen, panel, `${name}: firing rates`);
   const end = 18, gap = 9; // dead and saturated neurons have bars of their own at the ends
   const place = { x: panel.x + end + gap, y: panel.y + 36, width: panel.width - 2 * (end + gap), height: 66 };
   const bottom = place.y + place.height, highest = Math.max(1, rates.dead, rates.saturated, ...rates.counts);
-  const tall = (count) => (count ? Math.max(2, (count / highest) * place.height) : 0);
+  const tall = (/** @type {number} */ count) => (count ? Math.max(2, (count / highest) * place.height) : 0);
+  /** @param {number} x @param {number} width @param {number} count @param {string} colour */
   const bar = (x, width, count, colour) => fill(pen, x, bottom - tall(count), width, tall(count), { colour });
   const wide = place.width / rates.counts.length;
   rates.counts.forEach((count, k) => bar(place.x + k * wide + 0.5, wide - 1, count, BLUE));
   const right = panel.x + panel.width;
-  for (const [x, count, colour] of [[panel.x, rates.dead, VERMILION], [right - end, rates.saturated, ORANGE]]) {
+  /** @type {[number, number, string][]} */ const ends = [[panel.x, rates.dead, VERMILION], [right - end, rates.saturated, ORANGE]];
+  for (const [x, count, colour] of ends) {
     bar(x, end, count, colour);
     hatch(pen, { x, y: bottom - tall(count), width: end, height: tall(count) });
     text(pen, String(count), x + end / 2, bottom - tall(count) - 4, { align: "center", size: 11, bold: count > 0 });
@@ -40,7 +61,7 @@ function drawRates(pen, { name, rates, in_window }, panel) {
   }
   line(pen, [[place.x, bottom + 0.5], [place.x + place.width, bottom + 0.5]], { alpha: 0.5 });
   const at = scale(0, rates.top, place.x, place.x + place.width);
-  axisUnder(pen, place, ticks(0, rates.top, place.width / 45), at, short);
+  axisUnder(pen, place, ticks(0, rates.top, place.width / 45), at, readable);
   text(pen, "dead", panel.x, bottom + 28, { size: 11 });
   text(pen, "Hz", place.x + place.width / 2, bottom + 28, { align: "center", size: 11, alpha: 0.8 });
   text(pen, "saturated", right, bottom + 28, { align: "right", size: 11 });
@@ -49,7 +70,7 @@ function drawRates(pen, { name, rates, in_window }, panel) {
   if (in_window !== null) drawShare(pen, in_window, { ...panel, y: panel.y + 174 });
 }
 
-// Distinguishes a bar without colour.
+/** Distinguishes a bar without colour. @param {Pen} pen @param {Box} place */
 function hatch(pen, { x, y, width, height }) {
   pen.save();
   pen.beginPath();
@@ -60,10 +81,10 @@ function hatch(pen, { x, y, width, height }) {
   pen.restore();
 }
 
-// Break words into lines after commas.
+/** Break words into lines after commas. @param {Pen} pen @param {string} words @param {number} room */
 function wrap(pen, words, room) {
   pen.font = `11px ${pen.theme.font}`;
-  const lines = [];
+  /** @type {string[]} */ const lines = [];
   for (const part of words.split(/(?<=, )/)) {
     const longer = (lines[lines.length - 1] ?? "") + part;
     if (lines.length && pen.measureText(longer.trim()).width <= room) lines[lines.length - 1] = longer;
@@ -72,6 +93,7 @@ function wrap(pen, words, room) {
   return lines;
 }
 
+/** @param {Pen} pen @param {number} share @param {Box} panel */
 function drawShare(pen, share, { x, y, width }) {
   text(pen, "in the surrogate window", x, y, { size: 11, room: width - 40 });
   text(pen, `${Math.round(100 * share)} %`, x + width, y, { size: 11, bold: true, align: "right" });
@@ -81,10 +103,7 @@ function drawShare(pen, share, { x, y, width }) {
 
 // ---- gradients ----
 
-const SUPERSCRIPT = { ...Array.from("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"), "-": "\u207b" };
-const power = (k) => `10${[...String(k)].map((sign) => SUPERSCRIPT[sign]).join("")}`;
-
-// Whole powers of ten around the positive values, at most ten of them; `marks` get a number.
+/** Whole powers of ten around the positive values, at most ten of them; `marks` get a number. @param {number[]} values @param {number} count */
 function decades(values, count) {
   const logs = values.filter((v) => v > 0).map(Math.log10);
   if (!logs.length) logs.push(0);
@@ -95,6 +114,7 @@ function decades(values, count) {
   return { low, high, marks };
 }
 
+/** @param {Pen} pen @param {LayerHealth[]} layers @param {Box} panel @param {Health} frame */
 function drawNorms(pen, layers, panel, { step }) {
   heading(pen, panel, `gradient norm, step ${step.toLocaleString("en")}`);
   const tall = Math.min(46, 140 / layers.length), thick = Math.max(3, Math.min(12, tall - 17));
@@ -104,40 +124,55 @@ function drawNorms(pen, layers, panel, { step }) {
   const at = scale(low, high, place.x, place.x + place.width), bottom = place.y + place.height;
   for (const k of marks) {
     line(pen, [[at(k), place.y], [at(k), bottom + 4]], { alpha: 0.15 });
-    text(pen, power(k), at(k), bottom + 16, { align: k === low ? "left" : "center", size: 11, alpha: 0.8 });
+    text(pen, powerOfTen(k), at(k), bottom + 16, { align: k === low ? "left" : "center", size: 11, alpha: 0.8 });
   }
   layers.forEach((layer, k) => {
     const y = place.y + k * tall + 14;
     text(pen, layer.name, place.x, y, { size: 11, room: place.width, halo: true });
-    const length = layer.gradient > 0 ? Math.max(2, at(Math.log10(layer.gradient)) - place.x) : 0;
+    const length = layer.gradient !== null && layer.gradient > 0 ? Math.max(2, at(Math.log10(layer.gradient)) - place.x) : 0;
     fill(pen, place.x, y + 4, length, thick, { colour: lookOf(k).colour });
     text(pen, layer.gradient_words, place.x + length + 5, y + 4 + thick / 2 + 4, { size: 11, bold: true, halo: true });
   });
 }
 
+/** @param {Pen} pen @param {LayerHealth[]} layers @param {Box} panel @param {Health} frame */
 function drawOverTime(pen, layers, panel, frame) {
   heading(pen, panel, "gradient over time");
   const place = { x: panel.x + 34, y: panel.y + 28, width: panel.width - 34, height: 108 };
   const bottom = place.y + place.height, right = place.x + place.width;
-  const lines = layers.map((layer) => floatsOf(layer.over_time));
+  const lines = layers.map((layer) => floatsOf(/** @type {DataView} */ (layer.over_time)));
   const { low, high, marks } = decades(lines.flatMap((values) => [...values]), 4);
   const y = scale(low, high, bottom, place.y), steps = Math.max(...layers.map((layer) => layer.steps));
   for (const k of marks) {
     line(pen, [[place.x, y(k)], [right, y(k)]], { alpha: 0.15 });
-    text(pen, power(k), place.x - 6, y(k) + 4, { align: "right", size: 11, alpha: 0.8 });
+    text(pen, powerOfTen(k), place.x - 6, y(k) + 4, { align: "right", size: 11, alpha: 0.8 });
   }
   const at = scale(0, steps, place.x, right), times = ticks(0, steps, Math.min(place.width / 50, steps));
-  axisUnder(pen, place, times, at, (tick) => short(tick, 6) + (tick ? "" : " steps"));
+  axisUnder(pen, place, times, at, (tick) => readable(tick, 6) + (tick ? "" : " steps"));
   box(pen, place);
   const looks = layers.map((layer) => ({ ...lookOf(frame.layers.indexOf(layer)), width: 1.8 }));
   layers.forEach(({ steps: own }, k) => {
-    const x = (t) => at(((t + 0.5) * own) / lines[k].length);
-    const height = (v) => (v > 0 ? Math.min(y(Math.log10(v)), bottom) : NaN);
-    line(pen, [...lines[k]].map((v, t) => [x(t), height(v)]), looks[k]);
+    const x = (/** @type {number} */ t) => at(((t + 0.5) * own) / lines[k].length);
+    const height = (/** @type {number} */ v) => (v > 0 ? Math.min(y(Math.log10(v)), bottom) : NaN);
+    line(pen, [...lines[k]].map((v, t) => /** @type {Point} */ ([x(t), height(v)])), looks[k]);
   });
   drawNames(pen, layers, looks, { ...panel, y: bottom + 30 });
 }
 
+/** Layers by time: how strongly a current would change the loss. @param {Pen} pen @param {any} backward @param {Box} panel */
+function drawMap(pen, backward, panel) {
+  const place = { x: panel.x + 52, y: panel.y + 24, width: panel.width - 52, height: 110 };
+  heading(pen, panel, "the backward signal, layer by time");
+  if (!backward || backward.reason) return void wrapped(pen, backward?.reason ?? "not computed yet", { ...panel, y: panel.y + 40 });
+  shaded(pen, place, backward.image);
+  const each = place.height / backward.layers.length;
+  const look = /** @type {const} */ ({ align: "right", size: 11, room: 48 });
+  backward.layers.forEach((/** @type {string} */ name, /** @type {number} */ k) => text(pen, name, place.x - 5, place.y + (k + 0.5) * each + 4, look));
+  underAxis(pen, place, 0, backward.steps, "steps");
+  wrapped(pen, backward.words, { ...panel, y: place.y + place.height + 34 }, 3);
+}
+
+/** @param {Pen} pen @param {LayerHealth[]} layers @param {import("./types").Line[]} looks @param {Box} panel */
 function drawNames(pen, layers, looks, panel) {
   let { x, y } = panel;
   layers.forEach(({ name }, k) => {
@@ -150,25 +185,29 @@ function drawNames(pen, layers, looks, panel) {
   });
 }
 
-export default {
-  render({ model, el }) {
-    const frame = () => model.get("frame");
-    const { redraw, stop } = mount(el, {
-      role: "img",
-      arrange: (width) => (frame().layers ? arrangePanels(frame(), width).height : 0),
-      label: () => `Health of the layers: ${frame().summary}`,
-      paint: (pen, width) => {
-        const { columns, each } = arrangePanels(frame(), width);
-        panelsOf(frame()).forEach(({ draw, of }, k) => {
-          const x = LEFT + (k % columns) * each, y = Math.floor(k / columns) * TALL;
-          draw(pen, of, { x, y, width: each - BETWEEN }, frame());
-        });
-      },
-    });
-    model.on("change:frame", redraw);
-    return () => {
-      stop();
-      model.off("change:frame", redraw);
-    };
-  },
-};
+/**
+ * Draws `scenes.health_frame`.
+ * @param {import("./types").Model} model
+ * @returns {import("./types").Part}
+ */
+export function makeHealth(model) {
+  const el = document.createElement("div"), frame = () => /** @type {Health} */ (model.get("health"));
+  const { redraw, stop } = mount(el, {
+    role: "img",
+    arrange: (width) => (frame().layers ? arrangePanels(frame(), width).height + 64 : 0),
+    label: () => `Health of the layers: ${frame().summary}`,
+    paint: (pen, width) => {
+      const { columns, each } = arrangePanels(frame(), width);
+      text(pen, `measured at ${frame().when}`, LEFT, 12, { size: 11, alpha: 0.8, room: width - 2 * LEFT });
+      const { energy } = model.get("tab");
+      if (energy) wrapped(pen, energy.words ?? energy.reason, { x: LEFT, y: 28, width: width - 2 * LEFT, height: 0 }, 3);
+      panelsOf(frame()).forEach((draw, k) => {
+        const x = LEFT + (k % columns) * each, y = 64 + Math.floor(k / columns) * TALL;
+        draw(pen, { x, y, width: each - BETWEEN, height: TALL }, frame());
+      });
+    },
+  });
+  const events = ["change:health", "change:tab"];
+  for (const event of events) model.on(event, redraw);
+  return { el, stop: () => { stop(); for (const event of events) model.off(event, redraw); } };
+}

@@ -1,25 +1,51 @@
-// One sample on its way through the network: its image, the spikes of every layer, the readout traces, one neuron.
-const LEFT = 168, RIGHT = 20, TITLE = 20, AXIS = 26, GAP = 8, IMAGE = 100, LEGEND = 13;
+// One sample on its way through the network: its image, the spikes of every layer, the readout traces.
+import {
+  BLUE, GREEN, ORANGE, VERMILION, arrow, axisBeside, bitOf, box, bytesOf, diverging, dot, fill, floatsOf, grey, intsOf, line, lookOf,
+  picture, shapeOf, spikeMarks, text, within,
+} from "./draw.js";
+import { mount, pointOf } from "./canvas.js";
+import { STYLE } from "./style.js";
+import { counted } from "./numbers.js";
+import { columnsOf, drawPlot, drawTime, timesOf } from "./timeline.js";
 
-// Where everything is; depends only on the scene, so that nothing jumps from frame to frame.
-function arrangeScene(scene, width) {
+/**
+ * @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Scene} Scene
+ * @typedef {import("./types").Frame} Frame @typedef {import("./types").Area} Area @typedef {import("./types").Place} Place
+ * @typedef {import("./types").Unit} Unit @typedef {import("./types").Point} Point
+ */
+
+const LEFT = 136, RIGHT = 16, TITLE = 18, AXIS = 24, GAP = 6, IMAGE = 92, LEGEND = 13, GHOST = STYLE.colours[5];
+
+/**
+ * Where everything is; depends only on the scene and the size, so that nothing jumps from frame to frame.
+ * @param {Scene} scene @param {number} width @param {number} height
+ */
+function arrangeScene(scene, width, height) {
+  const count = scene.layers.length, legendHeight = LEGEND * Math.min(scene.classes.length, 10);
+  const fixed = (TITLE + GAP) * (count + 1 + (scene.input ? 1 : 0)) + AXIS;
+  const least = { input: scene.input ? 36 : 0, layer: count > 2 ? 34 : 70, readout: 84 };
+  const needed = Math.max(fixed + least.input + least.layer * count + least.readout, TITLE + IMAGE + 56 + legendHeight);
+  const spare = Math.max(height, needed) - fixed - least.input - least.layer * count - least.readout;
+  /** @type {Record<string, Box>} */
   const rows = {};
-  let y = 2;
-  const add = (name, height, after) => {
-    rows[name] = { x: LEFT, y: y + TITLE, width: width - LEFT - RIGHT, height };
-    y += TITLE + height + after;
+  let y = 0;
+  const add = (/** @type {string} */ name, /** @type {number} */ tall) => {
+    rows[name] = { x: LEFT, y: y + TITLE, width: width - LEFT - RIGHT, height: tall };
+    y += TITLE + tall + GAP;
   };
-  if (scene.input) add("input", 64, GAP);
-  for (const name of scene.layers) add(`layer ${name}`, scene.layers.length > 1 ? 92 : 128, GAP);
-  add("readout", 134, AXIS);
-  const height = LEGEND * Math.min(scene.classes.length, 10);
-  const legend = { x: 12, y: Math.max(rows.readout.y, TITLE + IMAGE + 48), width: 116, height };
-  y = Math.max(y, legend.y + height + 6);
-  if (scene.readout) add("neuron", 96, AXIS);
-  return { rows, legend, height: y };
+  if (scene.input) add("input", least.input + 0.18 * spare);
+  for (const name of scene.layers) add(`layer ${name}`, least.layer + ((scene.input ? 0.5 : 0.65) * spare) / count);
+  add("readout", least.readout + (count ? 0.32 : 0.8) * spare);
+  const bottom = rows.readout.y + rows.readout.height;
+  const legend = { x: 8, y: bottom - legendHeight, width: LEFT - 44, height: legendHeight };
+  return { rows, legend, height: needed };
 }
 
-// The areas in which a unit can be chosen, in keyboard order. `units[row]` is the unit that a row shows.
+/**
+ * The areas in which a unit can be chosen, in keyboard order. `units[row]` is the unit that a row shows.
+ * @param {Scene} scene @param {Frame} frame @param {ReturnType<typeof arrangeScene>} places
+ * @returns {Area[]}
+ */
 function areasOf(scene, frame, { rows, legend }) {
   const layers = scene.layers.filter((name) => frame.layers[name]).map((name) => {
     const { order, ...drawn } = frame.layers[name];
@@ -30,62 +56,60 @@ function areasOf(scene, frame, { rows, legend }) {
 
 // ---- sample, layers, readout ----
 
+/** @param {Pen} pen @param {Scene} scene @param {number | undefined} prediction */
 function drawSample(pen, { image, classes, label }, prediction) {
-  const place = { x: 4, y: TITLE + 2, ...shapeOf(image, IMAGE) }, y = place.y + place.height + 18, room = LEFT - 32;
+  const place = { x: 8, y: TITLE, ...shapeOf(image, IMAGE) }, y = place.y + place.height + 16, room = LEFT - 54;
   picture(pen, image, grey, place);
   box(pen, place);
-  text(pen, `true: ${classes[label]}`, 4, y, { room });
+  text(pen, `true: ${classes[label]}`, 8, y, { room });
   if (prediction === undefined) return;
-  const right = prediction === label, x = 11 + text(pen, `predicted: ${classes[prediction]}`, 4, y + 17, { room });
+  const right = prediction === label, x = 15 + text(pen, `says: ${classes[prediction]}`, 8, y + 17, { room, bold: true });
   const mark = right ? [[0, 5], [4, 9], [11, 0]] : [[0, 0], [9, 9], [4.5, 4.5], [9, 0], [0, 9]];
   line(pen, mark.map(([dx, dy]) => [x + dx, y + 8 + dy]), { colour: right ? GREEN : VERMILION, width: 2.5 });
 }
 
-const endOf = (scene) => scene.steps * (scene.dt || 1);
-const timeScale = (scene, { x, width }) => scale(0, endOf(scene), x, x + width);
-const timeTicks = (scene, { width }) => ticks(0, endOf(scene), Math.min(width / 80, scene.steps));
-
-function drawTime(pen, scene, place) {
-  const unit = scene.dt ? " ms" : " steps";
-  const word = (tick) => short(tick, 6) + (tick ? "" : unit);
-  axisUnder(pen, place, timeTicks(scene, place), timeScale(scene, place), word);
-}
-
-// Title, frame, and hairlines at the times that the axis names.
-function drawPlot(pen, scene, place, title) {
-  const { x, y, width, height } = place, at = timeScale(scene, place);
-  text(pen, title, x, y - 6, { room: width });
-  for (const tick of timeTicks(scene, place)) line(pen, [[at(tick), y], [at(tick), y + height]], { alpha: 0.1 });
-  box(pen, place);
-}
-
-function drawInput(pen, scene, place, columns) {
-  drawPlot(pen, scene, place, scene.input.title);
-  spikeMarks(pen, scene.input.bits, columns, scene.input.units, place);
-}
-
-function drawLayer(pen, scene, { drawn, box: place, units }, columns) {
-  drawPlot(pen, scene, place, drawn.title);
+/**
+ * A layer, and over it, pale, what it did before a knob was taken hold of.
+ * @param {Pen} pen @param {Scene} scene @param {Area} area @param {Frame | null} before
+ * @param {string} pointed the unit under the cursor, in words
+ */
+function drawLayer(pen, scene, { name, drawn, box: place, units }, before, pointed) {
+  if (!drawn) return;
+  const old = before?.layers[name], bits = old?.bits, columns = columnsOf(scene);
+  const same = bits && drawn.bits && bits.byteLength === drawn.bits.byteLength;
+  const taken = pointed ? drawRight(pen, place, pointed) : same ? drawBefore(pen, place, old.title) : 0;
+  drawPlot(pen, scene, place, drawn.title, taken && taken + 10);
+  if (same) spikeMarks(pen, bits, columns, units.length, place, GHOST, 0.55);
   if (drawn.bits) spikeMarks(pen, drawn.bits, columns, units.length, place);
-  else picture(pen, drawn.image, diverging, place);
+  else if (drawn.image) picture(pen, drawn.image, diverging, place);
+  if (place.height < 12) return;
+  const look = /** @type {const} */ ({ align: "right", size: 10, alpha: 0.7 });
+  text(pen, String(units[0]), place.x - 4, place.y + 8, look);
+  text(pen, String(units[units.length - 1]), place.x - 4, place.y + place.height, look);
 }
 
-// x of the points of a trace: one every `cell` steps, in the middle of its cell.
-function timesOf(scene, { x, width }, points) {
-  const at = scale(0, scene.steps, x, x + width);
-  return Array.from({ length: points }, (_, k) => at(Math.min((k + 0.5) * scene.cell, scene.steps - 0.5)));
+/** Words at the right above a plot; how wide they are. @param {Pen} pen @param {Box} place @param {string} words */
+const drawRight = (pen, { x, y, width }, words) => text(pen, words, x + width, y - 5, { align: "right", size: 11 });
+
+/** What the pale spikes are, and how many; how wide that is. @param {Pen} pen @param {Box} place @param {string} title */
+function drawBefore(pen, place, title) {
+  const count = title.match(/[\d,]+ spikes?/), width = 12 + drawRight(pen, place, `before: ${count ? count[0] : "other"}`);
+  fill(pen, place.x + place.width - width, place.y - 13, 8, 8, { colour: GHOST });
+  return width;
 }
 
-function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }) {
+/** @param {Pen} pen @param {Scene} scene @param {Frame} frame @param {ReturnType<typeof arrangeScene>} places @param {Frame | null} before */
+function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }, before) {
   const { classes, label } = scene, { shown, prediction } = frame;
   const values = floatsOf(frame.readout), count = shown.length;
   const truth = prediction === label ? "" : `, true is ${classes[label]}`;
   drawPlot(pen, scene, place, `readout: ${classes[prediction]} is highest${truth}`);
   const low = values.reduce((a, b) => Math.min(a, b), 0), high = values.reduce((a, b) => Math.max(a, b), 0);
   const room = 0.16 * (high - low || 1); // for the label above the highest point
-  const at = axisBeside(pen, place, low - 0.3 * room, high + room, 4);
+  const at = axisBeside(pen, place, low - 0.3 * room, high + room, Math.max(2, place.height / 40));
   const x = timesOf(scene, place, values.length / count);
-  const traces = shown.map((k, c) => ({ k, points: x.map((px, t) => [px, at(values[t * count + c])]) }));
+  if (before) drawFormer(pen, before, place, x, at, prediction);
+  const traces = shown.map((k, c) => ({ k, points: x.map((px, t) => /** @type {Point} */ ([px, at(values[t * count + c])])) }));
   traces.forEach(({ k, points }, row) => {
     const wins = k === prediction;
     line(pen, points, lookOfClass(k, wins));
@@ -97,67 +121,50 @@ function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }) {
   }
 }
 
-// The winner is solid and thick, as in the SVG picture.
+/**
+ * The trace of the class that wins now, as it was before.
+ * @param {Pen} pen @param {Frame} before @param {Box} place @param {number[]} x @param {(value: number) => number} at @param {number} prediction
+ */
+function drawFormer(pen, before, place, x, at, prediction) {
+  const column = before.shown.indexOf(prediction), values = floatsOf(before.readout), count = before.shown.length;
+  if (column < 0 || values.length / count !== x.length) return;
+  within(pen, place, () => line(pen, x.map((px, t) => [px, at(values[t * count + column])]), { colour: GHOST, width: 3, alpha: 0.6 }));
+}
+
+/** The winner is solid and thick, as in the SVG picture. @param {number} k @param {boolean} wins */
 const lookOfClass = (k, wins) => (wins ? { ...lookOf(k), dash: [], width: 3 } : { ...lookOf(k), width: 1.4 });
 
+/** @param {Pen} pen @param {Box} place @param {Point[]} points @param {number} k @param {string} words @param {number} below */
 function drawPeak(pen, place, points, k, words, below) {
   const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
   dot(pen, x, y, lookOf(k).colour);
   const align = x > place.x + place.width - 80 ? "right" : x < place.x + 80 ? "left" : "center";
-  text(pen, words, x, y + below, { align, bold: true, halo: true, room: 140 });
+  const inside = Math.min(Math.max(y + below, place.y + 11), place.y + place.height - 3); // not into the numbers of the axis
+  text(pen, words, x, inside, { align, bold: true, halo: true, room: 140 });
 }
 
+/** @param {Pen} pen @param {Box} legend @param {number} row @param {number} k @param {string} name @param {boolean} wins */
 function drawLegend(pen, { x, y, width }, row, k, name, wins) {
   const middle = y + (row + 0.5) * LEGEND;
   line(pen, [[x + 2, middle], [x + 24, middle]], lookOfClass(k, wins));
   text(pen, name, x + 30, middle + 4, { size: 11, bold: wins, room: width - 32 });
 }
 
-// ---- one neuron: its voltage on the same time axis, its weights beside it ----
-
-function drawNeuron(pen, scene, neuron, place, width, columns) {
-  line(pen, [[4, place.y - TITLE - 0.5], [width - 4, place.y - TITLE - 0.5]], { alpha: 0.2 });
-  if (!neuron) {
-    const x = place.x + place.width / 2, y = place.y + place.height / 2, look = { align: "center", alpha: 0.65 };
-    box(pen, place, 0.15);
-    text(pen, "click a neuron (or press Enter on the raster)", x, y - 4, look);
-    text(pen, "to see its voltage and weights", x, y + 13, look);
-    return;
-  }
-  drawPlot(pen, scene, place, neuron.title);
-  drawTime(pen, scene, place);
-  if (neuron.trace) drawVoltage(pen, scene, neuron, place);
-  if (neuron.spikes) spikeMarks(pen, neuron.spikes, columns, 1, { ...place, y: place.y + 3, height: 9 }, VERMILION);
-  if (neuron.weights) drawWeights(pen, neuron.weights, place);
-}
-
-function drawVoltage(pen, scene, { trace, threshold, spikes }, place) {
-  const values = floatsOf(trace), right = place.x + place.width;
-  const shown = [threshold ?? 0, ...values]; // not 0 in general: voltages may be -65 to -50
-  const low = Math.min(...shown), high = Math.max(...shown), span = high - low || 1;
-  const top = spikes ? 0.3 : 0.12; // room for the marks of the spikes
-  const at = axisBeside(pen, place, low - 0.08 * span, high + top * span, 3);
-  if (threshold !== null) {
-    line(pen, [[place.x, at(threshold)], [right, at(threshold)]], { dash: STYLE.threshold, colour: VERMILION, width: 1.2 });
-    text(pen, "threshold", right - 5, at(threshold) + 13, { align: "right", size: 11, halo: true });
-  }
-  const x = timesOf(scene, place, values.length);
-  line(pen, x.map((px, t) => [px, at(values[t])]), { colour: BLUE, width: 1.8 });
-}
-
-function drawWeights(pen, weights, { y, height }) {
-  const { rows, labels = [] } = weights, x = labels.length ? 18 : 4;
-  const place = { x, y, ...(rows === 1 ? { width: 104, height: 26 } : shapeOf(weights, Math.min(height, 104 - x))) };
-  text(pen, weights.title, 4, y - 6, { room: LEFT - 12 });
-  picture(pen, weights, diverging, place);
-  box(pen, place);
-  labels.forEach((name, k) => text(pen, name, 4, y + ((k + 0.5) * place.height) / rows + 4, { size: 11 }));
-  scaleBar(pen, weights.scale, 4, place.y + place.height + 10);
+/** @param {Pen} pen @param {number} width */
+function drawBadge(pen, width) {
+  const words = "preview: not trained yet", x = width - RIGHT - 4;
+  const wide = text(pen, words, x, TITLE + 14, { align: "right", size: 11, bold: true, halo: true });
+  pen.setLineDash([4, 3]);
+  box(pen, { x: x - wide - 5, y: TITLE + 3, width: wide + 8, height: 15 }, 0.8);
+  pen.setLineDash([]);
 }
 
 // ---- choosing a neuron ----
 
-// A band over its row, with an arrow; over an image, whose colours have a meaning, two lines instead.
+/**
+ * A band over its row, with an arrow; over an image, whose colours have a meaning, two lines instead.
+ * @param {Pen} pen @param {Area} area @param {number} row @param {string} colour
+ */
 function drawChoice(pen, { drawn, box: place, units }, row, colour) {
   const { x, width } = place, y = place.y + ((row + 0.5) * place.height) / units.length;
   const height = Math.max(place.height / units.length, 3);
@@ -166,23 +173,21 @@ function drawChoice(pen, { drawn, box: place, units }, row, colour) {
   arrow(pen, x - 1, y, colour);
 }
 
+/** @param {Area} area @param {number} row @param {number} columns */
 function wordsOf({ name, drawn, units }, row, columns) {
   if (!drawn || !drawn.bits) return `${name} unit ${units[row]}`;
   const bytes = bytesOf(drawn.bits);
   let count = 0;
   for (let t = 0; t < columns; t++) if (bitOf(bytes, t * units.length + row)) count++;
-  return `${name} neuron ${units[row]}, ${count === 1 ? "1 spike" : `${count} spikes`}`;
+  return `${name} neuron ${units[row]}, ${counted(count, "spike")}`;
 }
 
-// The cursor, and the name of the unit under it at the right of the layer's title.
-function drawCursor(pen, area, row, columns) {
-  const { x, y, width } = area.box;
-  drawChoice(pen, area, row, ORANGE);
-  if (area.drawn) text(pen, wordsOf(area, row, columns), x + width, y - 6, { align: "right", halo: true });
-}
-
-// Where an arrow key leads; after the last row of a layer comes the first row of the next.
-function moved(areas, { area, row }, key) {
+/**
+ * Where an arrow key leads; after the last row of a layer comes the first row of the next.
+ * @param {Area[]} areas @param {Place} place @param {string} key
+ * @returns {Place}
+ */
+export function moved(areas, { area, row }, key) {
   const last = areas.length - 1, next = row + (key === "ArrowDown" ? 1 : -1);
   if (key === "ArrowLeft") return { area: Math.max(area - 1, 0), row: 0 };
   if (key === "ArrowRight") return { area: Math.min(area + 1, last), row: 0 };
@@ -191,44 +196,71 @@ function moved(areas, { area, row }, key) {
   return area < last ? { area: area + 1, row: 0 } : { area, row };
 }
 
-function placeUnder(areas, { offsetX, offsetY }) {
+/** @param {Area[]} areas @param {{ x: number, y: number }} point @returns {Place | null} */
+function placeUnder(areas, point) {
   for (let k = 0; k < areas.length; k++) {
-    const { box: { x, y, width, height }, units } = areas[k], right = offsetX - x, down = offsetY - y;
+    const { box: { x, y, width, height }, units } = areas[k], right = point.x - x, down = point.y - y;
     if (right >= 0 && right < width && down >= 0 && down < height)
       return { area: k, row: Math.floor((down / height) * units.length) };
   }
   return null;
 }
 
-const same = (a, b) => a === b || (a && b && a.layer === b.layer && a.unit === b.unit);
+/** @param {Unit | null | undefined} a @param {Unit | null | undefined} b */
+const same = (a, b) => a === b || Boolean(a && b && a.layer === b.layer && a.unit === b.unit);
 
-class View {
-  constructor(model, el) {
+/** Draws `scenes.raster_scene` and `scenes.raster_frame`; a click or the Enter key selects a neuron. */
+export class Raster {
+  /** @param {import("./types").Model} model @param {() => void} chosen called when a neuron has been selected here */
+  constructor(model, chosen = () => {}) {
     this.model = model;
-    this.cursor = null; // { area: number, row: number }
-    this.asked = undefined; // chosen here, not yet confirmed by a frame
-    const arrange = (width) => (this.scene.steps ? arrangeScene(this.scene, width).height : 0);
-    const paint = (pen, width) => this.paint(pen, width), label = () => this.label();
-    Object.assign(this, mount(el, { role: "application", arrange, paint, label })); // canvas, redraw, stop
-    this.canvas.tabIndex = 0;
-    this.canvas.style.outlineOffset = "-2px";
-    this.canvas.dataset.lmSuppressShortcuts = "true"; // the arrow keys move the cursor, not the notebook
-    const on = (name, act) => this.canvas.addEventListener(name, act);
-    on("pointermove", (event) => this.move(placeUnder(this.areas, event)));
-    on("pointerleave", () => this.move(null));
-    on("click", (event) => this.choose(placeUnder(this.areas, event)));
-    on("keydown", (event) => this.press(event));
-    on("focus", () => this.ring(this.canvas.matches(":focus-visible")));
-    on("blur", () => { this.ring(false); this.move(null); });
+    this.chosen = chosen;
+    /** @type {Place | null} */ this.cursor = null;
+    /** @type {Unit | null | undefined} */ this.asked = undefined; // chosen here, not yet confirmed by a frame
+    /** @type {{ scene: Scene, frame: Frame } | null} */ this.before = null; // when a knob was taken hold of
+    this.el = document.createElement("div");
+    const { canvas, redraw, stop } = mount(this.el, {
+      role: "application",
+      arrange: (width, height) => (this.scene.steps ? arrangeScene(this.scene, width, height).height : 0),
+      paint: (pen, width, height) => this.paint(pen, width, height),
+      label: () => this.label(),
+    });
+    this.canvas = canvas;
+    this.redraw = redraw;
+    const confirm = () => this.confirm();
+    model.on("change:scene", redraw);
+    model.on("change:frame", confirm);
+    this.stop = () => {
+      stop();
+      model.off("change:scene", redraw);
+      model.off("change:frame", confirm);
+    };
+    canvas.tabIndex = 0;
+    canvas.addEventListener("pointermove", (event) => this.move(placeUnder(this.areas, pointOf(canvas, event))));
+    canvas.addEventListener("pointerleave", () => this.move(null));
+    canvas.addEventListener("click", (event) => this.choose(placeUnder(this.areas, pointOf(canvas, event))));
+    canvas.addEventListener("keydown", (event) => this.press(event));
+    canvas.addEventListener("blur", () => this.move(null));
   }
 
+  /** @returns {Scene} */
   get scene() { return this.model.get("scene"); }
+  /** @returns {Frame} */
   get frame() { return this.model.get("frame"); }
-  get columns() { return Math.ceil(this.scene.steps / this.scene.cell); }
   get selected() { return this.asked === undefined ? this.frame.neuron : this.asked; }
   get areas() {
-    const places = arrangeScene(this.scene, this.canvas.clientWidth);
+    const places = arrangeScene(this.scene, this.canvas.clientWidth, this.canvas.clientHeight);
     return this.frame.readout ? areasOf(this.scene, this.frame, places) : [];
+  }
+
+  /** Keep what is shown now, to draw it pale behind what comes. */
+  remember() {
+    this.before = this.frame.readout ? { scene: this.scene, frame: this.frame } : null;
+  }
+
+  forget() {
+    this.before = null;
+    this.redraw();
   }
 
   confirm() {
@@ -236,23 +268,23 @@ class View {
     this.redraw();
   }
 
-  ring(visible) {
-    this.canvas.style.outline = visible ? `2px solid ${BLUE}` : "none";
-  }
-
+  /** @param {Place | null} place */
   move(place) {
     this.cursor = place;
     this.redraw();
   }
 
+  /** @param {Place | null} place */
   choose(place) {
     const area = place && this.areas[place.area];
     if (!area && !this.selected) return;
     this.asked = area ? { layer: area.name, unit: area.units[place.row] } : null;
     this.model.send({ select: this.asked });
+    if (area) this.chosen();
     this.redraw();
   }
 
+  /** @param {KeyboardEvent} event */
   press(event) {
     const areas = this.areas, start = areas.length ? { area: 0, row: 0 } : null;
     if (event.key === "Escape") {
@@ -261,44 +293,36 @@ class View {
     } else if (event.key === "Enter") this.choose((this.cursor ??= start));
     else if (event.key.startsWith("Arrow")) this.move(this.cursor ? moved(areas, this.cursor, event.key) : start);
     else return;
-    this.ring(true);
     event.preventDefault();
     event.stopPropagation();
   }
 
   label() {
     const area = this.cursor && this.areas[this.cursor.area];
-    const cursor = area ? ` Cursor: ${wordsOf(area, this.cursor.row, this.columns)}.` : "";
+    const cursor = this.cursor && area ? ` Cursor: ${wordsOf(area, this.cursor.row, columnsOf(this.scene))}.` : "";
     const keys = "Arrow keys move over the neurons, Enter selects, Escape clears.";
-    return `Spikes of one test sample: ${this.frame.summary ?? "not computed yet"}.${cursor} ${keys}`;
+    const preview = this.frame.preview ? " This is a preview: no training step has used the new value yet." : "";
+    return `Spikes of one test sample: ${this.frame.summary ?? "not computed yet"}.${preview}${cursor} ${keys}`;
   }
 
-  paint(pen, width) {
-    const { scene, frame, columns, selected, cursor } = this, places = arrangeScene(scene, width);
+  /** @param {Pen} pen @param {number} width @param {number} height */
+  paint(pen, width, height) {
+    const { scene, frame, selected, cursor } = this, places = arrangeScene(scene, width, height), columns = columnsOf(scene);
+    const before = this.before?.scene === scene ? this.before.frame : null;
     drawSample(pen, scene, frame.prediction);
-    if (scene.input) drawInput(pen, scene, places.rows.input, columns);
+    if (scene.input) {
+      drawPlot(pen, scene, places.rows.input, scene.input.title);
+      spikeMarks(pen, scene.input.bits, columns, scene.input.units, places.rows.input);
+    }
     if (!frame.readout) return;
     const areas = areasOf(scene, frame, places);
-    for (const area of areas) if (area.drawn) drawLayer(pen, scene, area, columns);
-    drawReadout(pen, scene, frame, places);
+    const under = cursor && areas[cursor.area];
+    for (const area of areas) drawLayer(pen, scene, area, before, cursor && area === under ? wordsOf(area, cursor.row, columns) : "");
+    drawReadout(pen, scene, frame, places, before);
     drawTime(pen, scene, places.rows.readout);
-    if (scene.readout) drawNeuron(pen, scene, frame.neuron, places.rows.neuron, width, columns);
-    const row = (area) => (selected && selected.layer === area.name ? area.units.indexOf(selected.unit) : -1);
+    const row = (/** @type {Area} */ area) => (selected && selected.layer === area.name ? Array.from(area.units).indexOf(selected.unit) : -1);
     for (const area of areas) if (row(area) >= 0) drawChoice(pen, area, row(area), BLUE);
-    if (cursor && areas[cursor.area]) drawCursor(pen, areas[cursor.area], cursor.row, columns);
+    if (under) drawChoice(pen, under, cursor.row, ORANGE);
+    if (frame.preview) drawBadge(pen, width);
   }
-
 }
-
-export default {
-  render({ model, el }) {
-    const view = new View(model, el), redraw = () => view.redraw(), confirm = () => view.confirm();
-    model.on("change:scene", redraw);
-    model.on("change:frame", confirm);
-    return () => {
-      view.stop();
-      model.off("change:scene", redraw);
-      model.off("change:frame", confirm);
-    };
-  },
-};

@@ -1,29 +1,17 @@
-"""Rows for knobs: a name, a slider, a box for the exact number, the unit, and a button that resets it."""
+"""Knobs and buttons as ipywidgets, for a user's own dashboard: the twins of those on the screen."""
 
 import math
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import ipywidgets as w
 import numpy as np
 
 from snnlab.controls import Knob
-from snnlab.support.markup import plain
+from snnlab.live.frames.about import split_name
 
 FARTHEST = 10**9  # positions from the first; JavaScript counts exactly as far as this, and a page may send any number
-TRAINING = "training"  # heading of the knobs that belong to no layer
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """Split the name of a knob into its layer and its name there.
-
-    Example:
-        >>> split_name("hidden.v_th"), split_name("l1")
-        (('hidden', 'v_th'), ('training', 'l1'))
-    """
-    layer, _, short = name.rpartition(".")
-    return layer or TRAINING, short
 
 
 class Grid:
@@ -75,7 +63,7 @@ class KnobRow:
 
     def __init__(self, knob: Knob, post: Callable[[str, float], bool]):
         self.name = knob.name
-        self._value = knob.value
+        self._value = self._followed = knob.value
         self._post = post
         self._lock = threading.RLock()  # what `show` writes is compared with the value that it writes
         self.grid = Grid(knob)
@@ -100,9 +88,11 @@ class KnobRow:
         back.on_click(lambda _button, value=knob.value: self._chosen(value, 0.0))
 
     def follow(self, value: float) -> None:
-        """Take over the value of the knob, whoever set it."""
+        """Show the value of the knob, whoever set it. A row knows the values that it posted itself."""
         with self._lock:
-            self._value = value
+            if value != self._followed:
+                self._followed = self._value = value
+            self.show()
 
     def show(self) -> None:
         """Show the value in slider and box, wherever it came from."""
@@ -112,6 +102,13 @@ class KnobRow:
             self.slider.value = position
             if not math.isclose(shown(self._value), self.box.value, rel_tol=1e-6):
                 self.box.value = shown(self._value)
+
+    def close(self) -> None:
+        """Free the widgets; they disappear from every page."""
+        for widget in (*self.root.children, self.root):
+            for part in (getattr(widget, "style", None), widget.layout, widget):
+                if isinstance(part, w.Widget):
+                    part.close()
 
     def _slid(self, position: int) -> None:
         with self._lock:
@@ -133,13 +130,3 @@ def shown(value: float) -> float:
         0.1
     """
     return float(f"{value:.6g}")
-
-
-def make_groups(rows: Mapping[str, KnobRow]) -> w.Box:
-    """Group the rows under the names of their layers, side by side where there is room."""
-    groups: dict[str, list[KnobRow]] = {}
-    for name, row in rows.items():
-        groups.setdefault(split_name(name)[0], []).append(row)
-    order = sorted(groups, key=lambda layer: layer == TRAINING)
-    boxes = [w.VBox([w.HTML(f"<b>{plain(layer)}</b>"), *(row.root for row in groups[layer])]) for layer in order]
-    return w.Box(boxes, layout=w.Layout(flex_flow="row wrap", grid_gap="2px 10px"))

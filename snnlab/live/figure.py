@@ -1,4 +1,4 @@
-"""The curves: one figure widget for all plots, because each one brings 5 MB of JavaScript, sent in one update."""
+"""The curves of a run as a figure of plotly's: to zoom, to hover over, to compare with earlier runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,15 +7,15 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from snnlab.live.frames import curves as curves_of
 from snnlab.live.frames import style
-from snnlab.live.frames.curves import Curve, Mark, joined, moving_mean
+from snnlab.live.frames.curves import Curve, Mark
+from snnlab.live.frames.status import Recorded
 from snnlab.live.frames.style import GREY
-from snnlab.live.widgets.lean_figure import LeanFigure
 from snnlab.support.markup import plain
 
 PALE = "rgba(128,128,128,0.55)"  # grey
 GRID = "rgba(128,128,128,0.25)"
-GHOST = "ghost:"  # begins the `meta` of the traces of earlier runs
 NO_CURVE: Curve = (np.empty(0, np.float32), np.empty(0, np.float32))
 TERMS = "terms of the loss"
 COLUMNS = 3
@@ -42,30 +42,56 @@ def panels_for(terms: Sequence[str], spiking: bool) -> list[Panel]:
     return [*found, Panel("gradient norm", ("grad_norm",), log=True)]
 
 
-def make_figure(terms: Sequence[str], spiking: bool) -> go.Figure:
-    """Make the empty figure. The `meta` of a trace is the name of its curve; "ghost:loss" is that of earlier runs."""
+def figure(
+    recorded: Recorded,
+    *,
+    terms: Sequence[str],
+    spiking: bool,
+    earlier: Sequence[Recorded] = (),
+    total_steps: int,
+) -> go.Figure:
+    """Draw all curves of a run, its moves, and pale behind them those of earlier runs.
+
+    Args:
+        recorded: what the run recorded.
+        terms: names of the terms of the loss.
+        spiking: the network has spikes to count.
+        earlier: what earlier runs recorded.
+        total_steps: of the run.
+
+    Returns:
+        The figure; the `meta` of a trace is the name of its curve.
+    """
     panels = panels_for(terms, spiking)
     rows = -(-len(panels) // COLUMNS)
     titles, above = [panel.title for panel in panels], 0.32 / rows
-    figure = make_subplots(rows, COLUMNS, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=above)
+    drawn = make_subplots(rows, COLUMNS, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=above)
+    now, before = curves_of.curves(*recorded), [curves_of.curves(*run) for run in earlier]
     for k, panel in enumerate(panels):
         row, col = k // COLUMNS + 1, k % COLUMNS + 1
-        ghost = go.Scatter(name="earlier runs", meta=GHOST + panel.curves[0], line={"color": PALE, "width": 1})
-        figure.add_trace(ghost.update(mode="lines", showlegend=False, hoverinfo="skip"), row=row, col=col)
+        for number, curves in enumerate(before):
+            drawn.add_trace(_earlier(curves, panel, first=k == number == 0), row=row, col=col)
         for name in panel.curves:
-            figure.add_trace(_trace(name, panel), row=row, col=col)
+            drawn.add_trace(_trace(name, panel, now.get(name, NO_CURVE)), row=row, col=col)
         axis = {"type": "log", "nticks": 4} if panel.log else {"type": "linear"}
-        figure.update_yaxes(axis | {"exponentformat": "power"}, row=row, col=col)
+        drawn.update_yaxes(axis | {"exponentformat": "power"}, row=row, col=col)
     for k in range(len(panels), rows * COLUMNS):  # the legend goes where no plot is
         row, col = k // COLUMNS + 1, k % COLUMNS + 1
-        figure.update_xaxes(visible=False, row=row, col=col)
-        figure.update_yaxes(visible=False, row=row, col=col)
-    _style(figure, rows, full=len(panels) == rows * COLUMNS)
-    return figure
+        drawn.update_xaxes(visible=False, row=row, col=col)
+        drawn.update_yaxes(visible=False, row=row, col=col)
+    _style(drawn, rows, full=len(panels) == rows * COLUMNS)
+    drawn.update_layout(shapes=mark_shapes(curves_of.marks(recorded.history.interventions, total_steps), len(panels)))
+    return drawn
 
 
-def _trace(name: str, panel: Panel) -> go.Scatter:
-    common = {"x": np.empty(0, np.float32), "y": np.empty(0, np.float32), "meta": name}
+def _earlier(curves: Mapping[str, Curve], panel: Panel, *, first: bool) -> go.Scatter:
+    x, y = curves.get(panel.curves[0], NO_CURVE)
+    line = {"color": PALE, "width": 1}
+    return go.Scatter(x=x, y=y, name="earlier runs", mode="lines", line=line, showlegend=first, hoverinfo="skip")
+
+
+def _trace(name: str, panel: Panel, curve: Curve) -> go.Scatter:
+    common = {"x": curve[0], "y": curve[1], "meta": name}
     if panel.title == TERMS:
         line = _line(style.of_term(panel.curves.index(name)))
         return go.Scatter(**common, name=plain(name.replace("_", " ")), mode="lines", line=line)
@@ -73,7 +99,8 @@ def _trace(name: str, panel: Panel) -> go.Scatter:
     if not name.startswith("test_"):
         return go.Scatter(**common, name="train", mode="lines", line=_line(look), showlegend=name == "loss")
     marker = {"size": 8, "symbol": "diamond", "color": look.colour, "line": {"width": 1, "color": GREY}}
-    common |= {"name": "test", "mode": "lines+markers", "showlegend": name == "test_loss"}
+    mode = "lines+markers" if len(curve[0]) <= MARKERS else "lines"
+    common |= {"name": "test", "mode": mode, "showlegend": name == "test_loss"}
     return go.Scatter(**common, marker=marker, line=_line(look))
 
 
@@ -116,57 +143,3 @@ def mark_shapes(marks: Sequence[Mark], panels: int) -> list[dict[str, Any]]:
                 shape["label"] |= {"xanchor": "right", "yanchor": "bottom", "padding": 2}
             shapes.append(shape)
     return shapes
-
-
-class Curves(LeanFigure):
-    """The figure as a widget; only one thread may write it."""
-
-    def __init__(self, terms: Sequence[str], spiking: bool):
-        super().__init__(make_figure(terms, spiking))
-        traces: Any = self.data
-        self._curve_names: list[str] = [trace.meta for trace in traces]  # here, where no page can change them
-        self._marks: list[Mark] = []
-
-    def show_earlier(self, runs: Sequence[dict[str, Curve]]) -> None:
-        """Show earlier runs, pale, behind the current one."""
-        with self.batch_update():
-            for ghost, name in self._ghosts():
-                ghost.x, ghost.y = joined(runs, name)
-
-    def show_run(self, now: Mapping[str, Curve], marks: list[Mark], *, smoothed: bool, log: bool) -> None:
-        """Show a run and its interventions.
-
-        Args:
-            now: the curves by name, see `snnlab.live.frames.curves.curves`.
-            marks: where knobs were moved.
-            smoothed: show moving averages of the training curves.
-            log: the loss on a logarithmic axis.
-        """
-        with self.batch_update():  # one message for all traces: the cost is per redraw
-            for trace, name in self._traces():
-                if name.startswith(GHOST):
-                    continue
-                test = name.startswith("test_")
-                curve = now.get(name, NO_CURVE)
-                trace.x, trace.y = moving_mean(curve) if smoothed and not test else curve
-                if test:
-                    trace.mode = "lines+markers" if len(curve[0]) <= MARKERS else "lines"
-            layout: Any = self.layout
-            layout.yaxis.type = "log" if log else "linear"
-            if marks != self._marks:
-                self._marks = marks
-                layout.shapes = mark_shapes(marks, len(self._ghosts()))
-
-    def send_everything(self) -> None:
-        """Send all that `show_earlier` and `show_run` have changed."""
-        layout: Any = self.layout
-        shapes = [shape.to_plotly_json() for shape in layout.shapes]
-        self.send_values(("x", "y", "mode"), {"yaxis.type": layout.yaxis.type, "shapes": shapes})
-
-    def _traces(self) -> list[tuple[Any, str]]:
-        """All traces and the names of their curves; plotly makes attributes at run time, so no type describes them."""
-        return list(zip(self.data, self._curve_names, strict=True))
-
-    def _ghosts(self) -> list[tuple[Any, str]]:
-        """The traces of earlier runs, one in every plot, and the names of their curves."""
-        return [(trace, name.removeprefix(GHOST)) for trace, name in self._traces() if name.startswith(GHOST)]

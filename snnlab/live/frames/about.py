@@ -1,0 +1,98 @@
+"""What the screen shows and does not change while a run lasts: knobs, layers, fields, panels."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from snnlab.controls import Knob
+from snnlab.live.frames.curves import WINDOWS
+from snnlab.live.frames.explained import help_of
+from snnlab.live.frames.scenes import SORTS
+from snnlab.live.frames.status import HZ
+from snnlab.live.frames.weights import SORTS as WEIGHT_SORTS
+
+PARTS = (
+    "head",
+    "knobs",
+    "raster",
+    "curves",
+    "voltages",
+    "neuron",
+    "health",
+    "errors",
+    "weights",
+    "run",
+)  # that can be shown alone
+PACES = (100, 30, 10, 3, 1)  # steps a second that can be chosen, beside as fast as it goes
+TRAINING = "training"  # heading of the knobs that belong to no layer
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Split the name of a knob into its layer and its name there.
+
+    Example:
+        >>> split_name("hidden.v_th"), split_name("l1")
+        (('hidden', 'v_th'), ('training', 'l1'))
+    """
+    layer, _, short = name.rpartition(".")
+    return layer or TRAINING, short
+
+
+def about_frame(
+    knobs: Mapping[str, Knob],
+    *,
+    order: Sequence[str],
+    layers: Sequence[str],
+    terms: Sequence[str],
+    spiking: bool,
+    samples: int,
+    classes: Sequence[str],
+    structure: Mapping[str, int],
+    folder: str,
+    show: Sequence[str],
+) -> dict[str, Any]:
+    """Describe the fixed part of the screen.
+
+    Args:
+        knobs: the knobs that get sliders, with their first values.
+        order: names of all layers from the input to the readout; the groups of knobs follow it.
+        layers: names of the layers that the raster can show.
+        terms: names of the terms of the loss.
+        spiking: the network has spikes to count.
+        samples: number of test samples to choose from.
+        classes: names of the classes.
+        structure: names and values of what can change only at a restart.
+        folder: where Export writes.
+        show: the panels, see `snnlab.live.frames.status.PANELS`.
+    """
+    described = [_knob(knob) for knob in knobs.values()]
+    place = {name: k for k, name in enumerate(order)}
+    described.sort(key=lambda knob: (knob["group"] == TRAINING, place.get(knob["group"], len(place))))
+    return {
+        "knobs": described,
+        "layers": list(layers),
+        "terms": list(terms),
+        "spiking": spiking,
+        "samples": samples,
+        "structure": dict(structure),
+        "folder": folder,
+        "show": list(show),
+        "sorts": list(SORTS),
+        "weight_sorts": list(WEIGHT_SORTS),
+        "classes": list(classes),
+        "windows": list(WINDOWS),
+        "hz": list(HZ),
+        "paces": list(PACES),
+    }
+
+
+def _knob(knob: Knob) -> dict[str, Any]:
+    group, label = split_name(knob.name)
+    bounds = {"low": knob.low, "high": knob.high, "least": None if knob.least == -math.inf else knob.least}
+    named = {"name": knob.name, "group": group, "label": label, "unit": knob.unit, "help": help_of(knob.name)}
+    return {**named, **bounds, "value": _shown(knob.value), "log": knob.log}
+
+
+def _shown(value: float) -> float:
+    """A float32 as people write it."""
+    return float(f"{value:.6g}")

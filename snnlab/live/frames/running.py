@@ -1,0 +1,128 @@
+"""Where a run stands, as the head of the screen says it: state, progress, what is wrong, what happened."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from snnlab.health.diagnosis import Diagnosis
+from snnlab.live.frames.status import Status, View
+from snnlab.live.states import RunState, Transport
+from snnlab.support import numbers
+
+HINT = "Press Start, then drag a knob: the raster shows at once what it does."
+COLUMNS = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train acc.", "test_loss": "test loss"}
+COLUMNS |= {"test_acc": "test acc.", "spikes_per_sample": "spikes"}
+EPOCHS = 50  # newest ones in the table
+
+
+class Said(NamedTuple):
+    """A sentence, and whether it warns."""
+
+    text: str
+    warning: bool = False
+
+
+def run_frame(view: View, message: Said, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe where the run stands.
+
+    Args:
+        view: the run and its network.
+        message: what the last action of the user has to say.
+        chosen: what the fields of the screen are set to.
+    """
+    status, said = view.status, _said(view, message)
+    steps = len(status.recorded.history)
+    return {
+        "state": str(status.state),
+        "transport": str(status.transport),
+        "facts": _facts(status),
+        "progress": steps / status.total_steps,
+        "said": said._asdict(),
+        "trace": status.traceback or "",
+        "repair": repair_text(view.finding),
+        "knobs": {name: float(f"{knob.value:.6g}") for name, knob in status.knobs.items()},
+        "view": dict(chosen),
+        "compilations": status.compilations,
+        "pace": status.pace,
+    }
+
+
+def clock(seconds: float) -> str:
+    """Format a duration.
+
+    Example:
+        >>> clock(7.4), clock(187), clock(7500)
+        ('7 s', '3 min 07 s', '2 h 05 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def repair_text(finding: Diagnosis | None) -> str:
+    """What the repair button would do, or an empty text.
+
+    Example:
+        >>> repair_text(Diagnosis(name="silent", text="hidden layer silent", knob="hidden.v_th", value=0.3))
+        'set hidden.v_th to 0.3'
+    """
+    if finding is None:
+        return ""
+    parts = [] if finding.back_to is None else [f"go back to step {finding.back_to:,}"]
+    if finding.knob is not None and finding.value is not None:
+        parts.append(f"set {finding.knob} to {numbers.number(finding.value)}")
+    return ", ".join([*parts, *(["new seed"] if finding.new_seed else [])])
+
+
+def results_frame(rows: Sequence[Mapping[str, Any]], epochs: int) -> dict[str, Any]:
+    """Describe the table of the newest epochs.
+
+    Args:
+        rows: their results, see `History.newest_epochs`.
+        epochs: number of all.
+
+    Example:
+        >>> results_frame([{"epoch": 3, "train_loss": 0.51234, "test_acc": 0.9}], 3)["rows"]
+        [['3', '0.5123', '', '', '0.9', '']]
+    """
+    cells = [
+        ["" if row.get(name) is None else numbers.number(row[name], 4) for name in COLUMNS] for row in reversed(rows)
+    ]
+    words = f"the newest {len(rows)} of {epochs:,}, the newest first" if len(rows) < epochs else "the newest first"
+    return {"columns": list(COLUMNS.values()), "rows": cells, "words": words if cells else "None yet."}
+
+
+def _facts(status: Status) -> list[str]:
+    """State, progress, speed, time left, the newest test result."""
+    report, history = status.report, status.recorded.history
+    parts = [str(status.state)]
+    if report is not None:
+        parts += [f"epoch {report.epoch:,} of {status.epochs:,}", f"step {report.step:,} of {report.total_steps:,}"]
+        parts.append(f"{report.samples_per_second:,.0f} samples/s")
+        if status.state in (RunState.TRAINING, RunState.PAUSED) and status.pace is None:
+            parts.append(f"{clock(report.eta)} left")
+    elif len(history):  # resumed from a checkpoint
+        parts.append(f"step {len(history):,} of {status.total_steps:,}")
+    return [*parts, *(f"test accuracy {row['test_acc']:.1%}" for row in history.newest_epochs(1))]
+
+
+def _said(view: View, message: Said) -> Said:
+    """All there is to say: the error, the message, the problem with saving, the diagnosis; if nothing, what to do."""
+    status, found = view.status, []
+    if status.traceback:
+        found.append(Said(f"error: {status.traceback.strip().splitlines()[-1]}", True))
+    if message.text:
+        found.append(message)
+    if status.problem:
+        found.append(Said(status.problem, True))
+    if view.blind is not None:
+        found.append(Said(f"cannot look into the network: {view.blind!r}", True))
+    if view.finding is not None:
+        found.append(Said(view.finding.text, True))
+    if found:
+        return Said(" \u00b7 ".join(said.text for said in found), any(said.warning for said in found))
+    if status.transport is Transport.START:
+        return Said(HINT)
+    return Said("" if view.health is None else f"Nothing wrong was found at step {view.health.step:,}.")

@@ -1,0 +1,234 @@
+"""The screen as one widget: what the kernel shows stands in its traits, what the user does arrives as messages.
+
+The page draws all of it (`js/`). A message may come on any thread, so it only posts to the mailbox, calls the run or
+sets a plain field; `Screen`, on the pump thread, writes the traits.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anywidget
+import traitlets
+
+from snnlab.errors import ArgumentError, SnnlabError
+from snnlab.live.frames import style
+from snnlab.live.frames.chosen import Chosen
+from snnlab.live.frames.curves import WINDOWS
+from snnlab.live.frames.running import Said
+from snnlab.live.frames.scenes import SORTS
+from snnlab.live.frames.status import HZ
+from snnlab.live.frames.weights import SORTS as WEIGHT_SORTS
+from snnlab.live.widgets import bundle
+from snnlab.support import arguments
+
+LARGEST = 10**6  # of what can change at a restart
+UI = {"tab": str, "large": bool, "smooth": bool, "log": bool}  # how the screen looks: a page's own choice
+
+
+class Deeds(NamedTuple):
+    """What the screen asks for.
+
+    Attributes:
+        move: `(name, value)` of a knob.
+        press: what each button does: "transport", "step", "chunk", "stop", "reset", "new_seed" and "repair".
+        pace: take at most so many steps a second; None for as fast as it goes.
+        restart: begin again with these settings.
+        export: write the weights into this folder.
+    """
+
+    move: Callable[[str, float], object]
+    press: Mapping[str, Callable[[], object]]
+    pace: Callable[[float | None], object]
+    restart: Callable[[dict[str, int]], object]
+    export: Callable[[str], object]
+
+
+class Cockpit(anywidget.AnyWidget):
+    """Shows a run, and hears what the user does with it.
+
+    It keeps back-pressure: `beat` with every picture, `ready` again once a browser has drawn it. Without an answer (a
+    hidden tab, a closed one, a busy Jupyter kernel) it is ready again after `timeout` [s].
+
+    Args:
+        about: what does not change while the run lasts, see `snnlab.live.frames.about`.
+        deeds: what the screen asks for.
+        chosen: what the fields are set to.
+        wake: called after everything that the user did, so that its effect shows at once.
+
+    Attributes:
+        chosen: what the fields are set to.
+        message: what the last action has to say.
+        pong: the last picture that was drawn.
+        hellos: times that a page was opened or loaded again.
+        lag: seconds from sending the last picture until it was drawn.
+    """
+
+    _esm = bundle.javascript()
+    _css = style.css() + (Path(__file__).parent / "cockpit.css").read_text(encoding="utf-8")
+    about = traitlets.Dict().tag(sync=True)
+    run = traitlets.Dict().tag(sync=True)
+    results = traitlets.Dict().tag(sync=True)
+    curves = traitlets.Dict().tag(sync=True)
+    earlier = traitlets.List().tag(sync=True)
+    scene = traitlets.Dict().tag(sync=True)
+    frame = traitlets.Dict().tag(sync=True)
+    health = traitlets.Dict().tag(sync=True)
+    tab = traitlets.Dict().tag(sync=True)
+    ui = traitlets.Dict().tag(sync=True)
+    ping = traitlets.Int(0).tag(sync=True)
+
+    def __init__(
+        self,
+        about: dict[str, Any],
+        deeds: Deeds,
+        chosen: Chosen,
+        wake: Callable[[], None],
+        timeout: float = 3.0,
+    ):
+        super().__init__(about=about)
+        self.add_class("snnlab")
+        self._deeds, self._wake, self._timeout = deeds, wake, timeout
+        self._asks: dict[str, Callable[[Any], object]] = {
+            "pace": deeds.pace,
+            "restart": lambda values: deeds.restart(self._settings(values)),
+            "export": lambda folder: deeds.export(arguments.instance("folder", folder, str, "a folder")),
+        }
+        self.chosen = chosen
+        self.message = Said("")
+        self.pong = self.hellos = 0
+        self.lag = self._sent = 0.0
+        self._units: Mapping[str, int] = {}  # of the layers shown; what a page says of the scene is not asked
+        self.on_msg(self._receive)
+        answer_from_any_shell(self)
+
+    @traitlets.validate("ui")
+    def _known_ui(self, proposal) -> dict[str, Any]:
+        """A page can send any value."""
+        return {name: kind(value)[:40] if kind is str else bool(value)
+                for name, kind in UI.items() if (value := proposal["value"].get(name)) is not None}  # fmt: skip
+
+    @traitlets.observe("ui")
+    def _seen(self, _change) -> None:
+        self.chosen.tab = self.ui.get("tab", "")
+        self._wake()
+
+    # ---- what is shown ----
+
+    @property
+    def ready(self) -> bool:
+        """The last picture was drawn, or took too long."""
+        return self.pong >= self.ping or time.monotonic() - self._sent > self._timeout
+
+    def beat(self) -> None:
+        """Announce that a picture was sent."""
+        self._sent = time.monotonic()
+        self.ping += 1
+
+    def show_sample(self, scene: Mapping[str, Any], frame: Mapping[str, Any]) -> None:
+        """Draw one sample; in one message, because a frame cannot be drawn without its scene."""
+        with self.hold_sync():
+            self.scene, self.frame, self._units = scene, frame, scene["units"]
+
+    def send_everything(self) -> None:
+        """Send all that is shown now.
+
+        A page that is being opened asks for the widget and then makes it, which takes it seconds. It loses the changes
+        that are sent meanwhile, and a value that does not change again would stay wrong there.
+        """
+        self.send_state([name for name in self.keys if not name.startswith("_")])
+
+    def say(self, text: str, *, warning: bool = False) -> None:
+        """Show a sentence until the next action."""
+        self.message = Said(text, warning)
+
+    # ---- what the user does; a page can send anything ----
+
+    def _receive(self, _widget, content: Any, _buffers) -> None:
+        deeds = self._deeds
+        match content:
+            case {"hello": _}:
+                self.hellos += 1
+                self._wake()
+            case {"pong": int(pong)} if self.pong < pong <= self.ping:
+                self.pong, self.lag = pong, time.monotonic() - self._sent
+            case {"move": [str(name), int() | float() as value]}:
+                self.do(lambda: self._move(name, value))
+            case {"do": str(name)} if name in deeds.press:
+                self.do(deeds.press[name])
+            case {"select": None}:
+                self._select(None)
+            case {"select": {"layer": str(layer), "unit": int(unit)}} if 0 <= unit < self._units.get(layer, 0):
+                self._select((layer, unit))
+            case {"set": dict(values)}:
+                self.do(lambda: self._set(values))
+            case {"ask": [str(name), value]} if name in self._asks:
+                self.do(lambda: self._asks[name](value))
+
+    def _move(self, name: str, value: float) -> None:
+        self._deeds.move(name, value)
+        knob = next((knob for knob in self.about["knobs"] if knob["name"] == name), None)
+        if knob and value > 10 * max(knob["high"], knob["value"]):
+            said = f"{name} = {value:g} {knob['unit']}".rstrip()
+            self.say(f"{said} is far above the end of its slider, {knob['high']:g}.", warning=True)
+
+    def _set(self, values: Mapping[str, Any]) -> None:
+        checks: dict[str, Callable[[Any], Any]] = {
+            "sample": lambda value: min(max(arguments.count("sample", value, -(10**12)), 0), self.about["samples"] - 1),
+            "layer": lambda value: arguments.choice("layer", value, ("all", *self.about["layers"])),
+            "sort": lambda value: arguments.choice("sort", value, SORTS),
+            "window": lambda value: arguments.choice("window", value, WINDOWS),
+            "weights_layer": lambda value: str(value)[:100],
+            "weights_sort": lambda value: arguments.choice("weights_sort", value, WEIGHT_SORTS),
+            "cell": self._cell,
+            "hz": lambda value: arguments.number("hz", value, *HZ),
+        }
+        for name, value in [(name, checks[name](value)) for name, value in values.items() if name in checks]:
+            setattr(self.chosen, name, value)
+
+    def _cell(self, value: Any) -> tuple[int, int] | None:
+        """A true and a predicted class, or None for no samples."""
+        if value is None:
+            return None
+        match value:
+            case [truth, prediction]:
+                last = len(self.about["classes"]) - 1
+                return arguments.count("cell", truth, 0, last), arguments.count("cell", prediction, 0, last)
+        raise ArgumentError(f"cell: must be a true and a predicted class, got {value!r:.100}")
+
+    def _settings(self, values: Any) -> dict[str, int]:
+        """Check settings that a restart can change."""
+        for name in arguments.instance("restart", values, dict, "settings by name"):
+            arguments.choice("restart", name, tuple(self.about["structure"]))
+        return {name: arguments.count(name, value, 1, LARGEST) for name, value in values.items()}
+
+    def _select(self, chosen: tuple[str, int] | None) -> None:
+        if chosen != self.chosen.selected:
+            self.chosen.selected = chosen
+            self._wake()
+
+    def do(self, action: Callable[[], Any]) -> bool:
+        """Do what was asked for, or say why not; returns whether it was possible."""
+        self.message = Said("")
+        try:
+            action()
+            return True
+        except (SnnlabError, OSError) as error:
+            self.say(str(error), warning=True)
+            return False
+        except Exception as error:
+            self.say(f"{type(error).__name__}: {error}", warning=True)
+            raise  # to the log, with its traceback
+        finally:
+            self._wake()
+
+
+def answer_from_any_shell(widget: anywidget.AnyWidget) -> None:
+    """Let the screen work while another cell runs.
+
+    ipykernel 7.4 sends a widget's event to the shell that last spoke on its channel. A widget that never spoke would
+    wait for the main shell. Older versions of ipykernel do not have the attribute.
+    """
+    if hasattr(widget.comm, "_reply_subshell_for"):
+        setattr(widget.comm, "_reply_subshell_for", lambda data, default: default)  # noqa: B010 (no public name)

@@ -1,0 +1,145 @@
+// One small plot of curves over steps: title, legend and newest values in one line, earlier runs behind, moves as marks.
+import { axisBeside, axisUnder, box, floatsOf, line, scale, text, ticks, within } from "./draw.js";
+import { powerOfTen, readable } from "./numbers.js";
+import { STYLE } from "./style.js";
+
+/** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Point} Point */
+/**
+ * @typedef {{ x: Float32Array, y: Float32Array }} Values
+ * @typedef {{ name: string, label: string, colour: string, dash: number[], values: Values, test: boolean }} Series
+ * @typedef {{ title: string, log: boolean, series: Series[], earlier: Values[], first: boolean }} Plot
+ * @typedef {{ low: number, high: number, marks: { step: number, label: string }[], cursor: number | null, last: boolean }} Around
+ */
+
+/** @param {import("./types").Curve | undefined} curve @returns {Values} */
+export const valuesOf = (curve) => (curve ? { x: floatsOf(curve.x), y: floatsOf(curve.y) } : { x: new Float32Array(), y: new Float32Array() });
+
+/**
+ * Average over a centred window of a twenty-fifth of the curve; at the ends, over the part of it that exists.
+ * @param {Values} curve @returns {Values}
+ */
+export function movingMean({ x, y }) {
+  const reach = Math.max(1, Math.floor(y.length / 50)), sums = new Float64Array(y.length + 1);
+  y.forEach((value, k) => (sums[k + 1] = sums[k] + value));
+  const mean = (/** @type {number} */ k) => {
+    const from = Math.max(k - reach, 0), end = Math.min(k + reach + 1, y.length);
+    return (sums[end] - sums[from]) / (end - from);
+  };
+  return { x, y: Float32Array.from(y, (_, k) => mean(k)) };
+}
+
+/** Index of the point nearest to `at`. @param {Float32Array} x ascending @param {number} at */
+export function nearest(x, at) {
+  let low = 0, high = x.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (x[middle] < at) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && at - x[low - 1] <= x[low] - at ? low - 1 : low;
+}
+
+/**
+ * The ends of the axis: around all that is seen, and a little more.
+ * @param {Plot} plot @param {Around} around
+ */
+function heightOf({ series, earlier, log }, { low, high }) {
+  let least = Infinity, most = -Infinity;
+  for (const { x, y } of [...series.map(({ values }) => values), ...earlier])
+    for (let k = 0; k < x.length; k++)
+      if (x[k] >= low && x[k] <= high && Number.isFinite(y[k]) && (!log || y[k] > 0)) {
+        least = Math.min(least, y[k]);
+        most = Math.max(most, y[k]);
+      }
+  if (least > most) return null;
+  if (log) return [Math.log10(least) - 0.05, Math.max(Math.log10(most), Math.log10(least) + 0.3) + 0.05];
+  const more = 0.06 * (most - least || Math.abs(most) || 1);
+  return [least - more, most + more];
+}
+
+/** @param {Pen} pen @param {Box} place @param {number} low @param {number} high */
+function axisOfPowers(pen, { x, y, width, height }, low, high) {
+  const at = scale(low, high, y + height, y), whole = ticks(low, high, Math.max(2, height / 30)).filter(Number.isInteger);
+  const marks = whole.length > 1 ? whole.map((k) => [k, powerOfTen(k)]) : ticks(low, high, 3).map((k) => [k, readable(10 ** k, 2)]);
+  for (const [tick, word] of marks) {
+    line(pen, [[x - 4, at(+tick)], [x + width, at(+tick)]], { alpha: 0.15 });
+    text(pen, String(word), x - 6, at(+tick) + 4, { align: "right", size: 10, alpha: 0.8 });
+  }
+  return (/** @type {number} */ value) => (value > 0 ? at(Math.log10(value)) : NaN);
+}
+
+/**
+ * Labels of the moves, the newest first, as many as there is room for; how many are left out.
+ * @param {Pen} pen @param {Box} place @param {(step: number) => number} at @param {Around} around
+ */
+function drawMarks(pen, place, at, { marks, low, high }, /** @type {boolean} */ labelled) {
+  const seen = marks.filter(({ step }) => step >= low && step <= high);
+  for (const { step } of seen) line(pen, [[at(step), place.y], [at(step), place.y + place.height]], { dash: [2, 3], alpha: 0.6 });
+  if (!labelled) return;
+  /** @type {number[][]} */ const taken = [];
+  let left = 0;
+  for (const { step, label } of [...seen].reverse()) {
+    pen.font = `10px ${pen.theme.font}`;
+    const width = pen.measureText(label).width, right = at(step) + width + 6 < place.x + place.width;
+    const from = right ? at(step) + 2 : at(step) - width - 3, row = [0, 1, 2].find((k) => !taken.some(([a, b, r]) => r === k && from < b + 4 && from + width > a - 4));
+    if (row === undefined || 12 * (row + 1) > place.height * 0.6) left++;
+    else {
+      taken.push([from, from + width, row]);
+      text(pen, label, from, place.y + 10 + 11 * row, { size: 10, halo: true });
+    }
+  }
+  if (left) text(pen, `and ${left} more`, place.x + 3, place.y + place.height - 4, { size: 10, halo: true, alpha: 0.8 });
+}
+
+/** @param {Pen} pen @param {Box} place @param {Plot} plot @param {Around} around */
+function drawTitle(pen, { x, y, width }, { title, series }, { cursor }) {
+  let at = x + text(pen, title, x, y - 5, { size: 11, bold: true, room: width }) + 10;
+  for (const { label, colour, dash, values } of series) {
+    const k = cursor === null ? values.y.length - 1 : nearest(values.x, cursor);
+    const words = values.y.length ? `${label} ${title === "accuracy" ? `${readable(100 * values.y[k])} %` : readable(values.y[k])}` : label;
+    if (at + 40 > x + width) break;
+    line(pen, [[at, y - 9], [at + 16, y - 9]], { colour, dash, width: 2 });
+    at += 20 + text(pen, words, at + 20, y - 5, { size: 11, room: x + width - at - 20 }) + 10;
+  }
+}
+
+/**
+ * @param {Pen} pen
+ * @param {Box} place of the plot itself; title above, numbers at the left and below
+ * @param {Plot} plot
+ * @param {Around} around
+ */
+export function drawChart(pen, place, plot, around) {
+  const { x, y, width, height } = place, at = scale(around.low, around.high, x, x + width), range = heightOf(plot, around);
+  box(pen, place, 0.25);
+  drawTitle(pen, place, plot, around);
+  if (!range) return void text(pen, "nothing yet", x + width / 2, y + height / 2 + 4, { align: "center", alpha: 0.7 });
+  const [low, high] = range, value = plot.log ? axisOfPowers(pen, place, low, high) : axisBeside(pen, place, low, high, Math.max(2, height / 28));
+  const pointsOf = (/** @type {Values} */ { x: steps, y: numbers }) => Array.from(steps, (step, k) => /** @type {Point} */ ([at(step), value(numbers[k])]));
+  within(pen, place, () => {
+    plot.earlier.forEach((values, k) => line(pen, pointsOf(values), { alpha: 0.45 - 0.1 * Math.min(k, 3), width: 1 }));
+    for (const { values, colour, dash, test } of plot.series) {
+      const points = pointsOf(values);
+      line(pen, points, { colour, dash, width: 1.6 });
+      if (test && points.length <= 40) for (const [px, py] of points) diamond(pen, px, py, colour);
+    }
+  });
+  drawMarks(pen, place, at, around, plot.first);
+  if (around.cursor !== null) line(pen, [[at(around.cursor), y], [at(around.cursor), y + height]], { alpha: 0.6 });
+  if (around.last) axisUnder(pen, place, ticks(around.low, around.high, Math.max(2, width / 70)), at, (tick) => readable(tick, 6) + (tick ? "" : " steps"));
+}
+
+/** @param {Pen} pen @param {number} x @param {number} y @param {string} colour */
+function diamond(pen, x, y, colour) {
+  if (Number.isNaN(y)) return;
+  pen.fillStyle = colour;
+  pen.beginPath();
+  for (const [dx, dy] of [[0, -4], [4, 0], [0, 4], [-4, 0]]) pen.lineTo(x + dx, y + dy);
+  pen.fill();
+}
+
+/** The look of a curve. @param {string} name @param {number} term its place among the terms of the loss, or -1 */
+export function lookOfCurve(name, term) {
+  if (term >= 0) return STYLE.terms[term % STYLE.terms.length];
+  return name.startsWith("test_") ? STYLE.test : (STYLE.others[name] ?? STYLE.train);
+}

@@ -1,0 +1,229 @@
+// The screen: head, knobs, raster, curves, tabs. What the kernel sends stands in the widget's traits; what the user does
+// is sent as messages, and acts when the kernel answers.
+import { MAIN, makeCurves, othersOf } from "./curves.js";
+import { h } from "./dom.js";
+import { makeErrors } from "./errors.js";
+import { makeHeader } from "./header.js";
+import { makeHealth } from "./health.js";
+import { makeKnobs } from "./knobs.js";
+import { makeNeuron } from "./neuron.js";
+import { Raster } from "./raster.js";
+import { makeRunTab } from "./runtab.js";
+import { makeTabs } from "./tabs.js";
+import { makeVoltages } from "./voltages.js";
+import { makeWeights } from "./weights.js";
+
+/** @typedef {import("./types").Model} Model @typedef {import("./types").Part} Part */
+
+const TABS = { neuron: "Look inside", health: "Health", errors: "Errors", weights: "Weights" }; // of parts shown alone
+const GHOST_TIME = 4000; // milliseconds for which the former raster stays after a move, while it trains
+
+/** Change how the screen looks; it is kept with the dashboard. @param {Model} model @param {object} changes */
+function set(model, changes) {
+  model.set("ui", { ...model.get("ui"), ...changes });
+  model.save_changes();
+}
+
+/** @param {string} name @param {string} title @param {...(Node | null)} children */
+const panel = (name, title, ...children) => h("section", { class: `panel ${name}`, "aria-label": title }, ...children);
+
+/** A field of the raster: chosen here, shown as the kernel has it. @param {Model} model @param {string} name @param {string[]} options */
+function choice(model, name, options) {
+  const send = () => model.send({ set: { [name]: el.value } });
+  const el = h("select", { "aria-label": name, "data-set": name, onchange: send }, ...options.map((option) => h("option", {}, option)));
+  return el;
+}
+
+/** @param {Model} model @param {() => void} chosen */
+function makeRaster(model, chosen) {
+  const { layers, sorts, samples } = /** @type {import("./types").About} */ (model.get("about"));
+  const raster = new Raster(model, chosen);
+  const sample = h("input", {
+    type: "number", min: 0, max: samples - 1, step: 1, "aria-label": "test sample", "data-set": "sample",
+    onchange: () => model.send({ set: { sample: Math.round(+sample.value) } }),
+  });
+  const layer = choice(model, "layer", ["all", ...layers]), sort = choice(model, "sort", sorts);
+  const show = () => {
+    const { view } = /** @type {import("./types").Running} */ (model.get("run"));
+    for (const [field, value] of /** @type {[HTMLInputElement, any][]} */ ([[sample, view.sample], [layer, view.layer], [sort, view.sort]]))
+      if (document.activeElement !== field || field.tagName === "SELECT") field.value = String(value);
+  };
+  show();
+  model.on("change:run", show);
+  const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
+  const choices = layers.length > 1 ? label("layer", layer) : null;
+  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort));
+  raster.el.className = "fill";
+  return { raster, el: panel("raster", "Raster", fields, raster.el), stop: () => { raster.stop(); model.off("change:run", show); } };
+}
+
+/** @param {Model} model */
+function makeMain(model) {
+  const toggle = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title) => {
+    const el = h("button", { class: "small", title, onclick: () => set(model, { [name]: !model.get("ui")[name] }) }, label);
+    return { el, show: () => el.setAttribute("aria-pressed", String(Boolean(model.get("ui")[name]))) };
+  };
+  const toggles = [toggle("smooth", "smooth", "Show moving averages"), toggle("log", "log loss", "Show the loss on a logarithmic axis")];
+  const window_ = choice(model, "window", model.get("about").windows);
+  const curves = makeCurves(model, MAIN);
+  const show = () => {
+    for (const { show: press } of toggles) press();
+    window_.value = model.get("run").view.window;
+  };
+  show();
+  const events = ["change:ui", "change:run"];
+  for (const event of events) model.on(event, show);
+  curves.el.className = "fill";
+  const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button)), curves.el);
+  return { el, stop: () => { curves.stop(); for (const event of events) model.off(event, show); } };
+}
+
+/** @param {Part} part */
+const scrolling = (part) => {
+  part.el.classList.add("fill");
+  return part;
+};
+
+/** All tabs of a run. @param {Model} model @returns {import("./tabs.js").Tab[]} */
+function tabsOf(model) {
+  const about = /** @type {import("./types").About} */ (model.get("about"));
+  /** @type {[string, import("./tabs.js").Tab][]} each after the panel that it belongs to */
+  const tabs = [
+    ["curves", { name: "Learn", title: "All other curves", make: () => scrolling(makeCurves(model, othersOf(about))) }],
+    ["raster", { name: "Look inside", title: "The selected neuron", make: () => scrolling(makeNeuron(model)) }],
+    ["health", { name: "Health", title: "Firing rates and gradients of the layers", make: () => scrolling(makeHealth(model)) }],
+    ["raster", { name: "Errors", title: "What it gets wrong, and when it knows", make: () => scrolling(makeErrors(model)) }],
+    ["raster", { name: "Weights", title: "Weights over the run, and what every neuron looks at", make: () => makeWeights(model) }],
+  ];
+  const shown = tabs.filter(([panelName]) => about.show.includes(panelName)).map(([, tab]) => tab);
+  return [...shown, { name: "Run", title: "Restart, export, results", make: () => makeRunTab(model) }];
+}
+
+/** One part by itself, for a dashboard that somebody builds. @param {Model} model @param {string} name @returns {Part} */
+function makeAlone(model, name) {
+  const about = /** @type {import("./types").About} */ (model.get("about"));
+  /** @type {Record<string, () => Part>} */ const makers = {
+    head: () => makeHeader(model, []),
+    knobs: () => makeKnobs(model, { grab() {}, release() {} }),
+    raster: () => makeRaster(model, () => {}),
+    curves: () => makeCurves(model, [...MAIN, ...othersOf(about)]),
+    neuron: () => makeNeuron(model),
+    voltages: () => makeVoltages(model),
+    health: () => makeHealth(model),
+    errors: () => makeErrors(model),
+    weights: () => makeWeights(model),
+    run: () => makeRunTab(model),
+  };
+  return makers[name]();
+}
+
+/** @param {Model} model @param {HTMLElement} el @returns {() => void} what ends it */
+function buildAlone(model, el) {
+  const { only } = /** @type {import("./types").About} */ (model.get("about")), tab = /** @type {Record<string, string>} */ (TABS)[only ?? ""];
+  if (tab) set(model, { tab }); // the kernel looks at what is seen
+  const part = makeAlone(model, /** @type {string} */ (only));
+  part.el.classList.add("fill");
+  el.replaceChildren(h("div", { class: `screen alone ${only}`, "data-lm-suppress-shortcuts": "true" }, part.el));
+  return () => part.stop();
+}
+
+/** @param {Model} model @param {HTMLElement} el @returns {() => void} what ends it */
+function build(model, el) {
+  const { show } = /** @type {import("./types").About} */ (model.get("about"));
+  const tabs = makeTabs(tabsOf(model), () => model.get("ui").tab, (tab) => set(model, { tab }));
+  const raster = show.includes("raster") ? makeRaster(model, () => set(model, { tab: "Look inside" })) : null;
+  const main = show.includes("curves") ? makeMain(model) : null;
+  const hold = holdOf(model, raster?.raster), knobs = makeKnobs(model, hold), voltages = raster && makeVoltages(model);
+  voltages?.el.classList.add("voltages");
+  const root = h("div", { class: "screen", "data-lm-suppress-shortcuts": "true" });
+  const header = makeHeader(model, [
+    {
+      name: "presentation", title: "Large type and high contrast, for a lecture", icon: "large",
+      act: () => set(model, { large: !model.get("ui").large }), pressed: () => Boolean(model.get("ui").large),
+    },
+    {
+      name: "full screen", title: "Fill the screen; Escape returns", icon: "wide",
+      act: () => (document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen()),
+      pressed: () => document.fullscreenElement === root,
+    },
+  ]);
+  const words = h("p", { class: "words" });
+  const body = h("div", { class: "body" }, panel("left", "Knobs", knobs.el, voltages && voltages.el), raster && raster.el, h("div", { class: "right" }, main && main.el, tabs.el));
+  root.append(header.el, body, words);
+  root.classList.toggle("bare", !raster && !main);
+  root.addEventListener("keydown", (event) => event.stopPropagation()); // the keys of the notebook are others
+  const look = () => {
+    root.classList.toggle("large", Boolean(model.get("ui").large));
+    tabs.show();
+    header.show();
+  };
+  const say = () => { words.textContent = model.get("curves").words ?? ""; };
+  look();
+  say();
+  model.on("change:ui", look);
+  model.on("change:curves", say);
+  el.replaceChildren(root);
+  return () => {
+    for (const part of [hold, header, knobs, voltages, raster, main, tabs]) part?.stop();
+    model.off("change:ui", look);
+    model.off("change:curves", say);
+  };
+}
+
+/**
+ * While a knob is held the former raster stays, pale, behind the new one; and a while longer, as long as it trains.
+ * @param {Model} model @param {Raster | undefined} raster
+ */
+function holdOf(model, raster) {
+  let timer = 0;
+  const over = () => {
+    if (model.get("run").transport === "pause") raster?.forget();
+    else timer = window.setTimeout(over, GHOST_TIME); // in a pause it stays: nothing else changes
+  };
+  return {
+    grab() {
+      clearTimeout(timer);
+      raster?.remember();
+    },
+    release() {
+      clearTimeout(timer);
+      timer = window.setTimeout(over, GHOST_TIME);
+    },
+    stop: () => clearTimeout(timer),
+  };
+}
+
+/** Back-pressure: `ping` grows with every picture; `pong` returns it once the browser has drawn. @param {Model} model */
+function answerPings(model) {
+  const answer = () => {
+    const ping = model.get("ping");
+    requestAnimationFrame(() => model.send({ pong: ping })); // a hidden tab draws nothing, so it sends none
+  };
+  model.on("change:ping", answer);
+  answer();
+}
+
+export default {
+  /** @param {{ model: Model }} page */
+  initialize({ model }) {
+    answerPings(model);
+  },
+  /** @param {{ model: Model, el: HTMLElement }} page */
+  render({ model, el }) {
+    const make = () => (model.get("about").only ? buildAlone(model, el) : build(model, el));
+    let stop = make();
+    const rebuild = () => {
+      stop();
+      stop = make();
+    };
+    model.on("change:about", rebuild); // another structure after a restart
+    const end = () => el.classList.add("jupyter-widgets-disconnected"); // anywidget keeps the view from doing it itself
+    model.on("comm_live_update", end); // the Jupyter kernel has ended
+    model.send({ hello: true }); // what was sent while the page made the widget is lost to it
+    return () => {
+      stop();
+      model.off("change:about", rebuild);
+      model.off("comm_live_update", end);
+    };
+  },
+};

@@ -1,0 +1,80 @@
+// The curves of a run, as a column of small plots that share the axis of steps.
+import { drawChart, lookOfCurve, movingMean, valuesOf } from "./chart.js";
+import { mount, pointOf } from "./canvas.js";
+import { readable } from "./numbers.js";
+
+/** @typedef {{ title: string, curves: string[], log?: boolean }} Wanted */
+
+const LEFT = 46, RIGHT = 10, TITLE = 20, AXIS = 22, GAP = 6, LEAST = 40;
+
+/** The main plots. @type {Wanted[]} */
+export const MAIN = [{ title: "accuracy", curves: ["accuracy", "test_acc"] }, { title: "loss", curves: ["loss", "test_loss"] }];
+
+/** The others. @param {import("./types").About} about @returns {Wanted[]} */
+export function othersOf({ terms, spiking }) {
+  /** @type {Wanted[]} */ const found = [];
+  if (terms.length > 1) found.push({ title: "terms of the loss", curves: terms, log: true });
+  if (spiking) found.push({ title: "spikes per sample", curves: ["spikes_per_sample"] });
+  return [...found, { title: "gradient norm", curves: ["grad_norm"], log: true }];
+}
+
+/**
+ * @param {import("./types").Model} model
+ * @param {Wanted[]} wanted
+ * @returns {import("./types").Part}
+ */
+export function makeCurves(model, wanted) {
+  const el = document.createElement("div");
+  /** @type {number | null} */ let cursor = null;
+  const rows = (/** @type {number} */ height) => {
+    const tall = Math.max(LEAST, (height - AXIS - GAP) / wanted.length - TITLE - GAP);
+    return wanted.map((_, k) => ({ y: TITLE + k * (tall + TITLE + GAP), height: tall }));
+  };
+  const { canvas, redraw, stop } = mount(el, {
+    role: "img",
+    arrange: () => wanted.length * (LEAST + TITLE + GAP) + AXIS + GAP,
+    label: () => model.get("curves").words ?? "Curves: nothing yet.",
+    paint: (pen, width, height) => {
+      const plots = plotsOf(model, wanted), { low, high } = rangeOf(model, plots), marks = model.get("curves").marks ?? [];
+      rows(height).forEach((row, k) => {
+        const place = { x: LEFT, width: width - LEFT - RIGHT, ...row };
+        drawChart(pen, place, plots[k], { low, high, marks, cursor, last: k === wanted.length - 1 });
+      });
+    },
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const { low, high } = rangeOf(model, plotsOf(model, wanted)), share = (pointOf(canvas, event).x - LEFT) / (canvas.clientWidth - LEFT - RIGHT);
+    cursor = share >= 0 && share <= 1 ? low + share * (high - low) : null;
+    canvas.title = cursor === null ? "" : `step ${readable(Math.round(cursor), 7)}`;
+    redraw();
+  });
+  canvas.addEventListener("pointerleave", () => { cursor = null; redraw(); });
+  const events = ["change:curves", "change:earlier", "change:ui"];
+  for (const event of events) model.on(event, redraw);
+  return { el, stop: () => { stop(); for (const event of events) model.off(event, redraw); } };
+}
+
+/** @param {import("./types").Model} model @param {Wanted[]} wanted @returns {import("./chart.js").Plot[]} */
+function plotsOf(model, wanted) {
+  const { now = {} } = model.get("curves"), earlier = model.get("earlier"), { terms } = model.get("about"), { smooth, log } = model.get("ui");
+  return wanted.map(({ title, curves, log: always }, k) => ({
+    title,
+    log: Boolean(always || (log && title === "loss")),
+    first: k === 0,
+    earlier: earlier.map((/** @type {any} */ run) => valuesOf(run[curves[0]])),
+    series: curves.map((name) => {
+      const test = name.startsWith("test_"), values = valuesOf(now[name]), one = curves.length === 1;
+      const label = one ? "" : test ? "test" : title.startsWith("terms") ? name.replaceAll("_", " ") : "train";
+      const [colour, dash] = lookOfCurve(name, title.startsWith("terms") ? terms.indexOf(name) : -1);
+      return { name, label, colour, dash, test, values: smooth && !test ? movingMean(values) : values };
+    }),
+  }));
+}
+
+/** The steps that are seen. @param {import("./types").Model} model @param {import("./chart.js").Plot[]} plots */
+function rangeOf(model, plots) {
+  const { range } = model.get("curves");
+  if (range) return { low: range[0], high: range[1] };
+  const ends = plots.flatMap(({ series }) => series.map(({ values: { x } }) => x[x.length - 1] ?? 0));
+  return { low: 0, high: Math.max(10, ...ends) };
+}

@@ -1,0 +1,34 @@
+// Numbers as people read them; frames/numbers.py writes the same in Python.
+
+const SUPERSCRIPT = Object.fromEntries([..."0123456789-"].map((sign, k) => [sign, "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"[k]]));
+
+/** A whole power of ten. @param {number} exponent */
+export const powerOfTen = (exponent) => `10${[...String(exponent)].map((sign) => SUPERSCRIPT[sign]).join("")}`;
+
+const LARGE = /** @type {const} */ ([[1e12, "trillion"], [1e9, "billion"], [1e6, "million"]]);
+
+/**
+ * A number with some significant digits; in front of the point none is lost, up to a million: 1,235 and 12.3 million.
+ * @param {number} value
+ * @param {number} [digits]
+ */
+export function readable(value, digits = 3) {
+  if (Number.isNaN(value)) return "not a number";
+  const sign = value < 0 ? "−" : "", size = Math.abs(value);
+  if (!Number.isFinite(value)) return sign ? "minus infinite" : "infinite";
+  const rounded = size >= 10 ** (digits - 1) && size < 1e6 ? Math.round(size) : +size.toPrecision(digits);
+  if (rounded === 0) return "0";
+  if (rounded < 1e-4 || rounded >= 1e15) {
+    const [first, exponent] = rounded.toExponential(digits - 1).split("e");
+    return `${sign}${+first} × ${powerOfTen(+exponent)}`;
+  }
+  const [unit, name] = LARGE.find(([least]) => rounded >= least) ?? [1, ""];
+  return `${sign}${(rounded / unit).toLocaleString("en", { maximumSignificantDigits: 15 })} ${name}`.trimEnd();
+}
+
+/**
+ * A count and its noun: "1 neuron", "1,200 neurons".
+ * @param {number} count
+ * @param {string} noun
+ */
+export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,0 +1,41 @@
+// The time axis that input, layers, readout and one neuron share.
+import { axisUnder, box, line, scale, text, ticks } from "./draw.js";
+import { readable } from "./numbers.js";
+
+/** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Scene} Scene */
+
+/** @param {Scene} scene */
+const endOf = (scene) => scene.steps * (scene.dt || 1);
+/** @param {Scene} scene @param {Box} place */
+const timeScale = (scene, { x, width }) => scale(0, endOf(scene), x, x + width);
+/** @param {Scene} scene @param {Box} place */
+const timeTicks = (scene, { width }) => ticks(0, endOf(scene), Math.min(width / 80, scene.steps));
+
+/** Columns of a raster. @param {Scene} scene */
+export const columnsOf = (scene) => Math.ceil(scene.steps / scene.cell);
+
+/** The numbers under the lowest plot. @param {Pen} pen @param {Scene} scene @param {Box} place */
+export function drawTime(pen, scene, place) {
+  const unit = scene.dt ? " ms" : " steps";
+  axisUnder(pen, place, timeTicks(scene, place), timeScale(scene, place), (tick) => readable(tick, 6) + (tick ? "" : unit));
+}
+
+/**
+ * Title, frame, and hairlines at the times that the axis names.
+ * @param {Pen} pen @param {Scene} scene @param {Box} place @param {string} title @param {number} [taken] by other words at the right
+ */
+export function drawPlot(pen, scene, place, title, taken = 0) {
+  const { x, y, width, height } = place, at = timeScale(scene, place);
+  text(pen, title, x, y - 5, { room: width - taken, size: 11 });
+  for (const tick of timeTicks(scene, place)) line(pen, [[at(tick), y], [at(tick), y + height]], { alpha: 0.1 });
+  box(pen, place);
+}
+
+/**
+ * x of the points of a trace: one every `cell` steps, in the middle of its cell.
+ * @param {Scene} scene @param {Box} place @param {number} points
+ */
+export function timesOf(scene, { x, width }, points) {
+  const at = scale(0, scene.steps, x, x + width);
+  return Array.from({ length: points }, (_, k) => at(Math.min((k + 0.5) * scene.cell, scene.steps - 0.5)));
+}

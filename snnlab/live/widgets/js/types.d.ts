@@ -1,0 +1,75 @@
+// The shapes of what the modules hand to one another, for the type checker; nothing of this reaches the browser.
+
+export type Look = [colour: string, dash: number[]];
+export interface Style {
+  colours: string[]; many: Look[]; terms: Look[]; train: Look; test: Look; others: Record<string, Look>; steps: number[];
+  threshold: number[]; paper: { light: string; dark: string }; ink: { light: string; dark: string };
+}
+export interface Theme { ink: string; paper: string; font: string }
+export type Pen = CanvasRenderingContext2D & { theme: Theme };
+export interface Box { x: number; y: number; width: number; height: number }
+export interface Line { colour?: string; width?: number; dash?: number[]; alpha?: number }
+export interface Words {
+  align?: CanvasTextAlign; bold?: boolean; size?: number; alpha?: number; colour?: string; room?: number; halo?: boolean;
+}
+export type Point = [number, number];
+export interface Picture { rows: number; columns: number; bytes: DataView }
+export interface Diverging extends Picture { scale: number; labels?: string[]; title?: string }
+
+// A widget's half in the page, as anywidget hands it over.
+export interface Model {
+  get(name: string): any;
+  set(name: string, value: any): void;
+  save_changes(): void;
+  on(event: string, act: () => void): void;
+  off(event: string, act: () => void): void;
+  send(message: object): void;
+}
+
+// A part of the screen: its element, and what ends it.
+export interface Part { el: HTMLElement; stop(): void }
+
+// ---- what the kernel sends, see snnlab/live/frames ----
+
+export interface Knob {
+  name: string; group: string; label: string; unit: string; log: boolean;
+  value: number; low: number; high: number; least: number | null; help: string;
+}
+export interface About {
+  knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; folder: string;
+  hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean; show: string[]; only?: string; terms: string[]; 
+}
+export interface Running {
+  state: string; transport: string; facts: string[]; progress: number; step: number; total: number;
+  said: { text: string; warning: boolean }; trace: string; repair: string; knobs: Record<string, number>;
+  view: { sample: number; layer: string; sort: string; hz: number; window: string; cell: [number, number] | null; weights_sort: string };
+  compilations: number; pace: number | null;
+}
+export interface Results { columns: string[]; rows: string[][]; words: string }
+export interface Scene {
+  image: Picture; classes: string[]; label: number; steps: number; cell: number; dt: number;
+  input: { units: number; title: string; bits: DataView } | null; layers: string[]; readout: string | null;
+  units: Record<string, number>;
+}
+export interface LayerFrame { order: DataView; title: string; bits?: DataView; image?: Diverging }
+export interface NeuronFrame {
+  layer: string; unit: number; title: string; trace: DataView | null; after: DataView | null; threshold: number | null;
+  spikes: DataView | null; weights: Diverging | null;
+}
+export interface Frame {
+  layers: Record<string, LayerFrame>; readout: DataView; shown: number[]; prediction: number;
+  neuron: NeuronFrame | null; summary: string; preview: boolean; voltages: any;
+}
+export interface Area { name: string; drawn?: Omit<LayerFrame, "order">; box: Box; units: ArrayLike<number> }
+export interface Place { area: number; row: number }
+export interface Unit { layer: string; unit: number }
+export interface Curve { x: DataView; y: DataView }
+export interface Curves {
+  now: Record<string, Curve>; marks: { step: number; label: string }[]; range: [number, number] | null; words: string;
+}
+export interface Rates { counts: number[]; top: number; dead: number; saturated: number; words: string }
+export interface LayerHealth {
+  name: string; rates: Rates | null; in_window: number | null; gradient: number | null; gradient_words: string;
+  steps: number; over_time: DataView | null; words: string[];
+}
+export interface Health { step: number; layers: LayerHealth[]; summary: string; when: string; backward: any }

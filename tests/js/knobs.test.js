@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import test, { after } from "node:test";
+import { JSDOM } from "jsdom";
+import { makeKnobs } from "./js/knobs.js";
+
+const { window } = new JSDOM("<!doctype html>", { pretendToBeVisual: true });
+Object.assign(globalThis, { document: window.document, Node: window.Node, requestAnimationFrame: window.requestAnimationFrame.bind(window) });
+
+after(() => window.close());
+
+const KNOB = { name: "a.b", group: "a", label: "b", unit: "ms", log: true, value: 10, low: 1, high: 100, least: 0, help: "help" };
+const picture = () => new Promise((done) => requestAnimationFrame(() => done(undefined)));
+
+/** A model that stands for the kernel, and the knobs on it. @param {object} [more] */
+function make(more = {}) {
+  /** @type {any[]} */ const sent = [];
+  /** @type {Record<string, any>} */ const state = { about: { knobs: [{ ...KNOB, ...more }] }, run: { knobs: { "a.b": 10 } } };
+  /** @type {Record<string, () => void>} */ const listeners = {};
+  const model = {
+    get: (/** @type {string} */ name) => state[name], set() {}, save_changes() {}, send: (/** @type {object} */ message) => void sent.push(message),
+    on: (/** @type {string} */ event, /** @type {() => void} */ act) => void (listeners[event] = act), off() {},
+  };
+  const part = makeKnobs(model, { grab() {}, release() {} });
+  document.body.replaceChildren(part.el);
+  const [slider, box] = /** @type {any} */ (part.el.querySelectorAll("input")), back = /** @type {any} */ (part.el.querySelector("button"));
+  const says = (/** @type {number} */ value) => { state.run = { knobs: { "a.b": value } }; listeners["change:run"](); };
+  const put = (/** @type {any} */ input, /** @type {any} */ value, /** @type {string} */ event) => { input.value = value; input.dispatchEvent(new window.Event(event)); };
+  return { part, sent, slider, box, back, says, put };
+}
+
+test("showing a knob sends nothing", async () => {
+  const { part, sent, slider, box } = make();
+  await picture();
+  assert.deepEqual([sent, slider.value, box.value], [[], "0", "10"]);
+  part.stop();
+});
+
+test("what is dragged arrives at the kernel, the newest value of a picture only", async () => {
+  const { part, sent, slider, box, put } = make();
+  for (const position of [1, 2, 3, 30]) put(slider, position, "input");
+  assert.equal(sent.length, 0);
+  await picture();
+  assert.deepEqual(sent, [{ move: ["a.b", 19.9526] }]);
+  assert.equal(box.value, "19.9526");
+  put(slider, 31, "input");
+  await picture();
+  assert.equal(sent.length, 2);
+  part.stop();
+});
+
+test("a program's move is shown, and sends nothing", async () => {
+  const { part, sent, slider, box, says } = make();
+  says(500);
+  await picture();
+  assert.deepEqual([sent, box.value, slider.value, slider.max], [[], "500", "170", "170"]);
+  part.stop();
+});
+
+test("what the kernel said before the move does not take the move back", async () => {
+  const { part, box, slider, says, put } = make();
+  put(slider, 30, "input");
+  says(10);
+  assert.equal(box.value, "19.9526");
+  says(19.9526);
+  says(12); // now somebody else
+  assert.equal(box.value, "12");
+  part.stop();
+});
+
+test("a number that is none, or too small, is marked, not sent, and gone when one leaves the box", async () => {
+  for (const refused of ["-1", ""]) {
+    const { part, sent, box, put } = make();
+    put(box, refused, "change");
+    assert.equal(box.validity.valid, false);
+    await picture();
+    assert.deepEqual(sent, []);
+    put(box, refused, "blur");
+    assert.deepEqual([box.value, box.validity.valid], ["10", true]);
+    part.stop();
+  }
+});
+
+test("a typed number moves the slider, beyond its end too; the button returns to the first value", async () => {
+  const { part, sent, box, back, slider, put } = make();
+  put(box, "1000", "change");
+  await picture();
+  assert.deepEqual([sent, slider.value, slider.max], [[{ move: ["a.b", 1000] }], "200", "200"]);
+  back.click();
+  await picture();
+  assert.deepEqual([sent[1], slider.value], [{ move: ["a.b", 10] }, "0"]);
+  part.stop();
+});
+
+test("who cannot see hears name, unit and value", () => {
+  const { part, slider } = make();
+  assert.deepEqual([slider.getAttribute("aria-label"), slider.getAttribute("aria-valuetext")], ["a.b in ms", "10 ms"]);
+  part.stop();
+});
