@@ -256,7 +256,7 @@ def _layer_health(seen: _Seen) -> LayerHealth:
         tau_mem=None if seen.tau_mem is None else float(seen.tau_mem.mean()),
         gradient=seen.gradient.item(),
         gradient_over_time=over_time,
-        heard=None if seen.heard is None or not np.isfinite(seen.heard) else min(float(seen.heard), 1.0),
+        heard=None if seen.heard is None or not 0.0 <= seen.heard < np.inf else min(float(seen.heard), 1.0),
     )
     if seen.spiking is not None:
         counts, fastest, duration = map(np.asarray, seen.spiking)
@@ -393,9 +393,10 @@ def _norm_over_time(layer: Callable, gradient: Float[Array, "time batch n"]) -> 
 
 
 def _heard(arriving: Float[Array, "time batch n"], gradient: Float[Array, "time batch n"]) -> Float[Array, ""]:
-    """Compute `LayerHealth.heard` from what arrives at a layer and the gradient of the loss in it; NaN for nothing."""
+    """Compute `LayerHealth.heard` from what arrives at a layer and the gradient of the loss in it; -1 for nothing."""
     listens, arrives = (jnp.abs(values).sum((1, 2)) for values in (gradient, arriving))
-    return jnp.where(listens >= COUNTS * listens.max(), arrives, 0.0).sum() / arrives.sum()
+    counted, total = jnp.where(listens >= COUNTS * listens.max(), arrives, 0.0).sum(), arrives.sum()
+    return jnp.where(total > 0.0, counted / jnp.where(total > 0.0, total, 1.0), -1.0)  # no NaN under `jax_debug_nans`
 
 
 def _watch(name: str, layer: LayerDescription | None, trace: Trace) -> _Seen:

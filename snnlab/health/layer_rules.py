@@ -83,10 +83,8 @@ def overdriven(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
         driven = layer.driven or 0.0
         if driven < OVERDRIVEN or not (driven >= FAR_TOO_HARD or _is_settled(health, history)):
             continue
-        text = (
-            f"{layer.name} layer overdriven: the current drives its strongest driven neurons to {driven:.2g} "
-            "times their threshold"
-        )
+        times = f"{numbers.number(driven, 2)} times their threshold"
+        text = f"{layer.name} layer overdriven: the current drives its strongest driven neurons to {times}"
         return _too_busy("overdriven", text, layer, knobs)
     return None
 

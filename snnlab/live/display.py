@@ -13,6 +13,7 @@ from snnlab.live.frames.status import View
 from snnlab.live.look.watcher import Watcher
 from snnlab.live.run import Run
 from snnlab.live.states import Transport
+from snnlab.live.undo import Undo
 from snnlab.live.widgets.cockpit import Cockpit, Deeds
 from snnlab.live.widgets.screen import Screen
 from snnlab.live.widgets.twins import KnobRow
@@ -38,7 +39,7 @@ class Display:
 
     def __init__(self, run: Run, *, show: tuple[str, ...], hz: float):
         self._run, self._show = run, show
-        self._deeds, self._chosen = self._make_deeds(), Chosen(hz)
+        self._deeds, self._chosen, self._undo = self._make_deeds(), Chosen(hz), Undo()
         self._twins: dict[str, KnobRow] = {}
         self._panels: list[tuple[Cockpit, Screen]] = []
         self.board = Cockpit(self._about(), self._deeds, self._chosen, self.wake)
@@ -54,12 +55,27 @@ class Display:
     def view(self) -> View:
         """The run and its network as they are now."""
         watcher = self.watcher
-        return View(self._run.status, self.finding, watcher.look, watcher.health, watcher.error, watcher.inspected)
+        return View(
+            self._run.status,
+            self.finding,
+            watcher.look,
+            watcher.health,
+            watcher.error,
+            watcher.inspected,
+            self._undo.next,
+        )
 
     def wake(self) -> None:
         """Have a look and a picture now."""
         self.watcher.awake.set()
-        self._seen()
+        for screen in self._screens():
+            screen.awake.set()
+
+    def _wake_for_move(self) -> None:
+        """Have a look now; the picture waits for it, because two of them take twice as long to reach the page."""
+        self.watcher.awake.set()
+        if "raster" not in self._show:
+            self.wake()
 
     def watch(self, trainer: Trainer) -> None:
         """Look at another trainer."""
@@ -98,14 +114,28 @@ class Display:
         return self._twins[name].root
 
     def _posted(self, name: str, value: float) -> bool:
-        return self.board.do(lambda: self._run.set({name: value}))
+        return self.board.do(lambda: self._move(name, value))
+
+    def _move(self, name: str, value: float) -> None:
+        old = self._run.trainer.mailbox.knobs[name].value if name in self._run.trainer.mailbox.knobs else value
+        self._run.set({name: value})
+        self._undo.note(name, old, value)
+
+    def _again(self, step: tuple[str, float] | None) -> None:
+        if step is not None:
+            self._run.set(dict([step]))
 
     def _screens(self) -> list[Screen]:
         return [self.screen, *(screen for _, screen in self._panels)]
 
     def _seen(self) -> None:
+        """Show what is new; a preview at once."""
+        look = self.watcher.look
         for screen in self._screens():
-            screen.awake.set()
+            if look is not None and look.preview:
+                screen.hurry()
+            else:
+                screen.awake.set()
 
     def _watcher_of(self, trainer: Trainer) -> Watcher:
         watcher = Watcher(
@@ -144,9 +174,12 @@ class Display:
             "reset": run.reset,
             "new_seed": lambda: run.reset(seed=run.trainer.config.seed + 1),
             "repair": run.repair,
+            "undo": lambda: self._again(self._undo.back()),
+            "redo": lambda: self._again(self._undo.forth()),
         }
         return Deeds(
-            move=lambda name, value: run.set({name: value}),
+            move=self._move,
+            moved=self._wake_for_move,
             press=press,
             pace=self._set_pace,
             restart=lambda values: run.reset(**values),

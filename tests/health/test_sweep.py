@@ -155,7 +155,7 @@ class Examined(NamedTuple):
 NUMBERS = {  # in the sentence, and where the panel shows the same
     "silent": (rf"(\d+) of {HIDDEN} neurons never fired", r"(\d+) dead"),
     "saturated": (rf"(\d+) of {HIDDEN} neurons fire", r"(\d+) saturated"),
-    "overdriven": (r"to (\S+) times", r"driven to (\S+) thresholds"),
+    "overdriven": (r"driven neurons to (.+) times", r"driven to (.+?) thresholds"),
 }
 
 

@@ -5,6 +5,7 @@ import base64
 import lab_driver
 import numpy as np
 import pytest
+from tiers import needed
 
 from snnlab.controls import Knob
 from snnlab.health import Health, LayerHealth
@@ -220,7 +221,7 @@ def make_cockpit(wake=lambda: None, **press) -> Cockpit:
     def ignored(*_) -> None:
         pass
 
-    deeds = Deeds(move=ignored, press=press, pace=ignored, restart=ignored, export=ignored)
+    deeds = Deeds(move=ignored, moved=ignored, press=press, pace=ignored, restart=ignored, export=ignored)
     return Cockpit(about(), deeds, Chosen(4.0), wake)
 
 
@@ -547,6 +548,18 @@ def test_no_word_covers_another(view, width):
                 assert all(word["left"] >= 0 and word["right"] <= room for word in words or [])
 
 
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+def test_axe_finds_nothing(view, colours):
+    """No violation of WCAG that axe-core can find, in any tab, by day or night."""
+    axe = needed("axe_playwright_python.sync_playwright", "browser").Axe()
+    page = view().open(colours, health=health(), **raster(unit=LOUD, preview=True))
+    for tab in ("Learn", "Look inside", "Health", "Errors", "Weights", "Run"):
+        page.tab(tab)
+        found = axe.run(page.page, context="#here").response
+        assert [(found["id"], found["nodes"][0]["html"]) for found in found["violations"]] == [], tab
+        assert len(found["passes"]) > 10
+
+
 def test_presentation(view):
     """Everything is larger, in sharp type; another page of the same dashboard is large, too."""
     page = view().open()
@@ -558,7 +571,7 @@ def test_presentation(view):
     assert button.get_attribute("aria-pressed") == "true" and width() == pytest.approx(1.3 * before, 0.02)
     assert page.ink(LIGHT[1])["ratio"] == pytest.approx(1.3, 0.01)  # as many pixels as it is drawn with
     other = view().open(ui={"large": True})
-    assert other.page.locator(".snnlab .screen.large").count() == 1
+    assert other.page.locator(".snnlab .frame.large").count() == 1
     button.click()
     page.settle()
     assert page.read("model.get('ui')") == {"large": False} and width() == before

@@ -314,6 +314,28 @@ def test_what_a_page_sends_is_checked(make):
     assert screen._thread.is_alive() and watcher._thread.is_alive()
 
 
+def test_moves_are_undone_and_made_again(make):
+    """From the page, from a twin; not those of a program."""
+    lab = make(show=())
+    board, value = lab.display.board, lambda: lab.trainer.mailbox.knobs["hidden.v_th"].value
+    say(board, {"do": "undo"})
+    assert value() == 1.0 and board.message.text == ""
+    lab.set(v_th=0.9)
+    say(board, {"move": ["hidden.v_th", 0.5]})
+    lab.widgets["l1"].children[1].value = 0.25
+    lab.display.screen.show()
+    assert board.run["undo"] == {"undo": "l1", "redo": ""}
+    for _ in range(3):
+        say(board, {"do": "undo"})
+    assert value() == 0.9 and lab.trainer.mailbox.knobs["l1"].value == pytest.approx(1e-4)
+    say(board, {"do": "redo"})
+    lab.display.screen.show()
+    assert value() == 0.5 and board.run["undo"] == {"undo": "hidden.v_th", "redo": "l1"}
+    say(board, {"move": ["hidden.v_th", math.nan]})  # refused: no move
+    say(board, {"do": "undo"})
+    assert value() == 0.9
+
+
 def test_a_refused_move_leaves_the_knob_and_says_why(make):
     lab = make(show=())
     board = lab.display.board
@@ -475,7 +497,7 @@ def test_a_picture_that_fails_says_so_and_the_next_one_comes(make, monkeypatch):
 def test_the_pulse_holds_pictures_back():
     """One picture at a time; a page that never answers is asked again after a while, and a late answer counts."""
     about = {"knobs": [], "samples": 1, "layers": [], "show": []}
-    board = Cockpit(about, Deeds(print, {}, print, print, print), Chosen(2.0), lambda: None, timeout=0.3)
+    board = Cockpit(about, Deeds(print, print, {}, print, print, print), Chosen(2.0), lambda: None, timeout=0.3)
     assert board.ready
     board.beat()
     assert not board.ready

@@ -43,6 +43,7 @@ def run_frame(view: View, message: Said, chosen: Mapping[str, Any]) -> dict[str,
         "view": dict(chosen),
         "compilations": status.compilations,
         "pace": status.pace,
+        "undo": dict(view.undo),
     }
 
 

@@ -68,6 +68,7 @@ class View(NamedTuple):
         health: the newest checkup, or None.
         blind: the exception that keeps us from looking into the network, or None.
         inspected: what the tab shows, with its name as "tab".
+        undo: the knobs whose moves can be undone and redone, see `snnlab.live.undo`.
     """
 
     status: Status
@@ -76,3 +77,4 @@ class View(NamedTuple):
     health: "Health | None" = None
     blind: Exception | None = None
     inspected: Mapping[str, Any] = MappingProxyType({})
+    undo: Mapping[str, str] = MappingProxyType({"undo": "", "redo": ""})

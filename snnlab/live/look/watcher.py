@@ -23,6 +23,7 @@ from snnlab.train import Trainer
 
 CHECKUP_PERIOD = 2.5, 5.0  # seconds between two checkups, at least and at most
 CHECKUP_SHARE = 0.01  # of the time that checkups may take
+AHEAD = 0.04  # seconds until a look at a preview is followed by one at what was trained meanwhile
 TIDY_PERIOD = 5.0  # seconds; otherwise the allocator keeps what pictures have freed, some 15 MB a minute
 
 
@@ -101,7 +102,8 @@ class Watcher:
                 news = [self._tell(look) for look in (self._take_a_look, self._check_up, self._inspect)]
                 if any(news):
                     self._tidy_up()
-                self.awake.wait(1.0 / self._chosen.hz)
+                ahead = self.look is not None and self.look.preview
+                self.awake.wait(AHEAD if ahead else 1.0 / self._chosen.hz)
                 self.awake.clear()
         except Exception as error:  # a user's own model can fail in any way; training continues
             self.error = error

@@ -24,7 +24,13 @@ from snnlab.live.widgets import bundle
 from snnlab.support import arguments
 
 LARGEST = 10**6  # of what can change at a restart
-UI = {"tab": str, "large": bool, "smooth": bool, "log": bool}  # how the screen looks: a page's own choice
+UI = {
+    "tab": str,
+    "large": bool,
+    "alert": bool,
+    "smooth": bool,
+    "log": bool,
+}  # how the screen looks: a page's own choice
 
 
 class Deeds(NamedTuple):
@@ -32,13 +38,16 @@ class Deeds(NamedTuple):
 
     Attributes:
         move: `(name, value)` of a knob.
-        press: what each button does: "transport", "step", "chunk", "stop", "reset", "new_seed" and "repair".
+        moved: called after a move, in place of `wake`.
+        press: what each button does: "transport", "step", "chunk", "stop", "reset", "new_seed", "repair", "undo" and
+            "redo".
         pace: take at most so many steps a second; None for as fast as it goes.
         restart: begin again with these settings.
         export: write the weights into this folder.
     """
 
     move: Callable[[str, float], object]
+    moved: Callable[[], object]
     press: Mapping[str, Callable[[], object]]
     pace: Callable[[float | None], object]
     restart: Callable[[dict[str, int]], object]
@@ -63,6 +72,7 @@ class Cockpit(anywidget.AnyWidget):
         pong: the last picture that was drawn.
         hellos: times that a page was opened or loaded again.
         lag: seconds from sending the last picture until it was drawn.
+        on_drawn: called when it was.
     """
 
     _esm = bundle.javascript()
@@ -99,6 +109,7 @@ class Cockpit(anywidget.AnyWidget):
         self.message = Said("")
         self.pong = self.hellos = 0
         self.lag = self._sent = 0.0
+        self.on_drawn: Callable[[], object] = lambda: None
         self._units: Mapping[str, int] = {}  # of the layers shown; what a page says of the scene is not asked
         self.on_msg(self._receive)
         answer_from_any_shell(self)
@@ -120,6 +131,11 @@ class Cockpit(anywidget.AnyWidget):
     def ready(self) -> bool:
         """The last picture was drawn, or took too long."""
         return self.pong >= self.ping or time.monotonic() - self._sent > self._timeout
+
+    @property
+    def almost_ready(self) -> bool:
+        """At most one picture is on its way."""
+        return self.pong >= self.ping - 1
 
     def beat(self) -> None:
         """Announce that a picture was sent."""
@@ -153,8 +169,9 @@ class Cockpit(anywidget.AnyWidget):
                 self._wake()
             case {"pong": int(pong)} if self.pong < pong <= self.ping:
                 self.pong, self.lag = pong, time.monotonic() - self._sent
+                self.on_drawn()
             case {"move": [str(name), int() | float() as value]}:
-                self.do(lambda: self._move(name, value))
+                self.do(lambda: self._move(name, value), deeds.moved)
             case {"do": str(name)} if name in deeds.press:
                 self.do(deeds.press[name])
             case {"select": None}:
@@ -208,7 +225,7 @@ class Cockpit(anywidget.AnyWidget):
             self.chosen.selected = chosen
             self._wake()
 
-    def do(self, action: Callable[[], Any]) -> bool:
+    def do(self, action: Callable[[], Any], wake: Callable[[], object] | None = None) -> bool:
         """Do what was asked for, or say why not; returns whether it was possible."""
         self.message = Said("")
         try:
@@ -216,12 +233,13 @@ class Cockpit(anywidget.AnyWidget):
             return True
         except (SnnlabError, OSError) as error:
             self.say(str(error), warning=True)
+            self._wake()
             return False
         except Exception as error:
             self.say(f"{type(error).__name__}: {error}", warning=True)
             raise  # to the log, with its traceback
         finally:
-            self._wake()
+            (wake or self._wake)()
 
 
 def answer_from_any_shell(widget: anywidget.AnyWidget) -> None:

@@ -67,6 +67,9 @@ class Screen:
         self._shown: dict[str, Any] = {}  # by trait: what it depends on, or its value
         self._curves_at = 0.0
         self._hellos = 0
+        self._missed = False  # something is to be shown, and the last picture was not drawn yet
+        self._urgent = False  # somebody waits for it
+        board.on_drawn = self._catch_up
         self._thread = threading.Thread(target=self._pump, name="snnlab-pump", daemon=True)
 
     def open(self) -> None:
@@ -83,7 +86,9 @@ class Screen:
     def _pump(self) -> None:
         board = self._board
         while not self._closed:
-            if board.ready:
+            self._missed = not (board.ready or (self._urgent and board.almost_ready))
+            if not self._missed:
+                self._urgent = False
                 try:
                     self.show()
                 except Exception as error:  # a picture that fails must not end all pictures
@@ -91,6 +96,16 @@ class Screen:
                     self._shown = {}
             self.awake.wait(1.0 / board.chosen.hz)
             self.awake.clear()
+
+    def hurry(self) -> None:
+        """Have a picture now, even if the last one is still on its way: somebody waits for it."""
+        self._urgent = True
+        self.awake.set()
+
+    def _catch_up(self) -> None:
+        """Show what came while the last picture was on its way."""
+        if self._missed:
+            self.awake.set()
 
     def show(self) -> None:
         """Send one picture, if anything changed since the last one. Any thread may call it."""

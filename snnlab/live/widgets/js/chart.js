@@ -1,5 +1,5 @@
 // One small plot of curves over steps: title, legend and newest values in one line, earlier runs behind, moves as marks.
-import { axisBeside, axisUnder, box, floatsOf, line, scale, text, ticks, within } from "./draw.js";
+import { axisBeside, axisUnder, box, dot, floatsOf, line, scale, text, ticks, within } from "./draw.js";
 import { powerOfTen, readable } from "./numbers.js";
 import { STYLE } from "./style.js";
 
@@ -91,15 +91,23 @@ function drawMarks(pen, place, at, { marks, low, high }, /** @type {boolean} */ 
   if (left) text(pen, `and ${left} more`, place.x + 3, place.y + place.height - 4, { size: 10, halo: true, alpha: 0.8 });
 }
 
-/** @param {Pen} pen @param {Box} place @param {Plot} plot @param {Around} around */
-function drawTitle(pen, { x, y, width }, { title, series }, { cursor }) {
-  let at = x + text(pen, title, x, y - 5, { size: 11, bold: true, room: width }) + 10;
+/** Height of the title of a plot: many curves have their legend in a line of its own. @param {number} curves */
+export const titleOf = (curves) => (curves > 2 ? 34 : 20);
+
+/** The title, and beside it or below it every curve with its newest value, or that under the cursor. */
+function drawTitle(/** @type {Pen} */ pen, /** @type {Box} */ { x, y, width }, /** @type {Plot} */ { title, series }, /** @type {Around} */ { cursor }) {
+  const many = series.length > 2, y0 = many ? y - 19 : y - 5;
+  let at = x + text(pen, title, x, y0, { size: 11, bold: true, room: width }) + 10;
+  if (many) at = x;
   for (const { label, colour, dash, values } of series) {
     const k = cursor === null ? values.y.length - 1 : nearest(values.x, cursor);
-    const words = values.y.length ? `${label} ${title === "accuracy" ? `${readable(100 * values.y[k])} %` : readable(values.y[k])}` : label;
-    if (at + 40 > x + width) break;
+    const value = title === "accuracy" ? `${readable(100 * values.y[k])} %` : readable(values.y[k], many ? 2 : 3);
+    const words = values.y.length ? `${label} ${value}` : label;
+    const room = many ? width / series.length - 26 : x + width - at - 20;
+    if (room < 16) break;
     line(pen, [[at, y - 9], [at + 16, y - 9]], { colour, dash, width: 2 });
-    at += 20 + text(pen, words, at + 20, y - 5, { size: 11, room: x + width - at - 20 }) + 10;
+    const wide = text(pen, words, at + 20, y - 5, { size: 11, room });
+    at += many ? width / series.length : 30 + wide;
   }
 }
 
@@ -121,6 +129,7 @@ export function drawChart(pen, place, plot, around) {
     for (const { values, colour, dash, test } of plot.series) {
       const points = pointsOf(values);
       line(pen, points, { colour, dash, width: 1.6 });
+      if (!test && points.length === 1) dot(pen, ...points[0], colour); // a line needs two
       if (test && points.length <= 40) for (const [px, py] of points) diamond(pen, px, py, colour);
     }
   });

@@ -1,5 +1,6 @@
 // The screen: head, knobs, raster, curves, tabs. What the kernel sends stands in the widget's traits; what the user does
 // is sent as messages, and acts when the kernel answers.
+import { makeAlert, mayAlert } from "./alert.js";
 import { MAIN, makeCurves, othersOf } from "./curves.js";
 import { h } from "./dom.js";
 import { makeErrors } from "./errors.js";
@@ -9,7 +10,9 @@ import { makeKnobs } from "./knobs.js";
 import { makeNeuron } from "./neuron.js";
 import { Raster } from "./raster.js";
 import { makeRunTab } from "./runtab.js";
+import { saveCurves, saver } from "./save.js";
 import { makeTabs } from "./tabs.js";
+import { makeUndo } from "./undo.js";
 import { makeVoltages } from "./voltages.js";
 import { makeWeights } from "./weights.js";
 
@@ -52,7 +55,7 @@ function makeRaster(model, chosen) {
   model.on("change:run", show);
   const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
   const choices = layers.length > 1 ? label("layer", layer) : null;
-  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort));
+  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), saver("raster", () => raster.canvas));
   raster.el.className = "fill";
   return { raster, el: panel("raster", "Raster", fields, raster.el), stop: () => { raster.stop(); model.off("change:run", show); } };
 }
@@ -66,6 +69,8 @@ function makeMain(model) {
   const toggles = [toggle("smooth", "smooth", "Show moving averages"), toggle("log", "log loss", "Show the loss on a logarithmic axis")];
   const window_ = choice(model, "window", model.get("about").windows);
   const curves = makeCurves(model, MAIN);
+  const why = "Save the points that are shown (lab.history has every step)";
+  const csv = h("button", { class: "small", title: why, onclick: () => saveCurves(model) }, "CSV");
   const show = () => {
     for (const { show: press } of toggles) press();
     window_.value = model.get("run").view.window;
@@ -74,13 +79,15 @@ function makeMain(model) {
   const events = ["change:ui", "change:run"];
   for (const event of events) model.on(event, show);
   curves.el.className = "fill";
-  const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button)), curves.el);
+  const save = saver("curves", () => curves.el.querySelector("canvas"));
+  const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button), csv, save), curves.el);
   return { el, stop: () => { curves.stop(); for (const event of events) model.off(event, show); } };
 }
 
-/** @param {Part} part */
-const scrolling = (part) => {
+/** A part that may be higher than its place: the keyboard can scroll it. @param {string} name @param {Part} part */
+const scrolling = (name, part) => {
   part.el.classList.add("fill");
+  Object.assign(part.el, { tabIndex: 0, role: "region", ariaLabel: name });
   return part;
 };
 
@@ -89,10 +96,10 @@ function tabsOf(model) {
   const about = /** @type {import("./types").About} */ (model.get("about"));
   /** @type {[string, import("./tabs.js").Tab][]} each after the panel that it belongs to */
   const tabs = [
-    ["curves", { name: "Learn", title: "All other curves", make: () => scrolling(makeCurves(model, othersOf(about))) }],
-    ["raster", { name: "Look inside", title: "The selected neuron", make: () => scrolling(makeNeuron(model)) }],
-    ["health", { name: "Health", title: "Firing rates and gradients of the layers", make: () => scrolling(makeHealth(model)) }],
-    ["raster", { name: "Errors", title: "What it gets wrong, and when it knows", make: () => scrolling(makeErrors(model)) }],
+    ["curves", { name: "Learn", title: "All other curves", make: () => scrolling("Learn", makeCurves(model, othersOf(about))) }],
+    ["raster", { name: "Look inside", title: "The selected neuron", make: () => scrolling("Look inside", makeNeuron(model)) }],
+    ["health", { name: "Health", title: "Firing rates and gradients of the layers", make: () => scrolling("Health", makeHealth(model)) }],
+    ["raster", { name: "Errors", title: "What it gets wrong, and when it knows", make: () => scrolling("Errors", makeErrors(model)) }],
     ["raster", { name: "Weights", title: "Weights over the run, and what every neuron looks at", make: () => makeWeights(model) }],
   ];
   const shown = tabs.filter(([panelName]) => about.show.includes(panelName)).map(([, tab]) => tab);
@@ -123,7 +130,8 @@ function buildAlone(model, el) {
   if (tab) set(model, { tab }); // the kernel looks at what is seen
   const part = makeAlone(model, /** @type {string} */ (only));
   part.el.classList.add("fill");
-  el.replaceChildren(h("div", { class: `screen alone ${only}`, "data-lm-suppress-shortcuts": "true" }, part.el));
+  const root = h("div", { class: `screen alone ${only}`, "data-lm-suppress-shortcuts": "true" }, part.el);
+  el.replaceChildren(h("div", { class: "frame" }, root));
   return () => part.stop();
 }
 
@@ -136,7 +144,15 @@ function build(model, el) {
   const hold = holdOf(model, raster?.raster), knobs = makeKnobs(model, hold), voltages = raster && makeVoltages(model);
   voltages?.el.classList.add("voltages");
   const root = h("div", { class: "screen", "data-lm-suppress-shortcuts": "true" });
+  const alert = makeAlert(model);
   const header = makeHeader(model, [
+    {
+      name: "alert", title: "Tell me when the run ends, diverges or falls silent", icon: "bell",
+      act: async () => {
+        set(model, { alert: !model.get("ui").alert && (await mayAlert()) });
+      },
+      pressed: () => Boolean(model.get("ui").alert),
+    },
     {
       name: "presentation", title: "Large type and high contrast, for a lecture", icon: "large",
       act: () => set(model, { large: !model.get("ui").large }), pressed: () => Boolean(model.get("ui").large),
@@ -147,13 +163,22 @@ function build(model, el) {
       pressed: () => document.fullscreenElement === root,
     },
   ]);
-  const words = h("p", { class: "words" });
-  const body = h("div", { class: "body" }, panel("left", "Knobs", knobs.el, voltages && voltages.el), raster && raster.el, h("div", { class: "right" }, main && main.el, tabs.el));
+  const back = makeUndo(model), words = h("p", { class: "words" });
+  const left = panel("left", "Knobs", knobs.el, voltages && voltages.el), right = h("div", { class: "right" }, main && main.el, tabs.el);
+  const body = h("div", { class: "body" }, left, raster && raster.el, right);
+  const frame = h("div", { class: "frame" }, root);
+  header.buttons.append(back.el);
   root.append(header.el, body, words);
   root.classList.toggle("bare", !raster && !main);
-  root.addEventListener("keydown", (event) => event.stopPropagation()); // the keys of the notebook are others
+  root.addEventListener("keydown", (event) => {
+    event.stopPropagation(); // the keys of the notebook are others
+    const typing = event.target instanceof HTMLInputElement && event.target.type !== "range";
+    if (typing || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+    model.send({ do: event.shiftKey ? "redo" : "undo" });
+    event.preventDefault();
+  });
   const look = () => {
-    root.classList.toggle("large", Boolean(model.get("ui").large));
+    frame.classList.toggle("large", Boolean(model.get("ui").large));
     tabs.show();
     header.show();
   };
@@ -162,9 +187,9 @@ function build(model, el) {
   say();
   model.on("change:ui", look);
   model.on("change:curves", say);
-  el.replaceChildren(root);
+  el.replaceChildren(frame);
   return () => {
-    for (const part of [hold, header, knobs, voltages, raster, main, tabs]) part?.stop();
+    for (const part of [hold, back, alert, header, knobs, voltages, raster, main, tabs]) part?.stop();
     model.off("change:ui", look);
     model.off("change:curves", say);
   };

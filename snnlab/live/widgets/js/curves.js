@@ -1,11 +1,11 @@
 // The curves of a run, as a column of small plots that share the axis of steps.
-import { drawChart, lookOfCurve, movingMean, valuesOf } from "./chart.js";
+import { drawChart, lookOfCurve, movingMean, titleOf, valuesOf } from "./chart.js";
 import { mount, pointOf } from "./canvas.js";
 import { readable } from "./numbers.js";
 
 /** @typedef {{ title: string, curves: string[], log?: boolean }} Wanted */
 
-const LEFT = 46, RIGHT = 10, TITLE = 20, AXIS = 22, GAP = 6, LEAST = 40;
+const LEFT = 46, RIGHT = 10, AXIS = 22, GAP = 6, LEAST = 40;
 
 /** The main plots. @type {Wanted[]} */
 export const MAIN = [{ title: "accuracy", curves: ["accuracy", "test_acc"] }, { title: "loss", curves: ["loss", "test_loss"] }];
@@ -26,13 +26,20 @@ export function othersOf({ terms, spiking }) {
 export function makeCurves(model, wanted) {
   const el = document.createElement("div");
   /** @type {number | null} */ let cursor = null;
+  const titles = wanted.map(({ curves }) => titleOf(curves.length)), fixed = titles.reduce((a, b) => a + b + GAP, 0) + AXIS + GAP;
   const rows = (/** @type {number} */ height) => {
-    const tall = Math.max(LEAST, (height - AXIS - GAP) / wanted.length - TITLE - GAP);
-    return wanted.map((_, k) => ({ y: TITLE + k * (tall + TITLE + GAP), height: tall }));
+    const tall = Math.max(LEAST, (height - fixed) / wanted.length);
+    let y = 0;
+    return titles.map((title) => {
+      y += title;
+      const row = { y, height: tall };
+      y += tall + GAP;
+      return row;
+    });
   };
   const { canvas, redraw, stop } = mount(el, {
     role: "img",
-    arrange: () => wanted.length * (LEAST + TITLE + GAP) + AXIS + GAP,
+    arrange: () => wanted.length * LEAST + fixed,
     label: () => model.get("curves").words ?? "Curves: nothing yet.",
     paint: (pen, width, height) => {
       const plots = plotsOf(model, wanted), { low, high } = rangeOf(model, plots), marks = model.get("curves").marks ?? [];

@@ -7,8 +7,8 @@ const FACES = /** @type {const} */ ({ start: ["Start", "play"], pause: ["Pause",
 
 /**
  * @param {import("./types").Model} model
- * @param {{ name: string, title: string, act: () => void, icon: "wide" | "large", pressed: () => boolean }[]} views buttons that change how the screen looks
- * @returns {import("./types").Part & { show: () => void }}
+ * @param {{ name: string, title: string, act: () => void, icon: "wide" | "large" | "bell", pressed: () => boolean }[]} views buttons that change how the screen looks
+ * @returns {import("./types").Part & { buttons: HTMLElement, show: () => void }}
  */
 export function makeHeader(model, views) {
   /** @returns {Running} */
@@ -31,8 +31,9 @@ export function makeHeader(model, views) {
   const facts = h("div", { class: "facts" });
   const said = h("span", { class: "said", role: "status" }), repair = h("button", { "data-do": "repair", title: "Do what the diagnosis proposes", onclick: act("repair") });
   const trace = h("details", { class: "trace" }, h("summary", {}, "traceback"), h("pre"));
+  const buttons = h("div", { class: "buttons" }, transport, step, chunk, stop, reset, seed, pace);
   const el = h("header", {},
-    h("div", { class: "row" }, h("div", { class: "buttons" }, transport, step, chunk, stop, reset, seed, pace), facts, h("div", { class: "buttons" }, ...looks)),
+    h("div", { class: "row" }, buttons, facts, h("div", { class: "buttons" }, ...looks)),
     bar, h("div", { class: "line" }, said, repair, trace));
 
   function show() {
@@ -59,5 +60,5 @@ export function makeHeader(model, views) {
   }
   show();
   model.on("change:run", show);
-  return { el, show, stop: () => model.off("change:run", show) };
+  return { el, buttons, show, stop: () => model.off("change:run", show) };
 }

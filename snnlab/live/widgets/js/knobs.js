@@ -84,9 +84,18 @@ export function makeKnobs(model, hold) {
     for (const move of waiting) model.send({ move });
     waiting.clear();
   };
+  let paused = false;
+  const again = () => {
+    paused = waiting.size > 0;
+    send();
+    if (paused) requestAnimationFrame(again);
+  };
   const move = (/** @type {string} */ name, /** @type {number} */ value) => {
-    if (!waiting.size) requestAnimationFrame(send); // at most one message a picture and knob
+    const first = !paused;
     waiting.set(name, value);
+    if (first) send(); // the first one at once, then at most one message a picture and knob
+    if (first) requestAnimationFrame(again);
+    paused = true;
   };
   /** @type {Knob[]} */ const knobs = model.get("about").knobs;
   const rows = new Map(knobs.map((knob) => [knob.name, makeRow(knob, move, hold)]));
@@ -99,7 +108,7 @@ export function makeKnobs(model, hold) {
     for (const [name, value] of Object.entries(model.get("run").knobs)) rows.get(name)?.follow(value);
   };
   follow();
-  const again = setInterval(follow, PATIENCE); // a move that was refused is taken back even if nothing else happens
+  const patience = setInterval(follow, PATIENCE); // a move that was refused is taken back even if nothing else happens
   model.on("change:run", follow);
-  return { el, stop: () => { clearInterval(again); model.off("change:run", follow); } };
+  return { el, stop: () => { clearInterval(patience); model.off("change:run", follow); } };
 }

@@ -7,7 +7,7 @@ import { columnsOf, drawPlot, drawTime, timesOf } from "./timeline.js";
 
 /** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box */
 
-const LEFT = 46, RIGHT = 10, TITLE = 20, AXIS = 24, VOLTAGE = 120, WEIGHTS = 132, SMALL = 96, MORE = 2 * (SMALL + 62) + 200;
+const LEFT = 46, RIGHT = 10, TITLE = 34, AXIS = 24, VOLTAGE = 120, WEIGHTS = 132, SMALL = 96, MORE = 2 * (SMALL + 62) + 200;
 
 /**
  * Draws `scenes.neuron_frame`.
@@ -26,7 +26,9 @@ export function makeNeuron(model) {
       const below = TITLE + VOLTAGE + AXIS + TITLE + (neuron() ? WEIGHTS : 0);
       drawMore(pen, width, below, model.get("tab").tab === "Look inside" ? model.get("tab") : {}, neuron());
       if (!neuron()) return drawHint(pen, place);
-      drawPlot(pen, scene(), place, neuron().title);
+      const [name, facts = ""] = neuron().title.split(/: (.*)/s);
+      text(pen, name, place.x, place.y - 19, { size: 11, bold: true, room: place.width });
+      drawPlot(pen, scene(), place, facts);
       drawTime(pen, scene(), place);
       if (neuron().trace) drawVoltage(pen, scene(), neuron(), place);
       const { spikes, weights } = neuron();

@@ -22,7 +22,7 @@ export function makeRunTab(model) {
     h("h4", {}, "Export the weights as a safetensors file"),
     h("div", { class: "fields" }, h("label", { class: "wide" }, h("span", {}, "folder"), place), h("button", { "data-do": "export", onclick: send }, "Export")),
     h("h4", {}, "Pictures per second, if the browser keeps up"), h("div", { class: "fields" }, h("label", {}, h("span", {}, "at most"), rate)),
-    h("h4", {}, "Results by epoch"), about, h("div", { class: "scroll" }, table));
+    h("h4", {}, "Results by epoch"), about, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "results by epoch" }, table));
   /** @type {object | null} */ let drawn = null;
   /** What the kernel accepted stands in the fields, unless they are being edited. @param {HTMLInputElement} input @param {string} value */
   const put = (input, value) => { if (document.activeElement !== input && input.value !== value) input.value = value; };

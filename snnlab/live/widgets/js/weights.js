@@ -34,7 +34,7 @@ export function makeWeights(model) {
   };
   const sort = choose("weights_sort", model.get("about").weight_sorts), layer = choose("weights_layer", []);
   const el = h("div", { class: "column" }, h("div", { class: "fields" }, h("label", {}, h("span", {}, "layer"), layer), h("label", {}, h("span", {}, "sorted by"), sort)));
-  const body = h("div", { class: "fill" });
+  const body = h("div", { class: "fill", tabindex: 0, role: "region", "aria-label": "weights" });
   el.append(body);
   const { canvas, redraw, stop } = mount(body, {
     role: "img",
