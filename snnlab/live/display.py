@@ -45,6 +45,7 @@ class Display:
         self.board = Cockpit(self._about(), self._deeds, self._chosen, self.wake)
         self.screen = Screen(self.board, self.view, self._twins)
         self.watcher = self._watcher_of(run.trainer)
+        self.screen.show()  # no page sees a board of which nothing is known yet
         self.screen.open()
 
     @property
@@ -103,6 +104,7 @@ class Display:
         board = Cockpit(self._about() | {"only": name}, self._deeds, self._chosen, self.wake)
         screen = Screen(board, self.view)
         self._panels.append((board, screen))
+        screen.show()
         screen.open()
         return board
 

@@ -560,6 +560,16 @@ def test_axe_finds_nothing(view, colours):
         assert len(found["passes"]) > 10
 
 
+def test_a_page_may_come_before_anything_is_known(view):
+    """It shows nothing then, and everything as soon as the kernel has said where the run stands."""
+    page = view().open(run={})
+    assert page.page.locator(".snnlab button").count() == 0
+    page.set(run=run())
+    assert page.page.locator(".snnlab [data-do=transport]").is_visible() and page.height(RASTER) > 300
+    page.set(run=run(RunState.PAUSED, Transport.RESUME))
+    assert page.page.get_by_role("button", name="Resume").is_visible()
+
+
 def test_presentation(view):
     """Everything is larger, in sharp type; another page of the same dashboard is large, too."""
     page = view().open()

@@ -207,6 +207,12 @@ def test_a_preview_is_what_the_next_step_computes(make):
     assert not is_ahead and kept.stack.layers["hidden"].neuron.v_th[...].item() == 1.0
 
 
+def test_a_board_is_complete_before_a_page_can_see_it(make):
+    lab = make()
+    for board in (lab.display.board, lab.panel("head")):
+        assert board.run["state"] == "idle" and board.results["words"] == "None yet." and board.curves["words"]
+
+
 def test_a_page_that_opens_is_sent_everything(make, monkeypatch):
     """Also what has not changed since: the page may have lost the change."""
     lab = make()

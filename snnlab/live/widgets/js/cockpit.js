@@ -236,17 +236,24 @@ export default {
   /** @param {{ model: Model, el: HTMLElement }} page */
   render({ model, el }) {
     const make = () => (model.get("about").only ? buildAlone(model, el) : build(model, el));
-    let stop = make();
+    let stop = () => {};
     const rebuild = () => {
+      if (!model.get("run").view) return; // nothing is known of the run yet
       stop();
       stop = make();
     };
+    const begin = () => {
+      if (!el.firstChild) rebuild();
+    };
+    rebuild();
+    model.on("change:run", begin);
     model.on("change:about", rebuild); // another structure after a restart
     const end = () => el.classList.add("jupyter-widgets-disconnected"); // anywidget keeps the view from doing it itself
     model.on("comm_live_update", end); // the Jupyter kernel has ended
     model.send({ hello: true }); // what was sent while the page made the widget is lost to it
     return () => {
       stop();
+      model.off("change:run", begin);
       model.off("change:about", rebuild);
       model.off("comm_live_update", end);
     };
