@@ -204,7 +204,7 @@ def run(state: RunState = RunState.TRAINING, transport: Transport = Transport.PA
         traceback=trace,
         problem=None,
     )
-    return run_frame(View(status), Said(said), Chosen(4.0).fields())
+    return run_frame(View(status), Said(said), Chosen(4.0).fields()) | {"heard": {}}
 
 
 def curves_of(moves: tuple[int, ...] = ()) -> dict:

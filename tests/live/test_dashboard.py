@@ -320,6 +320,21 @@ def test_what_a_page_sends_is_checked(make):
     assert screen._thread.is_alive() and watcher._thread.is_alive()
 
 
+def test_a_page_learns_which_of_its_moves_were_heard(make):
+    """Also of those that were refused; of many pages the newest are remembered."""
+    lab = make(show=())
+    board = lab.display.board
+    for number, value in enumerate([0.5, math.nan, 0.6], 1):
+        say(board, {"move": ["hidden.v_th", value], "stamp": ["one", number]})
+        lab.display.screen.show()
+        assert board.run["heard"] == {"one": number}
+    for stamp in (None, 3, ["x"], ["x", "y"], [1, 2]):
+        say(board, {"move": ["hidden.v_th", 0.7], "stamp": stamp})
+    for page in range(100):
+        say(board, {"move": ["hidden.v_th", 0.7], "stamp": [str(page) * 50, 1]})
+    assert len(board.heard) == 8 and "one" not in board.heard and max(map(len, board.heard)) <= 20
+
+
 def test_moves_are_undone_and_made_again(make):
     """From the page, from a twin; not those of a program."""
     lab = make(show=())

@@ -23,6 +23,7 @@ from snnlab.live.frames.weights import SORTS as WEIGHT_SORTS
 from snnlab.live.widgets import bundle
 from snnlab.support import arguments
 
+PAGES = 7  # whose moves are remembered, beside the newest one
 LARGEST = 10**6  # of what can change at a restart
 UI = {
     "tab": str,
@@ -69,6 +70,7 @@ class Cockpit(anywidget.AnyWidget):
     Attributes:
         chosen: what the fields are set to.
         message: what the last action has to say.
+        heard: the last move of every page.
         pong: the last picture that was drawn.
         hellos: times that a page was opened or loaded again.
         lag: seconds from sending the last picture until it was drawn.
@@ -107,6 +109,7 @@ class Cockpit(anywidget.AnyWidget):
         }
         self.chosen = chosen
         self.message = Said("")
+        self.heard: dict[str, int] = {}
         self.pong = self.hellos = 0
         self.lag = self._sent = 0.0
         self.on_drawn: Callable[[], object] = lambda: None
@@ -172,6 +175,7 @@ class Cockpit(anywidget.AnyWidget):
                 self.on_drawn()
             case {"move": [str(name), int() | float() as value]}:
                 self.do(lambda: self._move(name, value), deeds.moved)
+                self._hear(content.get("stamp"))
             case {"do": str(name)} if name in deeds.press:
                 self.do(deeds.press[name])
             case {"select": None}:
@@ -182,6 +186,13 @@ class Cockpit(anywidget.AnyWidget):
                 self.do(lambda: self._set(values))
             case {"ask": [str(name), value]} if name in self._asks:
                 self.do(lambda: self._asks[name](value))
+
+    def _hear(self, stamp: Any) -> None:
+        """Note the last move of a page, so that it knows from when on the values shown are newer than its own."""
+        match stamp:
+            case [str(page), int(move)]:
+                others = [(name, heard) for name, heard in self.heard.items() if name != page[:20]]
+                self.heard = dict([*others[-PAGES:], (page[:20], move)])
 
     def _move(self, name: str, value: float) -> None:
         self._deeds.move(name, value)

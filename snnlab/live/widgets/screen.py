@@ -139,7 +139,7 @@ class Screen:
 
     def _show_run(self, view: View) -> bool:
         board = self._board
-        frame = run_frame(view, board.message, board.chosen.fields())
+        frame = run_frame(view, board.message, board.chosen.fields()) | {"heard": board.heard}
         if not self._is_new("run", frame):
             return False
         board.run = frame

@@ -4,10 +4,9 @@ import { makeGrid, shown } from "./grid.js";
 
 /** @typedef {import("./types").Knob} Knob */
 
-const PATIENCE = 1500; // milliseconds until the kernel must have answered a move
-
 /**
- * One row. A value chosen here stands until the kernel says the same, or says nothing for `PATIENCE`.
+ * One row. A value chosen here stands until the kernel has heard of it; then the kernel's stands. To compare values is not
+ * enough: a slider that goes back and forth passes the values that the kernel is still talking of.
  * @param {Knob} knob
  * @param {(name: string, value: number) => void} move
  * @param {{ grab: () => void, release: () => void }} hold told when the slider is taken hold of, and let go
@@ -26,13 +25,13 @@ function makeRow(knob, move, hold) {
     class: "quiet", title: `Reset ${name} to ${shown(knob.value)}`, "aria-label": `reset ${name}`, onclick: () => { hold.grab(); choose(knob.value); hold.release(); },
   }, icon("back"));
   const el = h("div", { class: "knob", "data-knob": name }, h("span", { class: "name", title: help }, label), slider, field, h("span", { class: "unit" }, unit), back);
-  let value = knob.value, chosen = -Infinity; // and when it was chosen here
+  let value = knob.value, pending = 0; // and the number of the move that the kernel has not heard of yet
 
   /** @param {number} wanted */
   function choose(wanted) {
     if (wanted === value) return show();
     value = wanted;
-    chosen = performance.now();
+    pending = Infinity;
     move(name, wanted);
     show();
   }
@@ -60,14 +59,16 @@ function makeRow(knob, move, hold) {
   show();
   return {
     el,
-    /** What the kernel says. @param {number} now */
-    follow(now) {
-      const agreed = Math.abs(now - value) <= 1e-5 * Math.abs(now) + 1e-12;
-      if (agreed) chosen = -Infinity;
-      else if (performance.now() - chosen > PATIENCE && document.activeElement !== field) {
-        value = now;
-        show();
-      }
+    /** The value chosen last was sent as this move. @param {number} move */
+    sent(move) {
+      pending = move;
+    },
+    /** What the kernel says, and the last move from here that it has heard of. @param {number} now @param {number} heard */
+    follow(now, heard) {
+      if (heard < pending || document.activeElement === field) return;
+      if (Math.abs(now - value) <= 1e-5 * Math.abs(now) + 1e-12) return; // it shows six digits
+      value = now;
+      show();
     },
   };
 }
@@ -80,8 +81,13 @@ function makeRow(knob, move, hold) {
  */
 export function makeKnobs(model, hold) {
   /** @type {Map<string, number>} */ const waiting = new Map();
+  const me = Math.random().toString(36).slice(2);
+  let moves = 0;
   const send = () => {
-    for (const move of waiting) model.send({ move });
+    for (const move of waiting) {
+      model.send({ move, stamp: [me, ++moves] });
+      rows.get(move[0])?.sent(moves);
+    }
     waiting.clear();
   };
   let paused = false;
@@ -105,10 +111,10 @@ export function makeKnobs(model, hold) {
   });
   const el = h("div", { class: "knobs" }, ...(groups.length ? groups : [h("p", { class: "hint" }, "This run has no knobs.")]));
   const follow = () => {
-    for (const [name, value] of Object.entries(model.get("run").knobs)) rows.get(name)?.follow(value);
+    const { knobs: values, heard } = /** @type {import("./types").Running} */ (model.get("run"));
+    for (const [name, value] of Object.entries(values)) rows.get(name)?.follow(value, heard[me] ?? 0);
   };
   follow();
-  const patience = setInterval(follow, PATIENCE); // a move that was refused is taken back even if nothing else happens
   model.on("change:run", follow);
-  return { el, stop: () => { clearInterval(patience); model.off("change:run", follow); } };
+  return { el, stop: () => { model.off("change:run", follow); } };
 }

@@ -43,7 +43,7 @@ export interface Running {
   state: string; transport: string; facts: string[]; progress: number; step: number; total: number;
   said: { text: string; warning: boolean }; trace: string; repair: string; knobs: Record<string, number>;
   view: { sample: number; layer: string; sort: string; hz: number; window: string; cell: [number, number] | null; weights_sort: string };
-  compilations: number; pace: number | null; undo: { undo: string; redo: string };
+  compilations: number; pace: number | null; undo: { undo: string; redo: string }; heard: Record<string, number>;
 }
 export interface Results { columns: string[]; rows: string[][]; words: string }
 export interface Scene {
