@@ -54,6 +54,16 @@ def _plain(size: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def rounded(value: float) -> float:
+    """Round a float32 to the number that people write.
+
+    Example:
+        >>> rounded(0.10000000149011612)
+        0.1
+    """
+    return float(f"{value:.6g}")
+
+
 def quantity(value: float, unit: str, digits: int = 3) -> str:
     """Format a number with its unit, if it has one.
 

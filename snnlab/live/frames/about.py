@@ -10,6 +10,7 @@ from snnlab.live.frames.explained import help_of
 from snnlab.live.frames.scenes import SORTS
 from snnlab.live.frames.status import HZ
 from snnlab.live.frames.weights import SORTS as WEIGHT_SORTS
+from snnlab.support import numbers
 
 PARTS = (
     "head",
@@ -90,9 +91,4 @@ def _knob(knob: Knob) -> dict[str, Any]:
     group, label = split_name(knob.name)
     bounds = {"low": knob.low, "high": knob.high, "least": None if knob.least == -math.inf else knob.least}
     named = {"name": knob.name, "group": group, "label": label, "unit": knob.unit, "help": help_of(knob.name)}
-    return {**named, **bounds, "value": _shown(knob.value), "log": knob.log}
-
-
-def _shown(value: float) -> float:
-    """A float32 as people write it."""
-    return float(f"{value:.6g}")
+    return {**named, **bounds, "value": numbers.rounded(knob.value), "log": knob.log}

@@ -11,7 +11,6 @@ from snnlab.support import numbers
 HINT = "Press Start, then drag a knob: the raster shows at once what it does."
 COLUMNS = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train acc.", "test_loss": "test loss"}
 COLUMNS |= {"test_acc": "test acc.", "spikes_per_sample": "spikes"}
-EPOCHS = 50  # newest ones in the table
 
 
 class Said(NamedTuple):
@@ -39,7 +38,7 @@ def run_frame(view: View, message: Said, chosen: Mapping[str, Any]) -> dict[str,
         "said": said._asdict(),
         "trace": status.traceback or "",
         "repair": repair_text(view.finding),
-        "knobs": {name: float(f"{knob.value:.6g}") for name, knob in status.knobs.items()},
+        "knobs": {name: numbers.rounded(knob.value) for name, knob in status.knobs.items()},
         "view": dict(chosen),
         "compilations": status.compilations,
         "pace": status.pace,

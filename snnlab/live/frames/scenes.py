@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from snnlab.live.frames import pixels
 from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.live.frames.voltages import Spiking, before_reset
 from snnlab.support import arguments, numbers
@@ -41,7 +42,7 @@ def raster_scene(probe: Probe, class_names: Sequence[str], dt: float | None, lay
     """
     steps = len(probe.readout)
     return {
-        "image": _image(_grey(probe.sample)),
+        "image": pixels.image(_grey(probe.sample)),
         "classes": list(class_names),
         "label": probe.label,
         "steps": steps,
@@ -226,10 +227,6 @@ def _rate(spikes: np.ndarray, dt: float | None) -> str:
     return words if dt is None else f"{words} ({numbers.quantity(1000.0 * count / (len(spikes) * dt), 'Hz')})"
 
 
-def _image(pixels: np.ndarray) -> Frame:
-    return {"rows": pixels.shape[0], "columns": pixels.shape[1], "bytes": pixels.tobytes()}
-
-
 def _flat(values: np.ndarray) -> np.ndarray:
     """Reshape to rows and columns."""
     return np.atleast_2d(values) if values.ndim < 3 else values.reshape(-1, values.shape[-1])
@@ -244,14 +241,13 @@ def _grey(sample: np.ndarray) -> np.ndarray:
 def _diverging(values: np.ndarray) -> Frame:
     """Byte 128 means zero, 1 and 255 mean minus and plus `scale`."""
     scale = float(np.abs(values).max())
-    pixels = np.round(values * (127.0 / max(scale, 1e-30))) + 128.0
-    return _image(pixels.astype(np.uint8)) | {"scale": scale}
+    return pixels.image(pixels.diverging(values, scale)) | {"scale": scale}
 
 
 def _weights(neuron: Neuron, weights: np.ndarray, sample: np.ndarray) -> Frame:
     """In the shape of the sample if every pixel has a weight, otherwise one row (for an LSTM, one for each gate)."""
-    pixels = neuron.first and weights.ndim == 1 and weights.size == np.size(sample)
-    if pixels:
+    is_image = neuron.first and weights.ndim == 1 and weights.size == np.size(sample)
+    if is_image:
         return _diverging(_flat(weights.reshape(np.shape(sample)))) | {"title": f"weights of {weights.size:,} pixels"}
     gates = list("ifgo") if weights.ndim == 2 else []
     image = _diverging(_flat(weights)) | {"labels": gates}

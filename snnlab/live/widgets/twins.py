@@ -10,6 +10,7 @@ import numpy as np
 
 from snnlab.controls import Knob
 from snnlab.live.frames.about import split_name
+from snnlab.support.numbers import rounded
 
 FARTHEST = 10**9  # positions from the first; JavaScript counts exactly as far as this, and a page may send any number
 
@@ -50,7 +51,7 @@ class Grid:
         """Return the value at a position, to the six digits that are shown; at the bottom, the lowest."""
         distance = min(max(position, -FARTHEST), FARTHEST) * self._step
         value = self._first * 10.0 ** min(distance, 300.0) if self._log else self._first + distance
-        return self._low if position == self.bottom else max(self._low, shown(value))
+        return self._low if position == self.bottom else max(self._low, rounded(value))
 
 
 class KnobRow:
@@ -76,7 +77,7 @@ class KnobRow:
             layout=w.Layout(width="196px"),
             style={"description_width": "92px"},
         )
-        self.box = w.FloatText(value=shown(knob.value), layout=w.Layout(width="74px"))
+        self.box = w.FloatText(value=rounded(knob.value), layout=w.Layout(width="74px"))
         self.box.tooltip = f"{knob.name}: exact value"
         unit = w.Label(knob.unit, layout=w.Layout(width="22px"))
         narrow = w.Layout(width="28px", padding="0")
@@ -100,8 +101,8 @@ class KnobRow:
             position = self.grid.position(self._value)
             self.slider.min, self.slider.max = min(self.slider.min, position), max(self.slider.max, position)
             self.slider.value = position
-            if not math.isclose(shown(self._value), self.box.value, rel_tol=1e-6):
-                self.box.value = shown(self._value)
+            if not math.isclose(rounded(self._value), self.box.value, rel_tol=1e-6):
+                self.box.value = rounded(self._value)
 
     def close(self) -> None:
         """Free the widgets; they disappear from every page."""
@@ -120,13 +121,3 @@ class KnobRow:
             same = math.isclose(value, self._value, rel_tol=tolerance, abs_tol=1e-12)
             if not same and self._post(self.name, value):
                 self._value = value
-
-
-def shown(value: float) -> float:
-    """Round a float32 to the number that people write.
-
-    Example:
-        >>> shown(float(np.float32(0.1)))
-        0.1
-    """
-    return float(f"{value:.6g}")
