@@ -2,15 +2,16 @@
 // is sent as messages, and acts when the kernel answers.
 import { makeAlert, mayAlert } from "./alert.js";
 import { MAIN, makeCurves, othersOf } from "./curves.js";
+import { makeCurvesPanel } from "./curvespanel.js";
 import { h } from "./dom.js";
 import { makeErrors } from "./errors.js";
+import { panel, set } from "./fields.js";
 import { makeHeader } from "./header.js";
 import { makeHealth } from "./health.js";
 import { makeKnobs } from "./knobs.js";
 import { makeNeuron } from "./neuron.js";
-import { Raster } from "./raster.js";
+import { holdOf, makeRasterPanel } from "./rasterpanel.js";
 import { makeRunTab } from "./runtab.js";
-import { saveCurves, saver } from "./save.js";
 import { makeTabs } from "./tabs.js";
 import { makeUndo } from "./undo.js";
 import { makeVoltages } from "./voltages.js";
@@ -19,70 +20,6 @@ import { makeWeights } from "./weights.js";
 /** @typedef {import("./types").Model} Model @typedef {import("./types").Part} Part */
 
 const TABS = { neuron: "Look inside", health: "Health", errors: "Errors", weights: "Weights" }; // of parts shown alone
-const GHOST_TIME = 4000; // milliseconds for which the former raster stays after a move, while it trains
-
-/** Change how the screen looks; it is kept with the dashboard. @param {Model} model @param {object} changes */
-function set(model, changes) {
-  model.set("ui", { ...model.get("ui"), ...changes });
-  model.save_changes();
-}
-
-/** @param {string} name @param {string} title @param {...(Node | null)} children */
-const panel = (name, title, ...children) => h("section", { class: `panel ${name}`, "aria-label": title }, ...children);
-
-/** A field of the raster: chosen here, shown as the kernel has it. @param {Model} model @param {string} name @param {string[]} options */
-function choice(model, name, options) {
-  const send = () => model.send({ set: { [name]: el.value } });
-  const el = h("select", { "aria-label": name, "data-set": name, onchange: send }, ...options.map((option) => h("option", {}, option)));
-  return el;
-}
-
-/** @param {Model} model @param {() => void} chosen */
-function makeRaster(model, chosen) {
-  const { layers, sorts, samples } = /** @type {import("./types").About} */ (model.get("about"));
-  const raster = new Raster(model, chosen);
-  const sample = h("input", {
-    type: "number", min: 0, max: samples - 1, step: 1, "aria-label": "test sample", "data-set": "sample",
-    onchange: () => model.send({ set: { sample: Math.round(+sample.value) } }),
-  });
-  const layer = choice(model, "layer", ["all", ...layers]), sort = choice(model, "sort", sorts);
-  const show = () => {
-    const { view } = /** @type {import("./types").Running} */ (model.get("run"));
-    for (const [field, value] of /** @type {[HTMLInputElement, any][]} */ ([[sample, view.sample], [layer, view.layer], [sort, view.sort]]))
-      if (document.activeElement !== field || field.tagName === "SELECT") field.value = String(value);
-  };
-  show();
-  model.on("change:run", show);
-  const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
-  const choices = layers.length > 1 ? label("layer", layer) : null;
-  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), saver("raster", () => raster.canvas));
-  raster.el.className = "fill";
-  return { raster, el: panel("raster", "Raster", fields, raster.el), stop: () => { raster.stop(); model.off("change:run", show); } };
-}
-
-/** @param {Model} model */
-function makeMain(model) {
-  const toggle = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title) => {
-    const el = h("button", { class: "small", title, onclick: () => set(model, { [name]: !model.get("ui")[name] }) }, label);
-    return { el, show: () => el.setAttribute("aria-pressed", String(Boolean(model.get("ui")[name]))) };
-  };
-  const toggles = [toggle("smooth", "smooth", "Show moving averages"), toggle("log", "log loss", "Show the loss on a logarithmic axis")];
-  const window_ = choice(model, "window", model.get("about").windows);
-  const curves = makeCurves(model, MAIN);
-  const why = "Save the points that are shown (lab.history has every step)";
-  const csv = h("button", { class: "small", title: why, onclick: () => saveCurves(model) }, "CSV");
-  const show = () => {
-    for (const { show: press } of toggles) press();
-    window_.value = model.get("run").view.window;
-  };
-  show();
-  const events = ["change:ui", "change:run"];
-  for (const event of events) model.on(event, show);
-  curves.el.className = "fill";
-  const save = saver("curves", () => curves.el.querySelector("canvas"));
-  const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button), csv, save), curves.el);
-  return { el, stop: () => { curves.stop(); for (const event of events) model.off(event, show); } };
-}
 
 /** A part that may be higher than its place: the keyboard can scroll it. @param {string} name @param {Part} part */
 const scrolling = (name, part) => {
@@ -112,7 +49,7 @@ function makeAlone(model, name) {
   /** @type {Record<string, () => Part>} */ const makers = {
     head: () => makeHeader(model, []),
     knobs: () => makeKnobs(model, { grab() {}, release() {} }),
-    raster: () => makeRaster(model, () => {}),
+    raster: () => makeRasterPanel(model, () => {}),
     curves: () => makeCurves(model, [...MAIN, ...othersOf(about)]),
     neuron: () => makeNeuron(model),
     voltages: () => makeVoltages(model),
@@ -139,8 +76,8 @@ function buildAlone(model, el) {
 function build(model, el) {
   const { show } = /** @type {import("./types").About} */ (model.get("about"));
   const tabs = makeTabs(tabsOf(model), () => model.get("ui").tab, (tab) => set(model, { tab }));
-  const raster = show.includes("raster") ? makeRaster(model, () => set(model, { tab: "Look inside" })) : null;
-  const main = show.includes("curves") ? makeMain(model) : null;
+  const raster = show.includes("raster") ? makeRasterPanel(model, () => set(model, { tab: "Look inside" })) : null;
+  const main = show.includes("curves") ? makeCurvesPanel(model) : null;
   const hold = holdOf(model, raster?.raster), knobs = makeKnobs(model, hold), voltages = raster && makeVoltages(model);
   voltages?.el.classList.add("voltages");
   const root = h("div", { class: "screen", "data-lm-suppress-shortcuts": "true" });
@@ -192,29 +129,6 @@ function build(model, el) {
     for (const part of [hold, back, alert, header, knobs, voltages, raster, main, tabs]) part?.stop();
     model.off("change:ui", look);
     model.off("change:curves", say);
-  };
-}
-
-/**
- * While a knob is held the former raster stays, pale, behind the new one; and a while longer, as long as it trains.
- * @param {Model} model @param {Raster | undefined} raster
- */
-function holdOf(model, raster) {
-  let timer = 0;
-  const over = () => {
-    if (model.get("run").transport === "pause") raster?.forget();
-    else timer = window.setTimeout(over, GHOST_TIME); // in a pause it stays: nothing else changes
-  };
-  return {
-    grab() {
-      clearTimeout(timer);
-      raster?.remember();
-    },
-    release() {
-      clearTimeout(timer);
-      timer = window.setTimeout(over, GHOST_TIME);
-    },
-    stop: () => clearTimeout(timer),
   };
 }
 

@@ -1,0 +1,55 @@
+// The raster with its fields: which sample, which layer, in which order; and its ghost while a knob is held.
+import { h } from "./dom.js";
+import { choice, panel } from "./fields.js";
+import { Raster } from "./raster.js";
+import { saver } from "./save.js";
+
+/** @typedef {import("./types").Model} Model */
+
+const GHOST_TIME = 4000; // milliseconds for which the former raster stays after a move, while it trains
+
+/** @param {Model} model @param {() => void} chosen */
+export function makeRasterPanel(model, chosen) {
+  const { layers, sorts, samples } = /** @type {import("./types").About} */ (model.get("about"));
+  const raster = new Raster(model, chosen);
+  const sample = h("input", {
+    type: "number", min: 0, max: samples - 1, step: 1, "aria-label": "test sample", "data-set": "sample",
+    onchange: () => model.send({ set: { sample: Math.round(+sample.value) } }),
+  });
+  const layer = choice(model, "layer", ["all", ...layers]), sort = choice(model, "sort", sorts);
+  const show = () => {
+    const { view } = /** @type {import("./types").Running} */ (model.get("run"));
+    for (const [field, value] of /** @type {[HTMLInputElement, any][]} */ ([[sample, view.sample], [layer, view.layer], [sort, view.sort]]))
+      if (document.activeElement !== field || field.tagName === "SELECT") field.value = String(value);
+  };
+  show();
+  model.on("change:run", show);
+  const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
+  const choices = layers.length > 1 ? label("layer", layer) : null;
+  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), saver("raster", () => raster.canvas));
+  raster.el.className = "fill";
+  return { raster, el: panel("raster", "Raster", fields, raster.el), stop: () => { raster.stop(); model.off("change:run", show); } };
+}
+
+/**
+ * While a knob is held the former raster stays, pale, behind the new one; and a while longer, as long as it trains.
+ * @param {Model} model @param {Raster | undefined} raster
+ */
+export function holdOf(model, raster) {
+  let timer = 0;
+  const over = () => {
+    if (model.get("run").transport === "pause") raster?.forget();
+    else timer = window.setTimeout(over, GHOST_TIME); // in a pause it stays: nothing else changes
+  };
+  return {
+    grab() {
+      clearTimeout(timer);
+      raster?.remember();
+    },
+    release() {
+      clearTimeout(timer);
+      timer = window.setTimeout(over, GHOST_TIME);
+    },
+    stop: () => clearTimeout(timer),
+  };
+}
