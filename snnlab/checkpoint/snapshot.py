@@ -40,7 +40,7 @@ class Snapshot:
 
     Args:
         arrays: `state/...` and `start/...` by the path in `snnlab.train.step.State`, `history/...` by metric.
-        facts: the rest, as JSON: "format"; "identity", see `identity`; "epochs", "interventions", "planned",
+        facts: the rest, as JSON: "format"; "identity", see `identity`; "epochs", "interventions", "notes", "planned",
             "posted", "seconds", "learning_rate"; "note", of the caller.
 
     Example:
@@ -82,6 +82,7 @@ def take(trainer: Trainer, point: Point, note: Any = None) -> Snapshot:
         "identity": identity(trainer),
         "epochs": point.past.epochs,
         "interventions": point.past.interventions,
+        "notes": point.past.notes,
         "planned": point.planned,
         "posted": dict(point.posted),
         "seconds": point.seconds,
@@ -144,7 +145,7 @@ def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
     facts = snapshot.facts
     state, origin = (_fill(trainer.state, part, snapshot.arrays) for part in ("state", "start"))
     steps = {name.removeprefix("history/"): a for name, a in snapshot.arrays.items() if name.startswith("history/")}
-    history = History.read(steps, facts["epochs"], facts["interventions"])
+    history = History.read(steps, facts["epochs"], facts["interventions"], facts.get("notes", []))
     count, epochs, box = len(history), history.num_epochs, trainer.mailbox
     if int(state.step) != count or not 0 <= count - epochs * trainer.steps_per_epoch <= trainer.steps_per_epoch:
         raise ValueError(f"the history has {count} steps and {epochs} epochs, the state {int(state.step)} steps")
@@ -163,6 +164,7 @@ def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
         steps=count,
         epochs=epochs,
         moves=history.num_moves,
+        notes=history.num_notes,
         planned=tuple(planned),
         posted=tuple(box.check(name, value) for name, value in facts["posted"].items()),
         seconds=arguments.number("seconds", facts["seconds"], 0.0),

@@ -1,4 +1,4 @@
-"""The append-only record of a run: metrics of every step, results of every epoch, every move of a knob.
+"""The append-only record of a run: metrics of every step, results of every epoch, every move of a knob, and notes.
 
 NumPy only. One thread appends, any thread reads. Later appends do not change what was read.
 """
@@ -26,6 +26,8 @@ SHOWN_EPOCHS = 50
 SHOWN = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train accuracy", "test_loss": "test loss"}
 SHOWN |= {"test_acc": "test accuracy", "spikes_per_sample": "spikes per sample", "seconds": "seconds"}
 
+LONGEST_NOTE = 1000  # characters
+
 MOVE = ("step", "old", "new")  # fields of an intervention beside its knob
 NUMBER = int | float
 
@@ -48,6 +50,7 @@ class History:
         self._results = Table(np.float64)
         self._without: set[str] = set()  # names of results that there are not, such as the spikes of an LSTM
         self._interventions: list[dict[str, Any]] = []
+        self._notes: list[dict[str, Any]] = []
 
     def __len__(self) -> int:
         """Number of optimizer steps."""
@@ -71,6 +74,22 @@ class History:
         with self._lock:
             self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
 
+    def add_note(self, text: str) -> None:
+        """Append a note about the run as it is now: it belongs to the newest step.
+
+        Raises:
+            ArgumentError: if it is no text in one line, or longer than 1000 characters.
+
+        Example:
+            >>> history = History()
+            >>> history.add_note("the threshold looks too high")
+            >>> history.notes
+            [{'step': 0, 'text': 'the threshold looks too high'}]
+        """
+        text = arguments.sentence("note", text, LONGEST_NOTE)
+        with self._lock:
+            self._notes.append({"step": len(self), "text": text})
+
     def __getstate__(self) -> dict[str, Any]:
         """For `pickle` and `copy`: everything but the lock."""
         with self._lock:
@@ -80,10 +99,10 @@ class History:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=threading.Lock())
 
-    def until(self, steps: int, *, epochs: int, moves: int) -> "History":
-        """Return a copy of the first steps, epochs and interventions."""
+    def until(self, steps: int, *, epochs: int, moves: int, notes: int) -> "History":
+        """Return a copy of the first steps, epochs, interventions and notes."""
         metrics = {name: column[:steps] for name, column in self.steps().items()} if steps else {}
-        return History.of(metrics, self.epochs[:epochs], self.interventions[:moves])
+        return History.of(metrics, self.epochs[:epochs], self.interventions[:moves], self.notes[:notes])
 
     def steps(self) -> dict[str, np.ndarray]:
         """Return every metric as a read-only array over the steps."""
@@ -130,10 +149,21 @@ class History:
         with self._lock:
             return list(self._interventions)
 
+    @property
+    def num_notes(self) -> int:
+        """Number of notes."""
+        return len(self._notes)
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """What was noted about the run, in order: "step" and "text"."""
+        with self._lock:
+            return list(self._notes)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and strings."""
         steps = {name: values.tolist() for name, values in self.steps().items()}
-        return {"steps": steps, "epochs": self.epochs, "interventions": self.interventions}
+        return {"steps": steps, "epochs": self.epochs, "interventions": self.interventions, "notes": self.notes}
 
     def _repr_html_(self) -> str:
         """Show the newest epochs as a table in a notebook. See also `epochs` and `to_frame`."""
@@ -178,21 +208,25 @@ class History:
         try:
             saved = json.loads(read_whole(arguments.path("path", path)).decode())
             steps = {name: _column(name, values) for name, values in saved["steps"].items()}
-            return cls.read(steps, saved["epochs"], saved["interventions"])
+            return cls.read(steps, saved["epochs"], saved["interventions"], saved.get("notes", []))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             reason = textwrap.shorten(str(error), 300)
             raise FileFormatError(f"{path}: is not a saved history ({reason})") from error
 
     @classmethod
     def read(
-        cls, steps: Mapping[str, np.ndarray], epochs: Iterable[Mapping], interventions: Iterable[Mapping]
+        cls,
+        steps: Mapping[str, np.ndarray],
+        epochs: Iterable[Mapping],
+        interventions: Iterable[Mapping],
+        notes: Iterable[Mapping],
     ) -> "History":
         """Make a history from what a file has, as `of`, and check its names and numbers.
 
         Raises:
             ValueError: if names are not names in one line, or numbers are out of range; or others if it is no history.
         """
-        history = cls.of(steps, epochs, interventions)
+        history = cls.of(steps, epochs, interventions, notes)
         for name in (*history.steps(), *history.results()):
             arguments.name("column", name)
         for name, column in history.steps().items():
@@ -205,13 +239,20 @@ class History:
             arguments.name("knob", move.get("knob"))
             arguments.count("step", move["step"], 0)
             arguments.numbers(move["knob"], [move["old"], move["new"]])
+        for note in history.notes:
+            arguments.count("step", note["step"], 0)
+            arguments.sentence("note", note.get("text"), LONGEST_NOTE)
         return history
 
     @classmethod
     def of(
-        cls, steps: Mapping[str, np.ndarray], epochs: Iterable[Mapping], interventions: Iterable[Mapping]
+        cls,
+        steps: Mapping[str, np.ndarray],
+        epochs: Iterable[Mapping],
+        interventions: Iterable[Mapping],
+        notes: Iterable[Mapping] = (),
     ) -> "History":
-        """Make a history from what `steps()`, `epochs` and `interventions` of another one returned.
+        """Make a history from what `steps()`, `epochs`, `interventions` and `notes` of another one returned.
 
         Raises:
             ValueError: if they are not.
@@ -230,6 +271,7 @@ class History:
             history.add_epoch(_row("epochs", row, SHOWN, NUMBER | None))
         history.newest_epochs(history.num_epochs)  # they can be read
         history._interventions = [dict(_row("interventions", row, MOVE, NUMBER)) for row in interventions]
+        history._notes = [dict(_row("notes", row, ("step",), int)) for row in notes]
         return history
 
 

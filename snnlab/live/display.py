@@ -1,6 +1,6 @@
 """The screen of a run: its widget, and the two threads that feed it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ipywidgets import Widget
@@ -18,7 +18,7 @@ from snnlab.live.widgets.cockpit import Cockpit, Deeds
 from snnlab.live.widgets.screen import Screen
 from snnlab.live.widgets.twins import KnobRow
 from snnlab.models import describe
-from snnlab.support import arguments
+from snnlab.support import arguments, numbers
 from snnlab.support.files import inside
 from snnlab.train import Trainer
 
@@ -123,6 +123,28 @@ class Display:
         self._run.set({name: value})
         self._undo.note(name, old, value)
 
+    def _set(self, values: Mapping[str, float]) -> None:
+        """Move knobs, those that differ; each move can be undone."""
+        knobs = self._run.trainer.mailbox.knobs
+        moves = dict(self._run.trainer.mailbox.check(name, value) for name, value in values.items())
+        changed = {
+            name: value for name, value in moves.items() if numbers.rounded(knobs[name].value) != numbers.rounded(value)
+        }
+        self._run.set(changed)
+        for name, value in changed.items():
+            self._undo.note(name, knobs[name].value, value)
+
+    @property
+    def setup(self) -> dict[str, Any]:
+        """The knobs and how the screen looks, as JSON."""
+        self.screen.show()
+        return self.board.setup
+
+    def use_setup(self, setup: Any) -> None:
+        """Put the knobs where they were and let the screen look as it did; see `Cockpit.use_setup`."""
+        self.board.use_setup(setup)
+        self.wake()
+
     def _again(self, step: tuple[str, float] | None) -> None:
         if step is not None:
             self._run.set(dict([step]))
@@ -182,10 +204,12 @@ class Display:
         return Deeds(
             move=self._move,
             moved=self._wake_for_move,
+            set=self._set,
             press=press,
             pace=self._set_pace,
             restart=lambda values: run.reset(**values),
             export=self._export,
+            note=run.note,
         )
 
     def _set_pace(self, steps: float | None) -> None:

@@ -80,7 +80,7 @@ def figure(
         drawn.update_xaxes(visible=False, row=row, col=col)
         drawn.update_yaxes(visible=False, row=row, col=col)
     _style(drawn, rows, full=len(panels) == rows * COLUMNS)
-    drawn.update_layout(shapes=mark_shapes(curves_of.marks(recorded.history.interventions, total_steps), len(panels)))
+    drawn.update_layout(shapes=mark_shapes(curves_of.all_marks(recorded.history, total_steps), len(panels)))
     return drawn
 
 

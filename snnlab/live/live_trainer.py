@@ -8,9 +8,12 @@ follow threads `Follower`, one for each cell that follows the run: draws, and wr
 """
 
 import functools
+import json
 import os
+import textwrap
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optax
@@ -18,7 +21,7 @@ from flax import nnx
 
 from snnlab.config import TrainConfig
 from snnlab.data import Dataset
-from snnlab.errors import ArgumentError
+from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.health import Diagnosis
 from snnlab.history import History, term_names
 from snnlab.live import frontend
@@ -28,6 +31,7 @@ from snnlab.live.run import Run
 from snnlab.live.still.picture import picture
 from snnlab.models import describe
 from snnlab.support import arguments
+from snnlab.support.files import atomic_path, read_whole, refuse_existing
 from snnlab.train import Trainer
 
 if TYPE_CHECKING:
@@ -158,6 +162,41 @@ class LiveTrainer(Run):
             ArgumentError: if there is no such part.
         """
         return self.display.panel(name)
+
+    def save_setup(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+        """Write a small file with the knobs and how the dashboard looks: tabs, fields, ranges of sliders, speed.
+
+        `open_setup`, or the button of the tab Run, brings it back: in another session, or on another machine.
+
+        Args:
+            path: of the file, such as "lecture.json".
+            overwrite: replace an existing file.
+
+        Raises:
+            ArgumentError: if the file exists and `overwrite` is False.
+            WriteError: if it cannot be written.
+        """
+        path, text = refuse_existing(path, overwrite), json.dumps(self.display.setup, indent=1)
+        with atomic_path(path) as part:
+            part.write_text(text, encoding="utf-8")
+        return path
+
+    def open_setup(self, path: str | os.PathLike) -> None:
+        """Put the knobs where they were and let the dashboard look as it did when `save_setup` wrote the file.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            FileFormatError: if the file is missing or is no JSON.
+            ArgumentError: if it is no setup, or does not fit this run: then nothing is changed.
+        """
+        path = arguments.path("path", path)
+        try:
+            setup = json.loads(read_whole(path).decode())
+        except (OSError, ValueError, RecursionError) as error:
+            raise FileFormatError(f"{path}: is not a saved setup ({textwrap.shorten(str(error), 300)})") from error
+        self.display.use_setup(setup)
 
     def figure(self) -> Any:
         """Return the curves of this run and of the earlier ones as a plotly figure, to zoom and to hover over."""

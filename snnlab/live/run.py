@@ -342,6 +342,15 @@ class Run:
             box.post(name, value, not_before=after_epoch * self.trainer.steps_per_epoch)
         self._changed()
 
+    def note(self, text: str) -> None:
+        """Keep a sentence with the run: it belongs to the newest step, and stands in curves, checkpoints and `script`.
+
+        Raises:
+            ArgumentError: if it is no text in one line of at most 1000 characters.
+        """
+        self.history.add_note(text)
+        self._changed()
+
     def reset(
         self,
         *,

@@ -51,9 +51,33 @@ def name(what: str, value) -> str:
         raise ArgumentError(f"{what}: must be a name, got {value!r:.100}")
     if not 1 <= len(value) <= LONGEST_NAME:
         raise ArgumentError(f"{what}: must be a name of 1 to {LONGEST_NAME} characters, got {len(value)}")
-    if any(unicodedata.category(char) in UNPRINTABLE or char in REORDERING for char in value):
+    if _misleads(value):
         raise ArgumentError(f"{what}: must be a name in one line, got {value!a}")
     return value
+
+
+def sentence(what: str, value, longest: int) -> str:
+    """Return a text in one line, without white space at its ends.
+
+    Example:
+        >>> sentence("note", " tau was too long ", 100)
+        'tau was too long'
+        >>> sentence("note", "", 100)
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: note: must be a text of 1 to 100 characters, got 0
+    """
+    value = instance(what, value, str, "a text").strip()
+    if not 1 <= len(value) <= longest:
+        raise ArgumentError(f"{what}: must be a text of 1 to {longest} characters, got {len(value)}")
+    if _misleads(value):
+        raise ArgumentError(f"{what}: must be a text in one line, got {value[:100]!a}")
+    return value
+
+
+def _misleads(value: str) -> bool:
+    """Whether a text has signs that are not seen, or that change how the others are read."""
+    return any(unicodedata.category(char) in UNPRINTABLE or char in REORDERING for char in value)
 
 
 def count(name: str, value, low: int = 1, high: int | None = None) -> int:

@@ -56,6 +56,7 @@ def script(trainer: Trainer) -> str:
     lines += [_model(trainer), _loss(trainer)]
     lines += ["optimizer = ...  # your Optax transformation"] if trainer.own_optimizer else []
     lines.append(f"trainer = snnlab.Trainer(net, data, {', '.join(options)})")
+    lines += [f"# step {note['step']}: {note['text']}" for note in trainer.history.notes]
     moves = [(row["step"], row["knob"], row["new"]) for row in trainer.history.interventions]
     if moves:
         lines += ["moves = [", *(f"    {move!r}," for move in moves), "]", "trainer.plan(moves)"]

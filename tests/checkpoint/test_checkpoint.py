@@ -84,13 +84,16 @@ def test_everything_comes_back(small, tmp_path):
     run_to(first, 13)
     first.trainer.set(slope=7.0)  # on its way
     first.save_now()
+    first.trainer.history.add_note("nothing else has changed since it was saved")
+    first.save_now()
     first.close()
     saved = first.trainer
 
     second = Checkpoints(one(), tmp_path)
     trainer = second.trainer
     assert second.resumed and same(saved, trainer) and len(trainer.history) == 13
-    assert trainer.history.to_dict() == saved.history.to_dict() and trainer.planned == [(17, "l1", 2e-3)]
+    assert trainer.history.to_dict() == saved.history.to_dict() and trainer.history.num_notes == 1
+    assert trainer.planned == [(17, "l1", 2e-3)]
     assert trainer.mailbox.knobs == saved.mailbox.knobs and trainer.mailbox.posted == {"hidden.slope": 7.0}
     for _ in second:
         pass

@@ -23,6 +23,7 @@ def filled() -> History:
         history.add_steps({"loss": drawn(rng, count), "accuracy": drawn(rng, count)})
     history.add_epoch({"epoch": 1, "test_acc": 0.5, "terms": {"l1": 0.1}})
     history.add_intervention(step=301, knob="hidden.v_th", old=1.0, new=0.6)
+    history.add_note("fewer spikes now")
     return history
 
 
@@ -78,6 +79,27 @@ def test_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
+def test_a_note_belongs_to_the_newest_step(tmp_path):
+    history = History()
+    history.add_note("before the first step")
+    history.add_steps({"loss": np.zeros(3)})
+    history.add_note(" \u00dcber 3 steps: <b>so?</b> ")
+    noted = [(0, "before the first step"), (3, "\u00dcber 3 steps: <b>so?</b>")]
+    assert [(note["step"], note["text"]) for note in history.notes] == noted
+    assert History.load(history.save(tmp_path / "run.json")).notes == history.notes
+    assert history.until(2, epochs=0, moves=0, notes=1).notes == history.notes[:1]
+    for text in ("", "  ", "two\nlines", "x" * 1001, 7, None, "\u202e"):
+        with pytest.raises(ArgumentError, match="note: must be a text"):
+            history.add_note(text)
+    assert history.num_notes == 2
+
+
+def test_files_without_notes_are_read(tmp_path):
+    """They were saved before there were notes."""
+    (tmp_path / "old.json").write_text(STEPS % ('{"loss": [1.0]}', "[]", "[]"))
+    assert History.load(tmp_path / "old.json").notes == []
+
+
 def test_an_existing_file_is_kept(tmp_path):
     path = filled().save(tmp_path / "run.json")
     with pytest.raises(ArgumentError, match=r"run.json exists; choose another, or pass overwrite=True"):
@@ -119,6 +141,10 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
         *(STEPS % (f'{{"{name}": [1]}}', "[]", "[]") for name in ("a\\nb", "", "\\ud800", "x" * 2000)),
         *(STEPS % ("{}", f'[{{"epoch": {epoch}}}]', "[]") for epoch in (0, -1, 1.5, "1e400", "NaN")),
         STEPS % ("{}", '[{"epoch": 1, "terms": {"a\\nb": 1}}]', "[]"),
+        *(
+            f'{{"steps": {{}}, "epochs": [], "interventions": [], "notes": {notes}}}'
+            for notes in ("7", "[7]", '[{"step": 1}]', '[{"step": -1, "text": "a"}]', '[{"step": 1, "text": "a\\nb"}]')
+        ),
         *(STEPS % ("{}", "[]", f'[{{"old": 0, {move}}}]') for move in BAD_MOVES),
         *(STEPS % (f'{{"a": [{value}]}}', "[]", "[]") for value in ("9" * 400, "1e39", "1e400", "Infinity")),
     ],

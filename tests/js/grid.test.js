@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { makeGrid, shown } from "./js/grid.js";
+import { faultOf, gridOfRange, makeGrid, shown } from "./js/grid.js";
 
 for (const log of [false, true])
   for (const value of [0.0001, 0.3, 1, 5, 77])
@@ -33,4 +33,26 @@ test("what a page may send stays a number", () => {
 test("a float32 is shown as people write it", () => {
   assert.equal(shown(Math.fround(0.1)), 0.1);
   assert.equal(shown(Math.fround(3.3e-4)), 3.3e-4);
+});
+
+for (const [range, log, values] of /** @type {[number[], boolean, number[]][]} */ ([
+  [[0, 1, 0.25], false, [0, 0.25, 0.5, 0.75, 1]],
+  [[0.1, 1, 0.4], false, [0.1, 0.5, 0.9, 1]], // its highest value is reached, though the last step is shorter
+  [[-70, -40, 10], false, [-70, -60, -50, -40]],
+  [[1, 100, 10], true, [1, 10, 100]],
+  [[1, 50, 10], true, [1, 10, 50]],
+]))
+  test(`a slider from ${range[0]} to ${range[1]} in steps of ${range[2]}${log ? " (factor)" : ""} has the values ${values}`, () => {
+    const grid = gridOfRange(range, log);
+    assert.deepEqual(Array.from({ length: grid.top - grid.bottom + 1 }, (_, k) => grid.value(grid.bottom + k)), values);
+    assert.deepEqual(values.map((value) => grid.position(value)), values.map((_, k) => k));
+    assert.ok(grid.position(range[1] * (range[1] > 0 ? 1e3 : 1e-3)) > grid.top); // a value beyond the range makes the slider longer
+  });
+
+test("what a range must be", () => {
+  const knob = { log: false, least: 0 }, log = { log: true, least: null };
+  assert.equal(faultOf([0, 1, 0.1], knob), "");
+  assert.equal(faultOf([0.1, 1, 1.5], log), "");
+  for (const range of [[NaN, 1, 0.1], [-1, 1, 0.1], [1, 1, 0.1], [0, 1, 0], [0, 1, 1.1], [0, 1, Infinity]]) assert.notEqual(faultOf(range, knob), "");
+  for (const range of [[0, 1, 1.1], [-1, 1, 1.1], [1, 10, 1], [1, 10, 11]]) assert.notEqual(faultOf(range, log), "");
 });

@@ -14,15 +14,17 @@ const picture = () => new Promise((done) => requestAnimationFrame(() => done(und
 /** A model that stands for the kernel, and the knobs on it. @param {object} [more] */
 function make(more = {}) {
   /** @type {any[]} */ const sent = [];
-  /** @type {Record<string, any>} */ const state = { about: { knobs: [{ ...KNOB, ...more }] }, run: { knobs: { "a.b": 10 }, heard: {} } };
+  /** @type {Record<string, any>} */ const state = { about: { knobs: [{ ...KNOB, ...more }] }, run: { knobs: { "a.b": 10 }, heard: {} }, ui: {} };
   /** @type {Record<string, () => void>} */ const listeners = {};
   const model = {
-    get: (/** @type {string} */ name) => state[name], set() {}, save_changes() {}, send: (/** @type {object} */ message) => void sent.push(message),
+    get: (/** @type {string} */ name) => state[name],
+    set: (/** @type {string} */ name, /** @type {any} */ value) => { state[name] = value; listeners[`change:${name}`]?.(); },
+    save_changes() {}, send: (/** @type {object} */ message) => void sent.push(message),
     on: (/** @type {string} */ event, /** @type {() => void} */ act) => void (listeners[event] = act), off() {},
   };
   const part = makeKnobs(model, { grab() {}, release() {} });
   document.body.replaceChildren(part.el);
-  const [slider, box] = /** @type {any} */ (part.el.querySelectorAll("input")), back = /** @type {any} */ (part.el.querySelector("button"));
+  const [slider, box] = /** @type {any} */ (part.el.querySelectorAll("input")), back = /** @type {any} */ (part.el.querySelector("button.back"));
   const says = (/** @type {number} */ value, heard = 0) => {
     const [page] = sent.length ? sent[0].stamp : [""];
     state.run = { knobs: { "a.b": value }, heard: { [page]: heard } };
@@ -30,7 +32,8 @@ function make(more = {}) {
   };
   const moves = () => sent.map(({ move }) => move);
   const put = (/** @type {any} */ input, /** @type {any} */ value, /** @type {string} */ event) => { input.value = value; input.dispatchEvent(new window.Event(event)); };
-  return { part, sent, moves, slider, box, back, says, put };
+  const range = /** @type {any[]} */ ([...part.el.querySelectorAll(".range input")]), opener = /** @type {any} */ (part.el.querySelector("button.name"));
+  return { part, sent, moves, slider, box, back, says, put, range, opener, state };
 }
 
 test("showing a knob sends nothing", async () => {
@@ -110,5 +113,34 @@ test("a typed number moves the slider, beyond its end too; the button returns to
 test("who cannot see hears name, unit and value", () => {
   const { part, slider } = make();
   assert.deepEqual([slider.getAttribute("aria-label"), slider.getAttribute("aria-valuetext")], ["a.b in ms", "10 ms"]);
+  part.stop();
+});
+
+test("the range and the step of a slider can be edited, and it is no move", async () => {
+  const { part, moves, slider, box, put, range, opener, state } = make({ log: false });
+  const [editor] = /** @type {any} */ (part.el.querySelectorAll(".range"));
+  assert.deepEqual([editor.hidden, opener.getAttribute("aria-expanded")], [true, "false"]);
+  opener.click();
+  assert.deepEqual([editor.hidden, opener.getAttribute("aria-expanded"), range.map(({ value }) => value)], [false, "true", ["1", "100", "0.247"]]);
+  put(range[1], 20, "change"); // 1 to 20
+  put(range[2], 0.5, "change");
+  assert.deepEqual(state.ui.ranges, { "a.b": [1, 20, 0.5] });
+  assert.deepEqual([slider.min, slider.max, slider.value, box.value, moves()], ["0", "38", "18", "10", []]);
+  put(slider, 19, "input");
+  assert.deepEqual(moves(), [["a.b", 10.5]]);
+  editor.querySelector("button").click();
+  assert.deepEqual([state.ui.ranges, slider.max], [{}, "364"]); // (100 - 10) / 0.2475
+  part.stop();
+});
+
+test("a range that cannot be used is refused with the reason", () => {
+  const { part, put, range, state } = make({ log: false, least: 0 });
+  for (const [k, value, words] of /** @type {[number, number, RegExp][]} */ ([[0, -1, /at least 0/], [0, 100, /above the lowest/], [2, 0, /step must be above 0/]])) {
+    const before = range[k].value;
+    put(range[k], value, "change");
+    assert.match(range[2].validationMessage, words);
+    assert.equal(state.ui.ranges, undefined);
+    range[k].value = before;
+  }
   part.stop();
 });

@@ -1,6 +1,7 @@
 """The screen in a real Chromium, without Jupyter: its code, its style, and a model that stands for the kernel."""
 
 import base64
+from xml.etree import ElementTree
 
 import lab_driver
 import numpy as np
@@ -100,7 +101,8 @@ SEEN = """(selector) => [...document.querySelectorAll(selector)].map((el) => {
     [right, bottom] = [Math.min(right, box.right), Math.min(bottom, box.bottom)];
   }
   const name = `${el.tagName} ${el.className} ${el.ariaLabel ?? el.textContent.slice(0, 20)}`;
-  return { name, left, top, right, bottom, hidden: getComputedStyle(el).visibility === "hidden" };
+  const hidden = !el.checkVisibility({ visibilityProperty: true }); // in a closed list, too
+  return { name, left, top, right, bottom, hidden };
 }).filter(({ left, top, right, bottom, hidden }) => !hidden && right - left > 1 && bottom - top > 1)"""
 
 
@@ -221,7 +223,8 @@ def make_cockpit(wake=lambda: None, **press) -> Cockpit:
     def ignored(*_) -> None:
         pass
 
-    deeds = Deeds(move=ignored, moved=ignored, press=press, pace=ignored, restart=ignored, export=ignored)
+    others = ("move", "moved", "set", "pace", "restart", "export", "note")
+    deeds = Deeds(press=press, **dict.fromkeys(others, ignored))
     return Cockpit(about(), deeds, Chosen(4.0), wake)
 
 
@@ -335,6 +338,69 @@ def view(one_browser):
     for page in pages:
         page.page.close()
         assert page.errors == []
+
+
+# Draw what a canvas shows as SVG, in a canvas of the same size: the share of pixels that differ visibly.
+AS_SVG = """async (selector) => {
+  const canvas = document.querySelector(`.snnlab ${selector}`), { width, height } = canvas;
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(window.saved)}`;
+  await image.decode();
+  const [one, other] = [canvas, image].map((from) => {
+    const pen = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+    pen.fillStyle = getComputedStyle(canvas).backgroundColor;
+    pen.fillRect(0, 0, width, height);
+    pen.drawImage(from, 0, 0, width, height);
+    return pen.getImageData(0, 0, width, height).data;
+  });
+  let differ = 0, inked = 0;
+  for (let k = 0; k < one.length; k += 4) {
+    const far = Math.max(...[0, 1, 2].map((c) => Math.abs(one[k + c] - other[k + c])));
+    if (far > 100) differ++;
+    if (Math.max(...[0, 1, 2].map((c) => Math.abs(one[k + c] - one[c]))) > 60) inked++; // not as in the corner
+  }
+  return { differ: differ / (width * height), inked: inked / (width * height) };
+}"""
+# Note the file that the page offers, instead of downloading it.
+CATCH = """() => {
+  URL.createObjectURL = (blob) => {
+    blob.text().then((text) => (window.saved = text));
+    window.kind = blob.type;
+    return "#";
+  };
+}"""
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+@pytest.mark.parametrize(
+    ("menu", "tab", "canvas"),
+    [(".raster", None, RASTER), (".main", None, MAIN), (".tabs", "Health", HEALTH), (".tabs", "Look inside", NEURON)],
+)
+def test_a_saved_drawing_is_what_is_seen(view, menu, tab, canvas, colours):
+    page = view().open(colours, **raster(unit=LOUD), health=health(), curves=curves_of((20, 60)))
+    if tab:
+        page.tab(tab)
+    page.read(f"({CATCH})()")
+    page.page.locator(f".snnlab {menu} .menu summary").click()
+    page.page.locator(f".snnlab {menu} .menu button", has_text="SVG").click()
+    page.page.wait_for_function("window.saved")
+    ElementTree.fromstring(page.read("window.saved").encode())
+    found = page.page.evaluate(AS_SVG, canvas)
+    assert page.read("window.kind") == "image/svg+xml" and found["inked"] > 0.01
+    assert found["differ"] < 0.02 * found["inked"] + 0.002  # the edges of letters
+    assert not page.read(f"document.querySelector('.snnlab {menu} .menu').open")
+
+
+def test_the_curves_are_saved_as_numbers(view):
+    page = view().open()
+    page.read(f"({CATCH})()")
+    page.page.locator(".snnlab .main .menu summary").click()
+    page.page.locator(".snnlab .main .menu button", has_text="CSV").click()
+    page.page.wait_for_function("window.saved")
+    rows = [row.split(",") for row in page.read("window.saved").splitlines()]
+    assert rows[0] == ["curve", "step", "value"]
+    loss = np.array([[float(step), float(value)] for name, step, value in rows[1:] if name == '"loss"'])
+    np.testing.assert_allclose(loss[:, 1], history().steps()["loss"], rtol=1e-6)
 
 
 # ---- colours ----

@@ -308,7 +308,7 @@ def test_what_a_page_sends_is_checked(make):
     say(board, {"select": {"layer": "cow", "unit": 3}})
     assert board.chosen.selected is None
     board.set_state({"ui": {"tab": "x" * 10**6, "large": 1, "cow": 3, "smooth": None}})
-    assert board.ui == {"tab": "x" * 40, "large": True}
+    assert board.ui == {"tab": "x" * 100, "large": True}
     for wanted in (10**12, 0, 2.5, True, "3"):
         say(board, {"ask": ["restart", {"hidden": wanted}]})
         assert f"hidden: must be an integer >= 1 and <= 1000000, got {wanted!r}" in board.message.text
@@ -518,7 +518,9 @@ def test_a_picture_that_fails_says_so_and_the_next_one_comes(make, monkeypatch):
 def test_the_pulse_holds_pictures_back():
     """One picture at a time; a page that never answers is asked again after a while, and a late answer counts."""
     about = {"knobs": [], "samples": 1, "layers": [], "show": []}
-    board = Cockpit(about, Deeds(print, print, {}, print, print, print), Chosen(2.0), lambda: None, timeout=0.3)
+    others = ("move", "moved", "set", "pace", "restart", "export", "note")
+    deeds = Deeds(press={}, **dict.fromkeys(others, print))
+    board = Cockpit(about, deeds, Chosen(2.0), lambda: None, timeout=0.3)
     assert board.ready
     board.beat()
     assert not board.ready

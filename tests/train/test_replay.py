@@ -41,6 +41,7 @@ def test_a_replayed_run_has_the_same_bits(small, config, fresh, tmp_path):
     trainer.reset(models.build(config, **build, seed=4), seed=4)
     trainer.fit(until=7)
     trainer.set(learning_rate=0.02 / 3)
+    trainer.history.add_note('quoted """ and \\ not a line of code')
     trainer.fit(until=11)  # in the second epoch
     weights = replay(script(trainer), tmp_path, fresh=fresh)
     kernels = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(trainer.state.params)]

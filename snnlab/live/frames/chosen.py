@@ -1,11 +1,21 @@
-"""What the fields of the screen are set to; shared by all its parts."""
+"""What the fields of the screen are set to, shared by all its parts, and how a page looks; both come from the page.
 
+A page can send any value, so each is checked.
+"""
+
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snnlab.errors import ArgumentError
 from snnlab.live.frames.curves import WINDOWS
 from snnlab.live.frames.scenes import SORTS
+from snnlab.live.frames.status import HZ
 from snnlab.live.frames.weights import SORTS as WEIGHT_SORTS
+from snnlab.support import arguments
+
+LONGEST = 100  # characters of a name that a page sends
 
 
 @dataclass
@@ -47,3 +57,70 @@ class Chosen:
     def fields(self) -> dict[str, Any]:
         """Return what the fields show."""
         return {name: value for name, value in vars(self).items() if name not in ("selected", "tab")}
+
+
+def checked_fields(values: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values that are fields of the screen, checked.
+
+    Args:
+        values: by the names of the attributes of `Chosen`.
+        about: the fixed part of the screen, see `about_frame`.
+
+    Raises:
+        ArgumentError: if a field cannot have its value.
+
+    Example:
+        >>> checked_fields({"sample": 1000, "unknown": 1}, {"samples": 64})
+        {'sample': 63}
+    """
+    last = len(about.get("classes", ())) - 1
+    checks: dict[str, Callable[[Any], Any]] = {
+        "sample": lambda value: min(max(arguments.count("sample", value, -(10**12)), 0), about["samples"] - 1),
+        "layer": lambda value: arguments.choice("layer", value, ("all", *about["layers"])),
+        "sort": lambda value: arguments.choice("sort", value, SORTS),
+        "window": lambda value: arguments.choice("window", value, WINDOWS),
+        "weights_layer": lambda value: str(value)[:LONGEST],
+        "weights_sort": lambda value: arguments.choice("weights_sort", value, WEIGHT_SORTS),
+        "cell": lambda value: _cell(value, last),
+        "hz": lambda value: arguments.number("hz", value, *HZ),
+    }
+    return {name: checks[name](value) for name, value in values.items() if name in checks}
+
+
+def _cell(value: Any, last: int) -> tuple[int, int] | None:
+    """A true and a predicted class, or None for no samples."""
+    if value is None:
+        return None
+    match value:
+        case [truth, prediction]:
+            return arguments.count("cell", truth, 0, last), arguments.count("cell", prediction, 0, last)
+    raise ArgumentError(f"cell: must be a true and a predicted class, got {value!r:.100}")
+
+
+def checked_ui(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a page may choose of its own look; the rest is left out.
+
+    Example:
+        >>> checked_ui({"large": 1, "ranges": {"v_th": [0.1, 2.0, 0.05], "l1": [3, 1, 1]}, "unknown": 1})
+        {'large': True, 'ranges': {'v_th': [0.1, 2.0, 0.05]}}
+    """
+    known: dict[str, Callable[[Any], Any]] = {
+        "tab": lambda value: str(value)[:LONGEST],
+        "large": bool,
+        "alert": bool,
+        "smooth": bool,
+        "log": bool,
+        "ranges": _ranges,
+    }
+    return {name: understood(sent[name]) for name, understood in known.items() if sent.get(name) is not None}
+
+
+def _ranges(value: Any) -> dict[str, list[float]]:
+    """Ranges of sliders that the user chose: lowest, highest, and the step between two values."""
+    found: dict[str, list[float]] = {}
+    for name, numbers in value.items() if isinstance(value, dict) else ():
+        match numbers:
+            case [int() | float() as low, int() | float() as high, int() | float() as step]:
+                if math.isfinite(low) and math.isfinite(high) and low < high and 0 < step < math.inf:
+                    found[str(name)[:LONGEST]] = [low, high, step]
+    return found

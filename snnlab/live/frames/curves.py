@@ -16,6 +16,7 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 WINDOWS = ("all steps", "last 200", "last move")  # of the axis
 CLOSE = 200  # steps in a window that is not all
+LABEL = 24  # characters of a note in the curves
 NAMED = 3  # moves that are told to screen readers
 
 
@@ -41,7 +42,7 @@ def test_curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
 
 
 class Mark(NamedTuple):
-    """An intervention in the curves: its step and its label."""
+    """A move or a note in the curves: its step and its label."""
 
     step: int
     label: str
@@ -96,6 +97,23 @@ def marks(interventions: Sequence[dict[str, Any]], total_steps: int) -> list[Mar
     return [Mark(step, f"{knob.rpartition('.')[2]} {numbers.number(value)}") for step, knob, value in found]
 
 
+def all_marks(history: History, total_steps: int) -> list[Mark]:
+    """Return one mark for every move and every note, in the order of their steps.
+
+    Example:
+        >>> history = History()
+        >>> history.add_note("the raster is empty: is the threshold too high?")
+        >>> all_marks(history, total_steps=300)
+        [Mark(step=0, label='“the raster is empty: is…”')]
+    """
+    notes = [Mark(note["step"], f"\u201c{_cut(note['text'])}\u201d") for note in history.notes]
+    return sorted([*marks(history.interventions, total_steps), *notes], key=lambda mark: mark.step)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LABEL else f"{text[: LABEL - 1].rstrip()}\u2026"
+
+
 def window(history: History, chosen: str) -> tuple[int, int] | None:
     """Return the steps that a window of the axis shows, or None for all.
 
@@ -123,7 +141,7 @@ def curves_frame(history: History, steps_per_epoch: int, total_steps: int, chose
     found, moves = curves(history, steps_per_epoch, part), marks(history.interventions, total_steps)
     return {
         "now": _bytes(found),
-        "marks": [mark._asdict() for mark in moves],
+        "marks": [mark._asdict() for mark in all_marks(history, total_steps)],
         "range": part,
         "words": words(found, moves),
     }

@@ -76,22 +76,28 @@ def repair_text(finding: Diagnosis | None) -> str:
     return ", ".join([*parts, *(["new seed"] if finding.new_seed else [])])
 
 
-def results_frame(rows: Sequence[Mapping[str, Any]], epochs: int) -> dict[str, Any]:
-    """Describe the table of the newest epochs.
+def results_frame(
+    rows: Sequence[Mapping[str, Any]], epochs: int, notes: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Describe the table of the newest epochs, and the notes.
 
     Args:
-        rows: their results, see `History.newest_epochs`.
+        rows: results of the epochs, see `History.newest_epochs`.
         epochs: number of all.
+        notes: see `History.notes`.
 
     Example:
-        >>> results_frame([{"epoch": 3, "train_loss": 0.51234, "test_acc": 0.9}], 3)["rows"]
-        [['3', '0.5123', '', '', '0.9', '']]
+        >>> rows, notes = [{"epoch": 3, "train_loss": 0.51234, "test_acc": 0.9}], [{"step": 7, "text": "so?"}]
+        >>> frame = results_frame(rows, 3, notes)
+        >>> frame["rows"], frame["notes"]
+        ([['3', '0.5123', '', '', '0.9', '']], [['step 7', 'so?']])
     """
     cells = [
         ["" if row.get(name) is None else numbers.number(row[name], 4) for name in COLUMNS] for row in reversed(rows)
     ]
     words = f"the newest {len(rows)} of {epochs:,}, the newest first" if len(rows) < epochs else "the newest first"
-    return {"columns": list(COLUMNS.values()), "rows": cells, "words": words if cells else "None yet."}
+    noted = [[f"step {note['step']:,}", note["text"]] for note in reversed(notes)]
+    return {"columns": list(COLUMNS.values()), "rows": cells, "words": words if cells else "None yet.", "notes": noted}
 
 
 def _facts(status: Status) -> list[str]:

@@ -71,10 +71,10 @@ def picture(
     """
     with np.errstate(all="ignore"):  # values that are not finite are not drawn
         plots = _plots(history, steps_per_epoch, max_points)
-        moves = curves.marks(history.interventions, len(history))
+        moves = curves.all_marks(history, len(history))
         marks = [move._replace(label=svg.cut(move.label)) for move in moves]
         body, bottom = _draw_plots(plots, marks)
-        words = [_summary(history, marks), *(_in_words(*plot) for plot in plots.items())]
+        words = [_summary(history), *(_in_words(*plot) for plot in plots.items())]
         words += [f"at step {move.step:,}: {move.label}" for move in moves[-20:]]
         if probe:
             verdict = _verdict(probe, class_names)
@@ -142,10 +142,11 @@ def _verdict(probe: Probe, class_names: Sequence[str]) -> list[str]:
     return [f"true class: {truth}", f"predicted: {guess}", "✓ right" if probe.label == probe.prediction else "✗ wrong"]
 
 
-def _summary(history: History, marks: list[Mark]) -> str:
+def _summary(history: History) -> str:
     if not len(history):
         return "not trained yet"
-    counts = {"step": len(history), "epoch": history.num_epochs, "knob move": len(marks)}
+    moves = curves.marks(history.interventions, len(history))
+    counts = {"step": len(history), "epoch": history.num_epochs, "knob move": len(moves), "note": history.num_notes}
     parts = [f"{count:,} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
     for row in history.newest_epochs(1):
         parts += [f"test accuracy {row['test_acc']:.1%}", f"test loss {svg.number(row['test_loss'])}"]

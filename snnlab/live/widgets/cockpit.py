@@ -14,24 +14,14 @@ import traitlets
 
 from snnlab.errors import ArgumentError, SnnlabError
 from snnlab.live.frames import style
-from snnlab.live.frames.chosen import Chosen
-from snnlab.live.frames.curves import WINDOWS
+from snnlab.live.frames.chosen import Chosen, checked_fields, checked_ui
 from snnlab.live.frames.running import Said
-from snnlab.live.frames.scenes import SORTS
-from snnlab.live.frames.status import HZ
-from snnlab.live.frames.weights import SORTS as WEIGHT_SORTS
 from snnlab.live.widgets import bundle
 from snnlab.support import arguments
 
 PAGES = 7  # whose moves are remembered, beside the newest one
+SETUP = {"snnlab": "setup", "version": 1}  # what a file says that it is
 LARGEST = 10**6  # of what can change at a restart
-UI = {
-    "tab": str,
-    "large": bool,
-    "alert": bool,
-    "smooth": bool,
-    "log": bool,
-}  # how the screen looks: a page's own choice
 
 
 class Deeds(NamedTuple):
@@ -40,19 +30,23 @@ class Deeds(NamedTuple):
     Attributes:
         move: `(name, value)` of a knob.
         moved: called after a move, in place of `wake`.
+        set: move knobs, all or none.
         press: what each button does: "transport", "step", "chunk", "stop", "reset", "new_seed", "repair", "undo" and
             "redo".
         pace: take at most so many steps a second; None for as fast as it goes.
         restart: begin again with these settings.
         export: write the weights into this folder.
+        note: keep a sentence with the run.
     """
 
     move: Callable[[str, float], object]
     moved: Callable[[], object]
+    set: Callable[[Mapping[str, float]], object]
     press: Mapping[str, Callable[[], object]]
     pace: Callable[[float | None], object]
     restart: Callable[[dict[str, int]], object]
     export: Callable[[str], object]
+    note: Callable[[str], object]
 
 
 class Cockpit(anywidget.AnyWidget):
@@ -75,6 +69,7 @@ class Cockpit(anywidget.AnyWidget):
         hellos: times that a page was opened or loaded again.
         lag: seconds from sending the last picture until it was drawn.
         on_drawn: called when it was.
+        wanted_ui: how a setup wants the screen to look, until it does.
     """
 
     _esm = bundle.javascript()
@@ -106,6 +101,8 @@ class Cockpit(anywidget.AnyWidget):
             "pace": deeds.pace,
             "restart": lambda values: deeds.restart(self._settings(values)),
             "export": lambda folder: deeds.export(arguments.instance("folder", folder, str, "a folder")),
+            "note": deeds.note,
+            "setup": self.use_setup,
         }
         self.chosen = chosen
         self.message = Said("")
@@ -113,6 +110,7 @@ class Cockpit(anywidget.AnyWidget):
         self.pong = self.hellos = 0
         self.lag = self._sent = 0.0
         self.on_drawn: Callable[[], object] = lambda: None
+        self.wanted_ui: dict[str, Any] | None = None  # by a setup; the pump gives it to the page
         self._units: Mapping[str, int] = {}  # of the layers shown; what a page says of the scene is not asked
         self.on_msg(self._receive)
         answer_from_any_shell(self)
@@ -120,8 +118,7 @@ class Cockpit(anywidget.AnyWidget):
     @traitlets.validate("ui")
     def _known_ui(self, proposal) -> dict[str, Any]:
         """A page can send any value."""
-        return {name: kind(value)[:40] if kind is str else bool(value)
-                for name, kind in UI.items() if (value := proposal["value"].get(name)) is not None}  # fmt: skip
+        return checked_ui(proposal["value"])
 
     @traitlets.observe("ui")
     def _seen(self, _change) -> None:
@@ -201,29 +198,39 @@ class Cockpit(anywidget.AnyWidget):
             said = f"{name} = {value:g} {knob['unit']}".rstrip()
             self.say(f"{said} is far above the end of its slider, {knob['high']:g}.", warning=True)
 
-    def _set(self, values: Mapping[str, Any]) -> None:
-        checks: dict[str, Callable[[Any], Any]] = {
-            "sample": lambda value: min(max(arguments.count("sample", value, -(10**12)), 0), self.about["samples"] - 1),
-            "layer": lambda value: arguments.choice("layer", value, ("all", *self.about["layers"])),
-            "sort": lambda value: arguments.choice("sort", value, SORTS),
-            "window": lambda value: arguments.choice("window", value, WINDOWS),
-            "weights_layer": lambda value: str(value)[:100],
-            "weights_sort": lambda value: arguments.choice("weights_sort", value, WEIGHT_SORTS),
-            "cell": self._cell,
-            "hz": lambda value: arguments.number("hz", value, *HZ),
-        }
-        for name, value in [(name, checks[name](value)) for name, value in values.items() if name in checks]:
-            setattr(self.chosen, name, value)
+    @property
+    def setup(self) -> dict[str, Any]:
+        """The knobs and how the screen looks, as JSON: what `use_setup` takes."""
+        run = self.run
+        return SETUP | {"knobs": run["knobs"], "pace": run["pace"], "view": run["view"], "ui": self.ui}
 
-    def _cell(self, value: Any) -> tuple[int, int] | None:
-        """A true and a predicted class, or None for no samples."""
-        if value is None:
-            return None
-        match value:
-            case [truth, prediction]:
-                last = len(self.about["classes"]) - 1
-                return arguments.count("cell", truth, 0, last), arguments.count("cell", prediction, 0, last)
-        raise ArgumentError(f"cell: must be a true and a predicted class, got {value!r:.100}")
+    def use_setup(self, setup: Any) -> None:
+        """Put the knobs where they were and let the screen look as it did.
+
+        Raises:
+            ArgumentError: if it is no setup, or does not fit this run. Then nothing is changed.
+        """
+        if not isinstance(setup, dict) or any(setup.get(name) != value for name, value in SETUP.items()):
+            raise ArgumentError(f"setup: must be what save_setup wrote ({SETUP}), got {setup!r:.100}")
+        parts = {name: setup.get(name) for name in ("knobs", "view", "ui")}
+        knobs, view, ui = (
+            arguments.instance(f"setup: {name}", part, dict, "an object") for name, part in parts.items()
+        )
+        fields = checked_fields(view, self.about)
+        pace = setup.get("pace")
+        if pace is not None:
+            arguments.number("setup: pace", pace, 0.0, strict=True)
+        self._deeds.set(knobs)
+        self._deeds.pace(pace)
+        self._choose(fields)
+        self.wanted_ui = ui
+
+    def _set(self, values: Mapping[str, Any]) -> None:
+        self._choose(checked_fields(values, self.about))
+
+    def _choose(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            setattr(self.chosen, name, value)
 
     def _settings(self, values: Any) -> dict[str, int]:
         """Check settings that a restart can change."""

@@ -26,6 +26,7 @@ class _Urgent(NamedTuple):
     """What shows in the curves at once, also while it trains."""
 
     moves: int
+    notes: int
     window: str
 
 
@@ -115,7 +116,7 @@ class Screen:
             for name, row in list(self._twins.items()):
                 row.follow(view.status.knobs[name].value)
             with board.hold_sync():  # one message
-                shown = [self._show_run(view), self._show_results(view), self._show_curves(view)]
+                shown = [self._show_look(), self._show_run(view), self._show_results(view), self._show_curves(view)]
                 shown += [self._show_earlier(view), self._show_health(view), self._show_sample(view.look)]
                 shown.append(self._show_tab(view))
                 if any([*shown, self._greet()]):
@@ -145,11 +146,19 @@ class Screen:
         board.run = frame
         return True
 
+    def _show_look(self) -> bool:
+        """Give the page the looks that a setup asks for; otherwise they are its own choice."""
+        wanted, self._board.wanted_ui = self._board.wanted_ui, None
+        if wanted is None:
+            return False
+        self._board.ui = wanted
+        return True
+
     def _show_results(self, view: View) -> bool:
         history = view.status.recorded.history
-        if not self._is_new("results", (history, history.num_epochs)):
+        if not self._is_new("results", (history, history.num_epochs, history.num_notes)):
             return False
-        self._board.results = results_frame(history.newest_epochs(EPOCHS), history.num_epochs)
+        self._board.results = results_frame(history.newest_epochs(EPOCHS), history.num_epochs, history.notes)
         return True
 
     def _show_curves(self, view: View) -> bool:
@@ -157,7 +166,7 @@ class Screen:
         if "curves" not in board.about["show"]:
             return False
         history = status.recorded.history
-        urgent = _Urgent(history.num_moves, board.chosen.window)
+        urgent = _Urgent(history.num_moves, history.num_notes, board.chosen.window)
         new, old = _Drawn(history, len(history), history.num_epochs, urgent), self._shown.get("curves")
         hurry = status.state is not RunState.TRAINING or (old is not None and urgent != old.urgent)
         if new == old or not (hurry or time.monotonic() > self._curves_at):

@@ -1,5 +1,12 @@
 // A canvas that fills its element, redraws when necessary, and follows the theme.
 import { STYLE } from "./style.js";
+import { SvgPen } from "./svgpen.js";
+
+/** How to draw what a canvas shows as SVG. @type {WeakMap<HTMLCanvasElement, () => string>} */
+const drawings = new WeakMap();
+
+/** What a canvas shows, as SVG. @param {HTMLCanvasElement} canvas */
+export const svgOf = (canvas) => drawings.get(canvas)?.() ?? "";
 
 /** @param {HTMLElement} canvas @returns {import("./types").Theme} */
 function themeOf(canvas) {
@@ -53,6 +60,13 @@ export function mount(el, { arrange, paint, label, role }) {
     if (!asked) requestAnimationFrame(draw);
     asked = true;
   };
+  drawings.set(canvas, () => {
+    const { width, height } = resize(), pen = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+    const measure = (/** @type {string} */ words, /** @type {string} */ font) => Object.assign(pen, { font }).measureText(words).width;
+    const drawing = new SvgPen(width, height, themeOf(canvas), measure);
+    paint(/** @type {any} */ (drawing), width, height); // all that a painter uses of a pen
+    return String(drawing);
+  });
   return { canvas, redraw, stop: watch(el, canvas, redraw, (now) => (seen = now)) };
 }
 

@@ -2,7 +2,7 @@
 import { MAIN, makeCurves } from "./curves.js";
 import { h } from "./dom.js";
 import { choice, panel, set } from "./fields.js";
-import { saveCurves, saver } from "./save.js";
+import { saveCurves, saveMenu } from "./save.js";
 
 /** @typedef {import("./types").Model} Model */
 
@@ -15,8 +15,6 @@ export function makeCurvesPanel(model) {
   const toggles = [toggle("smooth", "smooth", "Show moving averages"), toggle("log", "log loss", "Show the loss on a logarithmic axis")];
   const window_ = choice(model, "window", model.get("about").windows);
   const curves = makeCurves(model, MAIN);
-  const why = "Save the points that are shown (lab.history has every step)";
-  const csv = h("button", { class: "small", title: why, onclick: () => saveCurves(model) }, "CSV");
   const show = () => {
     for (const { show: press } of toggles) press();
     window_.value = model.get("run").view.window;
@@ -25,7 +23,8 @@ export function makeCurvesPanel(model) {
   const events = ["change:ui", "change:run"];
   for (const event of events) model.on(event, show);
   curves.el.className = "fill";
-  const save = saver("curves", () => curves.el.querySelector("canvas"));
-  const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button), csv, save), curves.el);
+  const csv = { label: "CSV", title: "The points that are shown; lab.history has every step", act: () => saveCurves(model) };
+  const save = saveMenu(() => "curves", () => [...curves.el.querySelectorAll("canvas")], [csv]);
+  const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button), save), curves.el);
   return { el, stop: () => { curves.stop(); for (const event of events) model.off(event, show); } };
 }

@@ -1,6 +1,6 @@
 // What the network gets wrong: confusions, the samples of one of them, every class over the run, when it decides.
 import { BLUE, GREEN, ORANGE, box, bytesOf, floatsOf, grey, intsOf, line, picture, scale, text } from "./draw.js";
-import { mount } from "./canvas.js";
+import { mount, pointOf } from "./canvas.js";
 import { readable } from "./numbers.js";
 import { STYLE } from "./style.js";
 import { MARK, lines, plot, shaded, titled } from "./plots.js";
@@ -50,12 +50,13 @@ export function makeErrors(model) {
   canvas.tabIndex = 0;
   const list = () => frame().confusion?.shown ?? [];
   const choose = (/** @type {number} */ row, /** @type {number} */ column) => model.send({ set: { cell: [list()[row], list()[column]] } });
-  canvas.addEventListener("click", ({ offsetX, offsetY }) => {
+  canvas.addEventListener("click", (event) => {
+    const at = pointOf(canvas, event);
     const { x, y, width, each } = placesOf(frame().confusion, canvas.clientWidth), strip = stripOf(frame(), canvas.clientWidth);
-    const row = Math.floor((offsetY - y) / each), column = Math.floor((offsetX - x) / each);
-    if (offsetX >= x && offsetX < x + width && row >= 0 && row < list().length) return choose(row, column);
-    const k = Math.floor((offsetX - 6) / (THUMB + 4)) + strip.per * Math.floor((offsetY - strip.y - 14) / (THUMB + 16));
-    if (offsetY >= strip.y + 14 && k >= 0 && k < strip.count) model.send({ set: { sample: frame().cell.samples[k].index } });
+    const row = Math.floor((at.y - y) / each), column = Math.floor((at.x - x) / each);
+    if (at.x >= x && at.x < x + width && row >= 0 && row < list().length) return choose(row, column);
+    const k = Math.floor((at.x - 6) / (THUMB + 4)) + strip.per * Math.floor((at.y - strip.y - 14) / (THUMB + 16));
+    if (at.y >= strip.y + 14 && k >= 0 && k < strip.count) model.send({ set: { sample: frame().cell.samples[k].index } });
   });
   canvas.addEventListener("keydown", (event) => {
     const turn = TURNS[event.key], last = list().length - 1, within = (/** @type {number} */ k) => Math.min(Math.max(k, 0), last);

@@ -15,7 +15,7 @@ export function makeHeader(model, views) {
   const run = () => model.get("run");
   const act = (/** @type {string} */ name) => () => model.send({ do: name });
   const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title, /** @type {Parameters<typeof icon>[0]} */ picture) =>
-    h("button", { title, "data-do": name, onclick: act(name) }, icon(picture), h("span", {}, label));
+    h("button", { title, "data-do": name, "aria-label": name === "transport" ? null : label, onclick: act(name) }, icon(picture), h("span", {}, label)); // there may be no room for the words
   const transport = button("transport", "Start", "Start, pause or resume", "play");
   transport.classList.add("primary");
   const step = button("step", "Step", "Take one optimizer step, then pause", "step");

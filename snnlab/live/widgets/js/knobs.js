@@ -1,6 +1,7 @@
 // The knobs: a name, a slider, a box for the exact number, the unit, and a button that resets it.
 import { h, icon } from "./dom.js";
-import { makeGrid, shown } from "./grid.js";
+import { set } from "./fields.js";
+import { faultOf, gridOfRange, makeGrid, shown } from "./grid.js";
 
 /** @typedef {import("./types").Knob} Knob */
 
@@ -10,9 +11,11 @@ import { makeGrid, shown } from "./grid.js";
  * @param {Knob} knob
  * @param {(name: string, value: number) => void} move
  * @param {{ grab: () => void, release: () => void }} hold told when the slider is taken hold of, and let go
+ * @param {(range: number[] | null) => void} chooseRange called with the range that the user chose for the slider, or null for its own
  */
-function makeRow(knob, move, hold) {
-  const { name, label, unit, help } = knob, grid = makeGrid(knob), spoken = [name, unit && `in ${unit}`].filter(Boolean).join(" ");
+function makeRow(knob, move, hold, chooseRange) {
+  const { name, label, unit, help } = knob, spoken = [name, unit && `in ${unit}`].filter(Boolean).join(" ");
+  let grid = makeGrid(knob);
   const slider = h("input", {
     type: "range", min: grid.bottom, max: grid.top, step: 1, "aria-label": spoken, oninput: () => choose(grid.value(+slider.value)),
     onpointerdown: hold.grab, onchange: hold.release, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key.startsWith("Arrow") && !event.repeat && hold.grab(),
@@ -22,9 +25,15 @@ function makeRow(knob, move, hold) {
     onblur: () => show(), onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && show(),
   });
   const back = h("button", {
-    class: "quiet", title: `Reset ${name} to ${shown(knob.value)}`, "aria-label": `reset ${name}`, onclick: () => { hold.grab(); choose(knob.value); hold.release(); },
+    class: "quiet back", title: `Reset ${name} to ${shown(knob.value)}`, "aria-label": `reset ${name}`, onclick: () => { hold.grab(); choose(knob.value); hold.release(); },
   }, icon("back"));
-  const el = h("div", { class: "knob", "data-knob": name }, h("span", { class: "name", title: help }, label), slider, field, h("span", { class: "unit" }, unit), back);
+  const editor = makeRangeEditor(knob, chooseRange);
+  const opener = h("button", { class: "name quiet", title: help, "aria-expanded": "false", "aria-label": `${name}: edit its range`, onclick: () => {
+    editor.el.hidden = !editor.el.hidden;
+    opener.setAttribute("aria-expanded", String(!editor.el.hidden));
+    if (!editor.el.hidden) editor.el.scrollIntoView?.({ block: "nearest" });
+  } }, label);
+  const el = h("div", { class: "knob", "data-knob": name }, opener, slider, field, h("span", { class: "unit" }, unit), back);
   let value = knob.value, pending = 0; // and the number of the move that the kernel has not heard of yet
 
   /** @param {number} wanted */
@@ -58,7 +67,15 @@ function makeRow(knob, move, hold) {
   }
   show();
   return {
-    el,
+    el, editor: editor.el,
+    /** The slider's range, or null for its own. @param {number[] | null} range */
+    reach(range) {
+      const usable = range && !faultOf(range, knob);
+      grid = usable ? gridOfRange(range, knob.log) : makeGrid(knob);
+      Object.assign(slider, { min: String(grid.bottom), max: String(grid.top) });
+      editor.show(usable ? range : null);
+      show();
+    },
     /** The value chosen last was sent as this move. @param {number} move */
     sent(move) {
       pending = move;
@@ -69,6 +86,33 @@ function makeRow(knob, move, hold) {
       if (Math.abs(now - value) <= 1e-5 * Math.abs(now) + 1e-12) return; // it shows six digits
       value = now;
       show();
+    },
+  };
+}
+
+/**
+ * Three numbers below a row: where its slider begins and ends, and the step between two values.
+ * @param {Knob} knob @param {(range: number[] | null) => void} choose
+ */
+function makeRangeEditor(knob, choose) {
+  const { name, low, high, value, log } = knob, highest = Math.max(high, value);
+  const own = [low, highest, log ? 10 ** 0.01 : (highest - low) / 400].map((end) => +end.toPrecision(3));
+  const fields = ["from", "to", log ? "factor" : "step"].map((label) => h("input", { type: "number", step: "any", "aria-label": `${name}: ${label}`, onchange: () => typed() }));
+  function typed() {
+    const range = fields.map((field) => (field.value === "" ? NaN : +field.value)), fault = faultOf(range, knob);
+    fields[2].setCustomValidity(fault && `${name}: ${fault}`);
+    if (fault) return void fields[2].reportValidity();
+    choose(range);
+  }
+  const back = h("button", { class: "quiet", title: "Its own range and step", "aria-label": `${name}: reset the range`, onclick: () => choose(null) }, icon("back"));
+  const words = ["from", "to", log ? "\u00d7" : "step"];
+  const el = h("div", { class: "range", role: "group", "aria-label": `range of ${name}` }, ...fields.map((field, k) => h("label", {}, h("span", {}, words[k]), field)), back);
+  el.hidden = true;
+  return {
+    el,
+    show: (/** @type {number[] | null} */ range) => {
+      fields[2].setCustomValidity("");
+      fields.forEach((field, k) => { field.value = String((range ?? own)[k]); });
     },
   };
 }
@@ -104,9 +148,12 @@ export function makeKnobs(model, hold) {
     paused = true;
   };
   /** @type {Knob[]} */ const knobs = model.get("about").knobs;
-  const rows = new Map(knobs.map((knob) => [knob.name, makeRow(knob, move, hold)]));
+  const rows = new Map(knobs.map((knob) => [knob.name, makeRow(knob, move, hold, (range) => set(model, { ranges: withRange(model.get("ui").ranges, knob.name, range) }))]));
   const groups = [...new Set(knobs.map(({ group }) => group))].map((group) => {
-    const inside = knobs.filter((knob) => knob.group === group).map(({ name }) => /** @type {any} */ (rows.get(name)).el);
+    const inside = knobs.filter((knob) => knob.group === group).flatMap(({ name }) => {
+      const { el: row, editor } = /** @type {ReturnType<typeof makeRow>} */ (rows.get(name));
+      return [row, editor];
+    });
     return h("div", { class: "group", role: "group", "aria-label": group }, h("h4", {}, group), ...inside);
   });
   const el = h("div", { class: "knobs" }, ...(groups.length ? groups : [h("p", { class: "hint" }, "This run has no knobs.")]));
@@ -114,7 +161,19 @@ export function makeKnobs(model, hold) {
     const { knobs: values, heard } = /** @type {import("./types").Running} */ (model.get("run"));
     for (const [name, value] of Object.entries(values)) rows.get(name)?.follow(value, heard[me] ?? 0);
   };
+  const reach = () => {
+    const { ranges = {} } = model.get("ui");
+    for (const [name, row] of rows) row.reach(ranges[name] ?? null);
+  };
+  reach();
   follow();
   model.on("change:run", follow);
-  return { el, stop: () => { model.off("change:run", follow); } };
+  model.on("change:ui", reach);
+  return { el, stop: () => { model.off("change:run", follow); model.off("change:ui", reach); } };
+}
+
+/** The ranges with another one for a knob, or without one. @param {Record<string, number[]>} ranges @param {string} name @param {number[] | null} range */
+function withRange(ranges = {}, name, range) {
+  const others = Object.fromEntries(Object.entries(ranges).filter(([other]) => other !== name));
+  return range ? { ...others, [name]: range } : others;
 }

@@ -2,7 +2,7 @@
 import { h } from "./dom.js";
 import { choice, panel } from "./fields.js";
 import { Raster } from "./raster.js";
-import { saver } from "./save.js";
+import { saveMenu } from "./save.js";
 
 /** @typedef {import("./types").Model} Model */
 
@@ -26,7 +26,7 @@ export function makeRasterPanel(model, chosen) {
   model.on("change:run", show);
   const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
   const choices = layers.length > 1 ? label("layer", layer) : null;
-  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), saver("raster", () => raster.canvas));
+  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), saveMenu(() => "raster", () => [raster.canvas]));
   raster.el.className = "fill";
   return { raster, el: panel("raster", "Raster", fields, raster.el), stop: () => { raster.stop(); model.off("change:run", show); } };
 }

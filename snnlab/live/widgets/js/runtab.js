@@ -1,5 +1,42 @@
-// What belongs to the run as a whole: what can change at a restart, export, pictures per second, results by epoch.
+// What belongs to the run as a whole: what can change at a restart, export, notes, its setup, results by epoch.
 import { h } from "./dom.js";
+import { download } from "./save.js";
+
+/** The knobs and how the screen looks, as a file. @param {import("./types").Model} model */
+function saveSetup(model) {
+  const { knobs, pace, view } = /** @type {import("./types").Running} */ (model.get("run"));
+  const setup = { snnlab: "setup", version: 1, knobs, pace, view, ui: model.get("ui") };
+  download("setup.json", new Blob([JSON.stringify(setup, null, 1)], { type: "application/json" }));
+}
+
+/** A button that lets the user choose a file, and hands its content to the kernel. @param {import("./types").Model} model */
+function makeOpener(model) {
+  const file = h("input", { type: "file", accept: ".json,application/json", "aria-label": "setup file", hidden: true, onchange: async () => {
+    const text = await file.files?.[0]?.text();
+    file.value = ""; // the same file can be chosen again
+    if (text === undefined) return;
+    let setup;
+    try { setup = JSON.parse(text); } catch { setup = text; } // the kernel says what is wrong with it
+    model.send({ ask: ["setup", setup] });
+  } });
+  return [h("button", { onclick: () => file.click() }, "Open"), file];
+}
+
+/** A field for a sentence, and those that were kept. @param {import("./types").Model} model */
+function makeNotes(model) {
+  const field = h("input", {
+    type: "text", maxlength: 1000, "aria-label": "note", placeholder: "what you saw, and why you did what",
+    onkeydown: (/** @type {KeyboardEvent} */ { key }) => key === "Enter" && add(),
+  });
+  const list = h("ul", { class: "notes" });
+  function add() {
+    if (field.value.trim()) model.send({ ask: ["note", field.value] });
+    field.value = "";
+  }
+  const el = h("div", {}, h("div", { class: "fields" }, h("label", { class: "wide" }, field), h("button", { "data-do": "note", onclick: add }, "Add")), list);
+  const show = (/** @type {string[][]} */ notes) => list.replaceChildren(...notes.map(([when, text]) => h("li", {}, h("b", {}, when), ` ${text}`)));
+  return { el, show };
+}
 
 /**
  * @param {import("./types").Model} model
@@ -15,12 +52,16 @@ export function makeRunTab(model) {
   const place = h("input", { type: "text", value: folder, "aria-label": "folder" });
   const rate = h("input", { type: "number", min: hz[0], max: hz[1], step: 0.5, "data-set": "hz", onchange: () => model.send({ set: { hz: +rate.value } }) });
   const table = h("table", {}), about = h("p", { class: "hint" });
+  const notes = makeNotes(model);
   const send = () => model.send({ ask: ["export", place.value] });
   const el = h("div", { class: "runtab" },
     h("h4", {}, "Applies at a restart; knobs stay"),
     h("div", { class: "fields" }, ...fields.map((field) => field.el), h("button", { "data-do": "restart", onclick: restart }, "Apply")),
     h("h4", {}, "Export the weights as a safetensors file"),
     h("div", { class: "fields" }, h("label", { class: "wide" }, h("span", {}, "folder"), place), h("button", { "data-do": "export", onclick: send }, "Export")),
+    h("h4", {}, "Notes: they stay with the run, and stand in its curves and its script"), notes.el,
+    h("h4", {}, "This setup, as a file: knobs, tabs, fields, ranges of sliders"),
+    h("div", { class: "fields" }, h("button", { onclick: () => saveSetup(model) }, "Save"), ...makeOpener(model)),
     h("h4", {}, "Pictures per second, if the browser keeps up"), h("div", { class: "fields" }, h("label", {}, h("span", {}, "at most"), rate)),
     h("h4", {}, "Results by epoch"), about, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "results by epoch" }, table));
   /** @type {object | null} */ let drawn = null;
@@ -32,6 +73,7 @@ export function makeRunTab(model) {
     if (results === drawn) return;
     drawn = results;
     const row = (/** @type {string[]} */ cells, /** @type {"th" | "td"} */ tag) => h("tr", {}, ...cells.map((cell) => h(tag, {}, cell)));
+    notes.show(results.notes ?? []);
     about.textContent = results.words;
     table.replaceChildren(...(results.rows.length ? [row(results.columns, "th"), ...results.rows.map((cells) => row(cells, "td"))] : []));
   }

@@ -1,5 +1,6 @@
 // Parts of which one is seen at a time, behind tabs; which one is kept with the dashboard.
 import { h } from "./dom.js";
+import { saveMenu } from "./save.js";
 
 /** @typedef {import("./types").Part} Part @typedef {{ name: string, title: string, make: () => Part }} Tab */
 
@@ -23,6 +24,8 @@ export function makeTabs(tabs, chosen, choose) {
     event.preventDefault();
     event.stopPropagation();
   } }, ...buttons);
+  const seen = () => [...place.querySelectorAll("canvas")].filter((canvas) => canvas.offsetParent);
+  const save = saveMenu(() => (place.ariaLabel ?? "").toLowerCase().replaceAll(" ", "-"), seen);
   function show() {
     const name = tabs.some((tab) => tab.name === chosen()) ? chosen() : tabs[0].name;
     tabs.forEach((tab, k) => {
@@ -38,7 +41,8 @@ export function makeTabs(tabs, chosen, choose) {
       if (part) part.el.hidden = !here;
     });
     place.setAttribute("aria-label", name);
+    save.hidden = !seen().length;
   }
   show();
-  return { el: h("section", { class: "tabs" }, list, place), show, stop: () => made.forEach((part) => part.stop()) };
+  return { el: h("section", { class: "tabs" }, h("div", { class: "tabhead" }, list, save), place), show, stop: () => made.forEach((part) => part.stop()) };
 }

@@ -45,7 +45,7 @@ export interface Running {
   view: { sample: number; layer: string; sort: string; hz: number; window: string; cell: [number, number] | null; weights_sort: string };
   compilations: number; pace: number | null; undo: { undo: string; redo: string }; heard: Record<string, number>;
 }
-export interface Results { columns: string[]; rows: string[][]; words: string }
+export interface Results { columns: string[]; rows: string[][]; words: string; notes: string[][] }
 export interface Scene {
   image: Picture; classes: string[]; label: number; steps: number; cell: number; dt: number;
   input: { units: number; title: string; bits: DataView } | null; layers: string[]; readout: string | null;

@@ -1,6 +1,6 @@
 // The weights: how they are distributed over the run, and what every neuron of a layer looks at, as one sheet.
 import { box, bytesOf, diverging, intsOf, picture, scaleBar, text } from "./draw.js";
-import { mount } from "./canvas.js";
+import { mount, pointOf } from "./canvas.js";
 import { h } from "./dom.js";
 import { readable } from "./numbers.js";
 import { MARK, lines, shaded, titled } from "./plots.js";
@@ -42,10 +42,10 @@ export function makeWeights(model) {
     label: () => `Weights: ${sheet()?.words ?? "not looked at yet"}. ${frame().log?.words ?? ""}`,
     paint: (pen, width) => paint(pen, width, frame(), model.get("frame").neuron),
   });
-  canvas.addEventListener("click", ({ offsetX, offsetY }) => {
-    const { per, wide, tall, count, y } = layOut(sheet(), canvas.clientWidth);
-    const column = Math.floor((offsetX - 6) / (wide + GAP)), k = per * Math.floor((offsetY - y) / (tall + GAP)) + column;
-    if (offsetY >= y && column >= 0 && column < per && k < count) model.send({ select: { layer: frame().layer, unit: intsOf(sheet().units)[k] } });
+  canvas.addEventListener("click", (event) => {
+    const at = pointOf(canvas, event), { per, wide, tall, count, y } = layOut(sheet(), canvas.clientWidth);
+    const column = Math.floor((at.x - 6) / (wide + GAP)), k = per * Math.floor((at.y - y) / (tall + GAP)) + column;
+    if (at.y >= y && column >= 0 && column < per && k < count) model.send({ select: { layer: frame().layer, unit: intsOf(sheet().units)[k] } });
   });
   const show = () => {
     const { layers = [], layer: seen } = frame();
