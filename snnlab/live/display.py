@@ -9,6 +9,7 @@ from snnlab.health import Diagnosis, diverged
 from snnlab.history import term_names
 from snnlab.live.frames.about import PARTS, about_frame
 from snnlab.live.frames.chosen import Chosen
+from snnlab.live.frames.paper import paper_of
 from snnlab.live.frames.status import View
 from snnlab.live.look.watcher import Watcher
 from snnlab.live.run import Run
@@ -40,6 +41,7 @@ class Display:
     def __init__(self, run: Run, *, show: tuple[str, ...], hz: float):
         self._run, self._show = run, show
         self._deeds, self._chosen, self._undo = self._make_deeds(), Chosen(hz), Undo()
+        self._paper = paper_of(run.trainer.data)
         self._twins: dict[str, KnobRow] = {}
         self._panels: list[tuple[Cockpit, Screen]] = []
         self.board = Cockpit(self._about(), self._deeds, self._chosen, self.wake)
@@ -153,10 +155,10 @@ class Display:
         return [self.screen, *(screen for _, screen in self._panels)]
 
     def _seen(self) -> None:
-        """Show what is new; a preview at once."""
+        """Show what is new; what somebody waits for, a preview or a drawing, at once."""
         look = self.watcher.look
         for screen in self._screens():
-            if look is not None and look.preview:
+            if look is not None and (look.preview or look.probe.label is None):
                 screen.hurry()
             else:
                 screen.awake.set()
@@ -168,6 +170,7 @@ class Display:
             on_change=self._seen,
             probing="raster" in self._show,
             checking="health" in self._show,
+            paper=self._paper,
         )
         watcher.open()
         return watcher
@@ -186,6 +189,7 @@ class Display:
             structure=run.structure,
             folder=str(run.folder),
             show=self._show,
+            paper=self._paper,
         )
 
     def _make_deeds(self) -> Deeds:

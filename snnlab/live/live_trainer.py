@@ -198,6 +198,31 @@ class LiveTrainer(Run):
             raise FileFormatError(f"{path}: is not a saved setup ({textwrap.shorten(str(error), 300)})") from error
         self.display.use_setup(setup)
 
+    def stage(self) -> Any:
+        """Return the dashboard for a lecture hall, as a widget: few things, in large type.
+
+        One draws a digit by hand, and the network as it is now answers: its spikes, played in slow motion, and the
+        scores of the classes, which race. Two sliders move knobs and act at once, also while it does not train; what
+        was there before stays behind, pale. Space starts and pauses. The button in the head of the dashboard turns it
+        into the stage, too.
+
+        In a notebook that nobody watches, and in a script, it is the run itself, which shows its picture.
+
+        Raises:
+            ArgumentError: if the dashboard was made without "raster", see `show`.
+
+        Example:
+            >>> from snnlab import data, models
+            >>> digits = data.load("digits").subset(train=256, test=64)
+            >>> net = models.build(models.SnnConfig(hidden=20, num_steps=30), sample_shape=(8, 8), num_classes=10)
+            >>> lab = LiveTrainer(net, digits, epochs=1, batch_size=64)
+            >>> lab.stage() is lab  # nobody watches here
+            True
+        """
+        if "raster" not in self.show:
+            raise ArgumentError(f"show: the stage shows the raster, and this run has {self.show}; add 'raster'")
+        return self if frontend.headless() else self.display.panel("stage")
+
     def figure(self) -> Any:
         """Return the curves of this run and of the earlier ones as a plotly figure, to zoom and to hover over."""
         from snnlab.live.figure import figure  # plotly takes a second to load, and a script does not need it

@@ -7,6 +7,7 @@ from typing import Any
 from snnlab.controls import Knob
 from snnlab.live.frames.curves import WINDOWS
 from snnlab.live.frames.explained import help_of
+from snnlab.live.frames.paper import Paper
 from snnlab.live.frames.scenes import SORTS
 from snnlab.live.frames.status import HZ
 from snnlab.live.frames.weights import SORTS as WEIGHT_SORTS
@@ -23,6 +24,7 @@ PARTS = (
     "errors",
     "weights",
     "run",
+    "stage",
 )  # that can be shown alone
 PACES = (100, 30, 10, 3, 1)  # steps a second that can be chosen, beside as fast as it goes
 TRAINING = "training"  # heading of the knobs that belong to no layer
@@ -51,6 +53,7 @@ def about_frame(
     structure: Mapping[str, int],
     folder: str,
     show: Sequence[str],
+    paper: Paper | str,
 ) -> dict[str, Any]:
     """Describe the fixed part of the screen.
 
@@ -65,6 +68,7 @@ def about_frame(
         structure: names and values of what can change only at a restart.
         folder: where Export writes.
         show: the panels, see `snnlab.live.frames.status.PANELS`.
+        paper: what can be drawn in place of a test sample, or why nothing can.
     """
     described = [_knob(knob) for knob in knobs.values()]
     place = {name: k for k, name in enumerate(order)}
@@ -84,7 +88,14 @@ def about_frame(
         "windows": list(WINDOWS),
         "hz": list(HZ),
         "paces": list(PACES),
+        "paper": _paper(paper),
     }
+
+
+def _paper(paper: Paper | str) -> dict[str, Any]:
+    if isinstance(paper, str):
+        return {"rows": 0, "columns": 0, "reason": paper}
+    return {"rows": paper.rows, "columns": paper.columns, "reason": ""}
 
 
 def _knob(knob: Knob) -> dict[str, Any]:

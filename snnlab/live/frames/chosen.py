@@ -25,6 +25,7 @@ class Chosen:
     Attributes:
         hz: pictures per second.
         sample: index of the test sample.
+        drawing: what is looked at in its place, see `snnlab.live.frames.paper`; or None.
         layer: the layer in the raster, or "all".
         sort: order of its neurons.
         window: steps in the curves.
@@ -41,6 +42,7 @@ class Chosen:
 
     hz: float
     sample: int = 0
+    drawing: bytes | None = None
     layer: str = "all"
     sort: str = SORTS[0]
     window: str = WINDOWS[0]
@@ -56,7 +58,8 @@ class Chosen:
 
     def fields(self) -> dict[str, Any]:
         """Return what the fields show."""
-        return {name: value for name, value in vars(self).items() if name not in ("selected", "tab")}
+        fields = {name: value for name, value in vars(self).items() if name not in ("selected", "tab", "drawing")}
+        return fields | {"drawn": self.drawing is not None}
 
 
 def checked_fields(values: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,6 +113,7 @@ def checked_ui(sent: Mapping[str, Any]) -> dict[str, Any]:
         "alert": bool,
         "smooth": bool,
         "log": bool,
+        "stage": bool,
         "ranges": _ranges,
     }
     return {name: understood(sent[name]) for name, understood in known.items() if sent.get(name) is not None}

@@ -95,14 +95,26 @@ def thumbnail(sample: np.ndarray, side: int = 32) -> Image | None:
         True
     """
     values = np.asarray(sample, np.float32)
-    if values.ndim == 3 and min(values.shape[0], values.shape[2]) <= 4:
-        values = values.mean(0 if values.shape[0] <= 4 else 2)
+    axis = channel_axis(values.shape)
+    values = values if axis is None else values.mean(axis)
     if values.ndim != 2 or min(values.shape) < 2:
         return None
     block = -(-max(values.shape) // side)
     values = averaged(averaged(values, block, axis=0), block, axis=1)
     low, high = float(values.min()), float(values.max())
     return image((values - low) * (255.0 / max(high - low, 1e-9)))
+
+
+def channel_axis(shape: tuple[int, ...]) -> int | None:
+    """Return the axis of the one to four channels of an image, its first or its last; None if it has no such axis.
+
+    Example:
+        >>> channel_axis((3, 32, 32)), channel_axis((32, 32, 1)), channel_axis((28, 28))
+        (0, 2, None)
+    """
+    if len(shape) != 3 or min(shape[0], shape[2]) > 4:
+        return None
+    return 0 if shape[0] <= 4 else 2
 
 
 def averaged(values: np.ndarray, block: int, axis: int) -> np.ndarray:

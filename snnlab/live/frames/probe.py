@@ -22,16 +22,18 @@ class Probe:
         states: voltage after the reset, or output, of every layer, by name and in order; the last one is the readout.
             Empty for a model that does not expose its layers.
         readout: the readout traces.
-        label: index of the true class.
+        label: index of the true class; None for a drawing, which has none.
         prediction: index of the class with the highest score, as the loss computes scores.
+        rule: the readout that the loss scores with, one of `snnlab.losses.READOUTS`; None if it has scores of its own.
     """
 
     sample: Shaped[np.ndarray, "..."]
     rasters: dict[str, Bool[np.ndarray, "time n"]]
     states: dict[str, Float[np.ndarray, "time n"]] = field(default_factory=dict)
     readout: Float[np.ndarray, "time cls"]
-    label: int
+    label: int | None
     prediction: int
+    rule: str | None = "max"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,7 @@ class Look:
         neuron: `(layer, unit) -> Neuron`.
         spiking: `layer -> Spiking`: what makes its neurons spike, or None.
         preview: whether a knob has been moved that no training step has used yet.
+        drawing: the sample as a drawing, see `snnlab.live.frames.paper`; None if it is no image.
     """
 
     probe: Probe
@@ -77,3 +80,4 @@ class Look:
     neuron: Callable[[str, int], Neuron]
     spiking: Callable[[str], Spiking | None]
     preview: bool = False
+    drawing: bytes | None = None

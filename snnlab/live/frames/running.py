@@ -43,6 +43,7 @@ def run_frame(view: View, message: Said, chosen: Mapping[str, Any]) -> dict[str,
         "compilations": status.compilations,
         "pace": status.pace,
         "undo": dict(view.undo),
+        "accuracy": next((f"{row['test_acc']:.1%}" for row in status.recorded.history.newest_epochs(1)), ""),
     }
 
 

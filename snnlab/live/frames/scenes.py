@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnlab.live.frames import pixels
+from snnlab.live.frames.moments import moments_frame
 from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.live.frames.voltages import Spiking, before_reset
 from snnlab.support import arguments, numbers
@@ -62,7 +63,7 @@ def raster_frame(
     sort: str = "index",
     neuron: Frame | None = None,
 ) -> Frame:
-    """Describe what changes while the network learns: hidden layers, readout traces, prediction, selected neuron.
+    """Describe what changes while the network learns: hidden layers, readout, prediction, selected neuron.
 
     Args:
         probe: what the network did with the sample.
@@ -75,13 +76,14 @@ def raster_frame(
         ArgumentError: if there is no such layer or order.
     """
     arguments.choice("sort", sort, SORTS)
-    truth, guess = class_names[probe.label], class_names[probe.prediction]
+    truth = "your drawing" if probe.label is None else f"true class {class_names[probe.label]}"
     spikes = ", ".join(f"{name} {raster.sum():,} spikes" for name, raster in probe.rasters.items())
-    summary = f"true class {truth}, predicted {guess}" + (f"; {spikes}" if spikes else "")
-    shown = _classes_shown(probe)
+    summary = f"{truth}, predicted {class_names[probe.prediction]}" + (f"; {spikes}" if spikes else "")
+    shown, cell = _classes_shown(probe), _cell(len(probe.readout))
     return {
         "layers": {name: _layer(probe, name, sort) for name in _hidden(probe, layer)},
-        "readout": extremes(probe.readout[:, shown], _cell(len(probe.readout))).tobytes(),
+        "readout": extremes(probe.readout[:, shown], cell).tobytes(),
+        "moments": moments_frame(probe, shown, cell),
         "shown": shown,
         "prediction": probe.prediction,
         "neuron": neuron,
@@ -217,7 +219,7 @@ def _order(values: np.ndarray, sort: str) -> np.ndarray:
 def _classes_shown(probe: Probe) -> list[int]:
     """The classes with the highest traces, the true one and the predicted one."""
     peaks = probe.readout.max(0).astype(np.float64)
-    peaks[[probe.label, probe.prediction]] = np.inf
+    peaks[[probe.prediction, *([] if probe.label is None else [probe.label])]] = np.inf
     return sorted((-peaks).argsort(kind="stable")[:MAX_CLASSES].tolist())
 
 

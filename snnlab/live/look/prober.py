@@ -1,16 +1,18 @@
-"""Runs one test sample through the network as it is now, and reads one of its neurons: for the raster."""
+"""Runs one sample through the network as it is now, and reads one of its neurons: for the raster."""
 
 from collections.abc import Callable
 
 import jax
 import numpy as np
 from flax import nnx
+from jaxtyping import Shaped
 
 from snnlab.data import Dataset
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM
 from snnlab.live.frames.probe import Neuron, Probe
+from snnlab.live.look.xray import running_readout
 from snnlab.losses import class_scores
 from snnlab.models import LayerDescription, describe
 from snnlab.support.compile_cache import keep_programs
@@ -22,11 +24,11 @@ CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
 
 
 class Prober:
-    """Runs a model on single test samples; compiled once for all samples and all weights.
+    """Runs a model on single samples; compiled once for all samples and all weights.
 
     Args:
         model: its structure; the values come with every call.
-        data: its test set has the samples.
+        data: its test set has the samples; any other sample must be of the same shape and type.
         loss: its scores choose the predicted class, see `losses.class_scores`; None takes the highest trace.
 
     Example:
@@ -41,6 +43,7 @@ class Prober:
     def __init__(self, model: nnx.Module, data: Dataset, loss: Callable | None = None):
         self._data = data
         self._names: tuple[str, ...] = ()
+        self._rule = running_readout(loss)
         structure = graphdef(model, training=False)
 
         @jax.jit
@@ -59,20 +62,35 @@ class Prober:
 
         self._run = run
 
-    @never_lost()
-    @transfers_allowed()
     def __call__(self, model: nnx.Module, index: int) -> Probe:
         """Run test sample `index`."""
+        return self._look(model, self._data.x_test[index], self._data.image(index), int(self._data.y_test[index]))
+
+    def own(self, model: nnx.Module, sample: Shaped[np.ndarray, "..."]) -> Probe:
+        """Run a sample that is none of the data's, and has no label.
+
+        Raises:
+            ArgumentError: if it has another shape or type than the samples of the data, or these are events.
+        """
+        wanted = self._data.x_test
+        if self._data.has_events or sample.shape != wanted.shape[1:] or sample.dtype != wanted.dtype:
+            kind = "events" if self._data.has_events else f"{wanted.dtype}{wanted.shape[1:]}"
+            raise ArgumentError(f"sample: must be {kind}, as those of the data, got {sample.dtype}{sample.shape}")
+        return self._look(model, sample, sample, None)
+
+    @never_lost()
+    @transfers_allowed()
+    def _look(self, model: nnx.Module, sample: np.ndarray, image: np.ndarray, label: int | None) -> Probe:
         keep_programs()  # a dashboard shows a sample before it trains
-        sample = self._data.x_test[index]
         rasters, states, readout, prediction = self._run(nnx.state(model), sample[None])
         return Probe(
-            sample=self._data.image(index),
+            sample=image,
             rasters={name: np.asarray(rasters[name]) for name in ("input", *self._names) if name in rasters},
             states={name: np.asarray(states[name]) for name in self._names},
             readout=np.asarray(readout),
-            label=int(self._data.y_test[index]),
+            label=label,
             prediction=int(prediction),
+            rule=self._rule,
         )
 
 

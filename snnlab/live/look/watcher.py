@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from flax import nnx
+
 from snnlab.health import Checkup, Diagnosis, Health, diagnose
 from snnlab.history import History
 from snnlab.live.frames.chosen import Chosen
-from snnlab.live.frames.probe import Look
+from snnlab.live.frames.paper import Paper
+from snnlab.live.frames.probe import Look, Probe
 from snnlab.live.look.inspector import Inspector
 from snnlab.live.look.prober import Prober, neuron
 from snnlab.live.look.voltages import spiking
@@ -33,6 +36,7 @@ class _Looked(NamedTuple):
     history: History
     steps: int
     sample: int
+    drawing: bytes | None
     knobs: tuple[float, ...]
 
 
@@ -49,10 +53,11 @@ class Watcher:
 
     Args:
         trainer: only read.
-        chosen: what to look at: the test sample, the tab; and how often, at most.
+        chosen: what to look at: the test sample or a drawing, the tab; and how often, at most.
         on_change: called in the watcher's thread when there is something new.
         probing: look at a sample.
         checking: make checkups.
+        paper: what can be drawn, see `snnlab.live.frames.paper.paper_of`; nothing if it is a sentence.
 
     Attributes:
         awake: set it to have a look now.
@@ -70,12 +75,14 @@ class Watcher:
         *,
         probing: bool,
         checking: bool,
+        paper: Paper | str = "",
     ):
         self.look: Look | None = None
         self.health: Health | None = None
         self.finding: Diagnosis | None = None
         self.error: Exception | None = None
         self._trainer, self._chosen, self._on_change = trainer, chosen, on_change
+        self._paper = None if isinstance(paper, str) else paper
         self._prober = Prober(trainer.model, trainer.data, trainer.loss) if probing else None
         self._checkup = Checkup(trainer.stepper, trainer.data) if checking else None
         self._inspector = Inspector(trainer) if probing else None
@@ -132,17 +139,28 @@ class Watcher:
 
     def _take_a_look(self) -> bool:
         """Run the sample through the network, if either is new or a knob was moved; returns whether it was."""
-        trainer, index = self._trainer, self._chosen.sample
+        trainer, index, drawing = self._trainer, self._chosen.sample, self._chosen.drawing
         knobs = tuple(knob.value for knob in trainer.mailbox.knobs.values())
-        now = _Looked(trainer.history, len(trainer.history), index, knobs)
+        now = _Looked(trainer.history, len(trainer.history), index, drawing, knobs)
         if self._prober is None or now == self._looked:
             return False
         model, ahead = trainer.preview()
-        probe, read = self._prober(model, index), functools.partial(neuron, model)
-        known = functools.partial(spiking, model)
-        self.look = Look(probe, trainer.data.class_names, describe(model).dt, read, known, preview=ahead)
+        probe, drawing = self._probe(self._prober, model, index, drawing)
+        read, known = functools.partial(neuron, model), functools.partial(spiking, model)
+        names, dt = trainer.data.class_names, describe(model).dt
+        self.look = Look(probe, names, dt, read, known, preview=ahead, drawing=drawing)
         self._looked = now
         return True
+
+    def _probe(
+        self, prober: Prober, model: nnx.Module, index: int, drawing: bytes | None
+    ) -> tuple[Probe, bytes | None]:
+        """Run the drawing, or else the test sample; returns it as a drawing, too."""
+        if self._paper is None:
+            return prober(model, index), None
+        if drawing is not None:
+            return prober.own(model, self._paper.sample(drawing)), drawing
+        return prober(model, index), self._paper.drawing(self._trainer.data.image(index))
 
     def _check_up(self) -> bool:
         """Make a checkup, if it is time for one; returns whether it was."""

@@ -182,7 +182,7 @@ def _decide(scores):
     return jnp.where(clear, scores.argmax(-1), UNDECIDED).astype(jnp.int32)
 
 
-def running_readout(loss: Callable) -> str | None:
+def running_readout(loss: Callable | None) -> str | None:
     """Return the name of the readout that a loss scores classes with; None if the scores are its own.
 
     Example:

@@ -120,7 +120,8 @@ def _traces(probe: Probe, class_names: Sequence[str], dt: float) -> list[_Line]:
     """The readout of the highest classes; the winner is last, so that it is on top."""
     readout = np.asarray(probe.readout, np.float64)
     peaks = np.where(np.isfinite(readout), readout, -np.inf).max(axis=0)
-    shown = {*np.argsort(-peaks, kind="stable")[:CLASSES].tolist(), probe.label, probe.prediction}
+    shown = {*np.argsort(-peaks, kind="stable")[:CLASSES].tolist(), probe.prediction}
+    shown |= set() if probe.label is None else {probe.label}
     time = (np.arange(len(readout)) + 0.5) * dt
     lines = []
     for k in sorted(shown, key=lambda k: (k == probe.prediction, k)):
@@ -138,8 +139,11 @@ def _class_name(k: int, class_names: Sequence[str]) -> str:
 
 
 def _verdict(probe: Probe, class_names: Sequence[str]) -> list[str]:
-    truth, guess = (_class_name(k, class_names) for k in (probe.label, probe.prediction))
-    return [f"true class: {truth}", f"predicted: {guess}", "✓ right" if probe.label == probe.prediction else "✗ wrong"]
+    guess = f"predicted: {_class_name(probe.prediction, class_names)}"
+    if probe.label is None:
+        return ["your drawing", guess]
+    truth = f"true class: {_class_name(probe.label, class_names)}"
+    return [truth, guess, "✓ right" if probe.label == probe.prediction else "✗ wrong"]
 
 
 def _summary(history: History) -> str:

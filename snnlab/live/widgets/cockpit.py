@@ -5,7 +5,7 @@ sets a plain field; `Screen`, on the pump thread, writes the traits.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,7 +122,7 @@ class Cockpit(anywidget.AnyWidget):
 
     @traitlets.observe("ui")
     def _seen(self, _change) -> None:
-        self.chosen.tab = self.ui.get("tab", "")
+        self.chosen.tab = "" if self.ui.get("stage") else self.ui.get("tab", "")  # no tab is seen from the stage
         self._wake()
 
     # ---- what is shown ----
@@ -161,7 +161,7 @@ class Cockpit(anywidget.AnyWidget):
 
     # ---- what the user does; a page can send anything ----
 
-    def _receive(self, _widget, content: Any, _buffers) -> None:
+    def _receive(self, _widget, content: Any, buffers) -> None:
         deeds = self._deeds
         match content:
             case {"hello": _}:
@@ -179,6 +179,8 @@ class Cockpit(anywidget.AnyWidget):
                 self._select(None)
             case {"select": {"layer": str(layer), "unit": int(unit)}} if 0 <= unit < self._units.get(layer, 0):
                 self._select((layer, unit))
+            case {"draw": _}:
+                self.do(lambda: self._draw(buffers), deeds.moved)
             case {"set": dict(values)}:
                 self.do(lambda: self._set(values))
             case {"ask": [str(name), value]} if name in self._asks:
@@ -197,6 +199,16 @@ class Cockpit(anywidget.AnyWidget):
         if knob and value > 10 * max(knob["high"], knob["value"]):
             said = f"{name} = {value:g} {knob['unit']}".rstrip()
             self.say(f"{said} is far above the end of its slider, {knob['high']:g}.", warning=True)
+
+    def _draw(self, buffers: Sequence[Any]) -> None:
+        """Look at a drawing in place of the test sample."""
+        paper = self.about["paper"]
+        if paper["reason"]:
+            raise ArgumentError(f"drawing: {paper['reason']}")
+        sizes = [memoryview(buffer).nbytes for buffer in buffers]
+        if sizes != [paper["rows"] * paper["columns"]]:
+            raise ArgumentError(f"drawing: must be {paper['rows']} x {paper['columns']} bytes, got {sizes!r:.50}")
+        self.chosen.drawing = bytes(buffers[0])
 
     @property
     def setup(self) -> dict[str, Any]:
@@ -231,6 +243,8 @@ class Cockpit(anywidget.AnyWidget):
     def _choose(self, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
             setattr(self.chosen, name, value)
+        if "sample" in values:
+            self.chosen.drawing = None
 
     def _settings(self, values: Any) -> dict[str, int]:
         """Check settings that a restart can change."""

@@ -209,7 +209,8 @@ class Screen:
         neuron = None if selected is None else _neuron(look, *selected)
         frame = scenes.raster_frame(probe, names, key.layer, key.sort, neuron)
         more = {"preview": look.preview, "voltages": _voltages(look, selected)}
-        board.show_sample(scenes.raster_scene(probe, names, look.dt, key.layer), frame | more)
+        scene = scenes.raster_scene(probe, names, look.dt, key.layer) | {"drawing": look.drawing}
+        board.show_sample(scene, frame | more)
         return True
 
 

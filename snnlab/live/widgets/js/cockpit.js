@@ -12,6 +12,7 @@ import { makeKnobs } from "./knobs.js";
 import { makeNeuron } from "./neuron.js";
 import { holdOf, makeRasterPanel } from "./rasterpanel.js";
 import { makeRunTab } from "./runtab.js";
+import { makeStage } from "./stage.js";
 import { makeTabs } from "./tabs.js";
 import { makeUndo } from "./undo.js";
 import { makeVoltages } from "./voltages.js";
@@ -57,6 +58,7 @@ function makeAlone(model, name) {
     errors: () => makeErrors(model),
     weights: () => makeWeights(model),
     run: () => makeRunTab(model),
+    stage: () => makeStage(model, null),
   };
   return makers[name]();
 }
@@ -66,7 +68,7 @@ function buildAlone(model, el) {
   const { only } = /** @type {import("./types").About} */ (model.get("about")), tab = /** @type {Record<string, string>} */ (TABS)[only ?? ""];
   if (tab) set(model, { tab }); // the kernel looks at what is seen
   const part = makeAlone(model, /** @type {string} */ (only));
-  part.el.classList.add("fill");
+  if (only !== "stage") part.el.classList.add("fill");
   const root = h("div", { class: `screen alone ${only}`, "data-lm-suppress-shortcuts": "true" }, part.el);
   el.replaceChildren(h("div", { class: "frame" }, root));
   return () => part.stop();
@@ -82,7 +84,12 @@ function build(model, el) {
   voltages?.el.classList.add("voltages");
   const root = h("div", { class: "screen", "data-lm-suppress-shortcuts": "true" });
   const alert = makeAlert(model);
+  /** @type {Part | null} */ let stage = null; // made when it is first seen
   const header = makeHeader(model, [
+    ...(raster ? [{
+      name: "stage", title: "A stage for a lecture: draw a digit, and watch the network answer", icon: /** @type {const} */ ("stage"),
+      act: () => { set(model, { stage: true }); stage?.el.focus({ preventScroll: true }); }, pressed: () => Boolean(model.get("ui").stage),
+    }] : []),
     {
       name: "alert", title: "Tell me when the run ends, diverges or falls silent", icon: "bell",
       act: async () => {
@@ -114,8 +121,16 @@ function build(model, el) {
     model.send({ do: event.shiftKey ? "redo" : "undo" });
     event.preventDefault();
   });
+  const leave = () => {
+    set(model, { stage: false });
+    /** @type {HTMLElement | null} */ (header.el.querySelector("[aria-label=stage]"))?.focus({ preventScroll: true });
+  };
   const look = () => {
-    frame.classList.toggle("large", Boolean(model.get("ui").large));
+    const onStage = Boolean(model.get("ui").stage && raster);
+    frame.classList.toggle("large", Boolean(model.get("ui").large) && !onStage);
+    if (onStage && !stage) root.append((stage = makeStage(model, leave)).el);
+    for (const part of [header.el, body]) part.hidden = onStage;
+    if (stage) stage.el.hidden = !onStage;
     tabs.show();
     header.show();
   };
@@ -126,7 +141,7 @@ function build(model, el) {
   model.on("change:curves", say);
   el.replaceChildren(frame);
   return () => {
-    for (const part of [hold, back, alert, header, knobs, voltages, raster, main, tabs]) part?.stop();
+    for (const part of [stage, hold, back, alert, header, knobs, voltages, raster, main, tabs]) part?.stop();
     model.off("change:ui", look);
     model.off("change:curves", say);
   };

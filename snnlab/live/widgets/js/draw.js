@@ -156,14 +156,14 @@ export function axisBeside(pen, { x, y, width, height }, low, high, count) {
 /**
  * Spikes as bits, row = time: one mark each, high enough to see, with a gap to the next step.
  * @param {Pen} pen @param {DataView} bits @param {number} columns @param {number} units @param {Box} place
- * @param {string} [colour] @param {number} [alpha]
+ * @param {{ colour?: string, alpha?: number, from?: number, to?: number, large?: boolean }} [look] `from` and `to`: columns
  */
-export function spikeMarks(pen, bits, columns, units, { x, y, width, height }, colour, alpha = 1) {
+export function spikeMarks(pen, bits, columns, units, { x, y, width, height }, { colour, alpha = 1, from = 0, to = columns, large = false } = {}) {
   const bytes = bytesOf(bits), dx = width / columns, dy = height / units;
-  const wide = Math.max(Math.min(0.6 * dx, 2.5), 1.2), tall = Math.max(0.85 * dy, 3);
+  const wide = large ? 5 : Math.max(Math.min(0.6 * dx, 2.5), 1.2), tall = Math.max(0.85 * dy, large ? 6 : 3);
   pen.fillStyle = colour || pen.theme.ink;
   pen.globalAlpha = alpha;
-  for (let t = 0, k = 0; t < columns; t++)
+  for (let t = from, k = from * units; t < to; t++)
     for (let n = 0; n < units; n++, k++)
       if (bitOf(bytes, k)) pen.fillRect(x + (t + 0.5) * dx - wide / 2, y + (n + 0.5) * dy - tall / 2, wide, tall);
   pen.globalAlpha = 1;

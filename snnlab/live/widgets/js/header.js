@@ -7,7 +7,7 @@ const FACES = /** @type {const} */ ({ start: ["Start", "play"], pause: ["Pause",
 
 /**
  * @param {import("./types").Model} model
- * @param {{ name: string, title: string, act: () => void, icon: "wide" | "large" | "bell", pressed: () => boolean }[]} views buttons that change how the screen looks
+ * @param {{ name: string, title: string, act: () => void, icon: "wide" | "large" | "bell" | "stage", pressed: () => boolean }[]} views buttons that change how the screen looks
  * @returns {import("./types").Part & { buttons: HTMLElement, show: () => void }}
  */
 export function makeHeader(model, views) {

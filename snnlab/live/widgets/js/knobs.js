@@ -118,12 +118,13 @@ function makeRangeEditor(knob, choose) {
 }
 
 /**
- * All rows under the names of their layers, in the order of the network.
+ * Sends the moves of rows, the first one at once and then at most one message a picture and knob, and lets the rows follow
+ * the kernel.
  * @param {import("./types").Model} model
  * @param {{ grab: () => void, release: () => void }} hold
- * @returns {import("./types").Part}
  */
-export function makeKnobs(model, hold) {
+export function makeMover(model, hold) {
+  /** @type {Map<string, ReturnType<typeof makeRow>>} */ const rows = new Map();
   /** @type {Map<string, number>} */ const waiting = new Map();
   const me = Math.random().toString(36).slice(2);
   let moves = 0;
@@ -143,20 +144,10 @@ export function makeKnobs(model, hold) {
   const move = (/** @type {string} */ name, /** @type {number} */ value) => {
     const first = !paused;
     waiting.set(name, value);
-    if (first) send(); // the first one at once, then at most one message a picture and knob
+    if (first) send();
     if (first) requestAnimationFrame(again);
     paused = true;
   };
-  /** @type {Knob[]} */ const knobs = model.get("about").knobs;
-  const rows = new Map(knobs.map((knob) => [knob.name, makeRow(knob, move, hold, (range) => set(model, { ranges: withRange(model.get("ui").ranges, knob.name, range) }))]));
-  const groups = [...new Set(knobs.map(({ group }) => group))].map((group) => {
-    const inside = knobs.filter((knob) => knob.group === group).flatMap(({ name }) => {
-      const { el: row, editor } = /** @type {ReturnType<typeof makeRow>} */ (rows.get(name));
-      return [row, editor];
-    });
-    return h("div", { class: "group", role: "group", "aria-label": group }, h("h4", {}, group), ...inside);
-  });
-  const el = h("div", { class: "knobs" }, ...(groups.length ? groups : [h("p", { class: "hint" }, "This run has no knobs.")]));
   const follow = () => {
     const { knobs: values, heard } = /** @type {import("./types").Running} */ (model.get("run"));
     for (const [name, value] of Object.entries(values)) rows.get(name)?.follow(value, heard[me] ?? 0);
@@ -165,11 +156,39 @@ export function makeKnobs(model, hold) {
     const { ranges = {} } = model.get("ui");
     for (const [name, row] of rows) row.reach(ranges[name] ?? null);
   };
-  reach();
-  follow();
   model.on("change:run", follow);
   model.on("change:ui", reach);
-  return { el, stop: () => { model.off("change:run", follow); model.off("change:ui", reach); } };
+  return {
+    /** Make the row of a knob; it returns its element, and the one that edits its range. @param {Knob} knob */
+    add(knob) {
+      const row = makeRow(knob, move, hold, (range) => set(model, { ranges: withRange(model.get("ui").ranges, knob.name, range) }));
+      rows.set(knob.name, row);
+      reach();
+      follow();
+      return row;
+    },
+    stop: () => {
+      model.off("change:run", follow);
+      model.off("change:ui", reach);
+    },
+  };
+}
+
+/**
+ * All rows under the names of their layers, in the order of the network.
+ * @param {import("./types").Model} model
+ * @param {{ grab: () => void, release: () => void }} hold
+ * @returns {import("./types").Part}
+ */
+export function makeKnobs(model, hold) {
+  /** @type {Knob[]} */ const knobs = model.get("about").knobs;
+  const mover = makeMover(model, hold);
+  const groups = [...new Set(knobs.map(({ group }) => group))].map((group) => {
+    const inside = knobs.filter((knob) => knob.group === group).map((knob) => mover.add(knob)).flatMap(({ el, editor }) => [el, editor]);
+    return h("div", { class: "group", role: "group", "aria-label": group }, h("h4", {}, group), ...inside);
+  });
+  const el = h("div", { class: "knobs" }, ...(groups.length ? groups : [h("p", { class: "hint" }, "This run has no knobs.")]));
+  return { el, stop: mover.stop };
 }
 
 /** The ranges with another one for a knob, or without one. @param {Record<string, number[]>} ranges @param {string} name @param {number[] | null} range */

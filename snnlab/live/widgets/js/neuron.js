@@ -32,7 +32,7 @@ export function makeNeuron(model) {
       drawTime(pen, scene(), place);
       if (neuron().trace) drawVoltage(pen, scene(), neuron(), place);
       const { spikes, weights } = neuron();
-      if (spikes) spikeMarks(pen, spikes, columnsOf(scene()), 1, { ...place, y: place.y + 3, height: 9 }, VERMILION);
+      if (spikes) spikeMarks(pen, spikes, columnsOf(scene()), 1, { ...place, y: place.y + 3, height: 9 }, { colour: VERMILION });
       if (weights) drawWeights(pen, weights, { x: 4, y: TITLE + VOLTAGE + AXIS + TITLE, width: width - 8, height: WEIGHTS - 30 });
     },
   });

@@ -4,33 +4,37 @@ import {
   picture, shapeOf, spikeMarks, text, within,
 } from "./draw.js";
 import { mount, pointOf } from "./canvas.js";
+import { leaderWords, momentOf, pointsUntil } from "./moment.js";
+import { Player } from "./player.js";
 import { STYLE } from "./style.js";
 import { counted } from "./numbers.js";
-import { columnsOf, drawPlot, drawTime, timesOf } from "./timeline.js";
+import { columnUnder, columnsOf, drawCursor, drawPlot, drawTime, timesOf } from "./timeline.js";
 
 /**
  * @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Scene} Scene
  * @typedef {import("./types").Frame} Frame @typedef {import("./types").Area} Area @typedef {import("./types").Place} Place
- * @typedef {import("./types").Unit} Unit @typedef {import("./types").Point} Point
+ * @typedef {import("./types").Unit} Unit @typedef {import("./types").Point} Point @typedef {import("./types").Moment} Moment
  */
 
 const LEFT = 136, RIGHT = 16, TITLE = 18, AXIS = 24, GAP = 6, IMAGE = 92, LEGEND = 13, GHOST = STYLE.colours[5];
+const NARROW = 44; // at the left, for the numbers of an axis alone
+const TO_COME = 0.13; // how strong a spike is that comes after the cursor
 
 /**
  * Where everything is; depends only on the scene and the size, so that nothing jumps from frame to frame.
- * @param {Scene} scene @param {number} width @param {number} height
+ * @param {Scene} scene @param {number} width @param {number} height @param {boolean} alone without the sample and the legend
  */
-function arrangeScene(scene, width, height) {
-  const count = scene.layers.length, legendHeight = LEGEND * Math.min(scene.classes.length, 10);
+function arrangeScene(scene, width, height, alone) {
+  const count = scene.layers.length, legendHeight = alone ? 0 : LEGEND * Math.min(scene.classes.length, 10), left = alone ? NARROW : LEFT;
   const fixed = (TITLE + GAP) * (count + 1 + (scene.input ? 1 : 0)) + AXIS;
   const least = { input: scene.input ? 36 : 0, layer: count > 2 ? 34 : 70, readout: 84 };
-  const needed = Math.max(fixed + least.input + least.layer * count + least.readout, TITLE + IMAGE + 56 + legendHeight);
+  const needed = Math.max(fixed + least.input + least.layer * count + least.readout, alone ? 0 : TITLE + IMAGE + 56 + legendHeight);
   const spare = Math.max(height, needed) - fixed - least.input - least.layer * count - least.readout;
   /** @type {Record<string, Box>} */
   const rows = {};
   let y = 0;
   const add = (/** @type {string} */ name, /** @type {number} */ tall) => {
-    rows[name] = { x: LEFT, y: y + TITLE, width: width - LEFT - RIGHT, height: tall };
+    rows[name] = { x: left, y: y + TITLE, width: width - left - RIGHT, height: tall };
     y += TITLE + tall + GAP;
   };
   if (scene.input) add("input", least.input + 0.18 * spare);
@@ -56,14 +60,19 @@ function areasOf(scene, frame, { rows, legend }) {
 
 // ---- sample, layers, readout ----
 
-/** @param {Pen} pen @param {Scene} scene @param {number | undefined} prediction */
-function drawSample(pen, { image, classes, label }, prediction) {
+/**
+ * @param {Pen} pen @param {Scene} scene @param {number | undefined} prediction what the network says of the whole sample
+ * @param {Moment | null} moment of which it is told instead
+ */
+function drawSample(pen, { image, classes, label }, prediction, moment) {
   const place = { x: 8, y: TITLE, ...shapeOf(image, IMAGE) }, y = place.y + place.height + 16, room = LEFT - 54;
   picture(pen, image, grey, place);
   box(pen, place);
-  text(pen, `true: ${classes[label]}`, 8, y, { room });
+  text(pen, label === null ? "your drawing" : `true: ${classes[label]}`, 8, y, { room });
+  if (moment && !moment.atEnd) return void text(pen, `so far: ${classes[moment.leads] ?? "none"}`, 8, y + 17, { room, bold: true });
   if (prediction === undefined) return;
   const right = prediction === label, x = 15 + text(pen, `says: ${classes[prediction]}`, 8, y + 17, { room, bold: true });
+  if (label === null) return;
   const mark = right ? [[0, 5], [4, 9], [11, 0]] : [[0, 0], [9, 9], [4.5, 4.5], [9, 0], [0, 9]];
   line(pen, mark.map(([dx, dy]) => [x + dx, y + 8 + dy]), { colour: right ? GREEN : VERMILION, width: 2.5 });
 }
@@ -72,63 +81,110 @@ function drawSample(pen, { image, classes, label }, prediction) {
  * A layer, and over it, pale, what it did before a knob was taken hold of.
  * @param {Pen} pen @param {Scene} scene @param {Area} area @param {Frame | null} before
  * @param {string} pointed the unit under the cursor, in words
+ * @param {Moment | null} moment up to which it is shown
  */
-function drawLayer(pen, scene, { name, drawn, box: place, units }, before, pointed) {
+function drawLayer(pen, scene, { name, drawn, box: place, units }, before, pointed, moment) {
   if (!drawn) return;
   const old = before?.layers[name], bits = old?.bits, columns = columnsOf(scene);
   const same = bits && drawn.bits && bits.byteLength === drawn.bits.byteLength;
-  const taken = pointed ? drawRight(pen, place, pointed) : same ? drawBefore(pen, place, old.title) : 0;
-  drawPlot(pen, scene, place, drawn.title, taken && taken + 10);
-  if (same) spikeMarks(pen, bits, columns, units.length, place, GHOST, 0.55);
-  if (drawn.bits) spikeMarks(pen, drawn.bits, columns, units.length, place);
-  else if (drawn.image) picture(pen, drawn.image, diverging, place);
+  const then = before && moment && momentOf(scene, before, moment.column);
+  const taken = pointed ? drawRight(pen, place, pointed) : same ? drawBefore(pen, place, old.title, then?.spikes[name]) : 0;
+  drawPlot(pen, scene, place, titleAt(drawn.title, moment, name), taken && taken + 10);
+  if (same) spikeMarks(pen, bits, columns, units.length, place, { colour: GHOST, alpha: 0.55, to: moment?.column });
+  if (drawn.bits) spikesUntil(pen, drawn.bits, columns, units.length, place, moment);
+  else if (drawn.image) imageUntil(pen, drawn.image, place, moment);
   if (place.height < 12) return;
   const look = /** @type {const} */ ({ align: "right", size: 10, alpha: 0.7 });
   text(pen, String(units[0]), place.x - 4, place.y + 8, look);
   text(pen, String(units[units.length - 1]), place.x - 4, place.y + place.height, look);
 }
 
+/** The title of a layer, with the spikes until now beside all. @param {string} title @param {Moment | null} moment @param {string} name */
+function titleAt(title, moment, name) {
+  const count = moment?.spikes[name];
+  return count === undefined || moment?.atEnd ? title : title.replace(/: ([\d,]+ spikes?)/, `: ${count.toLocaleString("en")} of $1 so far`);
+}
+
+/**
+ * All spikes, or those until a moment: the newest ones stand out, those to come are pale.
+ * @param {Pen} pen @param {DataView} bits @param {number} columns @param {number} units @param {Box} place @param {Moment | null} moment
+ */
+function spikesUntil(pen, bits, columns, units, place, moment) {
+  if (!moment) return spikeMarks(pen, bits, columns, units, place);
+  const to = moment.column, from = Math.max(to - 1, 0);
+  spikeMarks(pen, bits, columns, units, place, { from: to, alpha: TO_COME });
+  spikeMarks(pen, bits, columns, units, place, { to: from });
+  spikeMarks(pen, bits, columns, units, place, { from, to, colour: VERMILION, large: true });
+}
+
+/** @param {Pen} pen @param {import("./types").Diverging} image @param {Box} place @param {Moment | null} moment */
+function imageUntil(pen, image, place, moment) {
+  picture(pen, image, diverging, place);
+  if (!moment) return;
+  const seen = moment.share * place.width;
+  fill(pen, place.x + seen, place.y, place.width - seen, place.height, { colour: pen.theme.paper, alpha: 1 - TO_COME });
+}
+
 /** Words at the right above a plot; how wide they are. @param {Pen} pen @param {Box} place @param {string} words */
 const drawRight = (pen, { x, y, width }, words) => text(pen, words, x + width, y - 5, { align: "right", size: 11 });
 
-/** What the pale spikes are, and how many; how wide that is. @param {Pen} pen @param {Box} place @param {string} title */
-function drawBefore(pen, place, title) {
-  const count = title.match(/[\d,]+ spikes?/), width = 12 + drawRight(pen, place, `before: ${count ? count[0] : "other"}`);
+/**
+ * What the pale spikes are, and how many; how wide that is.
+ * @param {Pen} pen @param {Box} place @param {string} title @param {number | undefined} sofar those until now
+ */
+function drawBefore(pen, place, title, sofar) {
+  const count = sofar === undefined ? title.match(/[\d,]+ spikes?/)?.[0] : counted(sofar, "spike");
+  const width = 12 + drawRight(pen, place, `before: ${count ?? "other"}`);
   fill(pen, place.x + place.width - width, place.y - 13, 8, 8, { colour: GHOST });
   return width;
 }
 
-/** @param {Pen} pen @param {Scene} scene @param {Frame} frame @param {ReturnType<typeof arrangeScene>} places @param {Frame | null} before */
-function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }, before) {
+/**
+ * @param {Pen} pen @param {Scene} scene @param {Frame} frame @param {ReturnType<typeof arrangeScene>} places
+ * @param {Frame | null} before @param {Moment | null} moment up to which it is shown @param {boolean} alone without the legend
+ */
+function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }, before, moment, alone) {
   const { classes, label } = scene, { shown, prediction } = frame;
-  const values = floatsOf(frame.readout), count = shown.length;
-  const truth = prediction === label ? "" : `, true is ${classes[label]}`;
-  drawPlot(pen, scene, place, `readout: ${classes[prediction]} is highest${truth}`);
+  const values = floatsOf(frame.readout), count = shown.length, winner = moment ? moment.leads : prediction;
+  drawPlot(pen, scene, place, readoutTitle(scene, frame, moment));
   const low = values.reduce((a, b) => Math.min(a, b), 0), high = values.reduce((a, b) => Math.max(a, b), 0);
   const room = 0.16 * (high - low || 1); // for the label above the highest point
   const at = axisBeside(pen, place, low - 0.3 * room, high + room, Math.max(2, place.height / 40));
-  const x = timesOf(scene, place, values.length / count);
-  if (before) drawFormer(pen, before, place, x, at, prediction);
-  const traces = shown.map((k, c) => ({ k, points: x.map((px, t) => /** @type {Point} */ ([px, at(values[t * count + c])])) }));
-  traces.forEach(({ k, points }, row) => {
-    const wins = k === prediction;
-    line(pen, points, lookOfClass(k, wins));
-    drawLegend(pen, legend, row, k, classes[k], wins);
+  const x = timesOf(scene, place, values.length / count), points = moment ? pointsUntil(scene, moment.column, x.length) : x.length;
+  if (before && winner >= 0) drawFormer(pen, before, place, x, at, winner, points);
+  const traces = shown.map((k, c) => {
+    const trace = x.slice(0, points).map((px, t) => /** @type {Point} */ ([px, at(values[t * count + c])]));
+    return { k, points: moment && moment.column ? [...trace, /** @type {Point} */ ([place.x + moment.share * place.width, at(moment.readout[c])])] : trace };
   });
-  for (const { k, points } of traces) {
-    if (k === prediction) drawPeak(pen, place, points, k, classes[k], -7);
-    else if (k === label) drawPeak(pen, place, points, k, `true: ${classes[k]}`, 16);
+  traces.forEach(({ k, points: trace }, row) => {
+    const wins = k === winner;
+    line(pen, trace, lookOfClass(k, wins));
+    if (!alone) drawLegend(pen, legend, row, k, classes[k], wins);
+  });
+  for (const { k, points: trace } of traces) {
+    if (moment) {
+      if (k === winner && trace.length) drawPeak(pen, place, trace.slice(-1), k, classes[k], -7);
+    } else if (k === prediction) drawPeak(pen, place, trace, k, classes[k], -7);
+    else if (k === label) drawPeak(pen, place, trace, k, `true: ${classes[k]}`, 16);
   }
+}
+
+/** What the readout says, of the whole sample or until a moment. @param {Scene} scene @param {Frame} frame @param {Moment | null} moment */
+function readoutTitle(scene, { prediction, moments }, moment) {
+  const { classes, label } = scene;
+  if (moment?.atEnd === false) return `readout after ${moment.words}: ${leaderWords(scene, moment)} (${moments.words})`;
+  return `readout: ${classes[prediction]} is highest${label === null || prediction === label ? "" : `, true is ${classes[label]}`}`;
 }
 
 /**
  * The trace of the class that wins now, as it was before.
- * @param {Pen} pen @param {Frame} before @param {Box} place @param {number[]} x @param {(value: number) => number} at @param {number} prediction
+ * @param {Pen} pen @param {Frame} before @param {Box} place @param {number[]} x @param {(value: number) => number} at
+ * @param {number} winner @param {number} points how many of them are shown
  */
-function drawFormer(pen, before, place, x, at, prediction) {
-  const column = before.shown.indexOf(prediction), values = floatsOf(before.readout), count = before.shown.length;
+function drawFormer(pen, before, place, x, at, winner, points) {
+  const column = before.shown.indexOf(winner), values = floatsOf(before.readout), count = before.shown.length;
   if (column < 0 || values.length / count !== x.length) return;
-  within(pen, place, () => line(pen, x.map((px, t) => [px, at(values[t * count + column])]), { colour: GHOST, width: 3, alpha: 0.6 }));
+  within(pen, place, () => line(pen, x.slice(0, points).map((px, t) => [px, at(values[t * count + column])]), { colour: GHOST, width: 3, alpha: 0.6 }));
 }
 
 /** The winner is solid and thick, as in the SVG picture. @param {number} k @param {boolean} wins */
@@ -153,7 +209,9 @@ function drawLegend(pen, { x, y, width }, row, k, name, wins) {
 /** @param {Pen} pen @param {number} width */
 function drawBadge(pen, width) {
   const words = "preview: not trained yet", x = width - RIGHT - 4;
-  const wide = text(pen, words, x, TITLE + 14, { align: "right", size: 11, bold: true, halo: true });
+  const wide = text(pen, words, x, TITLE + 14, { align: "right", size: 11, bold: true });
+  fill(pen, x - wide - 5, TITLE + 3, wide + 8, 15, { colour: pen.theme.paper }); // over the spikes there
+  text(pen, words, x, TITLE + 14, { align: "right", size: 11, bold: true });
   pen.setLineDash([4, 3]);
   box(pen, { x: x - wide - 5, y: TITLE + 3, width: wide + 8, height: 15 }, 0.8);
   pen.setLineDash([]);
@@ -209,19 +267,29 @@ function placeUnder(areas, point) {
 /** @param {Unit | null | undefined} a @param {Unit | null | undefined} b */
 const same = (a, b) => a === b || Boolean(a && b && a.layer === b.layer && a.unit === b.unit);
 
-/** Draws `scenes.raster_scene` and `scenes.raster_frame`; a click or the Enter key selects a neuron. */
+/**
+ * Draws `scenes.raster_scene` and `scenes.raster_frame`. A click or the Enter key selects a neuron; dragging along the
+ * readout or the axis of time shows a moment, and `player` runs through all of them.
+ */
 export class Raster {
-  /** @param {import("./types").Model} model @param {() => void} chosen called when a neuron has been selected here */
-  constructor(model, chosen = () => {}) {
+  /**
+   * @param {import("./types").Model} model
+   * @param {((() => void)) | null} chosen called when a neuron has been selected here; null: none can be, and all of it is
+   *     the axis of time. Then it stands alone, without the sample and the legend.
+   */
+  constructor(model, chosen) {
     this.model = model;
     this.chosen = chosen;
+    this.alone = chosen === null;
+    this.player = new Player(() => columnsOf(this.scene) || 0);
+    this.dragging = this.dragged = false; // along the axis of time; it was, from a press to the click that ends it
     /** @type {Place | null} */ this.cursor = null;
     /** @type {Unit | null | undefined} */ this.asked = undefined; // chosen here, not yet confirmed by a frame
     /** @type {{ scene: Scene, frame: Frame } | null} */ this.before = null; // when a knob was taken hold of
     this.el = document.createElement("div");
     const { canvas, redraw, stop } = mount(this.el, {
       role: "application",
-      arrange: (width, height) => (this.scene.steps ? arrangeScene(this.scene, width, height).height : 0),
+      arrange: (width, height) => (this.scene.steps ? arrangeScene(this.scene, width, height, this.alone).height : 0),
       paint: (pen, width, height) => this.paint(pen, width, height),
       label: () => this.label(),
     });
@@ -230,15 +298,21 @@ export class Raster {
     const confirm = () => this.confirm();
     model.on("change:scene", redraw);
     model.on("change:frame", confirm);
+    this.player.watch(redraw);
     this.stop = () => {
       stop();
+      this.player.end();
       model.off("change:scene", redraw);
       model.off("change:frame", confirm);
     };
     canvas.tabIndex = 0;
-    canvas.addEventListener("pointermove", (event) => this.move(placeUnder(this.areas, pointOf(canvas, event))));
+    canvas.addEventListener("pointerdown", (event) => this.take(event));
+    canvas.addEventListener("pointermove", (event) => this.point(event));
+    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (this.dragging = false));
     canvas.addEventListener("pointerleave", () => this.move(null));
-    canvas.addEventListener("click", (event) => this.choose(placeUnder(this.areas, pointOf(canvas, event))));
+    canvas.addEventListener("click", (event) => {
+      if (!this.dragged) this.choose(placeUnder(this.areas, pointOf(canvas, event)));
+    });
     canvas.addEventListener("keydown", (event) => this.press(event));
     canvas.addEventListener("blur", () => this.move(null));
   }
@@ -249,8 +323,12 @@ export class Raster {
   get frame() { return this.model.get("frame"); }
   get selected() { return this.asked === undefined ? this.frame.neuron : this.asked; }
   get areas() {
-    const places = arrangeScene(this.scene, this.canvas.clientWidth, this.canvas.clientHeight);
-    return this.frame.readout ? areasOf(this.scene, this.frame, places) : [];
+    return this.frame.readout && !this.alone ? areasOf(this.scene, this.frame, this.places) : [];
+  }
+  get places() { return arrangeScene(this.scene, this.canvas.clientWidth, this.canvas.clientHeight, this.alone); }
+  get moment() {
+    const { column } = this.player;
+    return column === null || !this.frame.readout ? null : momentOf(this.scene, this.frame, column);
   }
 
   /** Keep what is shown now, to draw it pale behind what comes. */
@@ -274,18 +352,43 @@ export class Raster {
     this.redraw();
   }
 
+  /** Whether a point is where one shows a moment. @param {{ x: number, y: number }} point */
+  isTime({ x, y }) {
+    const { x: left, y: top, width, height } = this.places.rows.readout;
+    return x >= left - 8 && x <= left + width + 8 && (this.alone || y >= top) && y <= top + height + AXIS;
+  }
+
+  /** @param {PointerEvent} event */
+  take(event) {
+    this.dragged = this.dragging = event.button === 0 && Boolean(this.frame.readout) && this.isTime(pointOf(this.canvas, event));
+    if (!this.dragging) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.point(event);
+  }
+
+  /** @param {PointerEvent} event */
+  point(event) {
+    if (!this.frame.readout) return;
+    const point = pointOf(this.canvas, event);
+    if (this.dragging) this.player.seek(columnUnder(this.scene, this.places.rows.readout, point.x));
+    this.canvas.style.cursor = this.isTime(point) ? "ew-resize" : "";
+    this.move(placeUnder(this.areas, point));
+  }
+
   /** @param {Place | null} place */
   choose(place) {
+    if (!this.chosen) return;
     const area = place && this.areas[place.area];
     if (!area && !this.selected) return;
     this.asked = area ? { layer: area.name, unit: area.units[place.row] } : null;
     this.model.send({ select: this.asked });
-    if (area) this.chosen();
+    if (area) this.chosen?.();
     this.redraw();
   }
 
   /** @param {KeyboardEvent} event */
   press(event) {
+    if (this.player.press(event) || this.alone) return;
     const areas = this.areas, start = areas.length ? { area: 0, row: 0 } : null;
     if (event.key === "Escape") {
       this.move(null);
@@ -300,26 +403,28 @@ export class Raster {
   label() {
     const area = this.cursor && this.areas[this.cursor.area];
     const cursor = this.cursor && area ? ` Cursor: ${wordsOf(area, this.cursor.row, columnsOf(this.scene))}.` : "";
-    const keys = "Arrow keys move over the neurons, Enter selects, Escape clears.";
+    const keys = this.alone ? "" : " Arrow keys move over the neurons, Enter selects, Escape clears.";
     const preview = this.frame.preview ? " This is a preview: no training step has used the new value yet." : "";
-    return `Spikes of one test sample: ${this.frame.summary ?? "not computed yet"}.${preview}${cursor} ${keys}`;
+    const now = this.moment ? ` After ${this.moment.words}: ${leaderWords(this.scene, this.moment)}.` : "";
+    return `Spikes of one sample: ${this.frame.summary ?? "not computed yet"}.${preview}${now}${cursor}${keys} A full stop plays it in slow motion.`;
   }
 
   /** @param {Pen} pen @param {number} width @param {number} height */
   paint(pen, width, height) {
-    const { scene, frame, selected, cursor } = this, places = arrangeScene(scene, width, height), columns = columnsOf(scene);
+    const { scene, frame, selected, cursor, moment, alone } = this, places = arrangeScene(scene, width, height, alone), columns = columnsOf(scene);
     const before = this.before?.scene === scene ? this.before.frame : null;
-    drawSample(pen, scene, frame.prediction);
+    if (!alone) drawSample(pen, scene, frame.prediction, moment);
     if (scene.input) {
-      drawPlot(pen, scene, places.rows.input, scene.input.title);
-      spikeMarks(pen, scene.input.bits, columns, scene.input.units, places.rows.input);
+      drawPlot(pen, scene, places.rows.input, titleAt(scene.input.title, moment, "input"));
+      spikesUntil(pen, scene.input.bits, columns, scene.input.units, places.rows.input, moment);
     }
     if (!frame.readout) return;
     const areas = areasOf(scene, frame, places);
     const under = cursor && areas[cursor.area];
-    for (const area of areas) drawLayer(pen, scene, area, before, cursor && area === under ? wordsOf(area, cursor.row, columns) : "");
-    drawReadout(pen, scene, frame, places, before);
+    for (const area of areas) drawLayer(pen, scene, area, before, cursor && area === under ? wordsOf(area, cursor.row, columns) : "", moment);
+    drawReadout(pen, scene, frame, places, before, moment, alone);
     drawTime(pen, scene, places.rows.readout);
+    if (moment) drawCursor(pen, moment, Object.values(places.rows)[0], places.rows.readout);
     const row = (/** @type {Area} */ area) => (selected && selected.layer === area.name ? Array.from(area.units).indexOf(selected.unit) : -1);
     for (const area of areas) if (row(area) >= 0) drawChoice(pen, area, row(area), BLUE);
     if (under) drawChoice(pen, under, cursor.row, ORANGE);

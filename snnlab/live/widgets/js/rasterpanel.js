@@ -1,5 +1,5 @@
 // The raster with its fields: which sample, which layer, in which order; and its ghost while a knob is held.
-import { h } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { choice, panel } from "./fields.js";
 import { Raster } from "./raster.js";
 import { saveMenu } from "./save.js";
@@ -19,16 +19,37 @@ export function makeRasterPanel(model, chosen) {
   const layer = choice(model, "layer", ["all", ...layers]), sort = choice(model, "sort", sorts);
   const show = () => {
     const { view } = /** @type {import("./types").Running} */ (model.get("run"));
-    for (const [field, value] of /** @type {[HTMLInputElement, any][]} */ ([[sample, view.sample], [layer, view.layer], [sort, view.sort]]))
+    for (const [field, value] of /** @type {[HTMLInputElement, any][]} */ ([[sample, view.drawn ? "" : view.sample], [layer, view.layer], [sort, view.sort]]))
       if (document.activeElement !== field || field.tagName === "SELECT") field.value = String(value);
   };
   show();
   model.on("change:run", show);
   const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
   const choices = layers.length > 1 ? label("layer", layer) : null;
-  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), saveMenu(() => "raster", () => [raster.canvas]));
+  const save = saveMenu(() => "raster", () => [raster.canvas]);
+  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), makePlay(raster.player), save);
   raster.el.className = "fill";
-  return { raster, el: panel("raster", "Raster", fields, raster.el), stop: () => { raster.stop(); model.off("change:run", show); } };
+  const el = panel("raster", "Raster", fields, raster.el);
+  el.addEventListener("keydown", (event) => {
+    if (!(event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)) raster.player.press(event);
+  });
+  return { raster, el, stop: () => { raster.stop(); model.off("change:run", show); } };
+}
+
+/** The button that plays the sample, and one that ends it. @param {import("./player.js").Player} player */
+export function makePlay(player) {
+  const play = h("button", { class: "quiet", onclick: () => player.toggle() }, icon("play")), end = h("button", {
+    class: "quiet", "aria-label": "end slow motion", title: "Show the whole sample again (Escape)", onclick: () => player.end(),
+  }, icon("close"));
+  const show = () => {
+    const words = player.playing ? "pause slow motion" : "play in slow motion";
+    if (play.ariaLabel !== words) play.replaceChildren(icon(player.playing ? "pause" : "play"));
+    Object.assign(play, { ariaLabel: words, title: `${words[0].toUpperCase()}${words.slice(1)} (full stop); drag along the readout to show a moment` });
+    end.style.visibility = player.at === null ? "hidden" : "visible";
+  };
+  show();
+  player.watch(show);
+  return h("div", { class: "undo" }, play, end);
 }
 
 /**

@@ -1,5 +1,5 @@
 // The time axis that input, layers, readout and one neuron share.
-import { axisUnder, box, line, scale, text, ticks } from "./draw.js";
+import { VERMILION, axisUnder, box, fill, line, scale, text, ticks } from "./draw.js";
 import { readable } from "./numbers.js";
 
 /** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Scene} Scene */
@@ -18,6 +18,23 @@ export const columnsOf = (scene) => Math.ceil(scene.steps / scene.cell);
 export function drawTime(pen, scene, place) {
   const unit = scene.dt ? " ms" : " steps";
   axisUnder(pen, place, timeTicks(scene, place), timeScale(scene, place), (tick) => readable(tick, 6) + (tick ? "" : unit));
+}
+
+/** The column whose end is nearest to a place on the axis. @param {Scene} scene @param {Box} place @param {number} x */
+export const columnUnder = (scene, place, x) => Math.round((((x - place.x) / place.width) * scene.steps) / scene.cell);
+
+/**
+ * A moment of the sample: a line over all rows, and the time on the axis.
+ * @param {Pen} pen @param {{ share: number, words: string }} moment @param {Box} top @param {Box} bottom
+ */
+export function drawCursor(pen, { share, words }, top, bottom) {
+  const x = bottom.x + share * bottom.width, y = bottom.y + bottom.height, { ink, paper, font } = pen.theme;
+  line(pen, [[x, top.y], [x, y + 4]], { colour: VERMILION, width: 2 });
+  pen.font = `600 12px ${font}`;
+  const wide = pen.measureText(words).width + 12, left = Math.min(Math.max(x - wide / 2, bottom.x - 8), bottom.x + bottom.width + 12 - wide);
+  fill(pen, left - 20, y + 5, wide + 40, 17, { colour: paper }); // over the numbers of the axis there
+  fill(pen, left, y + 4, wide, 18, { colour: ink });
+  text(pen, words, left + 6, y + 17, { bold: true, colour: paper });
 }
 
 /**

@@ -23,7 +23,7 @@ export interface Model {
   save_changes(): void;
   on(event: string, act: () => void): void;
   off(event: string, act: () => void): void;
-  send(message: object): void;
+  send(message: object, callbacks?: object, buffers?: ArrayBuffer[]): void;
 }
 
 // A part of the screen: its element, and what ends it.
@@ -37,17 +37,19 @@ export interface Knob {
 }
 export interface About {
   knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; folder: string;
-  hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean; show: string[]; only?: string; terms: string[]; 
+  hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean; show: string[]; only?: string; terms: string[];
+  paper: { rows: number; columns: number; reason: string };
 }
 export interface Running {
   state: string; transport: string; facts: string[]; progress: number; step: number; total: number;
   said: { text: string; warning: boolean }; trace: string; repair: string; knobs: Record<string, number>;
-  view: { sample: number; layer: string; sort: string; hz: number; window: string; cell: [number, number] | null; weights_sort: string };
+  accuracy: string;
+  view: { drawn: boolean; sample: number; layer: string; sort: string; hz: number; window: string; cell: [number, number] | null; weights_sort: string };
   compilations: number; pace: number | null; undo: { undo: string; redo: string }; heard: Record<string, number>;
 }
 export interface Results { columns: string[]; rows: string[][]; words: string; notes: string[][] }
 export interface Scene {
-  image: Picture; classes: string[]; label: number; steps: number; cell: number; dt: number;
+  image: Picture; drawing: DataView | null; classes: string[]; label: number | null; steps: number; cell: number; dt: number;
   input: { units: number; title: string; bits: DataView } | null; layers: string[]; readout: string | null;
   units: Record<string, number>;
 }
@@ -56,8 +58,15 @@ export interface NeuronFrame {
   layer: string; unit: number; title: string; trace: DataView | null; after: DataView | null; threshold: number | null;
   spikes: DataView | null; weights: Diverging | null;
 }
+export interface Moments {
+  scores: DataView; readout: DataView; leads: DataView; spikes: Record<string, DataView>; words: string;
+}
+export interface Moment {
+  column: number; share: number; atEnd: boolean; words: string; leads: number; scores: Float32Array; readout: Float32Array;
+  spikes: Record<string, number>;
+}
 export interface Frame {
-  layers: Record<string, LayerFrame>; readout: DataView; shown: number[]; prediction: number;
+  layers: Record<string, LayerFrame>; readout: DataView; moments: Moments; shown: number[]; prediction: number;
   neuron: NeuronFrame | null; summary: string; preview: boolean; voltages: any;
 }
 export interface Area { name: string; drawn?: Omit<LayerFrame, "order">; box: Box; units: ArrayLike<number> }
