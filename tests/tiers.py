@@ -28,6 +28,7 @@ TIERS = {
         "tests/live/test_exported.py",
         "tests/live/test_follow.py",
         "tests/live/test_notebooks.py",
+        "tests/live/test_stage.py",
     ],
     "endure": [],
     "fuzz": ["tests/fuzz"],

@@ -156,7 +156,8 @@ class LiveTrainer(Run):
         """Return one part of the dashboard as a widget, to build a dashboard of your own.
 
         Args:
-            name: "head", "knobs", "raster", "curves", "neuron", "health" or "run".
+            name: "head", "knobs", "raster", "curves", "voltages", "neuron", "health", "errors", "weights", "run" or
+                "stage".
 
         Raises:
             ArgumentError: if there is no such part.

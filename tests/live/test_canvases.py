@@ -14,6 +14,7 @@ from snnlab.history import History, Report
 from snnlab.live.frames import curves, scenes, style
 from snnlab.live.frames.about import about_frame
 from snnlab.live.frames.chosen import Chosen
+from snnlab.live.frames.paper import Paper
 from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.live.frames.running import Said, results_frame, run_frame
 from snnlab.live.frames.status import PANELS, Recorded, Status, View
@@ -23,6 +24,7 @@ from snnlab.live.widgets.cockpit import Cockpit, Deeds
 
 NAMES = ("zero", "one", "two")
 LIGHT, DARK = ("#ffffff", "#202020"), ("#111111", "#e0e0e0")  # paper and ink, as a front end may have them
+PAPER = Paper(shape=(4, 4), dtype=np.dtype("float32"), low=0.0, high=15.0)
 LOUD = 2  # the unit that fires all the time
 PALE = style.SKY  # what was before a move
 SIZE = {"width": 1050, "height": 760}  # of the page: the screen is 620 high in it
@@ -62,7 +64,10 @@ PAGE = """async ([code, state]) => {
     get(name) { return this.state[name]; },
     on(event, act) { (this.listeners[event] ??= []).push(act); },
     off(event, act) { this.listeners[event] = this.listeners[event].filter((other) => other !== act); },
-    send(message) { this.sent.push(message); },
+    send(message, callbacks, buffers = []) {
+      const bytes = buffers.map((part) => [...new Uint8Array(part)]);
+      this.sent.push(buffers.length ? { ...message, bytes } : message);
+    },
     tell(event) { for (const act of this.listeners[event] ?? []) act(); },
     set(name, value) { this.state[name] = value; this.tell(`change:${name}`); },
     save_changes() { this.saved++; },
@@ -143,7 +148,8 @@ def raster(prediction: int = 1, sort: str = "index", unit: int | None = None, sp
     known = Spiking(v_th=np.array(1.0), v_rest=np.array(0.0), v_reset=np.array(0.0), reset="subtract")
     spikes = probe.rasters.get("hidden")
     frame["voltages"] = voltages_frame(probe.states["hidden"], spikes, known) | {"layer": "hidden", "spikes": spiking}
-    return {"scene": scenes.raster_scene(probe, NAMES, 1.0), "frame": frame}
+    scene = scenes.raster_scene(probe, NAMES, 1.0) | {"drawing": PAPER.drawing(probe.sample)}
+    return {"scene": scene, "frame": frame}
 
 
 def health(dead: int = 3, gradient: float = 0.2) -> dict:
@@ -177,6 +183,7 @@ def about(knobs=KNOBS) -> dict:
         structure={"hidden": 5, "epochs": 10, "batch_size": 64},
         folder="exports",
         show=PANELS,
+        paper=PAPER,
     )
 
 
@@ -679,6 +686,226 @@ def test_tabs_by_keyboard(view):
         assert page.page.locator("[role=tabpanel] > :not([hidden])").count() == 1
         assert page.page.locator("[role=tab][tabindex='0']").all_inner_texts() == [name]
     assert page.page.get_by_role("button", name="Export").is_visible()
+
+
+# ---- slow motion, and the stage ----
+
+
+def at_share(page: Page, canvas: str, right: float, down: float) -> tuple[float, float]:
+    """A point of a canvas; `right` is a share of the axis of time."""
+    page.page.locator(f".snnlab {canvas}").scroll_into_view_if_needed()
+    box = page.page.locator(f".snnlab {canvas}").bounding_box()
+    left, end = (136, 16) if canvas == RASTER else (1.5 * 44, 1.5 * 16)
+    x = box["x"] + left + right * (box["width"] - left - end)
+    return x, box["y"] + down * box["height"]
+
+
+def test_a_moment_is_shown_where_one_clicks(view):
+    """What comes later is pale, and stays so with a new frame; the time is said; Escape shows all again."""
+    page = view().open()
+    full = max(page.ink(LIGHT[1])["rows"])
+    page.page.mouse.click(*at_share(page, RASTER, 0.5, 0.98))  # on the axis: 25 of 50 ms
+    page.settle()
+    said = lambda: next(words for words in page.written(RASTER) if words.startswith("readout"))  # noqa: E731
+    assert "25 ms" in page.written(RASTER) and said().startswith("readout after 25 ms: one leads (")
+    assert "hidden: 26 of 51 spikes so far, 5 neurons" in page.written(RASTER)
+    assert max(page.ink(LIGHT[1])["rows"]) < 0.7 * full  # some rows hold words, too
+    assert page.sent("select") == [], "no neuron was chosen, and none was left"
+    page.set(frame=raster(prediction=2)["frame"])
+    assert said().startswith("readout after 25 ms: two leads (")
+    x, y = at_share(page, RASTER, 0.5, 0.98)
+    page.page.mouse.move(x, y)
+    page.page.mouse.down()
+    page.page.mouse.move(*at_share(page, RASTER, 0.2, 0.5), steps=3)  # it may leave the axis
+    page.page.mouse.up()
+    page.settle()
+    assert said().startswith("readout after 10 ms: no class leads (")  # one rises from 20 ms on
+    assert "so far: none" in page.written(RASTER) and "says: two" not in page.written(RASTER)
+    page.page.keyboard.press("Shift+ArrowRight")
+    page.settle()
+    assert "11 ms" in page.written(RASTER)
+    page.page.keyboard.press("Escape")
+    page.settle()
+    assert "says: two" in page.written(RASTER) and max(page.ink(LIGHT[1])["rows"]) == full
+    assert page.sent("select") == []
+
+
+def test_it_plays_and_ends(view):
+    page = view().open()
+    play = page.page.get_by_role("button", name="play in slow motion")
+    play.click()
+    page.page.wait_for_function("() => /After [1-9]/.test(document.querySelector('.raster canvas').ariaLabel)")
+    page.page.get_by_role("button", name="pause slow motion").click()
+    page.settle()
+    said = page.label()
+    page.page.wait_for_timeout(200)
+    assert page.label() == said and "After " in said
+    page.page.get_by_role("button", name="end slow motion").click()
+    page.settle()
+    assert "After " not in page.label() and not page.page.get_by_role("button", name="end slow motion").is_visible()
+
+
+def test_who_wants_less_motion_moves_the_cursor(view):
+    page = view()
+    page.page.emulate_media(reduced_motion="reduce")
+    page.open()
+    page.page.get_by_role("button", name="play in slow motion").click()
+    page.page.wait_for_timeout(300)
+    assert "After 0 ms: no class leads." in page.label()
+    page.page.mouse.click(*at_share(page, RASTER, 0.5, 0.98))
+    page.settle()
+    assert "After 25 ms: one leads." in page.label()
+
+
+def drawn(bytes_: bytes, prediction: int = 2) -> dict:
+    """Both traits of a drawing."""
+    made = raster(prediction)
+    return {"scene": made["scene"] | {"label": None, "drawing": bytes_}, "frame": made["frame"]}
+
+
+def test_what_is_drawn_on_the_stage_is_sent(view):
+    """By mouse and by keyboard, the newest at most once a picture, as one byte a pixel; nothing claims a true class."""
+    page = view().open()
+    page.page.get_by_role("button", name="stage", exact=True).click()
+    page.settle()
+    assert page.read("model.get('ui').stage") is True and not page.page.locator(".snnlab .body").is_visible()
+    assert "Test sample 0, true class one." in page.page.locator(".pad .hint").inner_text()
+    page.page.get_by_role("button", name="Clear").click()
+    assert page.sent("bytes")[-1] == [[0] * 16]
+    box = page.page.locator(".pad canvas").bounding_box()
+    at = lambda x, y: (box["x"] + x * box["width"], box["y"] + y * box["height"])  # noqa: E731
+    page.page.mouse.move(*at(0.125, 0.125))
+    page.page.mouse.down()
+    page.page.mouse.move(*at(0.125, 0.875), steps=20)
+    page.page.mouse.up()
+    page.settle()
+    ink = np.array(page.sent("bytes")[-1]).reshape(4, 4)
+    assert ink[:, 0].min() > 200 and ink[:, 2:].max() == 0, "a line down the first column"
+    assert len(page.sent("bytes")) <= 25
+    page.set(**drawn(bytes(16)))  # what comes back is older, and does not wipe it away
+    assert "Your drawing." in page.page.locator(".pad .hint").inner_text()
+    assert all("true" not in words for words in page.written(".film canvas"))
+    page.page.get_by_role("button", name="Centre").click()
+    page.settle()
+    moved = np.array(page.sent("bytes")[-1]).reshape(4, 4)
+    np.testing.assert_array_equal(moved[:, 1:3].sum(1), ink.sum(1))
+    canvas = page.page.locator(".pad canvas")
+    canvas.focus()
+    for key in ("Delete", "Enter", "ArrowRight", "Enter"):  # the pen begins in the middle
+        page.page.keyboard.press(key)
+    page.settle()
+    lines = np.array(page.sent("bytes")[-1]).reshape(4, 4)
+    assert lines[2, 2] > 200 and lines[2, 3] > 200 and lines[:, 0].max() == 0
+    page.page.get_by_role("button", name="Next test sample").click()
+    assert page.sent("set")[-1] == {"sample": 1}
+    page.set(**raster())
+    assert "true class one" in page.page.locator(".pad .hint").inner_text()
+
+
+def test_the_scores_race(view):
+    """Each bar is as long as its score at the cursor, on one scale; the class that leads is named."""
+    page = view().open(ui={"stage": True})
+    lanes = lambda: page.each(".race .lane", "[el.innerText.split('\\n'), el.querySelector('i').style.width]")  # noqa: E731
+    assert [lane[1] for lane in lanes()] == ["0%", "100%", "0%"]
+    assert page.page.locator(".winner").inner_text() == "one"
+    assert "right" in page.page.locator(".verdict").inner_text()
+    page.page.mouse.click(*at_share(page, ".film canvas", 0.2, 0.9))
+    page.settle()
+    assert [lane[1] for lane in lanes()] == ["0%"] * 3
+    assert page.page.locator(".verdict").inner_text() == "no class leads after 10 ms"
+    page.page.mouse.click(*at_share(page, ".film canvas", 0.8, 0.3))  # all of it is the axis of time
+    page.settle()
+    assert page.page.locator(".verdict").inner_text() == "leads after 40 ms"
+    slider = page.page.get_by_role("slider", name="moment")
+    assert slider.input_value() == "40" and slider.get_attribute("aria-valuetext") == "40 ms"
+    assert page.sent("select") == []
+
+
+def test_space_is_the_runs_and_escape_leaves(view):
+    """Anywhere on the stage, on a button, too; but not where one types."""
+    page = view().open()
+    page.page.get_by_role("button", name="stage", exact=True).click()
+    press = page.page.keyboard.press
+    press("Space")
+    page.page.get_by_role("button", name="Clear").focus()
+    press("Space")
+    page.page.get_by_role("slider", name="moment").focus()
+    press("Space")
+    assert page.sent("do") == ["transport"] * 3 and page.sent("bytes") == [], "Clear was not pressed"
+    page.page.locator(".stage [data-knob='hidden.v_th'] input[type=number]").focus()
+    press("Space")
+    assert len(page.sent("do")) == 3
+    page.page.locator(".stage [data-do=transport]").focus()
+    press(".")
+    press("Escape")  # the slow motion first
+    assert page.read("model.get('ui').stage") is True
+    press("Escape")
+    assert page.read("model.get('ui').stage") is False and page.page.locator(".snnlab .body").is_visible()
+    assert page.read("document.activeElement.ariaLabel") == "stage"
+
+
+def test_the_stage_moves_the_knobs_that_are_chosen(view):
+    """Threshold and time constant at first; two sliders never move the same one."""
+    page = view().open(ui={"stage": True})
+    shown = lambda: page.each(".slot", "[el.querySelector('select').value, el.querySelector('.knob').dataset.knob]")  # noqa: E731
+    assert shown() == [["hidden.v_th"] * 2, ["hidden.tau_mem"] * 2]
+    page.page.get_by_label("knob 1").select_option("hidden.tau_mem")
+    assert shown() == [["hidden.tau_mem"] * 2, ["hidden.v_th"] * 2]
+    page.page.get_by_label("knob 2").select_option("l1")
+    assert shown()[1] == ["l1"] * 2
+    page.page.locator(".stage [data-knob='l1'] input[type=range]").focus()
+    page.page.keyboard.press("ArrowRight")
+    assert [name for name, _ in page.sent("move")] == ["l1"]
+
+
+def test_a_stage_without_images_or_knobs(view):
+    """It says why nothing can be drawn, and shows the test sample."""
+    reason = "The samples are events, so there is nothing to draw."
+    bare = about([]) | {"paper": {"rows": 0, "columns": 0, "reason": reason}, "only": "stage"}
+    made = raster()
+    page = view().open(about=bare, scene=made["scene"] | {"drawing": None}, run=run() | {"knobs": {}})
+    assert reason in page.page.locator(".pad .hint").inner_text()
+    assert page.page.locator(".pad canvas").get_attribute("role") == "img" and page.height(".pad canvas") > 100
+    assert page.page.get_by_role("button", name="Clear").count() == page.page.locator(".slot").count() == 0
+    assert page.page.get_by_role("button", name="leave the stage").count() == 0  # it stands alone
+
+
+@pytest.mark.parametrize("only", [True, False])
+@pytest.mark.parametrize(("width", "height"), [(1600, 1000), (1280, 720), (800, 740), (600, 740)])
+def test_there_is_room_on_the_stage(view, width, height, only):
+    """Nothing overlaps or is cut off, and the type is large."""
+    page = view()
+    page.page.set_viewport_size({"width": width, "height": height})
+    page.open(about=about() | ({"only": "stage"} if only else {}), ui={"stage": True}, run=run(said="a sentence " * 20))
+    page.page.mouse.click(*at_share(page, ".film canvas", 0.6, 0.5))
+    page.settle()
+    assert (
+        max(page.each(".screen, .snnlab, .stage, .acts, .acts > *, .sliders, .fill", "el.scrollWidth - el.clientWidth"))
+        <= 0
+    )
+    assert overlaps(page.seen(":is(.stage .line, .pad, .film, .race, .sliders)")) == []
+    assert (
+        overlaps(
+            page.seen(".stage :is(button, input, select, canvas, .lane, .hint, .what, .winner, b, .accuracy, .unit)")
+        )
+        == []
+    )
+    assert all(seen["left"] >= 0 and seen["right"] <= width for seen in page.seen("*"))
+    sizes = page.each(".stage :is(button, select, .lane, .verdict)", "parseFloat(getComputedStyle(el).fontSize)")
+    assert min(sizes) >= (19 if width == 1280 else 14)
+    words = page.read("document.querySelector('.film canvas').words")
+    assert overlaps([word for word in words if word["name"] != "30 ms"]) in ([], [("30", "30 ms")])
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+def test_axe_finds_nothing_on_the_stage(view, colours):
+    axe = needed("axe_playwright_python.sync_playwright", "browser").Axe()
+    page = view().open(colours, ui={"stage": True})
+    page.page.mouse.click(*at_share(page, ".film canvas", 0.6, 0.5))
+    page.settle()
+    found = axe.run(page.page, context="#here").response
+    assert [(found["id"], found["nodes"][0]["html"]) for found in found["violations"]] == []
+    assert len(found["passes"]) > 10
 
 
 # ---- what a move does ----

@@ -65,8 +65,9 @@ def moments_frame(probe: Probe, shown: list[int], cell: int) -> Frame:
 
     Returns:
         A frame with one value for every column, at its end: "scores", bytes, float32, `(columns, classes shown)`;
-        "readout", the same of the readout traces; "leads", bytes, int32: the class that leads among all, or -1;
-        "spikes": by layer, bytes, int32: the spikes of all its neurons since the beginning. "words": what a score is.
+        "readout", the same of the readout traces, or None where their frame has every step; "leads", bytes, int32: the
+        class that leads among all, or -1; "spikes": by layer, bytes, int32: the spikes of all its neurons since the
+        beginning. "words": what a score is.
     """
     steps = len(probe.readout)
     last = np.minimum(np.arange(cell, steps + cell, cell), steps) - 1  # step of every column
@@ -74,7 +75,7 @@ def moments_frame(probe: Probe, shown: list[int], cell: int) -> Frame:
     counts = {name: raster.sum(1).cumsum()[last] for name, raster in probe.rasters.items()}
     return {
         "scores": scores[:, shown].astype(np.float32).tobytes(),
-        "readout": probe.readout[last][:, shown].astype(np.float32).tobytes(),
+        "readout": None if cell == 1 else probe.readout[last][:, shown].astype(np.float32).tobytes(),
         "leads": leaders(scores).tobytes(),
         "spikes": {name: count.astype(np.int32).tobytes() for name, count in counts.items()},
         "words": WORDS[probe.rule],

@@ -36,7 +36,7 @@ export function mount(el, { arrange, paint, label, role }) {
   const resize = () => {
     const width = Math.max(el.clientWidth, 120), zoom = canvas.getBoundingClientRect().width / (canvas.offsetWidth || 1) || 1;
     const wanted = arrange(width, el.clientHeight), height = wanted && Math.max(wanted, el.clientHeight);
-    const ratio = (window.devicePixelRatio || 1) * zoom, pixels = [Math.floor(width * ratio), Math.floor(height * ratio)];
+    const ratio = (window.devicePixelRatio || 1) * zoom, pixels = [Math.round(width * ratio), Math.round(height * ratio)];
     if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) {
       [canvas.width, canvas.height] = pixels;
       Object.assign(canvas.style, { width: `${pixels[0] / ratio}px`, height: `${pixels[1] / ratio}px` }); // whole pixels: sharp

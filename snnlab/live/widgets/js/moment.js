@@ -24,7 +24,7 @@ export function momentOf(scene, frame, column) {
   const newest = (/** @type {DataView} */ view, /** @type {number} */ none) => (over ? intsOf(view)[over - 1] : none);
   return {
     column: over, share: timeAt(scene, over) / timeAt(scene, columns), atEnd: over === columns, words: timeWords(scene, over),
-    leads: newest(moments.leads, -1), scores: row(moments.scores), readout: row(moments.readout),
+    leads: newest(moments.leads, -1), scores: row(moments.scores), readout: row(moments.readout ?? frame.readout),
     spikes: Object.fromEntries(Object.entries(moments.spikes).map(([name, counts]) => [name, newest(counts, 0)])),
   };
 }

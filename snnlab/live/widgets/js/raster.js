@@ -209,7 +209,8 @@ function drawLegend(pen, { x, y, width }, row, k, name, wins) {
 /** @param {Pen} pen @param {number} width */
 function drawBadge(pen, width) {
   const words = "preview: not trained yet", x = width - RIGHT - 4;
-  const wide = text(pen, words, x, TITLE + 14, { align: "right", size: 11, bold: true });
+  pen.font = `600 11px ${pen.theme.font}`;
+  const wide = pen.measureText(words).width;
   fill(pen, x - wide - 5, TITLE + 3, wide + 8, 15, { colour: pen.theme.paper }); // over the spikes there
   text(pen, words, x, TITLE + 14, { align: "right", size: 11, bold: true });
   pen.setLineDash([4, 3]);
@@ -405,8 +406,9 @@ export class Raster {
     const cursor = this.cursor && area ? ` Cursor: ${wordsOf(area, this.cursor.row, columnsOf(this.scene))}.` : "";
     const keys = this.alone ? "" : " Arrow keys move over the neurons, Enter selects, Escape clears.";
     const preview = this.frame.preview ? " This is a preview: no training step has used the new value yet." : "";
+    const behind = this.before?.scene === this.scene ? " Behind it, pale, is what was before a knob was moved." : "";
     const now = this.moment ? ` After ${this.moment.words}: ${leaderWords(this.scene, this.moment)}.` : "";
-    return `Spikes of one sample: ${this.frame.summary ?? "not computed yet"}.${preview}${now}${cursor}${keys} A full stop plays it in slow motion.`;
+    return `Spikes of one sample: ${this.frame.summary ?? "not computed yet"}.${preview}${behind}${now}${cursor}${keys} A full stop plays it in slow motion.`;
   }
 
   /** @param {Pen} pen @param {number} width @param {number} height */

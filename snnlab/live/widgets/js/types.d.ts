@@ -59,7 +59,7 @@ export interface NeuronFrame {
   spikes: DataView | null; weights: Diverging | null;
 }
 export interface Moments {
-  scores: DataView; readout: DataView; leads: DataView; spikes: Record<string, DataView>; words: string;
+  scores: DataView; readout: DataView | null; leads: DataView; spikes: Record<string, DataView>; words: string;
 }
 export interface Moment {
   column: number; share: number; atEnd: boolean; words: string; leads: number; scores: Float32Array; readout: Float32Array;
