@@ -24,7 +24,7 @@ from snnlab.live.widgets.cockpit import Cockpit, Deeds
 
 NAMES = ("zero", "one", "two")
 LIGHT, DARK = ("#ffffff", "#202020"), ("#111111", "#e0e0e0")  # paper and ink, as a front end may have them
-PAPER = Paper(shape=(4, 4), dtype=np.dtype("float32"), low=0.0, high=15.0)
+PAPER = Paper(shape=(4, 4), dtype=np.dtype("float32"), low=0.0, high=15.0, frame=(0, 0, 3, 2))
 LOUD = 2  # the unit that fires all the time
 PALE = style.SKY  # what was before a move
 SIZE = {"width": 1050, "height": 760}  # of the page: the screen is 620 high in it
@@ -861,7 +861,7 @@ def test_the_stage_moves_the_knobs_that_are_chosen(view):
 def test_a_stage_without_images_or_knobs(view):
     """It says why nothing can be drawn, and shows the test sample."""
     reason = "The samples are events, so there is nothing to draw."
-    bare = about([]) | {"paper": {"rows": 0, "columns": 0, "reason": reason}, "only": "stage"}
+    bare = about([]) | {"paper": {"rows": 0, "columns": 0, "frame": None, "reason": reason}, "only": "stage"}
     made = raster()
     page = view().open(about=bare, scene=made["scene"] | {"drawing": None}, run=run() | {"knobs": {}})
     assert reason in page.page.locator(".pad .hint").inner_text()

@@ -54,6 +54,17 @@ def test_ink_spans_the_range_of_the_training_data(shape, low, high):
     assert paper.drawing(found) == ink.tobytes()
 
 
+def test_the_frame_is_where_the_training_images_have_ink():
+    """In every sample a block of ink in other rows than columns, and a faint pixel, which does not count."""
+    x = np.full((6, 12, 10), -1.0, np.float32)
+    x[:, 3:9, 2:5] = 1.0
+    x[:, 0, 9] = -0.9
+    y = np.arange(6) % 2
+    for image, axis in ((x, None), (x[:, None], 1), (x[..., None], 3)):
+        paper = paper_of(Dataset(name="any", x_train=image, y_train=y, x_test=image, y_test=y))
+        assert isinstance(paper, Paper) and paper.frame == (3, 2, 8, 4), axis
+
+
 def test_pixels_are_whole_numbers():
     """Of darker images, ink is no brighter than they are."""
     paper = paper_of(make_data((4, 4), 0, 100, np.uint8))
@@ -156,7 +167,7 @@ def test_the_dashboard_draws_what_the_page_sends(make):
     lab = make()
     board = lab.display.board
     paper = board.about["paper"]
-    assert paper == {"rows": 8, "columns": 8, "reason": ""}
+    assert (paper["rows"], paper["columns"], paper["reason"]) == (8, 8, "")
     ink = bytes(range(64))
 
     def shows(label) -> bool:

@@ -20,6 +20,13 @@ def scores(page) -> str:
     return page.locator(f"{STAGE} .lanes").get_attribute("aria-label")
 
 
+def stands(page) -> bool:
+    """Nothing changes for a while: all that was drawn has been answered."""
+    before = scores(page)
+    page.wait_for_timeout(1000)
+    return scores(page) == before
+
+
 def draw(page, *points: tuple[float, float]) -> None:
     """A stroke through points, as shares of the paper."""
     box = page.locator(f"{STAGE} .pad canvas").bounding_box()
@@ -53,7 +60,7 @@ def test_a_lecture(page, address, lab_folder, cell):
     wait_until(lambda: "your drawing" in page.locator(f"{STAGE} .film canvas").get_attribute("aria-label"), 60, "blank")
     blank = scores(page)
     draw(page, (0.3, 0.2), (0.7, 0.2), (0.45, 0.85))
-    wait_until(lambda: scores(page) != blank, 60, "other scores")
+    wait_until(lambda: scores(page) != blank and stands(page), 60, "other scores, those of the whole stroke")
     drawn = scores(page)
 
     slider = page.locator(f"{STAGE} [data-knob='hidden.v_th'] input[type=range]")

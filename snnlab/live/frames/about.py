@@ -94,8 +94,9 @@ def about_frame(
 
 def _paper(paper: Paper | str) -> dict[str, Any]:
     if isinstance(paper, str):
-        return {"rows": 0, "columns": 0, "reason": paper}
-    return {"rows": paper.rows, "columns": paper.columns, "reason": ""}
+        return {"rows": 0, "columns": 0, "frame": None, "reason": paper}
+    frame = None if paper.frame is None else list(paper.frame)
+    return {"rows": paper.rows, "columns": paper.columns, "frame": frame, "reason": ""}
 
 
 def _knob(knob: Knob) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from jaxtyping import Shaped
 
 from snnlab.data import Dataset, EventLists
 from snnlab.errors import ArgumentError
-from snnlab.live.frames.pixels import channel_axis
+from snnlab.live.frames.pixels import channel_axis, thinned
 
 SIDES = 4, 256  # rows and columns of an image, at least and at most
+MOST = 2000  # training samples that are read for the frame
+EDGE = 0.01  # of the ink, that may lie outside of it at each side
 LONGEST = 4  # times the shorter side: what is longer is rather a sequence
 
 
@@ -26,6 +28,8 @@ class Paper:
         dtype: of a sample.
         low: the lowest value of the training samples.
         high: the highest one.
+        frame: where the training samples have their ink: the first row and column, the last row and column, without
+            the outermost hundredth at each side. None: everywhere.
 
     Example:
         >>> paper = Paper(shape=(2, 2), dtype=np.dtype("float32"), low=-1.0, high=1.0)
@@ -37,6 +41,7 @@ class Paper:
     dtype: np.dtype
     low: float
     high: float
+    frame: tuple[int, int, int, int] | None = None
 
     @property
     def rows(self) -> int:
@@ -92,7 +97,7 @@ def paper_of(data: Dataset) -> Paper | str:
     Example:
         >>> from snnlab import data
         >>> paper_of(data.load("digits"))
-        Paper(shape=(8, 8), dtype=dtype('uint8'), low=0.0, high=255.0)
+        Paper(shape=(8, 8), dtype=dtype('uint8'), low=0.0, high=255.0, frame=(0, 1, 7, 6))
         >>> paper_of(data.load("yinyang"))
         'A sample is (4,) numbers and no image, so there is nothing to draw.'
     """
@@ -108,4 +113,13 @@ def paper_of(data: Dataset) -> Paper | str:
     low, high = float(data.x_train.min()), float(data.x_train.max())
     if not math.isfinite(high - low) or high <= low:
         return f"All values of the training samples are {low:g}, {instead}"
-    return Paper(shape=shape, dtype=data.x_train.dtype, low=low, high=high)
+    ink = data.x_train[thinned(len(data.x_train), MOST)].mean(0, dtype=np.float64) - low
+    frame = _frame(ink if axis is None else ink.mean(axis))
+    return Paper(shape=shape, dtype=data.x_train.dtype, low=low, high=high, frame=frame)
+
+
+def _frame(ink: np.ndarray) -> tuple[int, int, int, int]:
+    """Where the sums of the rows, and of the columns, pass their first and their last hundredth."""
+    ends = [np.searchsorted(np.cumsum(sums) / sums.sum(), (EDGE, 1.0 - EDGE)) for sums in (ink.sum(1), ink.sum(0))]
+    (top, bottom), (left, right) = ends
+    return int(top), int(left), int(bottom), int(right)

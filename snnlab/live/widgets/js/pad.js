@@ -1,7 +1,7 @@
 // The paper on which one draws, with a mouse, a finger, a pen or the keyboard; what is drawn is sent, at most once a picture.
 import { mount, pointOf } from "./canvas.js";
 import { h } from "./dom.js";
-import { box, bytesOf, grey, line, picture, shapeOf } from "./draw.js";
+import { ORANGE, box, bytesOf, grey, line, picture, shapeOf } from "./draw.js";
 import { centred, offCentre, penOf, stroke } from "./ink.js";
 
 /** @typedef {import("./types").Model} Model @typedef {import("./types").Scene} Scene @typedef {import("./types").Pen} Pen */
@@ -60,7 +60,13 @@ export function makePad(model) {
       if (k < rows) line(ctx, [[at.x, at.y + k * size], [at.x + at.width, at.y + k * size]], { colour: "#fff", alpha: 0.1 });
     }
     box(ctx, at);
+    if (mayDraw && paper.frame) drawFrame(ctx, at, size, paper.frame);
     if (mayDraw && canvas === document.activeElement && canvas.matches(":focus-visible")) drawPen(ctx, at, size);
+  }
+  /** Where the training images have their ink. @param {Pen} ctx @param {import("./types").Box} at @param {number} size @param {number[]} frame */
+  function drawFrame(ctx, at, size, [top, left, bottom, right]) {
+    const [x0, x1] = [left, right + 1].map((column) => at.x + column * size), [y0, y1] = [top, bottom + 1].map((row) => at.y + row * size);
+    line(ctx, [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]], { colour: ORANGE, width: 2, dash: [8, 6], alpha: 0.8 });
   }
   /** @param {Pen} ctx @param {import("./types").Box} at @param {number} size */
   function drawPen(ctx, at, size) {
@@ -140,9 +146,12 @@ export function makePad(model) {
   function tell() {
     const { label, classes } = scene(), { sample } = model.get("run").view;
     const what = label === undefined ? "" : own || label === null ? "Your drawing." : `Test sample ${sample}, true class ${classes[label]}.`;
-    const how = paper.reason || "Draw large and in the middle, as the training images are, or press Centre.";
+    const frame = paper.frame ? "Draw inside the dashed frame, where the training images have their ink." : "";
+    const how = paper.reason || `${frame} Centre puts the centre of mass in the middle, as MNIST does.`.trim();
     hint.textContent = `${what} ${how}`.trim();
-    centring.disabled = offCentre(drawing).every((far) => !far);
+    const isCentred = offCentre(drawing).every((far) => !far);
+    centring.disabled = isCentred;
+    centring.classList.toggle("primary", !isCentred && (own || label === null));
   }
   follow();
   model.on("change:scene", follow);

@@ -38,7 +38,7 @@ export interface Knob {
 export interface About {
   knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; folder: string;
   hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean; show: string[]; only?: string; terms: string[];
-  paper: { rows: number; columns: number; reason: string };
+  paper: { rows: number; columns: number; frame: [top: number, left: number, bottom: number, right: number] | null; reason: string };
 }
 export interface Running {
   state: string; transport: string; facts: string[]; progress: number; step: number; total: number;
