@@ -79,6 +79,7 @@ class Mailbox:
         self._lock = threading.Lock()
         self._knobs = {knob.name: knob for knob in knobs}
         self._posted: dict[str, float] = {}
+        self._tried: dict[str, float] = {}
         self._planned: list[Move] = []
         self._stop_at: int | None = None
         self._pace: float | None = None
@@ -89,6 +90,18 @@ class Mailbox:
         """The knobs by name, with the values posted last."""
         with self._lock:
             return dict(self._knobs)
+
+    @property
+    def shown(self) -> Mapping[str, Knob]:
+        """The knobs by name, with the values that are tried out."""
+        with self._lock:
+            return {name: replace(knob, value=self._tried.get(name, knob.value)) for name, knob in self._knobs.items()}
+
+    @property
+    def tried(self) -> dict[str, float]:
+        """The values that are tried out."""
+        with self._lock:
+            return dict(self._tried)
 
     @property
     def posted(self) -> dict[str, float]:
@@ -141,6 +154,25 @@ class Mailbox:
             else:
                 self._post(name, number)
         return name
+
+    def try_out(self, name: str, value: float) -> None:
+        """Show what a value of a knob would do. The engine never sees it: the run, its history and its checkpoints stay
+        as they are. The next `post` of the knob ends it.
+
+        Args:
+            name, value: see `post`.
+
+        Raises:
+            ArgumentError: as `post` does.
+        """
+        name, number = self.check(name, value)
+        with self._lock:
+            self._tried[name] = number
+
+    def stop_trying(self) -> None:
+        """Show the knobs as they are."""
+        with self._lock:
+            self._tried = {}
 
     def plan(self, moves: Iterable[Move]) -> None:
         """Move knobs later: `(step, name, value)` acts exactly once, on step `step`, counted from 0.
@@ -228,5 +260,6 @@ class Mailbox:
         self._planned = sorted([*self._planned, *moves], key=lambda move: move[0])
 
     def _post(self, name: str, value: float) -> None:
+        self._tried.pop(name, None)
         self._posted[name] = value
         self._knobs[name] = replace(self._knobs[name], value=value)

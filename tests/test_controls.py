@@ -114,3 +114,27 @@ def test_a_move_for_later_is_planned_and_one_that_is_due_is_posted(box):
     assert box.claim(5, 8) == 8 and box.drain() == {"hidden.v_th": 2.0}
     box.stop_at = 14
     assert box.claim(13, 8) == 1
+
+
+def test_a_value_that_is_tried_out_is_shown_and_never_used(box):
+    box.try_out("v_th", 1.0)
+    box.try_out("hidden.v_th", 2.0)
+    assert box.tried and box.shown["hidden.v_th"].value == 2.0
+    assert box.knobs["hidden.v_th"].value == 5.0 and box.posted == {} and box.drain() == {}
+    box.stop_trying()
+    assert not box.tried and box.shown == box.knobs
+    with pytest.raises(ArgumentError, match=r"hidden\.v_th.*-1"):
+        box.try_out("v_th", -1.0)
+    assert not box.tried
+
+
+def test_a_move_ends_the_trial_of_its_knob(box):
+    box.try_out("hidden.v_th", 2.0)
+    box.try_out("hidden.tau_mem", 3.0)
+    box.post("hidden.v_th", 1.0)
+    assert {name: knob.value for name, knob in box.shown.items()} == {
+        "hidden.v_th": 1.0,
+        "hidden.tau_mem": 3.0,
+        "readout.tau_mem": 5.0,
+    }
+    assert box.drain() == {"hidden.v_th": 1.0}

@@ -1,6 +1,6 @@
 """The screen of a run: its widget, and the two threads that feed it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ipywidgets import Widget
@@ -147,6 +147,11 @@ class Display:
         self.board.use_setup(setup)
         self.wake()
 
+    def _try_out(self, move: Sequence[Any] | None) -> None:
+        """For the guided tour. It trains with no value that it shows, so there is nothing to undo or to put back."""
+        mailbox = self._run.trainer.mailbox
+        mailbox.stop_trying() if move is None else mailbox.try_out(*move)
+
     def _again(self, step: tuple[str, float] | None) -> None:
         if step is not None:
             self._run.set(dict([step]))
@@ -207,6 +212,7 @@ class Display:
         }
         return Deeds(
             move=self._move,
+            try_out=self._try_out,
             moved=self._wake_for_move,
             set=self._set,
             press=press,

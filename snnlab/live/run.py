@@ -148,6 +148,7 @@ class Run:
                 total_steps=trainer.total_steps,
                 compilations=trainer.compilations,
                 knobs=trainer.mailbox.knobs,
+                tried=trainer.mailbox.tried,
                 pace=trainer.mailbox.pace,
                 report=session.report,
                 traceback=session.error,

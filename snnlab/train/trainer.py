@@ -257,14 +257,15 @@ class Trainer:
         return self.stepper.structure.merge(point.state)["model"]
 
     def preview(self) -> tuple[nnx.Module, bool]:
-        """Return a copy of the model as the next step will find it, with the knobs where they were moved to meanwhile.
+        """Return a copy of the model as the next step will find it, with the knobs where they were moved to meanwhile;
+        and with the values that are tried out, see `Mailbox.try_out`.
 
         Safe to call from any thread at any time.
 
         Returns:
             The model, and whether a knob has been moved that no step has used yet.
         """
-        state, wanted = self._state, self.mailbox.knobs
+        state, wanted = self._state, self.mailbox.shown
         live, opt_state = state.live, state.opt_state
         moved = [
             knob.name for knob in self.knobs_of(state) if np.float32(wanted[knob.name].value) != np.float32(knob.value)

@@ -8,7 +8,7 @@ Object.assign(globalThis, { document: window.document, Node: window.Node, reques
 
 after(() => window.close());
 
-const KNOB = { name: "a.b", group: "a", label: "b", unit: "ms", log: true, value: 10, low: 1, high: 100, least: 0, help: "help" };
+const KNOB = { name: "a.b", group: "a", label: "b", unit: "ms", log: true, value: 10, low: 1, high: 100, least: 0, explain: "knob.b" };
 const picture = () => new Promise((done) => requestAnimationFrame(() => done(undefined)));
 
 /** A model that stands for the kernel, and the knobs on it. @param {object} [more] */
@@ -142,5 +142,30 @@ test("a range that cannot be used is refused with the reason", () => {
     assert.equal(state.ui.ranges, undefined);
     range[k].value = before;
   }
+  part.stop();
+});
+
+test("what is tried out is shown here, is no move, and ends at once", async () => {
+  const { part, sent, slider, box, says } = make();
+  part.tryOut("a.b", 20);
+  part.tryOut("a.b", 40);
+  assert.deepEqual([box.value, part.now("a.b")], ["40", 40]);
+  await picture();
+  part.stopTrying();
+  assert.deepEqual([box.value, slider.value], ["10", "0"]);
+  assert.deepEqual(sent.map((message) => message.try), [["a.b", 20], ["a.b", 40], null]);
+  says(40, 2); // the kernel still talks of the trial
+  assert.equal(box.value, "10");
+  says(10, 3);
+  assert.equal(box.value, "10");
+  part.stop();
+});
+
+test("a knob that is moved by hand while it is tried out stays there", () => {
+  const { part, box, slider, put } = make();
+  part.tryOut("a.b", 40);
+  put(slider, 30, "input");
+  part.stopTrying();
+  assert.equal(box.value, "19.9526");
   part.stop();
 });

@@ -230,7 +230,7 @@ def make_cockpit(wake=lambda: None, **press) -> Cockpit:
     def ignored(*_) -> None:
         pass
 
-    others = ("move", "moved", "set", "pace", "restart", "export", "note")
+    others = ("move", "try_out", "moved", "set", "pace", "restart", "export", "note")
     deeds = Deeds(press=press, **dict.fromkeys(others, ignored))
     return Cockpit(about(), deeds, Chosen(4.0), wake)
 
@@ -547,7 +547,7 @@ def test_it_asks_for_all_and_answers_when_it_has_drawn(view):
 def test_another_structure_after_a_restart(view):
     page = view().open()
     page.set(about=about([Knob(name="second.v_th", value=1.0, low=0.0, high=4.0)]))
-    assert [row["name"].split()[-1] for row in page.seen("[role=group]")] == ["second"]
+    assert [row["name"].split()[-1] for row in page.seen(".knobs [role=group]")] == ["second"]
     assert page.page.locator("[data-knob]").count() == 1 and page.page.locator(".screen").count() == 1
     assert "predicted one" in page.label()
 

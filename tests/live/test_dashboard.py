@@ -37,7 +37,7 @@ def shown(lab) -> None:
     """Wait until the watcher has seen the newest step, and show it."""
     board, watcher = lab.display.board, lab.display.watcher
     if "raster" in lab.show:
-        knobs = tuple(knob.value for knob in lab.trainer.mailbox.knobs.values())
+        knobs = tuple(knob.value for knob in lab.trainer.mailbox.shown.values())
         wait_until(lambda: _seen(watcher) == (lab.history, len(lab.history), knobs), 60, "a look")
     wait_until(lambda: watcher.error or "health" not in lab.show or watcher.health is not None, 60, "a checkup")
     assert watcher.error is None
@@ -207,6 +207,40 @@ def test_a_preview_is_what_the_next_step_computes(make):
     assert not is_ahead and kept.stack.layers["hidden"].neuron.v_th[...].item() == 1.0
 
 
+def test_what_is_tried_out_shows_and_is_not_trained_with(make):
+    """The run takes the same steps as one that nobody looked at; weights, history and undo show no trace of it."""
+    lab, other = make(), make()
+    board = lab.display.board
+    for one in (lab, other):
+        one.step(1)
+        wait_until(lambda one=one: one.state == "paused" and len(one.history) == 1, 60, "a step")
+    say(board, {"try": ["hidden.v_th", 0.01], "stamp": ["page", 3]})
+    shown(lab)
+    assert board.frame["preview"] and "hidden 0 spikes" not in board.frame["summary"]
+    assert board.run["tried"] == {"hidden.v_th": 0.01} and board.run["heard"] == {"page": 3}
+    for one in (lab, other):
+        one.step(1)
+        wait_until(lambda one=one: one.state == "paused" and len(one.history) == 2, 60, "another step")
+    assert lab.history.interventions == [] and board.run["undo"] == {"undo": "", "redo": ""}
+    assert lab.history.steps()["loss"].tolist() == other.history.steps()["loss"].tolist()
+    say(board, {"try": ["hidden.v_th", -1.0]})
+    assert "hidden.v_th" in board.message.text and board.message.warning
+    for nonsense in (["no_such_knob", 1.0], ["hidden.v_th", "x"], ["hidden.v_th"], 3):
+        say(board, {"try": nonsense})
+    say(board, {"try": None, "stamp": ["page", 4]})
+    shown(lab)
+    shown(other)
+    assert not board.frame["preview"] and board.frame["summary"] == other.display.board.frame["summary"]
+    assert board.run["tried"] == {} and board.run["heard"] == {"page": 4}
+
+
+def test_the_tour_is_kept_with_the_page(make):
+    board = make().display.board
+    board.ui = {"tour": "3", "tab": "Health"}
+    assert board.ui == {"tour": "3", "tab": "Health"}
+    assert len(board.about["tour"]) == 6
+
+
 def test_a_board_is_complete_before_a_page_can_see_it(make):
     lab = make()
     for board in (lab.display.board, lab.panel("head")):
@@ -259,9 +293,10 @@ def test_the_lstm_has_a_dashboard_too(make):
 
 def test_knobs_stand_in_the_order_of_the_network(make):
     """By layer from the input to the readout, those of the training last; each explains itself."""
-    knobs = make().display.board.about["knobs"]
+    about = make().display.board.about
+    knobs = about["knobs"]
     assert list(dict.fromkeys(knob["group"] for knob in knobs)) == ["hidden", "readout", "training"]
-    assert all(knob["help"].startswith(f"{knob['name']}. ") for knob in knobs)
+    assert all(knob["explain"] == f"knob.{knob['label']}" and knob["explain"] in about["explained"] for knob in knobs)
 
 
 def test_select_a_neuron(make):
@@ -518,7 +553,7 @@ def test_a_picture_that_fails_says_so_and_the_next_one_comes(make, monkeypatch):
 def test_the_pulse_holds_pictures_back():
     """One picture at a time; a page that never answers is asked again after a while, and a late answer counts."""
     about = {"knobs": [], "samples": 1, "layers": [], "show": []}
-    others = ("move", "moved", "set", "pace", "restart", "export", "note")
+    others = ("move", "try_out", "moved", "set", "pace", "restart", "export", "note")
     deeds = Deeds(press={}, **dict.fromkeys(others, print))
     board = Cockpit(about, deeds, Chosen(2.0), lambda: None, timeout=0.3)
     assert board.ready

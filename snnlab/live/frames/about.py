@@ -6,10 +6,11 @@ from typing import Any
 
 from snnlab.controls import Knob
 from snnlab.live.frames.curves import WINDOWS
-from snnlab.live.frames.explained import help_of
+from snnlab.live.frames.explained import KNOB, explained_frame, key_of
 from snnlab.live.frames.paper import Paper
 from snnlab.live.frames.scenes import SORTS
 from snnlab.live.frames.status import HZ
+from snnlab.live.frames.tour import tour
 from snnlab.live.frames.weights import SORTS as WEIGHT_SORTS
 from snnlab.support import numbers
 
@@ -73,6 +74,7 @@ def about_frame(
     described = [_knob(knob) for knob in knobs.values()]
     place = {name: k for k, name in enumerate(order)}
     described.sort(key=lambda knob: (knob["group"] == TRAINING, place.get(knob["group"], len(place))))
+    stops = tour(described, layers=layers, spikes=spiking, show=show)
     return {
         "knobs": described,
         "layers": list(layers),
@@ -89,6 +91,8 @@ def about_frame(
         "hz": list(HZ),
         "paces": list(PACES),
         "paper": _paper(paper),
+        "explained": explained_frame(knobs, terms),
+        "tour": [stop._asdict() | {"move": stop.move and stop.move._asdict()} for stop in stops],
     }
 
 
@@ -102,5 +106,5 @@ def _paper(paper: Paper | str) -> dict[str, Any]:
 def _knob(knob: Knob) -> dict[str, Any]:
     group, label = split_name(knob.name)
     bounds = {"low": knob.low, "high": knob.high, "least": None if knob.least == -math.inf else knob.least}
-    named = {"name": knob.name, "group": group, "label": label, "unit": knob.unit, "help": help_of(knob.name)}
+    named = {"name": knob.name, "group": group, "label": label, "unit": knob.unit, "explain": key_of(KNOB, knob.name)}
     return {**named, **bounds, "value": numbers.rounded(knob.value), "log": knob.log}

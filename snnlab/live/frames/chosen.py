@@ -114,6 +114,7 @@ def checked_ui(sent: Mapping[str, Any]) -> dict[str, Any]:
         "smooth": bool,
         "log": bool,
         "stage": bool,
+        "tour": lambda value: str(value)[:LONGEST],
         "ranges": _ranges,
     }
     return {name: understood(sent[name]) for name, understood in known.items() if sent.get(name) is not None}

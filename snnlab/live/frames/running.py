@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from snnlab.health.diagnosis import Diagnosis
+from snnlab.live.frames.explained import FACT
 from snnlab.live.frames.status import Status, View
 from snnlab.live.states import RunState, Transport
 from snnlab.support import numbers
@@ -28,17 +29,19 @@ def run_frame(view: View, message: Said, chosen: Mapping[str, Any]) -> dict[str,
         message: what the last action of the user has to say.
         chosen: what the fields of the screen are set to.
     """
-    status, said = view.status, _said(view, message)
+    status, said, facts = view.status, _said(view, message), _facts(view.status)
     steps = len(status.recorded.history)
     return {
         "state": str(status.state),
         "transport": str(status.transport),
-        "facts": _facts(status),
+        "facts": [words for _, words in facts],
+        "fact_keys": [FACT + name for name, _ in facts],
         "progress": steps / status.total_steps,
         "said": said._asdict(),
         "trace": status.traceback or "",
         "repair": repair_text(view.finding),
         "knobs": {name: numbers.rounded(knob.value) for name, knob in status.knobs.items()},
+        "tried": {name: numbers.rounded(value) for name, value in status.tried.items()},
         "view": dict(chosen),
         "compilations": status.compilations,
         "pace": status.pace,
@@ -101,18 +104,20 @@ def results_frame(
     return {"columns": list(COLUMNS.values()), "rows": cells, "words": words if cells else "None yet.", "notes": noted}
 
 
-def _facts(status: Status) -> list[str]:
-    """State, progress, speed, time left, the newest test result."""
+def _facts(status: Status) -> list[tuple[str, str]]:
+    """State, progress, speed, time left, the newest test result: the name of each, and its words."""
     report, history = status.report, status.recorded.history
-    parts = [str(status.state)]
+    parts = [("state", str(status.state))]
     if report is not None:
-        parts += [f"epoch {report.epoch:,} of {status.epochs:,}", f"step {report.step:,} of {report.total_steps:,}"]
-        parts.append(f"{report.samples_per_second:,.0f} samples/s")
+        parts.append(("epoch", f"epoch {report.epoch:,} of {status.epochs:,}"))
+        parts.append(("step", f"step {report.step:,} of {report.total_steps:,}"))
+        parts.append(("samples per second", f"{report.samples_per_second:,.0f} samples/s"))
         if status.state in (RunState.TRAINING, RunState.PAUSED) and status.pace is None:
-            parts.append(f"{clock(report.eta)} left")
+            parts.append(("time left", f"{clock(report.eta)} left"))
     elif len(history):  # resumed from a checkpoint
-        parts.append(f"step {len(history):,} of {status.total_steps:,}")
-    return [*parts, *(f"test accuracy {row['test_acc']:.1%}" for row in history.newest_epochs(1))]
+        parts.append(("step", f"step {len(history):,} of {status.total_steps:,}"))
+    newest = history.newest_epochs(1)
+    return [*parts, *(("test accuracy", f"test accuracy {row['test_acc']:.1%}") for row in newest)]
 
 
 def _said(view: View, message: Said) -> Said:

@@ -1,7 +1,7 @@
 """A run at one moment, as plain values: everything that the dashboard shows of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +38,7 @@ class Status:
         total_steps: optimizer steps of the whole run.
         compilations: programs that the training step was compiled to.
         knobs: by name.
+        tried: values of knobs that are shown and not trained with.
         pace: steps a second at most, or None for as fast as it goes.
         report: the newest report of the engine, or None.
         traceback: of the exception that ended the run, or None.
@@ -52,6 +53,7 @@ class Status:
     total_steps: int
     compilations: int
     knobs: Mapping[str, Knob]
+    tried: Mapping[str, float] = field(default_factory=dict)
     pace: float | None
     report: Report | None
     traceback: str | None

@@ -109,7 +109,7 @@ class Watcher:
                 news = [self._tell(look) for look in (self._take_a_look, self._check_up, self._inspect)]
                 if any(news):
                     self._tidy_up()
-                ahead = self.look is not None and self.look.preview
+                ahead = self.look is not None and self.look.preview and not self._trainer.mailbox.tried
                 self.awake.wait(AHEAD if ahead else 1.0 / self._chosen.hz)
                 self.awake.clear()
         except Exception as error:  # a user's own model can fail in any way; training continues
@@ -140,7 +140,7 @@ class Watcher:
     def _take_a_look(self) -> bool:
         """Run the sample through the network, if either is new or a knob was moved; returns whether it was."""
         trainer, index, drawing = self._trainer, self._chosen.sample, self._chosen.drawing
-        knobs = tuple(knob.value for knob in trainer.mailbox.knobs.values())
+        knobs = tuple(knob.value for knob in trainer.mailbox.shown.values())
         now = _Looked(trainer.history, len(trainer.history), index, drawing, knobs)
         if self._prober is None or now == self._looked:
             return False

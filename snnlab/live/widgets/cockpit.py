@@ -29,6 +29,7 @@ class Deeds(NamedTuple):
 
     Attributes:
         move: `(name, value)` of a knob.
+        try_out: the same for a value that is only shown; None shows the knobs as they are.
         moved: called after a move, in place of `wake`.
         set: move knobs, all or none.
         press: what each button does: "transport", "step", "chunk", "stop", "reset", "new_seed", "repair", "undo" and
@@ -40,6 +41,7 @@ class Deeds(NamedTuple):
     """
 
     move: Callable[[str, float], object]
+    try_out: Callable[[Sequence[Any] | None], object]
     moved: Callable[[], object]
     set: Callable[[Mapping[str, float]], object]
     press: Mapping[str, Callable[[], object]]
@@ -162,7 +164,6 @@ class Cockpit(anywidget.AnyWidget):
     # ---- what the user does; a page can send anything ----
 
     def _receive(self, _widget, content: Any, buffers) -> None:
-        deeds = self._deeds
         match content:
             case {"hello": _}:
                 self.hellos += 1
@@ -170,17 +171,27 @@ class Cockpit(anywidget.AnyWidget):
             case {"pong": int(pong)} if self.pong < pong <= self.ping:
                 self.pong, self.lag = pong, time.monotonic() - self._sent
                 self.on_drawn()
-            case {"move": [str(name), int() | float() as value]}:
-                self.do(lambda: self._move(name, value), deeds.moved)
-                self._hear(content.get("stamp"))
-            case {"do": str(name)} if name in deeds.press:
-                self.do(deeds.press[name])
             case {"select": None}:
                 self._select(None)
             case {"select": {"layer": str(layer), "unit": int(unit)}} if 0 <= unit < self._units.get(layer, 0):
                 self._select((layer, unit))
+            case _:
+                self._act(content, buffers)
+
+    def _act(self, content: Any, buffers: Sequence[Any]) -> None:
+        """Do what was asked for, or say why not."""
+        deeds = self._deeds
+        match content:
+            case {"move": [str(name), int() | float() as value]}:
+                self.do(lambda: self._move(name, value), deeds.moved)
+                self._hear(content.get("stamp"))
+            case {"try": ([str(), int() | float()] | None) as move}:
+                self.do(lambda: deeds.try_out(move), deeds.moved)
+                self._hear(content.get("stamp"))
             case {"draw": _}:
                 self.do(lambda: self._draw(buffers), deeds.moved)
+            case {"do": str(name)} if name in deeds.press:
+                self.do(deeds.press[name])
             case {"set": dict(values)}:
                 self.do(lambda: self._set(values))
             case {"ask": [str(name), value]} if name in self._asks:
@@ -213,8 +224,8 @@ class Cockpit(anywidget.AnyWidget):
     @property
     def setup(self) -> dict[str, Any]:
         """The knobs and how the screen looks, as JSON: what `use_setup` takes."""
-        run = self.run
-        return SETUP | {"knobs": run["knobs"], "pace": run["pace"], "view": run["view"], "ui": self.ui}
+        run, ui = self.run, {name: look for name, look in self.ui.items() if name != "tour"}
+        return SETUP | {"knobs": run["knobs"], "pace": run["pace"], "view": run["view"], "ui": ui}
 
     def use_setup(self, setup: Any) -> None:
         """Put the knobs where they were and let the screen look as it did.

@@ -1,13 +1,13 @@
 // One small plot of curves over steps: title, legend and newest values in one line, earlier runs behind, moves as marks.
-import { axisBeside, axisUnder, box, dot, floatsOf, line, scale, text, ticks, within } from "./draw.js";
+import { axisBeside, axisUnder, box, dot, explained, fill, floatsOf, line, scale, text, ticks, within } from "./draw.js";
 import { powerOfTen, readable } from "./numbers.js";
 import { STYLE } from "./style.js";
 
 /** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Point} Point */
 /**
  * @typedef {{ x: Float32Array, y: Float32Array }} Values
- * @typedef {{ name: string, label: string, colour: string, dash: number[], values: Values, test: boolean }} Series
- * @typedef {{ title: string, log: boolean, series: Series[], earlier: Values[], first: boolean }} Plot
+ * @typedef {{ name: string, label: string, colour: string, dash: number[], values: Values, test: boolean, key: string }} Series the last two: of the test set; of its explanation
+ * @typedef {{ title: string, key: string, log: boolean, series: Series[], earlier: Values[], first: boolean }} Plot
  * @typedef {{ low: number, high: number, marks: { step: number, label: string }[], cursor: number | null, last: boolean }} Around
  */
 
@@ -95,16 +95,18 @@ function drawMarks(pen, place, at, { marks, low, high }, /** @type {boolean} */ 
 export const titleOf = (curves) => (curves > 2 ? 34 : 20);
 
 /** The title, and beside it or below it every curve with its newest value, or that under the cursor. */
-function drawTitle(/** @type {Pen} */ pen, /** @type {Box} */ { x, y, width }, /** @type {Plot} */ { title, series }, /** @type {Around} */ { cursor }) {
+function drawTitle(/** @type {Pen} */ pen, /** @type {Box} */ { x, y, width }, /** @type {Plot} */ { title, key, series }, /** @type {Around} */ { cursor }) {
   const many = series.length > 2, y0 = many ? y - 19 : y - 5;
   let at = x + text(pen, title, x, y0, { size: 11, bold: true, room: width }) + 10;
+  explained(pen, key, { x, y: y0 + 5, width, height: 0 });
   if (many) at = x;
-  for (const { label, colour, dash, values } of series) {
+  for (const { label, colour, dash, values, key: own } of series) {
     const k = cursor === null ? values.y.length - 1 : nearest(values.x, cursor);
     const value = title === "accuracy" ? `${readable(100 * values.y[k])} %` : readable(values.y[k], many ? 2 : 3);
     const words = values.y.length ? `${label} ${value}` : label;
     const room = many ? width / series.length - 26 : x + width - at - 20;
     if (room < 16) break;
+    if (own) explained(pen, own, { x: at, y, width: room + 20, height: 0 }, 15);
     line(pen, [[at, y - 9], [at + 16, y - 9]], { colour, dash, width: 2 });
     const wide = text(pen, words, at + 20, y - 5, { size: 11, room });
     at += many ? width / series.length : 30 + wide;
@@ -136,6 +138,15 @@ export function drawChart(pen, place, plot, around) {
   drawMarks(pen, place, at, around, plot.first);
   if (around.cursor !== null) line(pen, [[at(around.cursor), y], [at(around.cursor), y + height]], { alpha: 0.6 });
   if (around.last) axisUnder(pen, place, ticks(around.low, around.high, Math.max(2, width / 70)), at, (tick) => readable(tick, 6) + (tick ? "" : " steps"));
+  if (around.last && around.cursor !== null) drawStep(pen, place, at(around.cursor), `step ${readable(Math.round(around.cursor), 7)}`);
+}
+
+/** The step under the cursor, over the numbers of the axis. @param {Pen} pen @param {Box} place @param {number} at @param {string} words */
+function drawStep(pen, { x, y, width, height }, at, words) {
+  pen.font = `11px ${pen.theme.font}`;
+  const half = pen.measureText(words).width / 2 + 4, middle = Math.max(x + half, Math.min(at, x + width - half));
+  fill(pen, middle - half, y + height + 5, 2 * half, 15, { colour: pen.theme.paper });
+  text(pen, words, middle, y + height + 16, { align: "center", size: 11, bold: true });
 }
 
 /** @param {Pen} pen @param {number} x @param {number} y @param {string} colour */

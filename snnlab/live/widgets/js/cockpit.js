@@ -4,6 +4,7 @@ import { makeAlert, mayAlert } from "./alert.js";
 import { MAIN, makeCurves, othersOf } from "./curves.js";
 import { makeCurvesPanel } from "./curvespanel.js";
 import { h } from "./dom.js";
+import { ask, makeExplainer } from "./explain.js";
 import { makeErrors } from "./errors.js";
 import { panel, set } from "./fields.js";
 import { makeHeader } from "./header.js";
@@ -14,6 +15,7 @@ import { holdOf, makeRasterPanel } from "./rasterpanel.js";
 import { makeRunTab } from "./runtab.js";
 import { makeStage } from "./stage.js";
 import { makeTabs } from "./tabs.js";
+import { makeTour } from "./tour.js";
 import { makeUndo } from "./undo.js";
 import { makeVoltages } from "./voltages.js";
 import { makeWeights } from "./weights.js";
@@ -34,14 +36,14 @@ function tabsOf(model) {
   const about = /** @type {import("./types").About} */ (model.get("about"));
   /** @type {[string, import("./tabs.js").Tab][]} each after the panel that it belongs to */
   const tabs = [
-    ["curves", { name: "Learn", title: "All other curves", make: () => scrolling("Learn", makeCurves(model, othersOf(about))) }],
-    ["raster", { name: "Look inside", title: "The selected neuron", make: () => scrolling("Look inside", makeNeuron(model)) }],
-    ["health", { name: "Health", title: "Firing rates and gradients of the layers", make: () => scrolling("Health", makeHealth(model)) }],
-    ["raster", { name: "Errors", title: "What it gets wrong, and when it knows", make: () => scrolling("Errors", makeErrors(model)) }],
-    ["raster", { name: "Weights", title: "Weights over the run, and what every neuron looks at", make: () => makeWeights(model) }],
+    ["curves", { name: "Learn", explain: "tab.Learn", make: () => scrolling("Learn", makeCurves(model, othersOf(about))) }],
+    ["raster", { name: "Look inside", explain: "tab.Look inside", make: () => scrolling("Look inside", makeNeuron(model)) }],
+    ["health", { name: "Health", explain: "tab.Health", make: () => scrolling("Health", makeHealth(model)) }],
+    ["raster", { name: "Errors", explain: "tab.Errors", make: () => scrolling("Errors", makeErrors(model)) }],
+    ["raster", { name: "Weights", explain: "tab.Weights", make: () => makeWeights(model) }],
   ];
   const shown = tabs.filter(([panelName]) => about.show.includes(panelName)).map(([, tab]) => tab);
-  return [...shown, { name: "Run", title: "Restart, export, results", make: () => makeRunTab(model) }];
+  return [...shown, { name: "Run", explain: "tab.Run", make: () => makeRunTab(model) }];
 }
 
 /** One part by itself, for a dashboard that somebody builds. @param {Model} model @param {string} name @returns {Part} */
@@ -65,18 +67,20 @@ function makeAlone(model, name) {
 
 /** @param {Model} model @param {HTMLElement} el @returns {() => void} what ends it */
 function buildAlone(model, el) {
-  const { only } = /** @type {import("./types").About} */ (model.get("about")), tab = /** @type {Record<string, string>} */ (TABS)[only ?? ""];
+  const { only, explained } = /** @type {import("./types").About} */ (model.get("about")), tab = /** @type {Record<string, string>} */ (TABS)[only ?? ""];
   if (tab) set(model, { tab }); // the kernel looks at what is seen
   const part = makeAlone(model, /** @type {string} */ (only));
   if (only !== "stage") part.el.classList.add("fill");
-  const root = h("div", { class: `screen alone ${only}`, "data-lm-suppress-shortcuts": "true" }, part.el);
+  const why = only === "stage" || part.el.querySelector(".ask") ? null : h("div", { class: "fields" }, ask(/** @type {string} */ (only)));
+  const root = h("div", { class: `screen alone ${only}`, "data-lm-suppress-shortcuts": "true" }, why, part.el);
   el.replaceChildren(h("div", { class: "frame" }, root));
-  return () => part.stop();
+  const explainer = makeExplainer(root, explained);
+  return () => { explainer.stop(); part.stop(); };
 }
 
 /** @param {Model} model @param {HTMLElement} el @returns {() => void} what ends it */
 function build(model, el) {
-  const { show } = /** @type {import("./types").About} */ (model.get("about"));
+  const { show, explained } = /** @type {import("./types").About} */ (model.get("about"));
   const tabs = makeTabs(tabsOf(model), () => model.get("ui").tab, (tab) => set(model, { tab }));
   const raster = show.includes("raster") ? makeRasterPanel(model, () => set(model, { tab: "Look inside" })) : null;
   const main = show.includes("curves") ? makeCurvesPanel(model) : null;
@@ -85,24 +89,26 @@ function build(model, el) {
   const root = h("div", { class: "screen", "data-lm-suppress-shortcuts": "true" });
   const alert = makeAlert(model);
   /** @type {Part | null} */ let stage = null; // made when it is first seen
+  const tour = makeTour(model, root, knobs, hold);
   const header = makeHeader(model, [
+    { name: "tour", explain: "head.tour", icon: "tour", act: () => tour.toggle(), pressed: () => tour.open() },
     ...(raster ? [{
-      name: "stage", title: "A stage for a lecture: draw a digit, and watch the network answer", icon: /** @type {const} */ ("stage"),
+      name: "stage", explain: "head.stage", icon: /** @type {const} */ ("stage"),
       act: () => { set(model, { stage: true }); stage?.el.focus({ preventScroll: true }); }, pressed: () => Boolean(model.get("ui").stage),
     }] : []),
     {
-      name: "alert", title: "Tell me when the run ends, diverges or falls silent", icon: "bell",
+      name: "alert", explain: "head.alert", icon: "bell",
       act: async () => {
         set(model, { alert: !model.get("ui").alert && (await mayAlert()) });
       },
       pressed: () => Boolean(model.get("ui").alert),
     },
     {
-      name: "presentation", title: "Large type and high contrast, for a lecture", icon: "large",
+      name: "presentation", explain: "head.presentation", icon: "large",
       act: () => set(model, { large: !model.get("ui").large }), pressed: () => Boolean(model.get("ui").large),
     },
     {
-      name: "full screen", title: "Fill the screen; Escape returns", icon: "wide",
+      name: "full screen", explain: "head.full screen", icon: "wide",
       act: () => (document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen()),
       pressed: () => document.fullscreenElement === root,
     },
@@ -112,7 +118,8 @@ function build(model, el) {
   const body = h("div", { class: "body" }, left, raster && raster.el, right);
   const frame = h("div", { class: "frame" }, root);
   header.buttons.append(back.el);
-  root.append(header.el, body, words);
+  root.prepend(header.el, body, words);
+  const explainer = makeExplainer(root, explained);
   root.classList.toggle("bare", !raster && !main);
   root.addEventListener("keydown", (event) => {
     event.stopPropagation(); // the keys of the notebook are others
@@ -132,16 +139,17 @@ function build(model, el) {
     for (const part of [header.el, body]) part.hidden = onStage;
     if (stage) stage.el.hidden = !onStage;
     tabs.show();
+    tour.show();
     header.show();
   };
   const say = () => { words.textContent = model.get("curves").words ?? ""; };
-  look();
   say();
   model.on("change:ui", look);
   model.on("change:curves", say);
   el.replaceChildren(frame);
+  look(); // where it stands, because the card of the tour goes beside something
   return () => {
-    for (const part of [stage, hold, back, alert, header, knobs, voltages, raster, main, tabs]) part?.stop();
+    for (const part of [tour, stage, explainer, hold, back, alert, header, knobs, voltages, raster, main, tabs]) part?.stop();
     model.off("change:ui", look);
     model.off("change:curves", say);
   };

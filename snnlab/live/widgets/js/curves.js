@@ -1,21 +1,22 @@
 // The curves of a run, as a column of small plots that share the axis of steps.
 import { drawChart, lookOfCurve, movingMean, titleOf, valuesOf } from "./chart.js";
 import { mount, pointOf } from "./canvas.js";
-import { readable } from "./numbers.js";
 
-/** @typedef {{ title: string, curves: string[], log?: boolean }} Wanted */
+/** @typedef {{ title: string, key: string, curves: string[], log?: boolean }} Wanted with the key of its explanation */
 
 const LEFT = 46, RIGHT = 10, AXIS = 22, GAP = 6, LEAST = 40;
 
 /** The main plots. @type {Wanted[]} */
-export const MAIN = [{ title: "accuracy", curves: ["accuracy", "test_acc"] }, { title: "loss", curves: ["loss", "test_loss"] }];
+export const MAIN = [
+  { title: "accuracy", key: "curves.accuracy", curves: ["accuracy", "test_acc"] }, { title: "loss", key: "curves.loss", curves: ["loss", "test_loss"] },
+];
 
 /** The others. @param {import("./types").About} about @returns {Wanted[]} */
 export function othersOf({ terms, spiking }) {
   /** @type {Wanted[]} */ const found = [];
-  if (terms.length > 1) found.push({ title: "terms of the loss", curves: terms, log: true });
-  if (spiking) found.push({ title: "spikes per sample", curves: ["spikes_per_sample"] });
-  return [...found, { title: "gradient norm", curves: ["grad_norm"], log: true }];
+  if (terms.length > 1) found.push({ title: "terms of the loss", key: "learn.terms of the loss", curves: terms, log: true });
+  if (spiking) found.push({ title: "spikes per sample", key: "learn.spikes per sample", curves: ["spikes_per_sample"] });
+  return [...found, { title: "gradient norm", key: "learn.gradient norm", curves: ["grad_norm"], log: true }];
 }
 
 /**
@@ -52,7 +53,6 @@ export function makeCurves(model, wanted) {
   canvas.addEventListener("pointermove", (event) => {
     const { low, high } = rangeOf(model, plotsOf(model, wanted)), share = (pointOf(canvas, event).x - LEFT) / (canvas.clientWidth - LEFT - RIGHT);
     cursor = share >= 0 && share <= 1 ? low + share * (high - low) : null;
-    canvas.title = cursor === null ? "" : `step ${readable(Math.round(cursor), 7)}`;
     redraw();
   });
   canvas.addEventListener("pointerleave", () => { cursor = null; redraw(); });
@@ -63,9 +63,10 @@ export function makeCurves(model, wanted) {
 
 /** @param {import("./types").Model} model @param {Wanted[]} wanted @returns {import("./chart.js").Plot[]} */
 function plotsOf(model, wanted) {
-  const { now = {} } = model.get("curves"), earlier = model.get("earlier"), { terms } = model.get("about"), { smooth, log } = model.get("ui");
-  return wanted.map(({ title, curves, log: always }, k) => ({
+  const { now = {} } = model.get("curves"), earlier = model.get("earlier"), { terms, explained: known } = model.get("about"), { smooth, log } = model.get("ui");
+  return wanted.map(({ title, key, curves, log: always }, k) => ({
     title,
+    key,
     log: Boolean(always || (log && title === "loss")),
     first: k === 0,
     earlier: earlier.map((/** @type {any} */ run) => valuesOf(run[curves[0]])),
@@ -73,7 +74,8 @@ function plotsOf(model, wanted) {
       const test = name.startsWith("test_"), values = valuesOf(now[name]), one = curves.length === 1;
       const label = one ? "" : test ? "test" : title.startsWith("terms") ? name.replaceAll("_", " ") : "train";
       const [colour, dash] = lookOfCurve(name, title.startsWith("terms") ? terms.indexOf(name) : -1);
-      return { name, label, colour, dash, test, values: smooth && !test ? movingMean(values) : values };
+      const own = !title.startsWith("terms") ? "" : `term.${name}` in known ? `term.${name}` : "term.own";
+      return { name, label, colour, dash, test, key: own, values: smooth && !test ? movingMean(values) : values };
     }),
   }));
 }

@@ -41,6 +41,14 @@ export function ticks(low, high, count) {
 // ---- drawing; `pen` is a 2d context with the theme ----
 
 /**
+ * Note that a part of the canvas has an explanation, see `explain.js`: by default the line of words above a plot.
+ * @param {Pen} pen @param {string} key @param {Box} place @param {number} [above] height of that line; 0: the place itself
+ */
+export function explained(pen, key, { x, y, width, height }, above = 18) {
+  pen.explained.push({ key, box: { x, y: y - above, width, height: above || height } });
+}
+
+/**
  * @param {Pen} pen @param {string} words @param {number} x @param {number} y @param {import("./types").Words} [look]
  */
 export function text(pen, words, x, y, { align = "left", bold = false, size = 12, alpha = 1, colour, room, halo } = {}) {

@@ -1,5 +1,5 @@
 // What the network gets wrong: confusions, the samples of one of them, every class over the run, when it decides.
-import { BLUE, GREEN, ORANGE, box, bytesOf, floatsOf, grey, intsOf, line, picture, scale, text } from "./draw.js";
+import { BLUE, GREEN, ORANGE, box, bytesOf, explained, floatsOf, grey, intsOf, line, picture, scale, text } from "./draw.js";
 import { mount, pointOf } from "./canvas.js";
 import { readable } from "./numbers.js";
 import { STYLE } from "./style.js";
@@ -78,14 +78,14 @@ function paint(pen, width, frame, chosen, cursor) {
   if (!frame.confusion) return void text(pen, frame.reason ?? "Looking at the test samples ...", 6, 30, { room: width - 12 });
   const place = placesOf(frame.confusion, width), strip = stripOf(frame, width);
   const head = { ...place, x: 6, y: TITLE, width: width - 12 };
-  if (titled(pen, head, "confusions: true class by row, predicted by column", frame.confusion)) drawConfusion(pen, place, frame.confusion, chosen, cursor);
+  if (titled(pen, head, "confusions: true class by row, predicted by column", frame.confusion, "errors.confusions")) drawConfusion(pen, place, frame.confusion, chosen, cursor);
   lines(pen, frame.confusion.words, { x: 6, y: place.y + place.height + 16, width: width - 12, height: 0 }, 2);
   if (frame.cell) drawSamples(pen, strip, frame.cell);
   else text(pen, "Click a cell to list its samples.", 6, strip.y + 8, { size: 11, alpha: 0.8 });
   const first = { x: 58, y: strip.y + strip.height + TITLE, width: width - 68, height: SMALL };
-  if (titled(pen, first, "accuracy of each class over the run", frame.classes)) drawClasses(pen, first, frame.classes);
+  if (titled(pen, first, "accuracy of each class over the run", frame.classes, "errors.accuracy by class")) drawClasses(pen, first, frame.classes);
   const second = { ...first, y: first.y + SMALL + TITLE + GAP + 24 };
-  if (titled(pen, second, "when does it know? share of samples", frame.decisions)) drawDecisions(pen, second, frame.decisions);
+  if (titled(pen, second, "when does it know? share of samples", frame.decisions, "errors.when does it know")) drawDecisions(pen, second, frame.decisions);
 }
 
 /** @param {Pen} pen @param {Box & { each: number }} place @param {any} confusion @param {[number, number] | null} chosen @param {[number, number] | null} cursor */
@@ -115,6 +115,7 @@ function drawConfusion(pen, place, { shown, short, counts, shade, accuracy, neve
 
 /** @param {Pen} pen @param {{ y: number, per: number }} strip @param {any} cell */
 function drawSamples(pen, { y, per }, { samples, words }) {
+  explained(pen, "errors.samples", { x: 6, y: y + 9, width: per * (THUMB + 4), height: 0 });
   text(pen, words, 6, y + 4, { size: 11, bold: true });
   samples.forEach((/** @type {any} */ sample, /** @type {number} */ k) => {
     const x = 6 + (k % per) * (THUMB + 4), top = y + 14 + Math.floor(k / per) * (THUMB + 16), place = { x, y: top, width: THUMB, height: THUMB };

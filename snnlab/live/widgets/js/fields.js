@@ -12,9 +12,12 @@ export function set(model, changes) {
 /** @param {string} name @param {string} title @param {...(Node | null)} children */
 export const panel = (name, title, ...children) => h("section", { class: `panel ${name}`, "aria-label": title }, ...children);
 
-/** A field: chosen here, shown as the kernel has it. @param {Model} model @param {string} name @param {string[]} options */
-export function choice(model, name, options) {
+/**
+ * A field: chosen here, shown as the kernel has it.
+ * @param {Model} model @param {string} name @param {string} explain key of its explanation @param {string[]} options
+ */
+export function choice(model, name, explain, options) {
   const send = () => model.send({ set: { [name]: el.value } });
-  const el = h("select", { "aria-label": name, "data-set": name, onchange: send }, ...options.map((option) => h("option", {}, option)));
+  const el = h("select", { "aria-label": name, "data-explain": explain, "data-set": name, onchange: send }, ...options.map((option) => h("option", {}, option)));
   return el;
 }

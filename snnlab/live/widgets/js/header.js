@@ -1,5 +1,6 @@
 // The head of the screen: transport, progress, where the run stands, and one line that says what is wrong or happened.
 import { h, icon, write } from "./dom.js";
+import { ask } from "./explain.js";
 
 /** @typedef {import("./types").Running} Running */
 
@@ -7,39 +8,44 @@ const FACES = /** @type {const} */ ({ start: ["Start", "play"], pause: ["Pause",
 
 /**
  * @param {import("./types").Model} model
- * @param {{ name: string, title: string, act: () => void, icon: "wide" | "large" | "bell" | "stage", pressed: () => boolean }[]} views buttons that change how the screen looks
+ * @param {{ name: string, explain: string, act: () => void, icon: "wide" | "large" | "bell" | "stage" | "tour", pressed: () => boolean }[]} views buttons that change how the screen looks
  * @returns {import("./types").Part & { buttons: HTMLElement, show: () => void }}
  */
 export function makeHeader(model, views) {
   /** @returns {Running} */
   const run = () => model.get("run");
   const act = (/** @type {string} */ name) => () => model.send({ do: name });
-  const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title, /** @type {Parameters<typeof icon>[0]} */ picture) =>
-    h("button", { title, "data-do": name, "aria-label": name === "transport" ? null : label, onclick: act(name) }, icon(picture), h("span", {}, label)); // there may be no room for the words
-  const transport = button("transport", "Start", "Start, pause or resume", "play");
+  const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ explain, /** @type {Parameters<typeof icon>[0]} */ picture) =>
+    h("button", { "data-explain": explain, "aria-label": label, "data-do": name, onclick: act(name) }, icon(picture), h("span", {}, label));
+  const transport = button("transport", "Start", "head.start", "play");
   transport.classList.add("primary");
-  const step = button("step", "Step", "Take one optimizer step, then pause", "step");
-  const chunk = button("chunk", "Chunk", "Train for about a tenth of a second, then pause", "chunk");
-  const stop = button("stop", "Stop", "End the run; Start continues from there", "stop");
-  const reset = button("reset", "Reset", "Begin again with the same weights; knobs stay", "reset");
-  const seed = button("new_seed", "New seed", "Begin again with new weights; knobs stay", "dice");
+  const step = button("step", "Step", "head.step", "step");
+  const chunk = button("chunk", "Chunk", "head.chunk", "chunk");
+  const stop = button("stop", "Stop", "head.stop", "stop");
+  const reset = button("reset", "Reset", "head.reset", "reset");
+  const seed = button("new_seed", "New seed", "head.new seed", "dice");
   const pace = h("select", {
-    "aria-label": "speed", title: "Steps a second, at most", "data-set": "pace", onchange: () => model.send({ ask: ["pace", pace.value ? +pace.value : null] }),
+    "aria-label": "speed", "data-explain": "head.speed", "data-set": "pace",
+    onchange: () => model.send({ ask: ["pace", pace.value ? +pace.value : null] }),
   }, h("option", { value: "" }, "full speed"), ...model.get("about").paces.map((/** @type {number} */ steps) => h("option", { value: steps }, `${steps} steps/s`)));
-  const looks = views.map(({ name, title, act: change, icon: picture }) => h("button", { class: "quiet", title, "aria-label": name, onclick: change }, icon(picture)));
-  const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "progress of the run", "aria-valuemin": 0, "aria-valuemax": 100 }, h("i"));
-  const facts = h("div", { class: "facts" });
-  const said = h("span", { class: "said", role: "status" }), repair = h("button", { "data-do": "repair", title: "Do what the diagnosis proposes", onclick: act("repair") });
-  const trace = h("details", { class: "trace" }, h("summary", {}, "traceback"), h("pre"));
+  const looks = views.map(({ name, explain, act: change, icon: picture }) =>
+    h("button", { class: "quiet", "data-explain": explain, "aria-label": name, onclick: change }, icon(picture)));
+  const range = { role: "progressbar", "aria-label": "progress of the run", "aria-valuemin": 0, "aria-valuemax": 100 };
+  const bar = h("div", { class: "bar", "data-explain": "head.progress", ...range }, h("i"));
+  const facts = makeFacts();
+  const said = h("span", { class: "said", role: "status" });
+  const repair = h("button", { "data-do": "repair", "data-explain": "head.repair", onclick: act("repair") });
+  const trace = h("details", { class: "trace" }, h("summary", { "data-explain": "head.traceback" }, "traceback"), h("pre"));
   const buttons = h("div", { class: "buttons" }, transport, step, chunk, stop, reset, seed, pace);
   const el = h("header", {},
-    h("div", { class: "row" }, buttons, facts, h("div", { class: "buttons" }, ...looks)),
+    h("div", { class: "row" }, buttons, facts.el, h("div", { class: "buttons" }, ...looks, ask("Run"))),
     bar, h("div", { class: "line" }, said, repair, trace));
 
   function show() {
     const now = run(), idle = now.transport === "start" || now.transport === "resume";
     const [label, picture] = FACES[/** @type {keyof typeof FACES} */ (now.transport)];
     if (transport.textContent !== label) transport.replaceChildren(icon(picture), h("span", {}, label));
+    transport.setAttribute("aria-label", label);
     transport.disabled = now.transport === "nothing";
     step.disabled = chunk.disabled = !idle;
     stop.disabled = !["pause", "resume"].includes(now.transport);
@@ -48,7 +54,7 @@ export function makeHeader(model, views) {
     pace.value = chosen;
     bar.setAttribute("aria-valuenow", String(Math.round(100 * now.progress)));
     bar.style.setProperty("--full", `${100 * now.progress}%`);
-    if (facts.textContent !== now.facts.join("")) facts.replaceChildren(...now.facts.map((words, k) => h(k ? "span" : "b", {}, words)));
+    facts.show(now.facts, now.fact_keys);
     write(said, now.said.text);
     said.title = now.said.text; // all of it, where there is no room
     said.classList.toggle("warning", now.said.warning);
@@ -61,4 +67,27 @@ export function makeHeader(model, views) {
   show();
   model.on("change:run", show);
   return { el, buttons, show, stop: () => model.off("change:run", show) };
+}
+
+/** Where the run stands, in words: one stop of the Tab key, within which the arrow keys turn to the next one. */
+function makeFacts() {
+  const all = () => /** @type {HTMLElement[]} */ ([...el.children]);
+  const el = h("div", { class: "facts", role: "group", "aria-label": "where the run stands", onkeydown: (/** @type {KeyboardEvent} */ event) => {
+    const turn = { ArrowRight: 1, ArrowLeft: -1 }[event.key], facts = all();
+    if (!turn) return;
+    const now = facts.indexOf(/** @type {HTMLElement} */ (document.activeElement)), next = (now + turn + facts.length) % facts.length;
+    facts.forEach((fact, k) => (fact.tabIndex = k === next ? 0 : -1));
+    facts[next].focus();
+    event.preventDefault();
+    event.stopPropagation();
+  } });
+  return {
+    el,
+    /** Words change in place, so that the one that is explained stays. @param {string[]} words @param {string[]} keys */
+    show(words, keys) {
+      if (all().map((fact) => fact.dataset.explain).join() !== keys.join())
+        el.replaceChildren(...keys.map((key, k) => h(k ? "span" : "b", { "data-explain": key, tabindex: k ? -1 : 0 })));
+      all().forEach((fact, k) => write(fact, words[k]));
+    },
+  };
 }

@@ -1,5 +1,5 @@
 // The health of the layers as small multiples: firing rates, share in the surrogate's window, gradients.
-import { BLUE, GREEN, ORANGE, VERMILION, axisUnder, box, fill, floatsOf, line, lookOf, scale, text, ticks } from "./draw.js";
+import { BLUE, GREEN, ORANGE, VERMILION, axisUnder, box, explained, fill, floatsOf, line, lookOf, scale, text, ticks } from "./draw.js";
 import { mount } from "./canvas.js";
 import { powerOfTen, readable } from "./numbers.js";
 import { lines as wrapped, shaded, underAxis } from "./plots.js";
@@ -32,8 +32,9 @@ function arrangePanels(frame, width) {
   return { columns, each: room / columns, height: Math.ceil(count / columns) * TALL };
 }
 
-/** @param {Pen} pen @param {Box} place @param {string} words */
-function heading(pen, place, words) {
+/** @param {Pen} pen @param {Box} place @param {string} words @param {string} key of its explanation */
+function heading(pen, place, words, key) {
+  explained(pen, key, { ...place, y: place.y + 18 });
   text(pen, words, place.x, place.y + 14, { room: place.width });
 }
 
@@ -42,7 +43,7 @@ function heading(pen, place, words) {
 /** @param {Pen} pen @param {LayerHealth} layer @param {Box} panel */
 function drawRates(pen, { name, rates, in_window }, panel) {
   if (!rates) return;
-  heading(pen, panel, `${name}: firing rates`);
+  heading(pen, panel, `${name}: firing rates`, "health.firing rates");
   const end = 18, gap = 9; // dead and saturated neurons have bars of their own at the ends
   const place = { x: panel.x + end + gap, y: panel.y + 36, width: panel.width - 2 * (end + gap), height: 66 };
   const bottom = place.y + place.height, highest = Math.max(1, rates.dead, rates.saturated, ...rates.counts);
@@ -62,9 +63,11 @@ function drawRates(pen, { name, rates, in_window }, panel) {
   line(pen, [[place.x, bottom + 0.5], [place.x + place.width, bottom + 0.5]], { alpha: 0.5 });
   const at = scale(0, rates.top, place.x, place.x + place.width);
   axisUnder(pen, place, ticks(0, rates.top, place.width / 45), at, readable);
-  text(pen, "dead", panel.x, bottom + 28, { size: 11 });
+  const dead = text(pen, "dead", panel.x, bottom + 28, { size: 11 });
   text(pen, "Hz", place.x + place.width / 2, bottom + 28, { align: "center", size: 11, alpha: 0.8 });
-  text(pen, "saturated", right, bottom + 28, { align: "right", size: 11 });
+  const saturated = text(pen, "saturated", right, bottom + 28, { align: "right", size: 11 });
+  explained(pen, "health.dead", { ...panel, y: bottom + 33, width: dead });
+  explained(pen, "health.saturated", { ...panel, x: right - saturated, y: bottom + 33, width: saturated });
   const rows = wrap(pen, rates.words, panel.width);
   rows.forEach((words, k) => text(pen, words, panel.x, bottom + 44 + 13 * k, { size: 11 }));
   if (in_window !== null) drawShare(pen, in_window, { ...panel, y: panel.y + 174 });
@@ -95,6 +98,7 @@ function wrap(pen, words, room) {
 
 /** @param {Pen} pen @param {number} share @param {Box} panel */
 function drawShare(pen, share, { x, y, width }) {
+  explained(pen, "health.surrogate window", { x, y: y + 13, width, height: 0 }, 26);
   text(pen, "in the surrogate window", x, y, { size: 11, room: width - 40 });
   text(pen, `${Math.round(100 * share)} %`, x + width, y, { size: 11, bold: true, align: "right" });
   fill(pen, x, y + 5, width, 7, { alpha: 0.15 });
@@ -116,7 +120,7 @@ function decades(values, count) {
 
 /** @param {Pen} pen @param {LayerHealth[]} layers @param {Box} panel @param {Health} frame */
 function drawNorms(pen, layers, panel, { step }) {
-  heading(pen, panel, `gradient norm, step ${step.toLocaleString("en")}`);
+  heading(pen, panel, `gradient norm, step ${step.toLocaleString("en")}`, "health.gradient norm");
   const tall = Math.min(46, 140 / layers.length), thick = Math.max(3, Math.min(12, tall - 17));
   const numbers = 54; // room for them beside the bars
   const place = { x: panel.x, y: panel.y + 24, width: panel.width - numbers, height: tall * layers.length };
@@ -137,7 +141,7 @@ function drawNorms(pen, layers, panel, { step }) {
 
 /** @param {Pen} pen @param {LayerHealth[]} layers @param {Box} panel @param {Health} frame */
 function drawOverTime(pen, layers, panel, frame) {
-  heading(pen, panel, "gradient over time");
+  heading(pen, panel, "gradient over time", "health.gradient over time");
   const place = { x: panel.x + 34, y: panel.y + 28, width: panel.width - 34, height: 108 };
   const bottom = place.y + place.height, right = place.x + place.width;
   const lines = layers.map((layer) => floatsOf(/** @type {DataView} */ (layer.over_time)));
@@ -162,7 +166,7 @@ function drawOverTime(pen, layers, panel, frame) {
 /** Layers by time: how strongly a current would change the loss. @param {Pen} pen @param {any} backward @param {Box} panel */
 function drawMap(pen, backward, panel) {
   const place = { x: panel.x + 52, y: panel.y + 24, width: panel.width - 52, height: 110 };
-  heading(pen, panel, "the backward signal, layer by time");
+  heading(pen, panel, "the backward signal, layer by time", "health.backward signal");
   if (!backward || backward.reason) return void wrapped(pen, backward?.reason ?? "not computed yet", { ...panel, y: panel.y + 40 });
   shaded(pen, place, backward.image);
   const each = place.height / backward.layers.length;
@@ -185,6 +189,15 @@ function drawNames(pen, layers, looks, panel) {
   });
 }
 
+/** What a sample costs, and how sparse the network is: three lines at most. @param {Pen} pen @param {any} energy @param {Box} place */
+function drawEnergy(pen, { words, reason }, place) {
+  const [operations, ...sparsity] = (words ?? reason).split("; "), used = wrapped(pen, operations, place, 2);
+  explained(pen, "health.synaptic operations", { ...place, y: place.y + used - 9 }, used);
+  if (!sparsity.length) return;
+  const rest = wrapped(pen, sparsity.join("; "), { ...place, y: place.y + used }, 3 - used / 13);
+  explained(pen, "health.sparsity", { ...place, y: place.y + used + rest - 9 }, rest);
+}
+
 /**
  * Draws `scenes.health_frame`.
  * @param {import("./types").Model} model
@@ -200,7 +213,7 @@ export function makeHealth(model) {
       const { columns, each } = arrangePanels(frame(), width);
       text(pen, `measured at ${frame().when}`, LEFT, 12, { size: 11, alpha: 0.8, room: width - 2 * LEFT });
       const { energy } = model.get("tab");
-      if (energy) wrapped(pen, energy.words ?? energy.reason, { x: LEFT, y: 28, width: width - 2 * LEFT, height: 0 }, 3);
+      if (energy) drawEnergy(pen, energy, { x: LEFT, y: 28, width: width - 2 * LEFT, height: 0 });
       panelsOf(frame()).forEach((draw, k) => {
         const x = LEFT + (k % columns) * each, y = 64 + Math.floor(k / columns) * TALL;
         draw(pen, { x, y, width: each - BETWEEN, height: TALL }, frame());

@@ -1,5 +1,6 @@
 // The knobs: a name, a slider, a box for the exact number, the unit, and a button that resets it.
 import { h, icon } from "./dom.js";
+import { ask } from "./explain.js";
 import { set } from "./fields.js";
 import { faultOf, gridOfRange, makeGrid, shown } from "./grid.js";
 
@@ -9,39 +10,43 @@ import { faultOf, gridOfRange, makeGrid, shown } from "./grid.js";
  * One row. A value chosen here stands until the kernel has heard of it; then the kernel's stands. To compare values is not
  * enough: a slider that goes back and forth passes the values that the kernel is still talking of.
  * @param {Knob} knob
- * @param {(name: string, value: number) => void} move
+ * @param {(name: string, value: number, tried: boolean) => void} move
  * @param {{ grab: () => void, release: () => void }} hold told when the slider is taken hold of, and let go
  * @param {(range: number[] | null) => void} chooseRange called with the range that the user chose for the slider, or null for its own
  */
 function makeRow(knob, move, hold, chooseRange) {
-  const { name, label, unit, help } = knob, spoken = [name, unit && `in ${unit}`].filter(Boolean).join(" ");
+  const { name, label, unit, explain } = knob, words = { "data-explain": explain, "data-name": name };
+  const spoken = [name, unit && `in ${unit}`].filter(Boolean).join(" ");
   let grid = makeGrid(knob);
   const slider = h("input", {
-    type: "range", min: grid.bottom, max: grid.top, step: 1, "aria-label": spoken, oninput: () => choose(grid.value(+slider.value)),
+    ...words, type: "range", min: grid.bottom, max: grid.top, step: 1, "aria-label": spoken, oninput: () => choose(grid.value(+slider.value)),
     onpointerdown: hold.grab, onchange: hold.release, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key.startsWith("Arrow") && !event.repeat && hold.grab(),
   });
   const field = h("input", {
-    type: "number", step: "any", "aria-label": `${spoken}: exact value`, onchange: () => typed(),
+    ...words, type: "number", step: "any", "aria-label": `${spoken}: exact value`, onchange: () => typed(),
     onblur: () => show(), onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && show(),
   });
   const back = h("button", {
-    class: "quiet back", title: `Reset ${name} to ${shown(knob.value)}`, "aria-label": `reset ${name}`, onclick: () => { hold.grab(); choose(knob.value); hold.release(); },
+    class: "quiet back", "data-explain": "knobs.reset", "data-name": `reset ${name} to ${shown(knob.value)}`, "aria-label": `reset ${name}`,
+    onclick: () => { hold.grab(); choose(knob.value); hold.release(); },
   }, icon("back"));
   const editor = makeRangeEditor(knob, chooseRange);
-  const opener = h("button", { class: "name quiet", title: help, "aria-expanded": "false", "aria-label": `${name}: edit its range`, onclick: () => {
+  const opener = h("button", { class: "name quiet", ...words, "aria-expanded": "false", "aria-label": `${name}: edit its range`, onclick: () => {
     editor.el.hidden = !editor.el.hidden;
     opener.setAttribute("aria-expanded", String(!editor.el.hidden));
     if (!editor.el.hidden) editor.el.scrollIntoView?.({ block: "nearest" });
   } }, label);
   const el = h("div", { class: "knob", "data-knob": name }, opener, slider, field, h("span", { class: "unit" }, unit), back);
   let value = knob.value, pending = 0; // and the number of the move that the kernel has not heard of yet
+  /** @type {number | null} */ let before = null; // a value is tried out
 
-  /** @param {number} wanted */
-  function choose(wanted) {
+  /** @param {number} wanted @param {boolean} [tried] by the tour: shown, and not trained with */
+  function choose(wanted, tried = false) {
+    before = tried ? (before ?? value) : null;
     if (wanted === value) return show();
     value = wanted;
     pending = Infinity;
-    move(name, wanted);
+    move(name, wanted, tried);
     show();
   }
   function typed() {
@@ -67,13 +72,20 @@ function makeRow(knob, move, hold, chooseRange) {
   }
   show();
   return {
-    el, editor: editor.el,
+    el, editor: editor.el, choose,
+    now: () => value,
     /** The slider's range, or null for its own. @param {number[] | null} range */
     reach(range) {
       const usable = range && !faultOf(range, knob);
       grid = usable ? gridOfRange(range, knob.log) : makeGrid(knob);
       Object.assign(slider, { min: String(grid.bottom), max: String(grid.top) });
       editor.show(usable ? range : null);
+      show();
+    },
+    /** No value is tried out any more, as this move says. @param {number} move */
+    restore(move) {
+      if (before === null) return;
+      [value, before, pending] = [before, null, move];
       show();
     },
     /** The value chosen last was sent as this move. @param {number} move */
@@ -97,14 +109,16 @@ function makeRow(knob, move, hold, chooseRange) {
 function makeRangeEditor(knob, choose) {
   const { name, low, high, value, log } = knob, highest = Math.max(high, value);
   const own = [low, highest, log ? 10 ** 0.01 : (highest - low) / 400].map((end) => +end.toPrecision(3));
-  const fields = ["from", "to", log ? "factor" : "step"].map((label) => h("input", { type: "number", step: "any", "aria-label": `${name}: ${label}`, onchange: () => typed() }));
+  const fields = ["from", "to", log ? "factor" : "step"].map((label) => h("input", {
+    type: "number", step: "any", "aria-label": `${name}: ${label}`, "data-explain": "knobs.range", onchange: () => typed(),
+  }));
   function typed() {
     const range = fields.map((field) => (field.value === "" ? NaN : +field.value)), fault = faultOf(range, knob);
     fields[2].setCustomValidity(fault && `${name}: ${fault}`);
     if (fault) return void fields[2].reportValidity();
     choose(range);
   }
-  const back = h("button", { class: "quiet", title: "Its own range and step", "aria-label": `${name}: reset the range`, onclick: () => choose(null) }, icon("back"));
+  const back = h("button", { class: "quiet", "data-explain": "knobs.own range", "aria-label": `${name}: reset the range`, onclick: () => choose(null) }, icon("back"));
   const words = ["from", "to", log ? "\u00d7" : "step"];
   const el = h("div", { class: "range", role: "group", "aria-label": `range of ${name}` }, ...fields.map((field, k) => h("label", {}, h("span", {}, words[k]), field)), back);
   el.hidden = true;
@@ -125,13 +139,13 @@ function makeRangeEditor(knob, choose) {
  */
 export function makeMover(model, hold) {
   /** @type {Map<string, ReturnType<typeof makeRow>>} */ const rows = new Map();
-  /** @type {Map<string, number>} */ const waiting = new Map();
+  /** @type {Map<string, { value: number, tried: boolean }>} */ const waiting = new Map();
   const me = Math.random().toString(36).slice(2);
   let moves = 0;
   const send = () => {
-    for (const move of waiting) {
-      model.send({ move, stamp: [me, ++moves] });
-      rows.get(move[0])?.sent(moves);
+    for (const [name, { value, tried }] of waiting) {
+      model.send({ [tried ? "try" : "move"]: [name, value], stamp: [me, ++moves] });
+      rows.get(name)?.sent(moves);
     }
     waiting.clear();
   };
@@ -141,16 +155,16 @@ export function makeMover(model, hold) {
     send();
     if (paused) requestAnimationFrame(again);
   };
-  const move = (/** @type {string} */ name, /** @type {number} */ value) => {
+  const move = (/** @type {string} */ name, /** @type {number} */ value, /** @type {boolean} */ tried) => {
     const first = !paused;
-    waiting.set(name, value);
+    waiting.set(name, { value, tried });
     if (first) send();
     if (first) requestAnimationFrame(again);
     paused = true;
   };
   const follow = () => {
-    const { knobs: values, heard } = /** @type {import("./types").Running} */ (model.get("run"));
-    for (const [name, value] of Object.entries(values)) rows.get(name)?.follow(value, heard[me] ?? 0);
+    const { knobs: values, tried, heard } = /** @type {import("./types").Running} */ (model.get("run"));
+    for (const [name, value] of Object.entries({ ...values, ...tried })) rows.get(name)?.follow(value, heard[me] ?? 0);
   };
   const reach = () => {
     const { ranges = {} } = model.get("ui");
@@ -167,6 +181,13 @@ export function makeMover(model, hold) {
       follow();
       return row;
     },
+    now: (/** @type {string} */ name) => rows.get(name)?.now() ?? NaN,
+    tryOut: (/** @type {string} */ name, /** @type {number} */ value) => rows.get(name)?.choose(value, true),
+    stopTrying() {
+      send(); // what still waits comes before
+      model.send({ try: null, stamp: [me, ++moves] });
+      for (const row of rows.values()) row.restore(moves);
+    },
     stop: () => {
       model.off("change:run", follow);
       model.off("change:ui", reach);
@@ -178,17 +199,17 @@ export function makeMover(model, hold) {
  * All rows under the names of their layers, in the order of the network.
  * @param {import("./types").Model} model
  * @param {{ grab: () => void, release: () => void }} hold
- * @returns {import("./types").Part}
+ * @returns {import("./types").Part & import("./types").Trial}
  */
 export function makeKnobs(model, hold) {
   /** @type {Knob[]} */ const knobs = model.get("about").knobs;
   const mover = makeMover(model, hold);
-  const groups = [...new Set(knobs.map(({ group }) => group))].map((group) => {
+  const groups = [...new Set(knobs.map(({ group }) => group))].map((group, k) => {
     const inside = knobs.filter((knob) => knob.group === group).map((knob) => mover.add(knob)).flatMap(({ el, editor }) => [el, editor]);
-    return h("div", { class: "group", role: "group", "aria-label": group }, h("h4", {}, group), ...inside);
+    return h("div", { class: "group", role: "group", "aria-label": group }, h("div", { class: "heading" }, h("h4", {}, group), k ? null : ask("Knobs")), ...inside);
   });
   const el = h("div", { class: "knobs" }, ...(groups.length ? groups : [h("p", { class: "hint" }, "This run has no knobs.")]));
-  return { el, stop: mover.stop };
+  return { ...mover, el };
 }
 
 /** The ranges with another one for a knob, or without one. @param {Record<string, number[]>} ranges @param {string} name @param {number[] | null} range */

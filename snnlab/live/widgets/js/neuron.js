@@ -1,5 +1,5 @@
 // One neuron: its voltage on the time axis of the sample, its spikes, its weights.
-import { BLUE, VERMILION, axisBeside, bitOf, box, bytesOf, diverging, fill, floatsOf, intsOf, line, picture, scaleBar, shapeOf, spikeMarks, text } from "./draw.js";
+import { BLUE, VERMILION, axisBeside, bitOf, box, bytesOf, diverging, explained, fill, floatsOf, intsOf, line, picture, scaleBar, shapeOf, spikeMarks, text } from "./draw.js";
 import { mount } from "./canvas.js";
 import { bars, lines, plot, scatter, symbol, titled } from "./plots.js";
 import { STYLE } from "./style.js";
@@ -28,7 +28,9 @@ export function makeNeuron(model) {
       if (!neuron()) return drawHint(pen, place);
       const [name, facts = ""] = neuron().title.split(/: (.*)/s);
       text(pen, name, place.x, place.y - 19, { size: 11, bold: true, room: place.width });
-      drawPlot(pen, scene(), place, facts);
+      const key = neuron().spikes ? "inside.voltage" : "inside.output";
+      explained(pen, key, place, TITLE);
+      drawPlot(pen, scene(), place, facts, key);
       drawTime(pen, scene(), place);
       if (neuron().trace) drawVoltage(pen, scene(), neuron(), place);
       const { spikes, weights } = neuron();
@@ -50,13 +52,13 @@ function drawMore(pen, width, y, { layer, plane, current, intervals, selected },
   let at = y + TITLE;
   if (same) {
     const left = { x: LEFT, y: at, width: half, height: SMALL }, right = { ...left, x: LEFT + half + 40 };
-    if (titled(pen, left, "rate [Hz] over current", current)) drawCurrent(pen, left, current);
-    if (titled(pen, right, "intervals between spikes", intervals)) drawIntervals(pen, right, intervals);
+    if (titled(pen, left, "rate [Hz] over current", current, "inside.rate over current")) drawCurrent(pen, left, current);
+    if (titled(pen, right, "intervals between spikes", intervals, "inside.intervals")) drawIntervals(pen, right, intervals);
     const words = [current, intervals].map((frame) => frame.words).filter(Boolean).join("; ");
     at += SMALL + 36 + lines(pen, words, { x: 6, y: at + SMALL + 34, width: width - 12, height: 0 }, 3) + TITLE;
   }
   const place = { x: 6, y: at, width: width - 16, height: 170 };
-  if (!titled(pen, place, layer ? `${layer}: every test sample, in two dimensions` : "layer in two dimensions", plane)) return;
+  if (!titled(pen, place, layer ? `${layer}: every test sample, in two dimensions` : "layer in two dimensions", plane, "inside.two dimensions")) return;
   scatter(pen, place, floatsOf(plane.x), floatsOf(plane.y), intsOf(plane.labels));
   let x = place.x;
   plane.names.slice(0, 12).forEach((/** @type {string} */ name, /** @type {number} */ k) => {
@@ -113,6 +115,7 @@ function drawWeights(pen, weights, { x, y, width, height }) {
   const { rows, labels = [] } = weights, left = x + (labels.length ? 14 : 0);
   const size = rows === 1 ? { width, height: 26 } : shapeOf(weights, Math.min(height, width - left));
   const place = { x: left, y, ...size };
+  explained(pen, "inside.weights", { x, y, width, height });
   text(pen, weights.title ?? "", x, y - 6, { room: width, size: 11 });
   picture(pen, weights, diverging, place);
   box(pen, place);

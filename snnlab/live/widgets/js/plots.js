@@ -1,11 +1,15 @@
 // Small plots that several panels draw: bars, lines, points, images with axes.
-import { BLUE, ORANGE, axisBeside, axisUnder, box, fill, line, lookOf, picture, scale, text, ticks, within } from "./draw.js";
+import { BLUE, ORANGE, axisBeside, axisUnder, box, explained, fill, line, lookOf, picture, scale, text, ticks, within } from "./draw.js";
 import { readable } from "./numbers.js";
 
 /** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Point} Point */
 
-/** A title, or why there is nothing to draw; returns whether there is. @param {Pen} pen @param {Box} place @param {string} title @param {any} frame */
-export function titled(pen, place, title, frame) {
+/**
+ * A title, or why there is nothing to draw; returns whether there is.
+ * @param {Pen} pen @param {Box} place @param {string} title @param {any} frame @param {string} key of its explanation
+ */
+export function titled(pen, place, title, frame, key) {
+  explained(pen, key, place);
   text(pen, title, place.x, place.y - 6, { size: 11, bold: true, room: place.width });
   if (frame && !frame.reason) return true;
   box(pen, place, 0.15);

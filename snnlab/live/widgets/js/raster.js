@@ -1,6 +1,6 @@
 // One sample on its way through the network: its image, the spikes of every layer, the readout traces.
 import {
-  BLUE, GREEN, ORANGE, VERMILION, arrow, axisBeside, bitOf, box, bytesOf, diverging, dot, fill, floatsOf, grey, intsOf, line, lookOf,
+  BLUE, GREEN, ORANGE, VERMILION, arrow, axisBeside, bitOf, box, bytesOf, diverging, dot, explained, fill, floatsOf, grey, intsOf, line, lookOf,
   picture, shapeOf, spikeMarks, text, within,
 } from "./draw.js";
 import { mount, pointOf } from "./canvas.js";
@@ -66,6 +66,7 @@ function areasOf(scene, frame, { rows, legend }) {
  */
 function drawSample(pen, { image, classes, label }, prediction, moment) {
   const place = { x: 8, y: TITLE, ...shapeOf(image, IMAGE) }, y = place.y + place.height + 16, room = LEFT - 54;
+  explained(pen, "raster.sample", { ...place, width: room, height: place.height + 40 }, 0);
   picture(pen, image, grey, place);
   box(pen, place);
   text(pen, label === null ? "your drawing" : `true: ${classes[label]}`, 8, y, { room });
@@ -89,7 +90,7 @@ function drawLayer(pen, scene, { name, drawn, box: place, units }, before, point
   const same = bits && drawn.bits && bits.byteLength === drawn.bits.byteLength;
   const then = before && moment && momentOf(scene, before, moment.column);
   const taken = pointed ? drawRight(pen, place, pointed) : same ? drawBefore(pen, place, old.title, then?.spikes[name]) : 0;
-  drawPlot(pen, scene, place, titleAt(drawn.title, moment, name), taken && taken + 10);
+  drawPlot(pen, scene, place, titleAt(drawn.title, moment, name), drawn.bits ? "raster.spikes" : "raster.outputs", taken && taken + 10);
   if (same) spikeMarks(pen, bits, columns, units.length, place, { colour: GHOST, alpha: 0.55, to: moment?.column });
   if (drawn.bits) spikesUntil(pen, drawn.bits, columns, units.length, place, moment);
   else if (drawn.image) imageUntil(pen, drawn.image, place, moment);
@@ -146,7 +147,8 @@ function drawBefore(pen, place, title, sofar) {
 function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }, before, moment, alone) {
   const { classes, label } = scene, { shown, prediction } = frame;
   const values = floatsOf(frame.readout), count = shown.length, winner = moment ? moment.leads : prediction;
-  drawPlot(pen, scene, place, readoutTitle(scene, frame, moment));
+  drawPlot(pen, scene, place, readoutTitle(scene, frame, moment), "raster.readout");
+  if (!alone) explained(pen, "raster.readout", legend, 0);
   const low = values.reduce((a, b) => Math.min(a, b), 0), high = values.reduce((a, b) => Math.max(a, b), 0);
   const room = 0.16 * (high - low || 1); // for the label above the highest point
   const at = axisBeside(pen, place, low - 0.3 * room, high + room, Math.max(2, place.height / 40));
@@ -417,7 +419,7 @@ export class Raster {
     const before = this.before?.scene === scene ? this.before.frame : null;
     if (!alone) drawSample(pen, scene, frame.prediction, moment);
     if (scene.input) {
-      drawPlot(pen, scene, places.rows.input, titleAt(scene.input.title, moment, "input"));
+      drawPlot(pen, scene, places.rows.input, titleAt(scene.input.title, moment, "input"), "raster.input");
       spikesUntil(pen, scene.input.bits, columns, scene.input.units, places.rows.input, moment);
     }
     if (!frame.readout) return;

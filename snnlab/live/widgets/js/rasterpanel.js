@@ -1,5 +1,6 @@
 // The raster with its fields: which sample, which layer, in which order; and its ghost while a knob is held.
 import { h, icon } from "./dom.js";
+import { ask } from "./explain.js";
 import { choice, panel } from "./fields.js";
 import { Raster } from "./raster.js";
 import { saveMenu } from "./save.js";
@@ -13,10 +14,10 @@ export function makeRasterPanel(model, chosen) {
   const { layers, sorts, samples } = /** @type {import("./types").About} */ (model.get("about"));
   const raster = new Raster(model, chosen);
   const sample = h("input", {
-    type: "number", min: 0, max: samples - 1, step: 1, "aria-label": "test sample", "data-set": "sample",
+    type: "number", min: 0, max: samples - 1, step: 1, "aria-label": "test sample", "data-explain": "raster.test sample", "data-set": "sample",
     onchange: () => model.send({ set: { sample: Math.round(+sample.value) } }),
   });
-  const layer = choice(model, "layer", ["all", ...layers]), sort = choice(model, "sort", sorts);
+  const layer = choice(model, "layer", "raster.layer", ["all", ...layers]), sort = choice(model, "sort", "raster.sorted by", sorts);
   const show = () => {
     const { view } = /** @type {import("./types").Running} */ (model.get("run"));
     for (const [field, value] of /** @type {[HTMLInputElement, any][]} */ ([[sample, view.drawn ? "" : view.sample], [layer, view.layer], [sort, view.sort]]))
@@ -27,7 +28,7 @@ export function makeRasterPanel(model, chosen) {
   const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
   const choices = layers.length > 1 ? label("layer", layer) : null;
   const save = saveMenu(() => "raster", () => [raster.canvas]);
-  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), makePlay(raster.player), save);
+  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), makePlay(raster.player), save, ask("Raster"));
   raster.el.className = "fill";
   const el = panel("raster", "Raster", fields, raster.el);
   el.addEventListener("keydown", (event) => {
@@ -38,13 +39,13 @@ export function makeRasterPanel(model, chosen) {
 
 /** The button that plays the sample, and one that ends it. @param {import("./player.js").Player} player */
 export function makePlay(player) {
-  const play = h("button", { class: "quiet", onclick: () => player.toggle() }, icon("play")), end = h("button", {
-    class: "quiet", "aria-label": "end slow motion", title: "Show the whole sample again (Escape)", onclick: () => player.end(),
+  const play = h("button", { class: "quiet", "data-explain": "raster.slow motion", onclick: () => player.toggle() }, icon("play")), end = h("button", {
+    class: "quiet", "aria-label": "end slow motion", "data-explain": "raster.end slow motion", onclick: () => player.end(),
   }, icon("close"));
   const show = () => {
     const words = player.playing ? "pause slow motion" : "play in slow motion";
     if (play.ariaLabel !== words) play.replaceChildren(icon(player.playing ? "pause" : "play"));
-    Object.assign(play, { ariaLabel: words, title: `${words[0].toUpperCase()}${words.slice(1)} (full stop); drag along the readout to show a moment` });
+    play.ariaLabel = words;
     end.style.visibility = player.at === null ? "hidden" : "visible";
   };
   show();
@@ -70,6 +71,11 @@ export function holdOf(model, raster) {
     release() {
       clearTimeout(timer);
       timer = window.setTimeout(over, GHOST_TIME);
+    },
+    /** All is as it was before. */
+    forget() {
+      clearTimeout(timer);
+      raster?.forget();
     },
     stop: () => clearTimeout(timer),
   };

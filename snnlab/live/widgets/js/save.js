@@ -15,7 +15,7 @@ export function download(name, content) {
  * A button that opens a list of files to save: the canvases that are seen as PNG and SVG, and more.
  * @param {() => string} name of the files
  * @param {() => HTMLCanvasElement[]} canvases
- * @param {{ label: string, title: string, act: () => void }[]} more
+ * @param {{ label: string, explain: string, act: () => void }[]} more
  */
 export function saveMenu(name, canvases, more = []) {
   const all = (/** @type {(canvas: HTMLCanvasElement, file: string) => void} */ save) => () => {
@@ -24,8 +24,8 @@ export function saveMenu(name, canvases, more = []) {
   };
   const png = all((canvas, file) => canvas.toBlob((picture) => download(`${file}.png`, picture)));
   const svg = all((canvas, file) => download(`${file}.svg`, new Blob([svgOf(canvas)], { type: "image/svg+xml" })));
-  const entries = [{ label: "PNG", title: "A picture", act: png }, { label: "SVG", title: "A drawing that stays sharp at any size", act: svg }, ...more];
-  const summary = h("summary", { title: "Save", "aria-label": "save" }, icon("save"));
+  const entries = [{ label: "PNG", explain: "panel.png", act: png }, { label: "SVG", explain: "panel.svg", act: svg }, ...more];
+  const summary = h("summary", { "data-explain": "panel.save", "aria-label": "save" }, icon("save"));
   const close = () => { el.open = false; };
   const el = h("details", {
     class: "menu last", onkeydown: (/** @type {KeyboardEvent} */ event) => {
@@ -35,7 +35,7 @@ export function saveMenu(name, canvases, more = []) {
       event.stopPropagation();
     },
     onfocusout: (/** @type {FocusEvent} */ { relatedTarget }) => el.contains(/** @type {Node | null} */ (relatedTarget)) || close(),
-  }, summary, h("div", { class: "list" }, ...entries.map(({ label, title, act }) => h("button", { class: "small", title, onclick: () => {
+  }, summary, h("div", { class: "list" }, ...entries.map(({ label, explain, act }) => h("button", { class: "small", "data-explain": explain, onclick: () => {
     act();
     close();
     summary.focus();

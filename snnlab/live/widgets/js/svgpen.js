@@ -23,6 +23,7 @@ export class SvgPen {
     this.theme = theme;
     this.size = { width, height };
     this.measure = measure;
+    /** @type {import("./types").Explained[]} */ this.explained = []; // nobody points at a file
     /** @type {string[]} */ this.parts = [];
     /** @type {string[]} */ this.clips = []; // ids of the clips that are open, "" for a level without one
     this.clipped = 0;

@@ -1,8 +1,9 @@
 // Parts of which one is seen at a time, behind tabs; which one is kept with the dashboard.
 import { h } from "./dom.js";
+import { ask, askAbout } from "./explain.js";
 import { saveMenu } from "./save.js";
 
-/** @typedef {import("./types").Part} Part @typedef {{ name: string, title: string, make: () => Part }} Tab */
+/** @typedef {import("./types").Part} Part @typedef {{ name: string, explain: string, make: () => Part }} Tab */
 
 /**
  * Each part is made when it is first seen.
@@ -13,7 +14,7 @@ import { saveMenu } from "./save.js";
  */
 export function makeTabs(tabs, chosen, choose) {
   /** @type {Map<string, Part>} */ const made = new Map();
-  const buttons = tabs.map(({ name, title }) => h("button", { role: "tab", title, onclick: () => choose(name) }, name));
+  const buttons = tabs.map(({ name, explain }) => h("button", { role: "tab", "data-explain": explain, onclick: () => choose(name) }, name));
   const place = h("div", { class: "tab", role: "tabpanel" });
   const list = h("div", { class: "tablist", role: "tablist", onkeydown: (/** @type {KeyboardEvent} */ event) => {
     const turn = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -26,6 +27,7 @@ export function makeTabs(tabs, chosen, choose) {
   } }, ...buttons);
   const seen = () => [...place.querySelectorAll("canvas")].filter((canvas) => canvas.offsetParent);
   const save = saveMenu(() => (place.ariaLabel ?? "").toLowerCase().replaceAll(" ", "-"), seen);
+  const why = ask("tab");
   function show() {
     const name = tabs.some((tab) => tab.name === chosen()) ? chosen() : tabs[0].name;
     tabs.forEach((tab, k) => {
@@ -41,8 +43,9 @@ export function makeTabs(tabs, chosen, choose) {
       if (part) part.el.hidden = !here;
     });
     place.setAttribute("aria-label", name);
+    askAbout(why, name);
     save.hidden = !seen().length;
   }
   show();
-  return { el: h("section", { class: "tabs" }, h("div", { class: "tabhead" }, list, save), place), show, stop: () => made.forEach((part) => part.stop()) };
+  return { el: h("section", { class: "tabs" }, h("div", { class: "tabhead" }, list, save, why), place), show, stop: () => made.forEach((part) => part.stop()) };
 }

@@ -1,5 +1,5 @@
 // The time axis that input, layers, readout and one neuron share.
-import { VERMILION, axisUnder, box, fill, line, scale, text, ticks } from "./draw.js";
+import { VERMILION, axisUnder, box, explained, fill, line, scale, text, ticks } from "./draw.js";
 import { readable } from "./numbers.js";
 
 /** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Scene} Scene */
@@ -39,10 +39,12 @@ export function drawCursor(pen, { share, words }, top, bottom) {
 
 /**
  * Title, frame, and hairlines at the times that the axis names.
- * @param {Pen} pen @param {Scene} scene @param {Box} place @param {string} title @param {number} [taken] by other words at the right
+ * @param {Pen} pen @param {Scene} scene @param {Box} place @param {string} title @param {string} key of its explanation
+ * @param {number} [taken] by other words at the right
  */
-export function drawPlot(pen, scene, place, title, taken = 0) {
+export function drawPlot(pen, scene, place, title, key, taken = 0) {
   const { x, y, width, height } = place, at = timeScale(scene, place);
+  explained(pen, key, place);
   text(pen, title, x, y - 5, { room: width - taken, size: 11 });
   for (const tick of timeTicks(scene, place)) line(pen, [[at(tick), y], [at(tick), y + height]], { alpha: 0.1 });
   box(pen, place);

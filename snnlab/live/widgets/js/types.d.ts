@@ -6,7 +6,8 @@ export interface Style {
   threshold: number[]; paper: { light: string; dark: string }; ink: { light: string; dark: string };
 }
 export interface Theme { ink: string; paper: string; font: string }
-export type Pen = CanvasRenderingContext2D & { theme: Theme };
+export interface Explained { key: string; box: Box }
+export type Pen = CanvasRenderingContext2D & { theme: Theme; explained: Explained[] };
 export interface Box { x: number; y: number; width: number; height: number }
 export interface Line { colour?: string; width?: number; dash?: number[]; alpha?: number }
 export interface Words {
@@ -28,21 +29,27 @@ export interface Model {
 
 // A part of the screen: its element, and what ends it.
 export interface Part { el: HTMLElement; stop(): void }
+// Shows what a value of a knob would do, without training with it.
+export interface Trial { now(knob: string): number; tryOut(knob: string, value: number): void; stopTrying(): void }
 
 // ---- what the kernel sends, see snnlab/live/frames ----
 
 export interface Knob {
   name: string; group: string; label: string; unit: string; log: boolean;
-  value: number; low: number; high: number; least: number | null; help: string;
+  value: number; low: number; high: number; least: number | null; explain: string;
 }
 export interface About {
   knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; folder: string;
   hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean; show: string[]; only?: string; terms: string[];
   paper: { rows: number; columns: number; frame: [top: number, left: number, bottom: number, right: number] | null; reason: string };
+  explained: Record<string, [sentence: string, equation: string]>; tour: Stop[];
+}
+export interface Stop {
+  title: string; words: string; at: string[]; tab: string; press: boolean; move: { knob: string; value: number } | null;
 }
 export interface Running {
-  state: string; transport: string; facts: string[]; progress: number; step: number; total: number;
-  said: { text: string; warning: boolean }; trace: string; repair: string; knobs: Record<string, number>;
+  state: string; transport: string; facts: string[]; fact_keys: string[]; progress: number; step: number; total: number;
+  said: { text: string; warning: boolean }; trace: string; repair: string; knobs: Record<string, number>; tried: Record<string, number>;
   accuracy: string;
   view: { drawn: boolean; sample: number; layer: string; sort: string; hz: number; window: string; cell: [number, number] | null; weights_sort: string };
   compilations: number; pace: number | null; undo: { undo: string; redo: string }; heard: Record<string, number>;

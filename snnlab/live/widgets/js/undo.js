@@ -3,13 +3,15 @@ import { h, icon } from "./dom.js";
 
 /** @param {import("./types").Model} model @returns {import("./types").Part} */
 export function makeUndo(model) {
-  const button = (/** @type {"undo" | "redo"} */ name, /** @type {"back" | "redo"} */ picture) =>
-    h("button", { class: "quiet", "data-do": name, "aria-label": name, onclick: () => model.send({ do: name }) }, icon(picture));
-  const undo = button("undo", "back"), redo = button("redo", "redo");
+  const button = (/** @type {"undo" | "redo"} */ name, /** @type {string} */ explain, /** @type {"back" | "redo"} */ picture) =>
+    h("button", { class: "quiet", "data-do": name, "data-explain": explain, "aria-label": name, onclick: () => model.send({ do: name }) }, icon(picture));
+  const undo = button("undo", "head.undo", "back"), redo = button("redo", "head.redo", "redo");
   const show = () => {
     const { undo: last, redo: next } = /** @type {import("./types").Running} */ (model.get("run")).undo;
-    Object.assign(undo, { disabled: !last, title: last ? `Undo the move of ${last} (Ctrl+Z)` : "No move to undo" });
-    Object.assign(redo, { disabled: !next, title: next ? `Redo the move of ${next} (Ctrl+Shift+Z)` : "No move to redo" });
+    for (const [el, knob, name] of /** @type {[HTMLButtonElement, string, string][]} */ ([[undo, last, "undo"], [redo, next, "redo"]])) {
+      el.disabled = !knob;
+      el.dataset.name = `${name} ${knob}`.trim();
+    }
   };
   show();
   model.on("change:run", show);

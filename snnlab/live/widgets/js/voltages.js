@@ -1,5 +1,5 @@
 // Where the voltages of a layer lie, against its threshold and the window in which the surrogate lets a gradient through.
-import { BLUE, GREEN, VERMILION, fill, floatsOf, line, scale, text } from "./draw.js";
+import { BLUE, GREEN, VERMILION, explained, fill, floatsOf, line, scale, text } from "./draw.js";
 import { mount } from "./canvas.js";
 import { titled, underAxis } from "./plots.js";
 import { STYLE } from "./style.js";
@@ -21,8 +21,8 @@ export function makeVoltages(model) {
     label: () => `Voltages: ${frame()?.words ?? frame()?.reason ?? "not computed yet"}`,
     paint: (pen, width, height) => {
       const place = { x: 6, y: TITLE, width: width - 16, height: height - TITLE - AXIS - ROOM }, found = frame();
-      const what = found?.spikes ? "voltages and surrogate" : "outputs";
-      if (titled(pen, place, found?.layer ? `${found.layer}: ${what}` : "voltages", found)) drawVoltages(pen, place, found);
+      const spikes = found?.spikes !== false, what = found?.layer ? `${found.layer}: ${spikes ? "voltages and surrogate" : "outputs"}` : "voltages";
+      if (titled(pen, place, what, found, spikes ? "voltages.voltages" : "voltages.outputs")) drawVoltages(pen, place, found);
     },
   });
   model.on("change:frame", redraw);
@@ -54,6 +54,7 @@ function drawVoltages(pen, place, { low, high, counts, spiking, thresholds, curv
     line(pen, [[at(v), place.y - 2], [at(v), bottom]], { colour: VERMILION, dash: STYLE.threshold, width: 1.5 });
   const y = bottom + AXIS + 14, shares = inside === null ? [] : [`${Math.round(100 * inside)} % in the surrogate window`];
   if (spiked) shares.push(`${spiked} spikes, voltage unknown`);
+  if (inside !== null) explained(pen, "voltages.surrogate window", { ...place, y: y + 6 });
   fill(pen, place.x, y - 8, 9, 9, { colour: GREEN, alpha: curve ? 0.5 : 0 });
   text(pen, shares.join(", ") || "no threshold", place.x + (curve ? 13 : 0), y, { size: 11, room: place.width - 13 });
 }

@@ -1,5 +1,5 @@
 // The weights: how they are distributed over the run, and what every neuron of a layer looks at, as one sheet.
-import { box, bytesOf, diverging, intsOf, picture, scaleBar, text } from "./draw.js";
+import { box, bytesOf, diverging, explained, intsOf, picture, scaleBar, text } from "./draw.js";
 import { mount, pointOf } from "./canvas.js";
 import { h } from "./dom.js";
 import { readable } from "./numbers.js";
@@ -27,12 +27,12 @@ export function layOut(sheet, width) {
  */
 export function makeWeights(model) {
   const frame = () => (model.get("tab").tab === "Weights" ? model.get("tab") : {}), sheet = () => frame().fields;
-  const choose = (/** @type {string} */ name, /** @type {string[]} */ options) => {
-    const send = () => model.send({ set: { [name]: field.value } }), attributes = { "aria-label": name.replace("_", " "), "data-set": name, onchange: send };
+  const choose = (/** @type {string} */ name, /** @type {string} */ key, /** @type {string[]} */ options) => {
+    const send = () => model.send({ set: { [name]: field.value } }), attributes = { "aria-label": name.replace("_", " "), "data-explain": key, "data-set": name, onchange: send };
     const field = h("select", attributes, ...options.map((option) => h("option", {}, option)));
     return field;
   };
-  const sort = choose("weights_sort", model.get("about").weight_sorts), layer = choose("weights_layer", []);
+  const sort = choose("weights_sort", "weights.sorted by", model.get("about").weight_sorts), layer = choose("weights_layer", "weights.layer", []);
   const el = h("div", { class: "column" }, h("div", { class: "fields" }, h("label", {}, h("span", {}, "layer"), layer), h("label", {}, h("span", {}, "sorted by"), sort)));
   const body = h("div", { class: "fill", tabindex: 0, role: "region", "aria-label": "weights" });
   el.append(body);
@@ -65,7 +65,7 @@ export function makeWeights(model) {
 function paint(pen, width, { log, fields, layer, reason }, selected) {
   if (!log) return void text(pen, reason ?? "Looking at the weights ...", 6, 30, { room: width - 12 });
   const place = { x: 46, y: TOP, width: width - 56, height: LOG };
-  if (titled(pen, place, "distribution over the run", log)) {
+  if (titled(pen, place, "distribution over the run", log, "weights.distribution")) {
     shaded(pen, place, log.image);
     text(pen, readable(log.high), place.x - 4, place.y + 9, { align: "right", size: 10 });
     text(pen, readable(log.low), place.x - 4, place.y + LOG, { align: "right", size: 10 });
@@ -74,6 +74,7 @@ function paint(pen, width, { log, fields, layer, reason }, selected) {
   }
   const where = layOut(fields, width);
   if (fields.reason) return void lines(pen, fields.reason, { x: 6, y: where.y, width: width - 12, height: 0 });
+  explained(pen, "weights.fields", { x: 6, y: where.y, width: width - 12, height: 0 }, 44);
   lines(pen, fields.words, { x: 6, y: where.y - 32, width: width - 12, height: 0 }, 2);
   scaleBar(pen, fields.scale, 6, where.y - 13);
   drawTiles(pen, fields, where, selected && selected.layer === layer ? selected.unit : -1);
