@@ -49,7 +49,7 @@ def test_a_lecture(page, address, lab_folder, cell):
     page.locator(f"{STAGE} .lane").first.wait_for()
     page.locator(STAGE).focus()
     page.keyboard.press("Space")
-    notebook.wait_for("training", 5)
+    notebook.wait_for("training", 200)  # before, a thin drawing may leave all neurons silent
     page.keyboard.press("Space")
     notebook.wait_for("paused")
     page.locator(f"{STAGE} b", has_text="paused").wait_for()
