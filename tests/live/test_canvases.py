@@ -891,7 +891,10 @@ def test_there_is_room_on_the_stage(view, width, height, only):
         == []
     )
     assert all(seen["left"] >= 0 and seen["right"] <= width for seen in page.seen("*"))
-    sizes = page.each(".stage :is(button, select, .lane, .verdict)", "parseFloat(getComputedStyle(el).fontSize)")
+    sizes = page.each(
+        ".stage :is(button, select, .lane, .verdict)",
+        "el.checkVisibility() ? parseFloat(getComputedStyle(el).fontSize) : 99",
+    )
     assert min(sizes) >= (19 if width == 1280 else 14)
     words = page.read("document.querySelector('.film canvas').words")
     assert overlaps([word for word in words if word["name"] != "30 ms"]) in ([], [("30", "30 ms")])

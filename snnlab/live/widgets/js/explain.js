@@ -65,11 +65,12 @@ function under(event) {
   return el instanceof HTMLElement ? foundOf(el) : null;
 }
 
-/** Keys of all that is explained inside, in order, each once. @param {HTMLElement} panel */
+/** Keys of all that is explained inside, in order, each once; what every panel has comes last. @param {HTMLElement} panel */
 export function keysIn(panel) {
   const seen = [...panel.querySelectorAll("[data-explain], canvas")].filter((el) => !el.closest("[hidden], [aria-selected=false]"));
   const keys = seen.flatMap((el) => (el instanceof HTMLCanvasElement ? drawnOf(el).map(({ key }) => key) : [/** @type {HTMLElement} */ (el).dataset.explain ?? ""]));
-  return [...new Set(keys)];
+  const common = (/** @type {string} */ key) => Number(key.startsWith("panel."));
+  return [...new Set(keys)].sort((a, b) => common(a) - common(b));
 }
 
 /** Show or hide an element above everything. @param {HTMLElement} el @param {boolean} wanted */

@@ -374,7 +374,9 @@ export class Raster {
     if (!this.frame.readout) return;
     const point = pointOf(this.canvas, event);
     if (this.dragging) this.player.seek(columnUnder(this.scene, this.places.rows.readout, point.x));
-    this.canvas.style.cursor = this.isTime(point) ? "ew-resize" : "";
+    const { style } = this.canvas;
+    if (this.isTime(point)) style.cursor = "ew-resize";
+    else if (style.cursor === "ew-resize") style.cursor = ""; // another cursor is another's
     this.move(placeUnder(this.areas, point));
   }
 
