@@ -28,6 +28,7 @@ TIERS = {
         "tests/live/test_explained.py",
         "tests/live/test_exported.py",
         "tests/live/test_follow.py",
+        "tests/live/test_marimo.py",
         "tests/live/test_notebooks.py",
         "tests/live/test_stage.py",
         "tests/live/test_tour.py",

@@ -88,10 +88,8 @@ class Display:
     def close(self) -> None:
         """End the threads and free the widgets."""
         self.watcher.close()
-        for screen in self._screens():
-            screen.close()
-        for board in [self.board, *(board for board, _ in self._panels)]:
-            board.layout.close()
+        self.screen.close()
+        for board in [*(board for board, _ in self._panels), self.board]:
             board.close()
         for twin in self._twins.values():
             twin.close()
@@ -106,9 +104,17 @@ class Display:
         board = Cockpit(self._about() | {"only": name}, self._deeds, self._chosen, self.wake)
         screen = Screen(board, self.view)
         self._panels.append((board, screen))
+        board.on_close = lambda: self._drop(board)
         screen.show()
         screen.open()
         return board
+
+    def _drop(self, closed: Cockpit) -> None:
+        """End the thread of a panel whose widget is closed."""
+        for board, screen in self._panels:
+            if board is closed:
+                screen.close()
+        self._panels = [pair for pair in self._panels if pair[0] is not closed]
 
     def twin(self, name: str) -> Widget:
         """Make a slider, or return the one that was made before, of a knob, by its full name."""

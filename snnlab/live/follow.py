@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from snnlab.errors import ArgumentError
-from snnlab.live import figures, frontend
+from snnlab.live import figures, frontend, reactive
 from snnlab.live.run import Moment, Run
 from snnlab.live.states import RunState
 from snnlab.support.exit import end_at_exit
@@ -50,19 +50,15 @@ class Follower:
         self._draw, self._runs = _without_arguments(draw), tuple(runs)
         self.awake = threading.Event()
         self._closed = self._is_freed = False
-        self._widget: Any = None
+        self._page: _Page | reactive.Page = _Page() if reactive.marimo() is None else reactive.Page()
         self._shown: tuple[Moment, ...] | None = None
-        self._bundles: list[Bundle] = []
+        self._bundles: list[Any] = []  # as the page shows them
         self._next = 0.0  # when a run that trains may be drawn again
-        self._thread = threading.Thread(target=self._follow, name="snnlab-follow", daemon=True)
+        self._thread = self._page.Thread(target=self._follow, name="snnlab-follow", daemon=True)
 
     def open(self) -> None:
-        """Display the widget below the running cell, and start to follow."""
-        import ipywidgets
-
-        self._widget = ipywidgets.Output(outputs=_outputs([_line(self._moments())]))
-        self._widget.add_class("snnlab-follow")
-        frontend.show(self._widget)
+        """Show where the run stands below the running cell, and start to follow."""
+        self._page.show([_line(self._moments())])
         end_at_exit(self._thread, self.end)
         self._thread.start()
 
@@ -91,12 +87,12 @@ class Follower:
     def _moments(self) -> tuple[Moment, ...]:
         return tuple(run.moment for run in self._runs)
 
-    def _drawn(self, moments: Sequence[Moment]) -> list[Bundle]:
+    def _drawn(self, moments: Sequence[Moment]) -> list[Any]:
         """Call the function while the runs stand still for it."""
         with contextlib.ExitStack() as stack:
             for run, moment in zip(self._runs, moments, strict=True):
                 stack.enter_context(run.standing_at(moment))
-            return [_bundle(part) for part in _parts(self._draw())]
+            return [_bundle(part, self._page) for part in _parts(self._draw())]
 
     def _follow(self) -> None:
         try:
@@ -109,7 +105,7 @@ class Follower:
                 self.awake.clear()
         finally:
             if self._is_freed:
-                self._widget.close()
+                self._page.close()
 
     def _is_due(self, moments: tuple[Moment, ...]) -> bool:
         if moments == self._shown:
@@ -133,7 +129,49 @@ class Follower:
             self._next = ended + max(REST, REST_SHARE * (ended - started))
         self._shown = moments
         if not self._closed:
-            self._widget.outputs = _outputs([_line(moments), *self._bundles])
+            self._page.show([_line(moments), *self._bundles])
+
+
+class _Page:
+    """A widget below the running cell of a Jupyter notebook."""
+
+    Thread = threading.Thread
+
+    def __init__(self):
+        self._widget: Any = None
+
+    def form(self, part: object) -> Bundle:
+        """Return a thing by MIME type."""
+        if type(part).__module__.partition(".")[0] == "plotly":
+            from plotly.basedatatypes import BaseFigure
+
+            if isinstance(part, BaseFigure):
+                return figures.forms(part.to_dict())
+        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        if shell is None:
+            return {"text/plain": repr(part)}
+        shown, _ = shell.display_formatter.format(part)
+        return {
+            kind: base64.b64encode(data).decode() if isinstance(data, bytes) else data
+            for kind, data in (shown or {"text/plain": repr(part)}).items()
+        }
+
+    def show(self, bundles: Sequence[Bundle]) -> None:
+        """Show these in place of what was shown before."""
+        outputs = tuple({"output_type": "display_data", "data": bundle, "metadata": {}} for bundle in bundles)
+        if self._widget is not None:
+            self._widget.outputs = outputs
+            return
+        import ipywidgets
+
+        self._widget = ipywidgets.Output(outputs=outputs)
+        self._widget.add_class("snnlab-follow")
+        frontend.show(self._widget)
+
+    def close(self) -> None:
+        """Free the widget."""
+        if self._widget is not None:
+            self._widget.close()
 
 
 def when(moment: Moment) -> str:
@@ -187,27 +225,15 @@ def _parts(result: object) -> list[object]:
     return list(result) if isinstance(result, (list, tuple)) else [result]
 
 
-def _bundle(part: object) -> Bundle:
-    """Return one thing to show by MIME type."""
+def _bundle(part: object, page: "_Page | reactive.Page") -> Any:
+    """Return one thing as the page shows it."""
     if part is None:
         return {
             "text/plain": "The function returned None. Return what is to be shown: a text, a figure, or a list of them."
         }
     if isinstance(part, str):
         return {"text/html": TEXT % plain(part), "text/plain": part}
-    if type(part).__module__.partition(".")[0] == "plotly":
-        from plotly.basedatatypes import BaseFigure
-
-        if isinstance(part, BaseFigure):
-            return figures.forms(part.to_dict())
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is None:
-        return {"text/plain": repr(part)}
-    shown, _ = shell.display_formatter.format(part)
-    return {
-        kind: base64.b64encode(data).decode() if isinstance(data, bytes) else data
-        for kind, data in (shown or {"text/plain": repr(part)}).items()
-    }
+    return page.form(part)
 
 
 def _failure(error: BaseException) -> Bundle:
@@ -219,7 +245,3 @@ def _failure(error: BaseException) -> Bundle:
     last = plain(text.strip().splitlines()[-1])
     whole = f"<details><summary>traceback</summary><pre>{plain(text)}</pre></details>"
     return {"text/html": f"<b>error</b> &middot; {last}{whole}", "text/plain": text}
-
-
-def _outputs(bundles: Sequence[Bundle]) -> tuple[dict[str, Any], ...]:
-    return tuple({"output_type": "display_data", "data": bundle, "metadata": {}} for bundle in bundles)

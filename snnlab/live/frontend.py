@@ -3,24 +3,20 @@
 import os
 import sys
 import weakref
-from typing import Any, Protocol
+from typing import Any
+
+from snnlab.live import reactive
+from snnlab.live.reactive import Closable
 
 # For every cell: the execution of it that made some objects, and these.
 _made_in: dict[str, tuple[str, weakref.WeakSet]] = {}
 
 
-class Closable(Protocol):
-    """Something that ends."""
-
-    def close(self) -> None:
-        """End it."""
-        ...
-
-
 def headless() -> bool:
     """Whether nobody can answer: there is no Jupyter kernel, or its client says so (nbconvert, nbval, papermill).
 
-    Such clients execute cells with `allow_stdin` off. So does Voila, although somebody watches there.
+    Such clients execute cells with `allow_stdin` off. So does Voila, although somebody watches there. marimo does not
+    tell whether it only exports a notebook.
     Set `SNNLAB_HEADLESS=1` or `0` where this guess is wrong.
     """
     said = os.environ.get("SNNLAB_HEADLESS")
@@ -28,16 +24,20 @@ def headless() -> bool:
         return said != "0"
     if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
         return False
+    if reactive.marimo() is not None:
+        return False
     return not _request().get("content", {}).get("allow_stdin", False)
 
 
 def in_notebook() -> bool:
-    """Whether there is a Jupyter kernel, watched or not: the notebook then keeps what is displayed."""
-    return _jupyter_kernel() is not None
+    """Whether there is a notebook, watched or not: it then keeps what is displayed."""
+    return _jupyter_kernel() is not None or reactive.marimo() is not None
 
 
 def running_cell() -> tuple[str, str] | None:
     """Return the running cell and this execution of it; None if the front end does not identify cells."""
+    if (cell := reactive.running_cell()) is not None:
+        return cell, ""
     request = _request()
     cell = request.get("metadata", {}).get("cellId")
     return None if cell is None else (cell, request["header"]["msg_id"])
@@ -45,6 +45,9 @@ def running_cell() -> tuple[str, str] | None:
 
 def replace_of_same_cell(new: Closable) -> None:
     """Close what an earlier execution of this cell made; objects of one execution stay side by side."""
+    if reactive.marimo() is not None:
+        reactive.close_with_cell(new)
+        return
     running = running_cell()
     if running is None:
         return

@@ -21,10 +21,10 @@ from flax import nnx
 
 from snnlab.config import TrainConfig
 from snnlab.data import Dataset
-from snnlab.errors import ArgumentError, FileFormatError
+from snnlab.errors import ArgumentError, FileFormatError, StateError
 from snnlab.health import Diagnosis
 from snnlab.history import History, term_names
-from snnlab.live import frontend
+from snnlab.live import frontend, reactive
 from snnlab.live.frames.status import HZ, PANELS, Recorded
 from snnlab.live.look.prober import Prober
 from snnlab.live.run import Run
@@ -43,7 +43,8 @@ class LiveTrainer(Run):
     """Trains a model while you watch, and lets you move its knobs.
 
     As the last expression of a cell it displays itself; press Start. Or call `fit()`: in a notebook it displays the
-    dashboard, starts and returns at once; in a script or a headless notebook it returns when the run has ended.
+    dashboard, starts and returns at once; in a script or a headless notebook it returns when the run has ended. marimo
+    shows only the last value of a cell, so write `_ = lab.fit()` there.
 
     If you run the cell that made it again, the old one ends and a new one is made. If you delete the variable, the
     dashboard keeps it until `close()`. Several can train side by side. Running another cell or interrupting the
@@ -114,6 +115,8 @@ class LiveTrainer(Run):
             folder=folder,
         )
         frontend.replace_of_same_cell(self)
+        if reactive.marimo() is not None and not frontend.headless():
+            _ = self.display  # marimo frees the widget with the cell that made it, so that is this one
 
     @property
     def display(self) -> "Display":
@@ -149,7 +152,13 @@ class LiveTrainer(Run):
 
     @property
     def widgets(self) -> "Twins":
-        """Sliders of the knobs as ipywidgets, to build a dashboard of your own: `lab.widgets["v_th"]`."""
+        """Sliders of the knobs as ipywidgets, to build a dashboard of your own: `lab.widgets["v_th"]`.
+
+        Raises:
+            StateError: in marimo, which shows no ipywidgets.
+        """
+        if reactive.marimo() is not None:
+            raise StateError("widgets: marimo shows no ipywidgets; use lab.panel('knobs')")
         return Twins(self)
 
     def panel(self, name: str) -> Any:
@@ -162,7 +171,9 @@ class LiveTrainer(Run):
         Raises:
             ArgumentError: if there is no such part.
         """
-        return self.display.panel(name)
+        panel = self.display.panel(name)
+        frontend.replace_of_same_cell(panel)
+        return panel
 
     def save_setup(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write a small file with the knobs and how the dashboard looks: tabs, fields, ranges of sliders, speed.
@@ -324,6 +335,11 @@ class LiveTrainer(Run):
         if frontend.headless():
             return self._still()
         return self.display.board._repr_mimebundle_(**options)
+
+    def _display_(self) -> Any:
+        """What marimo shows."""
+        marimo = reactive.marimo()
+        return marimo.Html(self._still()["image/svg+xml"]) if frontend.headless() else self.display.board
 
     def _still(self) -> dict[str, str]:
         """A picture of the run, as SVG, and a line of text: what stays in a saved notebook that nobody watched."""

@@ -134,6 +134,20 @@ def voila(notebook: Path) -> Iterator[str]:
 
 
 @contextmanager
+def marimo(notebook: Path, mode: str, *more: str) -> Iterator[str]:
+    """marimo on a free port, which lets people edit a notebook ("edit"), or runs it for each who comes ("run")."""
+    port = free_port()
+    options = ["--headless", "--no-token", "--host=127.0.0.1", f"--port={port}", *more]
+    options += ["--skip-update-check"] if mode == "edit" else []
+    with running(
+        [sys.executable, "-m", "marimo", mode, str(notebook), *options],
+        notebook.parent,
+        f"http://127.0.0.1:{port}/health",
+    ):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
 def running(command: list[str], folder: Path, url: str) -> Iterator[None]:
     """A server, from when it answers at `url` to the end of the block; its home is `folder`."""
     places = {

@@ -72,6 +72,7 @@ class Cockpit(anywidget.AnyWidget):
         lag: seconds from sending the last picture until it was drawn.
         on_drawn: called when it was.
         wanted_ui: how a setup wants the screen to look, until it does.
+        on_close: called when the widget is closed.
     """
 
     _esm = bundle.javascript()
@@ -113,9 +114,17 @@ class Cockpit(anywidget.AnyWidget):
         self.lag = self._sent = 0.0
         self.on_drawn: Callable[[], object] = lambda: None
         self.wanted_ui: dict[str, Any] | None = None  # by a setup; the pump gives it to the page
+        self.on_close: Callable[[], object] = lambda: None
         self._units: Mapping[str, int] = {}  # of the layers shown; what a page says of the scene is not asked
         self.on_msg(self._receive)
         answer_from_any_shell(self)
+
+    def close(self) -> None:
+        """Free the widget; it disappears from every page."""
+        on_close, self.on_close = self.on_close, lambda: None
+        on_close()
+        self.layout.close()
+        super().close()
 
     @traitlets.validate("ui")
     def _known_ui(self, proposal) -> dict[str, Any]:

@@ -172,6 +172,7 @@ export default {
   },
   /** @param {{ model: Model, el: HTMLElement }} page */
   render({ model, el }) {
+    el.classList.add("snnlab"); // marimo does not know the classes of ipywidgets
     const make = () => (model.get("about").only ? buildAlone(model, el) : build(model, el));
     let stop = () => {};
     const rebuild = () => {

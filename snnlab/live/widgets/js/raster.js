@@ -28,7 +28,7 @@ function arrangeScene(scene, width, height, alone) {
   const count = scene.layers.length, legendHeight = alone ? 0 : LEGEND * Math.min(scene.classes.length, 10), left = alone ? NARROW : LEFT;
   const fixed = (TITLE + GAP) * (count + 1 + (scene.input ? 1 : 0)) + AXIS;
   const least = { input: scene.input ? 36 : 0, layer: count > 2 ? 34 : 70, readout: 84 };
-  const needed = Math.max(fixed + least.input + least.layer * count + least.readout, alone ? 0 : TITLE + IMAGE + 56 + legendHeight);
+  const needed = Math.max(fixed + least.input + least.layer * count + least.readout, alone ? 0 : TITLE + IMAGE + 40 + legendHeight + AXIS + GAP);
   const spare = Math.max(height, needed) - fixed - least.input - least.layer * count - least.readout;
   /** @type {Record<string, Box>} */
   const rows = {};
