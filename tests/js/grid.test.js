@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 import { faultOf, gridOfRange, makeGrid, shown } from "./js/grid.js";
 
@@ -56,3 +57,12 @@ test("what a range must be", () => {
   for (const range of [[NaN, 1, 0.1], [-1, 1, 0.1], [1, 1, 0.1], [0, 1, 0], [0, 1, 1.1], [0, 1, Infinity]]) assert.notEqual(faultOf(range, knob), "");
   for (const range of [[0, 1, 1.1], [-1, 1, 1.1], [1, 10, 1], [1, 10, 11]]) assert.notEqual(faultOf(range, log), "");
 });
+
+// ipywidgets compute the same in Python: tests/live/test_grid.py reads the same table.
+for (const { knob, bottom, top, values, positions } of JSON.parse(readFileSync("grid.json", "utf-8")))
+  test(`positions and values stand in the table: ${JSON.stringify(knob)}`, () => {
+    const grid = makeGrid(knob);
+    assert.deepEqual([grid.bottom, grid.top], [bottom, top]);
+    assert.deepEqual(values.map((/** @type {[number, number]} */ [at]) => [at, grid.value(at)]), values);
+    assert.deepEqual(positions.map((/** @type {[number, number]} */ [value]) => [value, grid.position(value)]), positions);
+  });

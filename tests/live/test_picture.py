@@ -240,17 +240,19 @@ def test_rasters_read_back(raster):
     assert d.count("m") == d.count("v") == runs
 
 
-def test_a_raster_stands_on_its_axes():
+def test_a_raster_hangs_on_its_axes():
+    """Unit 0 is at the top and the last one at the bottom, and both have their number, as in the dashboard."""
     raster = np.zeros((20, 300), bool)
     raster[3, 40] = raster[19, 299] = True
     group = panel(parse(draw(History(), probe=a_probe({"hidden": raster}), dt=0.5)), "hidden: 2 spikes of 300 units")
     path = named(group, "hidden")
     dx, dy = map(float, re.search(r"scale\((\S+) (\S+)\)", path.get("transform")).groups())
-    left, foot = map(float, re.search(r"translate\((\S+) (\S+)\)", path.get("transform")).groups())
+    left, head = map(float, re.search(r"translate\((\S+) (\S+)\)", path.get("transform")).groups())
     cells = decode(path.get("d"), (20, 100))  # three units share a cell
     assert np.argwhere(cells).tolist() == [[3, 13], [19, 99]]
     at_y, y = ticks(group, "y")
-    np.testing.assert_allclose(np.polyval(np.polyfit(at_y, y, 1), foot + 100 * dy), 300, atol=1)
+    assert list(y) == [0, 299]
+    np.testing.assert_allclose(at_y, [head, head + 100 * dy], atol=1)
     readout = panel(parse(draw(History(), probe=a_probe({"hidden": raster}), dt=0.5)), "readout")
     at_x, x = ticks(readout, "x")
     np.testing.assert_allclose(np.polyval(np.polyfit(at_x, x, 1), left + 3 * dx), 3.5 * 0.5, atol=0.02)

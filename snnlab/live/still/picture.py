@@ -258,8 +258,9 @@ def _draw_probe(
     for name, raster in probe.rasters.items():
         units = raster.shape[1]
         height = int(np.clip(1.6 * units, min(14 * units, 120), CELLS[1]))
-        y = Scale(0.0, float(units), height, up=True, least=1.0)
-        parts = [_title(_spikes(svg.cut(name), raster)), *svg.axes(x, y, count=4), _draw_raster(name, raster, x, y)]
+        y = Scale(0.0, float(units), height, least=1.0)  # as in the dashboard, unit 0 is at the top
+        rows = [(0.0, "0"), (height, f"{units - 1}")][: min(units, 2)]
+        parts = [_title(_spikes(svg.cut(name), raster)), *svg.axes(x, y, beside=rows), _draw_raster(name, raster, x, y)]
         body.append(svg.group(left, top + 22, parts))
         top += height + BELOW
     y = Scale.around(np.concatenate([line.y for line in traces]), PLOT)
@@ -274,7 +275,7 @@ def _draw_raster(name: str, raster: np.ndarray, x: Scale, y: Scale) -> str:
         every = -(-raster.shape[axis] // most)
         size[axis] *= every
         raster = np.logical_or.reduceat(raster, np.arange(0, raster.shape[axis], every), axis=axis)
-    place = f"translate({svg.px(size[0] / 2)} {y.size}) scale({size[0]:.5g} {-size[1]:.5g})"
+    place = f"translate({svg.px(size[0] / 2)} 0) scale({size[0]:.5g} {size[1]:.5g})"
     return svg.path(svg.cells(raster), name, transform=place, stroke_width=f"{min(0.9, 2.4 / size[0]):.2g}")
 
 

@@ -1,7 +1,7 @@
 """The parts of SVG that `snnlab.live.still.picture` consists of, as text: scales, axes, curves, rasters, words."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
@@ -211,16 +211,16 @@ def cells(on: np.ndarray) -> str:
     return "".join(f"m{right}{down: d}v{run}" for (right, down), run in zip(moves, runs, strict=True))
 
 
-def axes(x: Scale, y: Scale, unit: str = "", count: int = 5) -> list[str]:
+def axes(x: Scale, y: Scale, unit: str = "", beside: Sequence[tuple[float, str]] | None = None) -> list[str]:
     """Write a grid and an x axis with ticks, and their numbers; numbers of x only with a unit.
 
     Args:
         x: to the right.
         y: upwards.
         unit: of x, after its numbers.
-        count: numbers at the y axis.
+        beside: pixel and text of each number at the y axis; default: round values.
     """
-    below, beside = x.ticks(), y.ticks(count)
+    below, beside = x.ticks(), y.ticks() if beside is None else beside
     grid = "".join(f"M0 {px(at)}H{px(x.size)}" for at, _ in beside)
     feet = "".join(f"M{px(at)} {px(y.size)}v4" for at, _ in below)
     parts = [path(grid, opacity=0.15), path(f"M0 {px(y.size)}H{px(x.size)}{feet}", opacity=0.6)]

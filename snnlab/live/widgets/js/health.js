@@ -68,8 +68,7 @@ function drawRates(pen, { name, rates, in_window }, panel) {
   const saturated = text(pen, "saturated", right, bottom + 28, { align: "right", size: 11 });
   explained(pen, "health.dead", { ...panel, y: bottom + 33, width: dead });
   explained(pen, "health.saturated", { ...panel, x: right - saturated, y: bottom + 33, width: saturated });
-  const rows = wrap(pen, rates.words, panel.width);
-  rows.forEach((words, k) => text(pen, words, panel.x, bottom + 44 + 13 * k, { size: 11 }));
+  wrapped(pen, rates.words, { ...panel, y: bottom + 44 }, 2, /(?<=, )/);
   if (in_window !== null) drawShare(pen, in_window, { ...panel, y: panel.y + 174 });
 }
 
@@ -82,18 +81,6 @@ function hatch(pen, { x, y, width, height }) {
   const look = { colour: pen.theme.paper, width: 1.5 };
   for (let k = -height; k < width; k += 5) line(pen, [[x + k, y + height], [x + k + height, y]], look);
   pen.restore();
-}
-
-/** Break words into lines after commas. @param {Pen} pen @param {string} words @param {number} room */
-function wrap(pen, words, room) {
-  pen.font = `11px ${pen.theme.font}`;
-  /** @type {string[]} */ const lines = [];
-  for (const part of words.split(/(?<=, )/)) {
-    const longer = (lines[lines.length - 1] ?? "") + part;
-    if (lines.length && pen.measureText(longer.trim()).width <= room) lines[lines.length - 1] = longer;
-    else lines.push(part);
-  }
-  return lines;
 }
 
 /** @param {Pen} pen @param {number} share @param {Box} panel */

@@ -17,17 +17,30 @@ export function titled(pen, place, title, frame, key) {
   return false;
 }
 
-/** Words in as many lines as there is room for. @param {Pen} pen @param {string} words @param {Box} place @param {number} [most] */
-export function lines(pen, words, { x, y, width }, most = 4) {
-  pen.font = `11px ${pen.theme.font}`;
+/**
+ * Words in rows that are at most so wide; a word that is wider has a row of its own.
+ * @param {Pen} pen with its font @param {string} words @param {number} width @param {RegExp} [after] where a row may end
+ */
+export function rowsOf(pen, words, width, after = /(?<= )/) {
   /** @type {string[]} */ const rows = [];
-  for (const word of words.split(" ")) {
-    const longer = rows.length ? `${rows[rows.length - 1]} ${word}` : word;
-    if (rows.length && pen.measureText(longer).width <= width) rows[rows.length - 1] = longer;
-    else rows.push(word);
+  for (const part of words.split(after)) {
+    const longer = (rows[rows.length - 1] ?? "") + part;
+    if (rows.length && pen.measureText(longer.trimEnd()).width <= width) rows[rows.length - 1] = longer;
+    else rows.push(part);
   }
-  rows.slice(0, most).forEach((row, k) => text(pen, row, x, y + 13 * k, { size: 11, room: width, alpha: 0.85 }));
-  return 13 * Math.min(rows.length, most);
+  return rows.map((row) => row.trimEnd());
+}
+
+/**
+ * Words in at most so many rows; a sign says that some are left out. Returns their height.
+ * @param {Pen} pen @param {string} words @param {Box} place @param {number} [most] @param {RegExp} [after] where a row may end
+ */
+export function lines(pen, words, { x, y, width }, most = 4, after) {
+  pen.font = `11px ${pen.theme.font}`;
+  const rows = rowsOf(pen, words, width, after), shown = rows.slice(0, most);
+  if (rows.length > most) shown[most - 1] = rows.slice(most - 1).join(" ");
+  shown.forEach((row, k) => text(pen, row, x, y + 13 * k, { size: 11, room: width, alpha: 0.85 }));
+  return 13 * shown.length;
 }
 
 /** Bars from `low` to `high`. @param {Pen} pen @param {Box} place @param {number[]} counts @param {number} low @param {number} high @param {string} unit */
