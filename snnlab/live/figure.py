@@ -7,8 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from snnlab.live.frames import compared, style
 from snnlab.live.frames import curves as curves_of
-from snnlab.live.frames import style
 from snnlab.live.frames.curves import Curve, Mark
 from snnlab.live.frames.status import Recorded
 from snnlab.live.frames.style import GREY
@@ -66,11 +66,14 @@ def figure(
     rows = -(-len(panels) // COLUMNS)
     titles, above = [panel.title for panel in panels], 0.32 / rows
     drawn = make_subplots(rows, COLUMNS, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=above)
-    now, before = curves_of.curves(*recorded), [curves_of.curves(*run) for run in earlier]
+    now = curves_of.curves(recorded.history, recorded.steps_per_epoch)
+    before = [curves_of.curves(run.history, run.steps_per_epoch) for run in earlier]
+    names = compared.names(earlier, recorded)
     for k, panel in enumerate(panels):
         row, col = k // COLUMNS + 1, k % COLUMNS + 1
         for number, curves in enumerate(before):
-            drawn.add_trace(_earlier(curves, panel, first=k == number == 0), row=row, col=col)
+            look = style.EARLIER[(len(before) - 1 - number) % len(style.EARLIER)]
+            drawn.add_trace(_earlier(curves, panel, names[number], look, first=k == 0), row=row, col=col)
         for name in panel.curves:
             drawn.add_trace(_trace(name, panel, now.get(name, NO_CURVE)), row=row, col=col)
         axis = {"type": "log", "nticks": 4} if panel.log else {"type": "linear"}
@@ -84,10 +87,11 @@ def figure(
     return drawn
 
 
-def _earlier(curves: Mapping[str, Curve], panel: Panel, *, first: bool) -> go.Scatter:
+def _earlier(curves: Mapping[str, Curve], panel: Panel, name: str, look: style.Line, *, first: bool) -> go.Scatter:
     x, y = curves.get(panel.curves[0], NO_CURVE)
-    line = {"color": PALE, "width": 1}
-    return go.Scatter(x=x, y=y, name="earlier runs", mode="lines", line=line, showlegend=first, hoverinfo="skip")
+    line = _line(look) | {"color": PALE, "width": 1}
+    name = plain(name)
+    return go.Scatter(x=x, y=y, name=name, legendgroup=name, mode="lines", line=line, showlegend=first)
 
 
 def _trace(name: str, panel: Panel, curve: Curve) -> go.Scatter:

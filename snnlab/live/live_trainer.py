@@ -25,7 +25,7 @@ from snnlab.errors import ArgumentError, FileFormatError, StateError
 from snnlab.health import Diagnosis
 from snnlab.history import History, term_names
 from snnlab.live import frontend, reactive
-from snnlab.live.frames.status import HZ, PANELS, Recorded
+from snnlab.live.frames.status import HZ, PANELS
 from snnlab.live.look.prober import Prober
 from snnlab.live.run import Run
 from snnlab.live.still.picture import picture
@@ -69,7 +69,7 @@ class LiveTrainer(Run):
 
     Attributes:
         trainer: the engine.
-        runs: what earlier runs recorded: pairs of their `History` and steps per epoch.
+        runs: what earlier runs recorded: `history`, `steps_per_epoch` and `settings` of each.
 
     Example:
         >>> from snnlab import data, models
@@ -241,8 +241,10 @@ class LiveTrainer(Run):
 
         trainer = self.trainer
         terms, spiking = term_names(trainer.metric_names), "spikes_per_sample" in trainer.metric_names
-        recorded = Recorded(trainer.history, trainer.steps_per_epoch)
-        return figure(recorded, terms=terms, spiking=spiking, earlier=self.runs, total_steps=trainer.total_steps)
+        status = self.status
+        return figure(
+            status.recorded, terms=terms, spiking=spiking, earlier=status.earlier, total_steps=trainer.total_steps
+        )
 
     def follow(
         self, draw: Callable[[], Any] | None = None, *, beside: "LiveTrainer | Sequence[LiveTrainer]" = ()

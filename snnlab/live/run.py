@@ -61,7 +61,7 @@ class Run:
 
     Attributes:
         trainer: the engine.
-        runs: what earlier runs recorded: pairs of their `History` and steps per epoch.
+        runs: what earlier runs recorded: `history`, `steps_per_epoch` and `settings` of each.
 
     Example:
         >>> from snnlab import data, models
@@ -142,7 +142,7 @@ class Run:
             return Status(
                 state=session.state,
                 transport=self.transport,
-                recorded=Recorded(trainer.history, trainer.steps_per_epoch),
+                recorded=_recorded(trainer),
                 earlier=tuple(self.runs),
                 epochs=trainer.config.epochs,
                 total_steps=trainer.total_steps,
@@ -405,7 +405,10 @@ class Run:
 
     def _remember(self) -> None:
         """Keep the run so far as an earlier one."""
-        self.runs.append(Recorded(self.history, self.trainer.steps_per_epoch))
+        trainer = self.trainer
+        recorded, waiting = _recorded(trainer), trainer.mailbox.posted  # moves that no step has used
+        used = {knob.name: knob.value for knob in trainer.knobs_of(trainer.state) if knob.name in waiting}
+        self.runs.append(recorded._replace(settings={**recorded.settings, **used}))
 
     def _make_trainer(self, model: nnx.Module, data: Dataset, **settings: Any) -> Trainer:
         return Trainer(model, data, loss=self._loss, optimizer=self._optimizer, **settings)
@@ -478,6 +481,13 @@ class Run:
         if self._checkpoints:
             self._checkpoints.close()
             self._checkpoints = None
+
+
+def _recorded(trainer: Trainer) -> Recorded:
+    """What the trainer has recorded."""
+    knobs = {name: knob.value for name, knob in trainer.mailbox.knobs.items()}
+    settings = {"seed": trainer.config.seed, **_structure(trainer), **knobs}
+    return Recorded(trainer.history, trainer.steps_per_epoch, settings)
 
 
 def _structure(trainer: Trainer) -> dict[str, int]:

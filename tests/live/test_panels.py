@@ -105,7 +105,7 @@ def test_every_curve_has_its_trace():
     assert shown == [
         *("loss", "test_loss", "accuracy", "test_acc", "cross_entropy", "l1", "l2", "spikes_per_sample", "grad_norm")
     ]
-    assert len([trace for trace in whole.data if trace.name == "earlier runs"]) == 2 * 5
+    assert len([trace for trace in whole.data if trace.name.startswith("run ")]) == 2 * 5
     assert [trace.x.tolist() for trace in whole.data if trace.meta == "loss"] == [list(range(1, 21))]
     assert len(whole.layout.shapes) == 5, "a mark in every plot"
     styles = {

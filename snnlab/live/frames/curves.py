@@ -48,12 +48,13 @@ class Mark(NamedTuple):
     label: str
 
 
-def words(curves: dict[str, Curve], marks: Sequence[Mark] = ()) -> str:
+def words(curves: dict[str, Curve], marks: Sequence[Mark] = (), earlier: Sequence[str] = ()) -> str:
     """Say where the curves ended and what was moved last, for screen readers.
 
     Args:
         curves: by name.
         marks: the moves, oldest first.
+        earlier: names of earlier runs.
 
     Example:
         >>> ends = {"loss": (np.array([8.0]), np.array([0.5])), "test_acc": (np.empty(0), np.empty(0))}
@@ -65,7 +66,8 @@ def words(curves: dict[str, Curve], marks: Sequence[Mark] = ()) -> str:
     ends = {name: (x[-1], y[-1]) for name, (x, y) in curves.items() if len(x)}
     said = [f"{name.replace('_', ' ')} {numbers.number(float(value))}" for name, (_, value) in ends.items()]
     last = max((step for step, _ in ends.values()), default=0)
-    return (f"Curves at step {last:,.0f}: {', '.join(said)}." if said else "Curves: nothing yet.") + _moved(marks)
+    now = f"Curves at step {last:,.0f}: {', '.join(said)}." if said else "Curves: nothing yet."
+    return now + _moved(marks) + (f" Behind them: {'; '.join(earlier)}." if earlier else "")
 
 
 def _moved(marks: Sequence[Mark]) -> str:
@@ -128,7 +130,9 @@ def window(history: History, chosen: str) -> tuple[int, int] | None:
     return max(0, end - CLOSE), max(end, min(CLOSE, steps))
 
 
-def curves_frame(history: History, steps_per_epoch: int, total_steps: int, chosen: str) -> dict[str, Any]:
+def curves_frame(
+    history: History, steps_per_epoch: int, total_steps: int, chosen: str, earlier: Sequence[str] = ()
+) -> dict[str, Any]:
     """Describe the curves of a run, its moves, and the steps that are seen.
 
     Args:
@@ -136,6 +140,7 @@ def curves_frame(history: History, steps_per_epoch: int, total_steps: int, chose
         steps_per_epoch: of the run.
         total_steps: of the run.
         chosen: the window of the axis, one of `WINDOWS`.
+        earlier: names of the earlier runs behind them, the newest first.
     """
     part = window(history, chosen)
     found, moves = curves(history, steps_per_epoch, part), marks(history.interventions, total_steps)
@@ -143,7 +148,8 @@ def curves_frame(history: History, steps_per_epoch: int, total_steps: int, chose
         "now": _bytes(found),
         "marks": [mark._asdict() for mark in all_marks(history, total_steps)],
         "range": part,
-        "words": words(found, moves),
+        "earlier": list(earlier),
+        "words": words(found, moves, earlier),
     }
 
 

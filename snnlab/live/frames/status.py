@@ -19,10 +19,17 @@ HZ = 0.5, 10.0  # pictures per second, at least and at most
 
 
 class Recorded(NamedTuple):
-    """What a run recorded."""
+    """What a run recorded.
+
+    Attributes:
+        history: everything that happened.
+        steps_per_epoch: optimizer steps in an epoch.
+        settings: seed, size of the network and the like, and the knobs at the end of the run, by name.
+    """
 
     history: History
     steps_per_epoch: int
+    settings: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)

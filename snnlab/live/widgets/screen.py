@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from snnlab.history import History
-from snnlab.live.frames import curves, scenes
+from snnlab.live.frames import compared, curves, scenes
 from snnlab.live.frames.backward import backward_frame
 from snnlab.live.frames.probe import Look
 from snnlab.live.frames.running import Said, results_frame, run_frame
@@ -18,7 +18,6 @@ from snnlab.live.widgets.cockpit import Cockpit
 from snnlab.live.widgets.twins import KnobRow
 
 CURVES_EVERY = 2  # pictures; redrawing the curves costs a browser most
-GHOSTS = 3  # earlier runs that are shown
 EPOCHS = 50  # newest ones in the table of results
 
 
@@ -34,6 +33,7 @@ class _Drawn(NamedTuple):
     """What the curves depend on."""
 
     history: History
+    earlier: int
     steps: int
     epochs: int
     urgent: _Urgent
@@ -167,19 +167,22 @@ class Screen:
             return False
         history = status.recorded.history
         urgent = _Urgent(history.num_moves, history.num_notes, board.chosen.window)
-        new, old = _Drawn(history, len(history), history.num_epochs, urgent), self._shown.get("curves")
+        new = _Drawn(history, len(status.earlier), len(history), history.num_epochs, urgent)
+        old = self._shown.get("curves")
         hurry = status.state is not RunState.TRAINING or (old is not None and urgent != old.urgent)
         if new == old or not (hurry or time.monotonic() > self._curves_at):
             return False
         self._shown["curves"], self._curves_at = new, time.monotonic() + (CURVES_EVERY - 0.5) / board.chosen.hz
-        board.curves = curves.curves_frame(*status.recorded, status.total_steps, board.chosen.window)
+        history, per_epoch, _ = status.recorded
+        names = compared.names(status.earlier, status.recorded, compared.GHOSTS)[::-1]
+        board.curves = curves.curves_frame(history, per_epoch, status.total_steps, board.chosen.window, names)
         return True
 
     def _show_earlier(self, view: View) -> bool:
-        earlier = view.status.earlier[-GHOSTS:]
+        earlier = view.status.earlier[-compared.GHOSTS :]
         if "curves" not in self._board.about["show"] or not self._is_new("earlier", earlier):
             return False
-        self._board.earlier = curves.earlier_frame([curves.curves(*run) for run in earlier])
+        self._board.earlier = curves.earlier_frame([curves.curves(run.history, run.steps_per_epoch) for run in earlier])
         return True
 
     def _show_health(self, view: View) -> bool:

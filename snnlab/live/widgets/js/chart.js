@@ -127,7 +127,7 @@ export function drawChart(pen, place, plot, around) {
   const [low, high] = range, value = plot.log ? axisOfPowers(pen, place, low, high) : axisBeside(pen, place, low, high, Math.max(2, height / 28));
   const pointsOf = (/** @type {Values} */ { x: steps, y: numbers }) => Array.from(steps, (step, k) => /** @type {Point} */ ([at(step), value(numbers[k])]));
   within(pen, place, () => {
-    plot.earlier.forEach((values, k) => line(pen, pointsOf(values), { alpha: 0.45 - 0.1 * Math.min(k, 3), width: 1 }));
+    plot.earlier.forEach((values, k) => line(pen, pointsOf(values), lookOfEarlier(k)));
     for (const { values, colour, dash, test } of plot.series) {
       const points = pointsOf(values);
       line(pen, points, { colour, dash, width: 1.6 });
@@ -156,6 +156,39 @@ function diamond(pen, x, y, colour) {
   pen.beginPath();
   for (const [dx, dy] of [[0, -4], [4, 0], [0, 4], [-4, 0]]) pen.lineTo(x + dx, y + dy);
   pen.fill();
+}
+
+/** The look of an earlier run; 0 is the newest. @param {number} k */
+export function lookOfEarlier(k) {
+  const [colour, dash] = STYLE.earlier[k % STYLE.earlier.length];
+  return { colour, dash, width: 1.2 };
+}
+
+const KEY = 26, LETTER = 5.6, ROW = 13; // pixels: of a line, of a letter on average, of a row
+
+/**
+ * Where the names of earlier runs stand, one after the other in as many rows as they need.
+ * @param {string[]} names @param {number} width
+ */
+export function keysOf(names, width) {
+  let x = 0, row = 0;
+  const places = names.map((name) => {
+    const wide = Math.min(KEY + LETTER * name.length + 12, width);
+    if (x > 0 && x + wide > width) [x, row] = [0, row + 1];
+    const place = { x, y: row * ROW, width: wide, height: ROW };
+    x += wide;
+    return place;
+  });
+  return { places, height: names.length ? (row + 1) * ROW + 3 : 0 };
+}
+
+/** Which line is which earlier run. @param {Pen} pen @param {string[]} names the newest first @param {Box} box */
+export function drawKeys(pen, names, { x, y, width }) {
+  keysOf(names, width).places.forEach((place, k) => {
+    const middle = y + place.y + ROW / 2;
+    line(pen, [[x + place.x, middle], [x + place.x + KEY - 6, middle]], lookOfEarlier(k));
+    text(pen, names[k], x + place.x + KEY, middle + 4, { size: 10, room: place.width - KEY });
+  });
 }
 
 /** The look of a curve. @param {string} name @param {number} term its place among the terms of the loss, or -1 */

@@ -1,6 +1,7 @@
 // The curves of a run, as a column of small plots that share the axis of steps.
-import { drawChart, lookOfCurve, movingMean, titleOf, valuesOf } from "./chart.js";
+import { drawChart, drawKeys, keysOf, lookOfCurve, movingMean, nearest, titleOf, valuesOf } from "./chart.js";
 import { mount, pointOf } from "./canvas.js";
+import { readable } from "./numbers.js";
 
 /** @typedef {{ title: string, key: string, curves: string[], log?: boolean }} Wanted with the key of its explanation */
 
@@ -28,8 +29,9 @@ export function makeCurves(model, wanted) {
   const el = document.createElement("div");
   /** @type {number | null} */ let cursor = null;
   const titles = wanted.map(({ curves }) => titleOf(curves.length)), fixed = titles.reduce((a, b) => a + b + GAP, 0) + AXIS + GAP;
-  const rows = (/** @type {number} */ height) => {
-    const tall = Math.max(LEAST, (height - fixed) / wanted.length);
+  const names = () => /** @type {string[]} */ (model.get("curves").earlier ?? []), keys = (/** @type {number} */ width) => keysOf(names(), width - 12).height;
+  const rows = (/** @type {number} */ width, /** @type {number} */ height) => {
+    const tall = Math.max(LEAST, (height - fixed - keys(width)) / wanted.length);
     let y = 0;
     return titles.map((title) => {
       y += title;
@@ -40,25 +42,42 @@ export function makeCurves(model, wanted) {
   };
   const { canvas, redraw, stop } = mount(el, {
     role: "img",
-    arrange: () => wanted.length * LEAST + fixed,
+    arrange: (width) => wanted.length * LEAST + fixed + keys(width),
     label: () => model.get("curves").words ?? "Curves: nothing yet.",
     paint: (pen, width, height) => {
       const plots = plotsOf(model, wanted), { low, high } = rangeOf(model, plots), marks = model.get("curves").marks ?? [];
-      rows(height).forEach((row, k) => {
+      const places = rows(width, height), { y, height: tall } = places[places.length - 1];
+      drawKeys(pen, names(), { x: 6, y: y + tall + AXIS, width: width - 12, height: 0 });
+      places.forEach((row, k) => {
         const place = { x: LEFT, width: width - LEFT - RIGHT, ...row };
         drawChart(pen, place, plots[k], { low, high, marks, cursor, last: k === wanted.length - 1 });
       });
     },
   });
   canvas.addEventListener("pointermove", (event) => {
-    const { low, high } = rangeOf(model, plotsOf(model, wanted)), share = (pointOf(canvas, event).x - LEFT) / (canvas.clientWidth - LEFT - RIGHT);
+    const plots = plotsOf(model, wanted), { low, high } = rangeOf(model, plots), point = pointOf(canvas, event);
+    const share = (point.x - LEFT) / (canvas.clientWidth - LEFT - RIGHT);
     cursor = share >= 0 && share <= 1 ? low + share * (high - low) : null;
+    const under = rows(canvas.clientWidth, canvas.clientHeight).findIndex(({ y, height }) => point.y <= y + height + GAP);
+    canvas.title = cursor === null || !names().length ? "" : wordsAt(plots[Math.max(0, under)], names(), cursor);
     redraw();
   });
   canvas.addEventListener("pointerleave", () => { cursor = null; redraw(); });
   const events = ["change:curves", "change:earlier", "change:ui"];
   for (const event of events) model.on(event, redraw);
   return { el, stop: () => { stop(); for (const event of events) model.off(event, redraw); } };
+}
+
+/**
+ * The step under the cursor, and what the earlier runs had reached there.
+ * @param {import("./chart.js").Plot} plot @param {string[]} names @param {number} step
+ */
+export function wordsAt({ title, earlier }, names, step) {
+  const said = earlier.map(({ x, y }, k) => {
+    const there = x.length && step <= x[x.length - 1];
+    return `${names[k]}${there ? `; ${title} here ${readable(y[nearest(x, step)])}` : "; over by here"}`;
+  });
+  return [`step ${readable(Math.round(step), 7)}`, ...said].join("\n");
 }
 
 /** @param {import("./types").Model} model @param {Wanted[]} wanted @returns {import("./chart.js").Plot[]} */

@@ -3,7 +3,7 @@
 export type Look = [colour: string, dash: number[]];
 export interface Style {
   colours: string[]; many: Look[]; terms: Look[]; train: Look; test: Look; others: Record<string, Look>; steps: number[];
-  threshold: number[]; paper: { light: string; dark: string }; ink: { light: string; dark: string };
+  threshold: number[]; earlier: Look[]; paper: { light: string; dark: string }; ink: { light: string; dark: string };
 }
 export interface Theme { ink: string; paper: string; font: string }
 export interface Explained { key: string; box: Box }
@@ -81,7 +81,7 @@ export interface Place { area: number; row: number }
 export interface Unit { layer: string; unit: number }
 export interface Curve { x: DataView; y: DataView }
 export interface Curves {
-  now: Record<string, Curve>; marks: { step: number; label: string }[]; range: [number, number] | null; words: string;
+  now: Record<string, Curve>; marks: { step: number; label: string }[]; range: [number, number] | null; words: string; earlier: string[];
 }
 export interface Rates { counts: number[]; top: number; dead: number; saturated: number; words: string }
 export interface LayerHealth {
