@@ -11,6 +11,7 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.controls import Knob
 from snnlab.history import term_names
 from snnlab.live.frames.about import PARTS, about_frame
+from snnlab.live.frames.paper import paper_of
 from snnlab.live.frames.status import PANELS
 from snnlab.live.frames.tour import farther, shorter
 from snnlab.live.look.prober import Prober
@@ -35,6 +36,7 @@ def about_of(trainer: Trainer, show=PANELS) -> dict:
         structure={},
         folder="exports",
         show=show,
+        paper=paper_of(trainer.data),
     )
 
 
@@ -114,6 +116,8 @@ def test_without_room_it_moves_nothing():
     """A threshold that is at the end of its slider already is spoken of, but not moved."""
     knob = Knob(name="hidden.v_th", value=4.0, low=0.01, high=4.0)
     common = {"order": ["hidden"], "layers": ["hidden"], "terms": ["loss"], "spiking": True, "samples": 1}
-    about = about_frame({knob.name: knob}, **common, classes=["a"], structure={}, folder="", show=PANELS)
+    about = about_frame(
+        {knob.name: knob}, **common, classes=["a"], structure={}, folder="", show=PANELS, paper="no images"
+    )
     stop = next(stop for stop in about["tour"] if "hidden.v_th" in stop["at"])
     assert stop["move"] is None and stop["words"].startswith("Drag it up")
