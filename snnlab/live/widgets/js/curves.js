@@ -5,7 +5,7 @@ import { readable } from "./numbers.js";
 
 /** @typedef {{ title: string, key: string, curves: string[], log?: boolean }} Wanted with the key of its explanation */
 
-const LEFT = 46, RIGHT = 10, AXIS = 22, GAP = 6, LEAST = 40;
+const LEFT = 46, RIGHT = 10, AXIS = 20, GAP = 6, LEAST = 40;
 
 /** The main plots. @type {Wanted[]} */
 export const MAIN = [
@@ -28,7 +28,7 @@ export function othersOf({ terms, spiking }) {
 export function makeCurves(model, wanted) {
   const el = document.createElement("div");
   /** @type {number | null} */ let cursor = null;
-  const titles = wanted.map(({ curves }) => titleOf(curves.length)), fixed = titles.reduce((a, b) => a + b + GAP, 0) + AXIS + GAP;
+  const titles = wanted.map(({ curves }) => titleOf(curves.length)), fixed = titles.reduce((a, b) => a + b + GAP, 0) + AXIS - GAP;
   const names = () => /** @type {string[]} */ (model.get("curves").earlier ?? []), keys = (/** @type {number} */ width) => keysOf(names(), width - 12).height;
   const rows = (/** @type {number} */ width, /** @type {number} */ height) => {
     const tall = Math.max(LEAST, (height - fixed - keys(width)) / wanted.length);

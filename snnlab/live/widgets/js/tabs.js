@@ -44,7 +44,7 @@ export function makeTabs(tabs, chosen, choose) {
     });
     place.setAttribute("aria-label", name);
     askAbout(why, name);
-    save.hidden = !seen().length;
+    save.hidden = !made.get(name)?.el.querySelector("canvas");
   }
   show();
   return { el: h("section", { class: "tabs" }, h("div", { class: "tabhead" }, list, save, why), place), show, stop: () => made.forEach((part) => part.stop()) };
