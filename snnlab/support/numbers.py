@@ -4,9 +4,11 @@ Every number that the dashboard says in words is formatted here.
 """
 
 import math
+from collections.abc import Sequence
 
 MINUS, TIMES = "\u2212", "\u00d7"
 LARGE = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+LEAST_LETTERS = 4  # of a name that is cut
 LEAST = 1e-4  # smaller numbers are written with a power of ten
 _RAISED = str.maketrans("0123456789-", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b")
 
@@ -135,3 +137,22 @@ def shorten(text: str, most: int = 16) -> str:
         ('wheelbarrow', 'a very long…')
     """
     return text if len(text) <= most else text[: most - 1].rstrip() + "\u2026"
+
+
+def distinct(names: Sequence[str], most: int = 16) -> list[str]:
+    """Cut long names so that they still differ: of those that begin alike, the beginning is left out.
+
+    Example:
+        >>> distinct(["cat", "a very long name: first", "a very long name: second"], 12)
+        ['cat', '…first', '…second']
+    """
+    short = [shorten(name, most) for name in names]
+    for cut in {cut for cut in short if short.count(cut) > 1}:
+        alike = [k for k, other in enumerate(short) if other == cut]
+        first, last = min(names[k] for k in alike), max(names[k] for k in alike)
+        begin = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+        if begin and first != last and most > LEAST_LETTERS:
+            ends = distinct([names[k][begin:] for k in alike], most - 1)
+            for k, end in zip(alike, ends, strict=True):
+                short[k] = "…" + end.lstrip("…")
+    return short

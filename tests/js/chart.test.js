@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { movingMean, nearest } from "./js/chart.js";
+import { movingMean, nearest, roomsOf } from "./js/chart.js";
 import { ticks } from "./js/draw.js";
 
 const curve = (/** @type {number[]} */ y) => ({ x: Float32Array.from(y, (_, k) => k + 1), y: Float32Array.from(y) });
@@ -32,4 +32,11 @@ test("ticks are round, inside, and about as many as wanted", () => {
     assert.ok(found.length >= 1 && found.length <= 2 * count + 1, String(found));
   }
   assert.deepEqual(ticks(0, 100, 5), [0, 20, 40, 60, 80, 100]);
+});
+
+test("a width is shared out: what fits gets all it needs, and nothing is lost", () => {
+  assert.deepEqual(roomsOf([10, 20, 30], 60), [10, 20, 30]);
+  assert.deepEqual(roomsOf([100, 10, 50], 90), [40, 10, 40]);
+  assert.deepEqual(roomsOf([30, 30], 20), [10, 10]);
+  assert.deepEqual(roomsOf([5], -3), [0]);
 });

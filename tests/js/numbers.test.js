@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { counted, readable } from "./js/numbers.js";
+import { counted, percent, readable } from "./js/numbers.js";
 
 /** @type {[number, string][]} the same cases as in frames/numbers.py */
 const WRITTEN = [
@@ -17,3 +17,7 @@ test("a count and its noun agree", () => {
   assert.equal(counted(0, "spike"), "0 spikes");
   assert.equal(counted(4000, "neuron"), "4,000 neurons");
 });
+
+/** @type {[number, string][]} */
+const SHARES = [[0.973, "97.3%"], [0.5, "50%"], [1, "100%"], [0, "0%"], [0.99999, ">99.9%"], [1e-5, "<0.1%"], [NaN, "not a number"]];
+for (const [share, words] of SHARES) test(`the share ${share} reads ${words}`, () => assert.equal(percent(share), words));

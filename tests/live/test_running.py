@@ -2,9 +2,10 @@
 
 import pytest
 
+from snnlab.controls import Knob
 from snnlab.health import Diagnosis
 from snnlab.history import History, Report
-from snnlab.live.frames.running import HINT, Said, results_frame, run_frame
+from snnlab.live.frames.running import BLUNT_HINT, HINT, Said, results_frame, run_frame
 from snnlab.live.frames.status import Recorded, Status, View
 from snnlab.live.states import RunState, Transport
 
@@ -36,7 +37,11 @@ def test_everything_that_is_wrong_is_said():
 
 
 def test_a_run_that_is_well_says_what_to_do():
-    assert said(View(status(transport=Transport.START))) == {"text": HINT, "warning": False}
+    """A knob of the training shows nothing in the raster; a knob of a layer does."""
+    knobs = {name: Knob(name=name, value=1.0, low=0.0, high=2.0) for name in ("learning_rate", "hidden.v_th")}
+    assert said(View(status(transport=Transport.START, knobs=knobs)))["text"] == HINT
+    del knobs["hidden.v_th"]
+    assert said(View(status(transport=Transport.START, knobs=knobs)))["text"] == BLUNT_HINT
     assert said(View(status())) == {"text": "", "warning": False}
     assert said(View(status()), Said("exported a file")) == {"text": "exported a file", "warning": False}
 

@@ -324,7 +324,7 @@ def test_events_are_seen_as_counts():
     image = scenes.raster_scene(probe, part.class_names, 1.0)["image"]
     np.testing.assert_array_equal(pixels(image), np.floor(counts * (255.0 / counts.max())))
     frame = scenes.neuron_frame(probe, neuron(net, "hidden", 17), part.class_names, 1.0)
-    assert frame["weights"]["title"] == "weights of 288 pixels"
+    assert frame["weights"]["title"] == "weights of 288 channels"
     kernel = np.asarray(net.stack.layers["hidden"].kernel[...])[:, 17]
     scale = frame["weights"]["scale"]
     np.testing.assert_allclose(weights(frame["weights"]), kernel.reshape(24, 12), atol=0.51 * scale / 127)

@@ -100,7 +100,7 @@ def test_fields_of_other_layers():
     w_x = np.asarray(lstm.stack.layers["hidden"].w_x[...])
     np.testing.assert_array_equal(found.tiles[3], w_x[:, 3::5].T)
     assert found.labels == ("i", "f", "g", "o") and fields_frame(found)["rows"] == 4
-    assert "weights of 5 neurons from 6 inputs" in fields_frame(found)["words"]
+    assert "weights of 5 units from 6 inputs" in fields_frame(found)["words"]
     kernel = np.random.default_rng(0).normal(size=(4, 2, 3, 3))
     conv = Stack(a=Conv(kernel, shape=(2, 5, 5)), b=Leaky(36))
     np.testing.assert_allclose(fields(conv, "a", (2, 5, 5)).tiles, kernel.reshape(4, 6, 3), rtol=1e-6)

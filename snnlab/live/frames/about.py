@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from snnlab.controls import Knob
+from snnlab.live.frames import wording
 from snnlab.live.frames.curves import WINDOWS
 from snnlab.live.frames.explained import KNOB, explained_frame, key_of
 from snnlab.live.frames.paper import Paper
@@ -80,6 +81,7 @@ def about_frame(
         "layers": list(layers),
         "terms": list(terms),
         "spiking": spiking,
+        "nouns": wording.nouns(spiking),
         "samples": samples,
         "structure": dict(structure),
         "folder": folder,

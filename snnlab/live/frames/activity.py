@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from snnlab.live.frames import wording
 from snnlab.support import arguments, numbers
 
 MAX_POINTS = 400  # of a curve over time
@@ -160,9 +161,10 @@ def activity_frame(
     centred = values - values.mean(0)
     x, y = axes @ centred.T
     explained = [float((part**2).sum() / (centred**2).sum()) for part in (x, y)]
-    kind = ("spike counts", "neuron") if layer in seen.spiking else ("mean outputs", "unit")
-    size = f"{numbers.count(values.shape[1], kind[1])} of {layer}"
-    said = f"{kind[0]} of {size} in {numbers.part(len(values), seen.total, 'test sample')}"
+    spiking = layer in seen.spiking
+    size = f"{numbers.count(values.shape[1], wording.unit(spiking))} of {layer}"
+    said = f"{'spike counts' if spiking else 'mean outputs'} of {size}"
+    said += f" in {numbers.part(len(values), seen.total, 'test sample')}"
     both = " + ".join(map(numbers.percent, explained))
     said += f"; the plane shows {numbers.percent(min(sum(explained), 1.0))} of the variance ({both})"
     said += f"; {numbers.count(lost, 'sample')} left out, not finite" if lost else ""
@@ -172,7 +174,7 @@ def activity_frame(
         "x": x.astype(np.float32).tobytes(),
         "y": y.astype(np.float32).tobytes(),
         "labels": seen.labels[good].astype(np.int32).tobytes(),
-        "names": list(class_names),
+        "names": numbers.distinct(class_names),
         "explained": explained,
         "words": said,
     }

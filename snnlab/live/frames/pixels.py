@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from snnlab.live.frames import wording
 from snnlab.support import numbers
 
 DECADES = 6.0  # powers of ten that a logarithmic scale shows at the most
@@ -95,10 +96,10 @@ def thumbnail(sample: np.ndarray, side: int = 32) -> Image | None:
         True
     """
     values = np.asarray(sample, np.float32)
-    axis = channel_axis(values.shape)
-    values = values if axis is None else values.mean(axis)
-    if values.ndim != 2 or min(values.shape) < 2:
+    if not wording.is_image(values.shape):
         return None
+    if values.ndim == 3:
+        values = values.mean(0 if values.shape[0] <= wording.CHANNELS else 2)
     block = -(-max(values.shape) // side)
     values = averaged(averaged(values, block, axis=0), block, axis=1)
     low, high = float(values.min()), float(values.max())

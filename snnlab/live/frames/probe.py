@@ -17,7 +17,7 @@ class Probe:
     """What the network did with one sample.
 
     Attributes:
-        sample: the sample itself; for events, their number at every pixel.
+        sample: the sample itself; for events, their number in every channel.
         rasters: spikes of the input (if it spikes) and of every spiking layer, by name.
         states: voltage after the reset, or output, of every layer, by name and in order; the last one is the readout.
             Empty for a model that does not expose its layers.
@@ -25,6 +25,7 @@ class Probe:
         label: index of the true class; None for a drawing, which has none.
         prediction: index of the class with the highest score, as the loss computes scores.
         rule: the readout that the loss scores with, one of `snnlab.losses.READOUTS`; None if it has scores of its own.
+        events: the sample is a list of events.
     """
 
     sample: Shaped[np.ndarray, "..."]
@@ -34,6 +35,7 @@ class Probe:
     label: int | None
     prediction: int
     rule: str | None = "max"
+    events: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from snnlab.live.states import RunState, Transport
 from snnlab.support import numbers
 
 HINT = "Press Start, then drag a knob: the raster shows at once what it does."
+BLUNT_HINT = "Press Start, then drag a knob: the curves show what it does."  # no knob of a layer
 COLUMNS = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train acc.", "test_loss": "test loss"}
 COLUMNS |= {"test_acc": "test acc.", "spikes_per_sample": "spikes"}
 
@@ -93,15 +94,20 @@ def results_frame(
     Example:
         >>> rows, notes = [{"epoch": 3, "train_loss": 0.51234, "test_acc": 0.9}], [{"step": 7, "text": "so?"}]
         >>> frame = results_frame(rows, 3, notes)
-        >>> frame["rows"], frame["notes"]
-        ([['3', '0.5123', '', '', '0.9', '']], [['step 7', 'so?']])
+        >>> frame["columns"], frame["rows"]
+        (['epoch', 'train loss', 'train acc.', 'test loss', 'test acc.'], [['3', '0.5123', '', '', '0.9']])
+        >>> frame["notes"]
+        [['step 7', 'so?']]
     """
+    quiet = all(row.get("spikes_per_sample") is None for row in rows)  # of a network without spikes
+    shown = [name for name in COLUMNS if name != "spikes_per_sample" or not quiet]
     cells = [
-        ["" if row.get(name) is None else numbers.number(row[name], 4) for name in COLUMNS] for row in reversed(rows)
+        ["" if row.get(name) is None else numbers.number(row[name], 4) for name in shown] for row in reversed(rows)
     ]
     words = f"the newest {len(rows)} of {epochs:,}, the newest first" if len(rows) < epochs else "the newest first"
     noted = [[f"step {note['step']:,}", note["text"]] for note in reversed(notes)]
-    return {"columns": list(COLUMNS.values()), "rows": cells, "words": words if cells else "None yet.", "notes": noted}
+    columns = [COLUMNS[name] for name in shown]
+    return {"columns": columns, "rows": cells, "words": words if cells else "None yet.", "notes": noted}
 
 
 def _facts(status: Status) -> list[tuple[str, str]]:
@@ -136,5 +142,5 @@ def _said(view: View, message: Said) -> Said:
     if found:
         return Said(" \u00b7 ".join(said.text for said in found), any(said.warning for said in found))
     if status.transport is Transport.START:
-        return Said(HINT)
+        return Said(HINT if any("." in name for name in status.knobs) else BLUNT_HINT)
     return Said("" if view.health is None else f"Nothing wrong was found at step {view.health.step:,}.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snnlab.live.frames import pixels
+from snnlab.live.frames import pixels, wording
 from snnlab.live.frames.moments import moments_frame
 from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.live.frames.voltages import Spiking, before_reset
@@ -45,6 +45,7 @@ def raster_scene(probe: Probe, class_names: Sequence[str], dt: float | None, lay
     return {
         "image": pixels.image(_grey(probe.sample)),
         "classes": list(class_names),
+        "short": numbers.distinct(class_names),
         "label": probe.label,
         "steps": steps,
         "cell": _cell(steps),
@@ -110,8 +111,7 @@ def neuron_frame(
     name, unit = neuron.layer, neuron.unit
     cell = _cell(len(probe.readout))
     raster = probe.rasters.get(name)
-    kind = "neuron" if raster is not None else "unit"
-    title = f"{name} {kind} {unit}"
+    title = f"{name} {wording.unit(raster is not None)} {unit}"
     if name == next(reversed(probe.states), None) and unit < len(class_names):
         title += f" (class {class_names[unit]})"
     facts = [f"{what} {numbers.quantity(value, measure, 4)}" for what, value, measure in neuron.constants if value]
@@ -124,7 +124,7 @@ def neuron_frame(
         **_voltage(probe, neuron, spiking, cell),
         "threshold": neuron.constant("v_th"),
         "spikes": None if raster is None else np.packbits(_cells(raster[:, [unit]], cell).any(1)).tobytes(),
-        "weights": None if neuron.weights is None else _weights(neuron, neuron.weights, probe.sample),
+        "weights": None if neuron.weights is None else _weights(neuron, neuron.weights, probe),
     }
 
 
@@ -200,12 +200,12 @@ def _layer(probe: Probe, name: str, sort: str) -> Frame:
     frame = {"order": order.astype(np.int32).tobytes()}
     if values.dtype == bool:
         by = "" if sort == "index" else f", sorted by {sort}"
-        title = f"{name}: {numbers.count(int(values.sum()), 'spike')}, {count} neurons{by}"
+        title = f"{name}: {numbers.count(int(values.sum()), 'spike')}, {count} {wording.unit(True)}s{by}"
         return frame | {"title": title, "bits": np.packbits(cells.any(1)).tobytes()}
     by = {"index": "", "first spike": ", sorted by time of peak", "rate": ", sorted by mean size"}[sort]
     image = _diverging(cells.mean(1).T)
     range_ = f"{numbers.number(-image['scale'], 2)} (blue) to {numbers.number(image['scale'], 2)} (orange)"
-    return frame | {"title": f"{name}: output of {count} units, {range_}{by}", "image": image}
+    return frame | {"title": f"{name}: output of {count} {wording.unit(False)}s, {range_}{by}", "image": image}
 
 
 def _order(values: np.ndarray, sort: str) -> np.ndarray:
@@ -246,14 +246,14 @@ def _diverging(values: np.ndarray) -> Frame:
     return pixels.image(pixels.diverging(values, scale)) | {"scale": scale}
 
 
-def _weights(neuron: Neuron, weights: np.ndarray, sample: np.ndarray) -> Frame:
-    """In the shape of the sample if every pixel has a weight, otherwise one row (for an LSTM, one for each gate)."""
-    is_image = neuron.first and weights.ndim == 1 and weights.size == np.size(sample)
-    if is_image:
-        return _diverging(_flat(weights.reshape(np.shape(sample)))) | {"title": f"weights of {weights.size:,} pixels"}
-    gates = list("ifgo") if weights.ndim == 2 else []
-    image = _diverging(_flat(weights)) | {"labels": gates}
-    return image | {"title": f"weights of {image['columns']:,} inputs"}
+def _weights(neuron: Neuron, weights: np.ndarray, probe: Probe) -> Frame:
+    """In the shape of the sample if every value has a weight, otherwise one row (for an LSTM, one for each gate)."""
+    shape = np.shape(probe.sample)
+    noun = wording.weighted(weights.shape[-1], shape, first=neuron.first, events=probe.events)
+    title = f"weights of {numbers.count(weights.shape[-1], noun)}"
+    if noun != "input" and weights.ndim == 1:
+        return _diverging(_flat(weights.reshape(shape))) | {"title": title}
+    return _diverging(_flat(weights)) | {"labels": list("ifgo") if weights.ndim == 2 else [], "title": title}
 
 
 def health_frame(health: "Health") -> Frame:
@@ -293,10 +293,11 @@ def _histogram(layer: "LayerHealth", rates: np.ndarray) -> Frame:
     power = 10.0 ** np.floor(np.log10(high))
     top = float(next(k for k in ROUND if k * power >= high * (1 - 1e-9)) * power)
     counts = np.histogram(healthy, BINS, (0.0, top))[0]
+    counted = ((layer.dead, "dead"), (healthy.size, "healthy"), (layer.saturated, "saturated"))
     return {
         "counts": counts.tolist(),
         "top": top,
         "dead": layer.dead,
         "saturated": layer.saturated,
-        "words": f"{layer.dead} dead, {healthy.size} healthy, {layer.saturated} saturated of {total}",
+        "words": ", ".join(f"{numbers.number(n)} {what}" for n, what in counted) + f" of {numbers.number(total)}",
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from snnlab.live.frames import pixels
+from snnlab.live.frames import pixels, wording
 from snnlab.support import numbers
 
 MAX_VALUES = 2**20  # of a histogram; of larger layers some neurons are left out
@@ -144,8 +144,9 @@ def voltages_frame(
         "in_window": _in_window(voltages, known, chosen),
         **_curve(chosen, axis),
     }
-    what = ("output", "unit") if spikes is None else ("voltage", "neuron")
-    size = f"{numbers.count(states.size, what[0])} of {numbers.part(len(units), features, what[1])}"
+    noun = wording.unit(spikes is not None)
+    size = f"{numbers.count(states.size, 'output' if spikes is None else 'voltage')} of"
+    size += f" {numbers.part(len(units), features, noun)}"
     return frame | {"words": ", ".join([size, *_facts(frame)])}
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from snnlab.live.frames import pixels
+from snnlab.live.frames import pixels, wording
 from snnlab.support import arguments, numbers
 
 HALF = 32  # bins on either side of 0
@@ -158,9 +158,11 @@ class Fields:
     """What the neurons of a layer look at.
 
     Attributes:
-        tiles: weights of every neuron as an image `(n, rows, columns)`; a row if its inputs are no pixels.
-        pixels: whether its inputs are pixels.
+        tiles: weights of every neuron as an image `(n, rows, columns)`, or as a row.
+        pixels: whether each is laid out as an image.
         labels: names of the rows of a tile, such as the gates of an LSTM.
+        inputs: what a weight belongs to, see `wording.weighted`; by default a pixel, or an input.
+        spiking: whether the layer spikes.
 
     Example:
         >>> Fields(tiles=np.zeros((20, 8, 8)), pixels=True).tiles.shape
@@ -170,6 +172,8 @@ class Fields:
     tiles: Float[np.ndarray, "n rows columns"]
     pixels: bool
     labels: tuple[str, ...] = ()
+    inputs: str | None = None
+    spiking: bool = True
 
 
 def fields_frame(fields: Fields | None, sort: str = "index") -> Frame:
@@ -204,10 +208,10 @@ def fields_frame(fields: Fields | None, sort: str = "index") -> Frame:
     scale = float(np.quantile(sizes, BRIGHTEST, method="higher"))
     scale = scale if scale > 0.0 else float(sizes.max())
     clipped = float((sizes > scale).mean())
-    inputs = ("pixel" if fields.pixels else "input") + ("" if fields.tiles[0].size == 1 else "s")
-    shown = numbers.part(len(order), len(fields.tiles), "neuron")
+    inputs = fields.inputs or ("pixel" if fields.pixels else "input")
+    shown = numbers.part(len(order), len(fields.tiles), wording.unit(fields.spiking))
     per_row = fields.tiles[0].size // max(1, len(fields.labels))
-    said = [f"weights of {shown} from {numbers.number(per_row)} {inputs}", *words]
+    said = [f"weights of {shown} from {numbers.count(per_row, inputs)}", *words]
     said.append(f"from {numbers.number(-scale)} (blue) to {numbers.number(scale)} (orange)")
     said += [f"{numbers.percent(clipped)} are larger"] if clipped else []
     said += [averaged] if averaged else []

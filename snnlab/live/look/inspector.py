@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from flax import nnx
+
 from snnlab.history import History
 from snnlab.live.frames.activity import activity_frame, decisions_frame
 from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.energy import energy_frame
 from snnlab.live.frames.errors import Review, Reviews, cell_frame, confusion_frame
 from snnlab.live.frames.firing import current_frame, intervals_frame
-from snnlab.live.frames.weights import WeightLog, fields_frame
+from snnlab.live.frames.weights import Fields, WeightLog, fields_frame
 from snnlab.live.look.energy import Meter
 from snnlab.live.look.reviewer import Reviewer
 from snnlab.live.look.weights import fields, weights
@@ -159,8 +161,12 @@ class Inspector:
             return {"reason": "the model does not show its layers, as a Network does"}
         layer = chosen.weights_layer if chosen.weights_layer in layers else layers[0]
         name = next((name for name in self._log.names if name.startswith(f"{layer}.")), self._log.names[0])
-        sheet = fields_frame(fields(model, layer, trainer.data.sample_shape), chosen.weights_sort)
+        sheet = fields_frame(self._fields(model, layer), chosen.weights_sort)
         return {"layers": layers, "layer": layer, "log": self._log.frame(name), "fields": sheet}
+
+    def _fields(self, model: nnx.Module, layer: str) -> Fields | None:
+        data = self._trainer.data
+        return fields(model, layer, data.sample_shape, events=data.has_events)
 
     def _inside(self, chosen: Chosen) -> Frame:
         trainer, xray = self._trainer, self._tool(XRay)

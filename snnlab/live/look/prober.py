@@ -91,6 +91,7 @@ class Prober:
             label=label,
             prediction=int(prediction),
             rule=self._rule,
+            events=self._data.has_events,
         )
 
 

@@ -1,13 +1,13 @@
 """Reads the weights of a network: all of them for their distribution, those of a layer for what its neurons look at."""
 
-import math
-
 import numpy as np
 from flax import nnx
 
 from snnlab.layers import LSTM
 from snnlab.layers.operators import Conv
+from snnlab.live.frames import wording
 from snnlab.live.frames.weights import Fields
+from snnlab.live.look.voltages import spiking
 from snnlab.models import describe
 from snnlab.support.transfers import transfers_allowed
 from snnlab.variables import short_names
@@ -36,7 +36,7 @@ def weights(model: nnx.Module) -> dict[str, np.ndarray]:
 
 
 @transfers_allowed()
-def fields(model: nnx.Module, layer: str, sample_shape: tuple[int, ...]) -> Fields | None:
+def fields(model: nnx.Module, layer: str, sample_shape: tuple[int, ...], *, events: bool = False) -> Fields | None:
     """Return the weights of every neuron of a layer; None if they are unknown, or if it has none of its own.
 
     The weights of a layer that reads the input of the network are images if it has one weight for every value of a
@@ -46,6 +46,7 @@ def fields(model: nnx.Module, layer: str, sample_shape: tuple[int, ...]) -> Fiel
         model: such as a `Network` or a `Stack`.
         layer: name of the layer.
         sample_shape: of the data.
+        events: the samples are lists of events.
 
     Example:
         >>> from snnlab import models
@@ -57,20 +58,22 @@ def fields(model: nnx.Module, layer: str, sample_shape: tuple[int, ...]) -> Fiel
     module = known.layers[layer].module if layer in known.layers else None
     if isinstance(module, LSTM):
         gates = np.asarray(module.w_x[...]).reshape(module.in_features, len(GATES), module.features)
-        return Fields(tiles=np.moveaxis(gates, 2, 0).swapaxes(1, 2), pixels=False, labels=GATES)
+        return Fields(tiles=np.moveaxis(gates, 2, 0).swapaxes(1, 2), pixels=False, labels=GATES, spiking=False)
     kernel = getattr(module, "kernel", None)
     if kernel is None:
         return None
-    kernel = np.asarray(kernel[...])
+    kernel, spikes = np.asarray(kernel[...]), spiking(model, layer) is not None
     if isinstance(module, Conv):  # one tile for each channel; channels of the input stand below each other
-        return Fields(tiles=kernel.reshape(len(kernel), -1, kernel.shape[-1]), pixels=kernel.ndim == 4)
+        tiles = kernel.reshape(len(kernel), -1, kernel.shape[-1])
+        return Fields(tiles=tiles, pixels=kernel.ndim == 4, spiking=spikes)
     if kernel.ndim != 2:
         return None
     first = known.stack is not None and "input" in known.stack.sources[layer]
-    image = first and len(sample_shape) > 1 and math.prod(sample_shape) == len(kernel)
-    if not image:
-        return Fields(tiles=kernel.T[:, None], pixels=False)
+    noun = wording.weighted(len(kernel), sample_shape, first=first, events=events)
+    if noun == "input" or len(sample_shape) == 1:
+        return Fields(tiles=kernel.T[:, None], pixels=False, inputs=noun, spiking=spikes)
     tiles = kernel.T.reshape(-1, *sample_shape)
     if len(sample_shape) == 3 and sample_shape[2] <= 4 < sample_shape[0]:  # channels last: below each other, too
         tiles = np.moveaxis(tiles, 3, 1)
-    return Fields(tiles=tiles.reshape(len(tiles), -1, tiles.shape[-1]), pixels=True)
+    tiles = tiles.reshape(len(tiles), -1, tiles.shape[-1])
+    return Fields(tiles=tiles, pixels=True, inputs=noun, spiking=spikes)

@@ -1,6 +1,6 @@
 // One small plot of curves over steps: title, legend and newest values in one line, earlier runs behind, moves as marks.
 import { axisBeside, axisUnder, box, dot, explained, fill, floatsOf, line, scale, text, ticks, within } from "./draw.js";
-import { powerOfTen, readable } from "./numbers.js";
+import { percent, powerOfTen, readable } from "./numbers.js";
 import { STYLE } from "./style.js";
 
 /** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Point} Point */
@@ -97,20 +97,41 @@ export const titleOf = (curves) => (curves > 2 ? 34 : 20);
 /** The title, and beside it or below it every curve with its newest value, or that under the cursor. */
 function drawTitle(/** @type {Pen} */ pen, /** @type {Box} */ { x, y, width }, /** @type {Plot} */ { title, key, series }, /** @type {Around} */ { cursor }) {
   const many = series.length > 2, y0 = many ? y - 19 : y - 5;
-  let at = x + text(pen, title, x, y0, { size: 11, bold: true, room: width }) + 10;
+  const from = many ? Math.min(x, 8) : x + text(pen, title, x, y0, { size: 11, bold: true, room: width }) + 8;
+  if (many) text(pen, title, x, y0, { size: 11, bold: true, room: width });
   explained(pen, key, { x, y: y0 + 5, width, height: 0 });
-  if (many) at = x;
-  for (const { label, colour, dash, values, key: own } of series) {
+  const all = series.map(({ label, values }) => {
     const k = cursor === null ? values.y.length - 1 : nearest(values.x, cursor);
-    const value = title === "accuracy" ? `${readable(100 * values.y[k])} %` : readable(values.y[k], many ? 2 : 3);
-    const words = values.y.length ? `${label} ${value}` : label;
-    const room = many ? width / series.length - 26 : x + width - at - 20;
-    if (room < 16) break;
-    if (own) explained(pen, own, { x: at, y, width: room + 20, height: 0 }, 15);
+    const value = title === "accuracy" ? percent(values.y[k]) : readable(values.y[k], many ? 2 : 3);
+    return values.y.length ? `${label} ${value}` : label;
+  });
+  pen.font = `11px ${pen.theme.font}`;
+  const rooms = roomsOf(all.map((words) => pen.measureText(words).width), x + width - from - series.length * 28 + 8);
+  let at = from;
+  series.forEach(({ colour, dash, key: own }, k) => {
+    if (rooms[k] < 16) return;
+    if (own) explained(pen, own, { x: at, y, width: rooms[k] + 20, height: 0 }, 15);
     line(pen, [[at, y - 9], [at + 16, y - 9]], { colour, dash, width: 2 });
-    const wide = text(pen, words, at + 20, y - 5, { size: 11, room });
-    at += many ? width / series.length : 30 + wide;
-  }
+    text(pen, all[k], at + 20, y - 5, { size: 11, room: rooms[k] + 1 });
+    at += 28 + rooms[k];
+  });
+}
+
+/**
+ * Share out a width: those that need little get it all, the others the same each.
+ * @param {number[]} wanted @param {number} width
+ */
+export function roomsOf(wanted, width) {
+  const ascending = [...wanted].sort((a, b) => a - b);
+  let left = width, most = Infinity;
+  ascending.some((need, k) => {
+    most = left / (ascending.length - k);
+    if (need > most) return true;
+    left -= need;
+    most = Infinity;
+    return false;
+  });
+  return wanted.map((need) => Math.max(0, Math.min(need, most)));
 }
 
 /**

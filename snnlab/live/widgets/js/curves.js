@@ -5,7 +5,7 @@ import { readable } from "./numbers.js";
 
 /** @typedef {{ title: string, key: string, curves: string[], log?: boolean }} Wanted with the key of its explanation */
 
-const LEFT = 46, RIGHT = 10, AXIS = 20, GAP = 6, LEAST = 40;
+const LEFT = 46, RIGHT = 10, AXIS = 20, GAP = 6, LEAST = 40, LOWEST = 26; // a plot, and one above the names of earlier runs
 
 /** The main plots. @type {Wanted[]} */
 export const MAIN = [
@@ -30,8 +30,9 @@ export function makeCurves(model, wanted) {
   /** @type {number | null} */ let cursor = null;
   const titles = wanted.map(({ curves }) => titleOf(curves.length)), fixed = titles.reduce((a, b) => a + b + GAP, 0) + AXIS - GAP;
   const names = () => /** @type {string[]} */ (model.get("curves").earlier ?? []), keys = (/** @type {number} */ width) => keysOf(names(), width - 12).height;
+  const least = () => (names().length ? LOWEST : LEAST);
   const rows = (/** @type {number} */ width, /** @type {number} */ height) => {
-    const tall = Math.max(LEAST, (height - fixed - keys(width)) / wanted.length);
+    const tall = Math.max(least(), (height - fixed - keys(width)) / wanted.length);
     let y = 0;
     return titles.map((title) => {
       y += title;
@@ -42,7 +43,7 @@ export function makeCurves(model, wanted) {
   };
   const { canvas, redraw, stop } = mount(el, {
     role: "img",
-    arrange: (width) => wanted.length * LEAST + fixed + keys(width),
+    arrange: (width) => wanted.length * least() + fixed + keys(width),
     label: () => model.get("curves").words ?? "Curves: nothing yet.",
     paint: (pen, width, height) => {
       const plots = plotsOf(model, wanted), { low, high } = rangeOf(model, plots), marks = model.get("curves").marks ?? [];

@@ -143,7 +143,10 @@ export function arrow(pen, x, y, colour) {
 export function axisUnder(pen, { y, height }, marks, at, word) {
   for (const tick of marks) {
     line(pen, [[at(tick), y + height], [at(tick), y + height + 4]], { alpha: 0.5 });
-    text(pen, word(tick), at(tick), y + height + 16, { align: "center", size: 11, alpha: 0.8 });
+    const words = word(tick);
+    pen.font = `11px ${pen.theme.font}`;
+    const middle = Math.max(at(tick), pen.measureText(words).width / 2 + 1); // not over the left edge of the canvas
+    text(pen, words, middle, y + height + 16, { align: "center", size: 11, alpha: 0.8 });
   }
 }
 

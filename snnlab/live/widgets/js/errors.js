@@ -1,7 +1,7 @@
 // What the network gets wrong: confusions, the samples of one of them, every class over the run, when it decides.
 import { BLUE, GREEN, ORANGE, box, bytesOf, explained, floatsOf, grey, intsOf, line, picture, scale, text } from "./draw.js";
 import { mount, pointOf } from "./canvas.js";
-import { readable } from "./numbers.js";
+import { percent, readable } from "./numbers.js";
 import { STYLE } from "./style.js";
 import { MARK, lines, plot, shaded, titled } from "./plots.js";
 
@@ -98,7 +98,7 @@ function drawConfusion(pen, place, { shown, short, counts, shade, accuracy, neve
     if (each >= 11) {
       text(pen, short[row], x - 5, middle, { align: "right", size: 11, room: x - 8 });
       text(pen, short[row], x + (row + 0.5) * each, y - 6, { align: "center", size: 11, room: each + 6, alpha: never.includes(row) ? 0.4 : 1 });
-      if (accuracy[row] !== null) text(pen, `${Math.round(100 * accuracy[row])} %`, x + width + 5, middle, { size: 11 });
+      if (accuracy[row] !== null) text(pen, percent(accuracy[row]), x + width + 5, middle, { size: 11 });
     }
     for (let column = 0; column < n && size >= 7; column++) {
       const k = row * n + column;
@@ -122,7 +122,7 @@ function drawSamples(pen, { y, per }, { samples, words }) {
     if (sample.image) picture(pen, sample.image, grey, place);
     else text(pen, String(sample.index), x + THUMB / 2, top + THUMB / 2 + 4, { align: "center", size: 10, room: THUMB });
     box(pen, place);
-    if (sample.confidence !== null) text(pen, `${Math.round(100 * sample.confidence)} %`, x + THUMB / 2, top + THUMB + 11, { align: "center", size: 10 });
+    if (sample.confidence !== null) text(pen, percent(sample.confidence), x + THUMB / 2, top + THUMB + 11, { align: "center", size: 10 });
   });
 }
 

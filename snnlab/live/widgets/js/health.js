@@ -1,7 +1,7 @@
 // The health of the layers as small multiples: firing rates, share in the surrogate's window, gradients.
 import { BLUE, GREEN, ORANGE, VERMILION, axisUnder, box, explained, fill, floatsOf, line, lookOf, scale, text, ticks } from "./draw.js";
 import { mount } from "./canvas.js";
-import { powerOfTen, readable } from "./numbers.js";
+import { percent, powerOfTen, readable } from "./numbers.js";
 import { lines as wrapped, shaded, underAxis } from "./plots.js";
 
 /**
@@ -57,7 +57,8 @@ function drawRates(pen, { name, rates, in_window }, panel) {
   for (const [x, count, colour] of ends) {
     bar(x, end, count, colour);
     hatch(pen, { x, y: bottom - tall(count), width: end, height: tall(count) });
-    text(pen, String(count), x + end / 2, bottom - tall(count) - 4, { align: "center", size: 11, bold: count > 0 });
+    const inner = x === panel.x ? x : right, align = x === panel.x ? "left" : "right"; // many digits stay inside
+    text(pen, readable(count), inner, bottom - tall(count) - 4, { align, size: 11, bold: count > 0 });
     line(pen, [[x, bottom + 0.5], [x + end, bottom + 0.5]], { alpha: 0.5 });
   }
   line(pen, [[place.x, bottom + 0.5], [place.x + place.width, bottom + 0.5]], { alpha: 0.5 });
@@ -87,7 +88,7 @@ function hatch(pen, { x, y, width, height }) {
 function drawShare(pen, share, { x, y, width }) {
   explained(pen, "health.surrogate window", { x, y: y + 13, width, height: 0 }, 26);
   text(pen, "in the surrogate window", x, y, { size: 11, room: width - 40 });
-  text(pen, `${Math.round(100 * share)} %`, x + width, y, { size: 11, bold: true, align: "right" });
+  text(pen, percent(share), x + width, y, { size: 11, bold: true, align: "right" });
   fill(pen, x, y + 5, width, 7, { alpha: 0.15 });
   fill(pen, x, y + 5, width * share, 7, { colour: GREEN });
 }

@@ -7,7 +7,7 @@ import { columnsOf, drawPlot, drawTime, timesOf } from "./timeline.js";
 
 /** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box */
 
-const LEFT = 46, RIGHT = 10, TITLE = 34, AXIS = 24, VOLTAGE = 120, WEIGHTS = 132, SMALL = 96, MORE = 2 * (SMALL + 62) + 200;
+const LEFT = 46, RIGHT = 10, TITLE = 46, AXIS = 24, VOLTAGE = 120, WEIGHTS = 132, SMALL = 96, MORE = 2 * (SMALL + 62) + 200;
 
 /**
  * Draws `scenes.neuron_frame`.
@@ -16,21 +16,23 @@ const LEFT = 46, RIGHT = 10, TITLE = 34, AXIS = 24, VOLTAGE = 120, WEIGHTS = 132
  */
 export function makeNeuron(model) {
   const el = document.createElement("div");
+  const { unit, state } = /** @type {import("./types").About} */ (model.get("about")).nouns;
   const neuron = () => model.get("frame").neuron, scene = () => model.get("scene");
   const { redraw, stop } = mount(el, {
     role: "img",
     arrange: () => TITLE + VOLTAGE + AXIS + TITLE + WEIGHTS + MORE,
-    label: () => (neuron() ? `Voltage and weights: ${neuron().title}` : "No neuron is selected."),
+    label: () => (neuron() ? `${state} and weights: ${neuron().title}` : `No ${unit} is selected.`),
     paint: (pen, width) => {
       const place = { x: LEFT, y: TITLE, width: width - LEFT - RIGHT, height: VOLTAGE };
       const below = TITLE + VOLTAGE + AXIS + TITLE + (neuron() ? WEIGHTS : 0);
       drawMore(pen, width, below, model.get("tab").tab === "Look inside" ? model.get("tab") : {}, neuron());
-      if (!neuron()) return drawHint(pen, place);
+      if (!neuron()) return drawHint(pen, place, unit);
       const [name, facts = ""] = neuron().title.split(/: (.*)/s);
-      text(pen, name, place.x, place.y - 19, { size: 11, bold: true, room: place.width });
+      text(pen, name, 6, 12, { size: 11, bold: true, room: width - 12 });
+      lines(pen, facts, { x: 6, y: 26, width: width - 12, height: 0 }, 2, /(?<=, )/);
       const key = neuron().spikes ? "inside.voltage" : "inside.output";
       explained(pen, key, place, TITLE);
-      drawPlot(pen, scene(), place, facts, key);
+      drawPlot(pen, scene(), place, "", key);
       drawTime(pen, scene(), place);
       if (neuron().trace) drawVoltage(pen, scene(), neuron(), place);
       const { spikes, weights } = neuron();
@@ -65,7 +67,8 @@ function drawMore(pen, width, y, { layer, plane, current, intervals, selected },
     symbol(pen, x + 4, at + 181, k);
     x += 12 + text(pen, name, x + 10, at + 185, { size: 10, room: 60 }) + 8;
   });
-  lines(pen, plane.words, { x: 6, y: at + 200, width: width - 12, height: 0 }, 2);
+  if (plane.names.length > 12) text(pen, `and ${plane.names.length - 12} more`, 6, at + 198, { size: 10, alpha: 0.8 });
+  lines(pen, plane.words, { x: 6, y: at + (plane.names.length > 12 ? 213 : 200), width: width - 12, height: 0 }, 2);
 }
 
 /** @param {Pen} pen @param {Box} place @param {any} frame */
@@ -82,11 +85,11 @@ function drawIntervals(pen, place, { counts, width, first, dt }) {
   bars(pen, place, counts, (first - 0.5) * unit, (first - 0.5 + counts.length * width) * unit, dt ? "ms" : "steps");
 }
 
-/** @param {Pen} pen @param {Box} place */
-function drawHint(pen, place) {
+/** @param {Pen} pen @param {Box} place @param {string} unit what can be clicked */
+function drawHint(pen, place, unit) {
   const look = /** @type {const} */ ({ align: "center", alpha: 0.75 }), x = place.x + place.width / 2, y = place.y + place.height / 2;
   box(pen, place, 0.15);
-  text(pen, "Click a neuron in the raster,", x, y - 4, look);
+  text(pen, `Click a ${unit} in the raster,`, x, y - 4, look);
   text(pen, "or press Enter on it, to see inside.", x, y + 13, look);
 }
 

@@ -27,6 +27,17 @@ export function readable(value, digits = 3) {
 }
 
 /**
+ * A share, with a decimal if it needs one; what is not everything does not become 100%, nor what is something 0%.
+ * @param {number} share
+ */
+export function percent(share) {
+  if (Number.isNaN(share)) return readable(share);
+  const rounded = Math.round(1000 * share) / 10;
+  if (rounded === 0 && share > 0) return "<0.1%";
+  return rounded === 100 && share < 1 ? ">99.9%" : `${rounded}%`;
+}
+
+/**
  * A count and its noun: "1 neuron", "1,200 neurons".
  * @param {number} count
  * @param {string} noun

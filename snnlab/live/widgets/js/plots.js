@@ -85,7 +85,7 @@ export function scatter(pen, place, xs, ys, labels) {
   for (let k = 0; k < xs.length; k++) symbol(pen, x(xs[k]), y(ys[k]), labels[k]);
 }
 
-/** One of 36 symbols: six colours, and within a colour six shapes. @param {Pen} pen @param {number} x @param {number} y @param {number} k */
+/** One of 18 symbols: six colours, and within a colour three shapes. @param {Pen} pen @param {number} x @param {number} y @param {number} k */
 export function symbol(pen, x, y, k) {
   const shape = Math.floor(k / 6) % 3, r = 3;
   pen.fillStyle = lookOf(k).colour;

@@ -64,7 +64,7 @@ function areasOf(scene, frame, { rows, legend }) {
  * @param {Pen} pen @param {Scene} scene @param {number | undefined} prediction what the network says of the whole sample
  * @param {Moment | null} moment of which it is told instead
  */
-function drawSample(pen, { image, classes, label }, prediction, moment) {
+function drawSample(pen, { image, short: classes, label }, prediction, moment) {
   const place = { x: 8, y: TITLE, ...shapeOf(image, IMAGE) }, y = place.y + place.height + 16, room = LEFT - 54;
   explained(pen, "raster.sample", { ...place, width: room, height: place.height + 40 }, 0);
   picture(pen, image, grey, place);
@@ -145,7 +145,7 @@ function drawBefore(pen, place, title, sofar) {
  * @param {Frame | null} before @param {Moment | null} moment up to which it is shown @param {boolean} alone without the legend
  */
 function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }, before, moment, alone) {
-  const { classes, label } = scene, { shown, prediction } = frame;
+  const { short: classes, label } = scene, { shown, prediction } = frame;
   const values = floatsOf(frame.readout), count = shown.length, winner = moment ? moment.leads : prediction;
   drawPlot(pen, scene, place, readoutTitle(scene, frame, moment), "raster.readout");
   if (!alone) explained(pen, "raster.readout", legend, 0);
@@ -408,11 +408,12 @@ export class Raster {
   label() {
     const area = this.cursor && this.areas[this.cursor.area];
     const cursor = this.cursor && area ? ` Cursor: ${wordsOf(area, this.cursor.row, columnsOf(this.scene))}.` : "";
-    const keys = this.alone ? "" : " Arrow keys move over the neurons, Enter selects, Escape clears.";
+    const { unit, activity } = /** @type {import("./types").About} */ (this.model.get("about")).nouns;
+    const keys = this.alone ? "" : ` Arrow keys move over the ${unit}s, Enter selects, Escape clears.`;
     const preview = this.frame.preview ? " This is a preview: no training step has used the new value yet." : "";
     const behind = this.before?.scene === this.scene ? " Behind it, pale, is what was before a knob was moved." : "";
     const now = this.moment ? ` After ${this.moment.words}: ${leaderWords(this.scene, this.moment)}.` : "";
-    return `Spikes of one sample: ${this.frame.summary ?? "not computed yet"}.${preview}${behind}${now}${cursor}${keys} A full stop plays it in slow motion.`;
+    return `${activity} of one sample: ${this.frame.summary ?? "not computed yet"}.${preview}${behind}${now}${cursor}${keys} A full stop plays it in slow motion.`;
   }
 
   /** @param {Pen} pen @param {number} width @param {number} height */
@@ -427,7 +428,7 @@ export class Raster {
     if (!frame.readout) return;
     const areas = areasOf(scene, frame, places);
     const under = cursor && areas[cursor.area];
-    for (const area of areas) drawLayer(pen, scene, area, before, cursor && area === under ? wordsOf(area, cursor.row, columns) : "", moment);
+    for (const area of areas) drawLayer(pen, scene, area, before, cursor && area === under ? wordsOf(area, cursor.row, columns).slice(area.name.length + 1) : "", moment);
     drawReadout(pen, scene, frame, places, before, moment, alone);
     drawTime(pen, scene, places.rows.readout);
     if (moment) drawCursor(pen, moment, Object.values(places.rows)[0], places.rows.readout);

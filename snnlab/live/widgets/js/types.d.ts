@@ -40,7 +40,8 @@ export interface Knob {
 }
 export interface About {
   knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; folder: string;
-  hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean; show: string[]; only?: string; terms: string[];
+  hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean;
+  nouns: { unit: string; activity: string; state: string }; show: string[]; only?: string; terms: string[];
   paper: { rows: number; columns: number; frame: [top: number, left: number, bottom: number, right: number] | null; reason: string };
   explained: Record<string, [sentence: string, equation: string]>; tour: Stop[];
 }
@@ -56,7 +57,7 @@ export interface Running {
 }
 export interface Results { columns: string[]; rows: string[][]; words: string; notes: string[][] }
 export interface Scene {
-  image: Picture; drawing: DataView | null; classes: string[]; label: number | null; steps: number; cell: number; dt: number;
+  image: Picture; drawing: DataView | null; classes: string[]; short: string[]; label: number | null; steps: number; cell: number; dt: number;
   input: { units: number; title: string; bits: DataView } | null; layers: string[]; readout: string | null;
   units: Record<string, number>;
 }

@@ -1,6 +1,7 @@
 // Where the voltages of a layer lie, against its threshold and the window in which the surrogate lets a gradient through.
 import { BLUE, GREEN, VERMILION, explained, fill, floatsOf, line, scale, text } from "./draw.js";
 import { mount } from "./canvas.js";
+import { percent } from "./numbers.js";
 import { titled, underAxis } from "./plots.js";
 import { STYLE } from "./style.js";
 
@@ -18,10 +19,10 @@ export function makeVoltages(model) {
   const { redraw, stop } = mount(el, {
     role: "img",
     arrange: () => TITLE + LEAST + AXIS + ROOM,
-    label: () => `Voltages: ${frame()?.words ?? frame()?.reason ?? "not computed yet"}`,
+    label: () => `${/** @type {import("./types").About} */ (model.get("about")).nouns.state}s: ${frame()?.words ?? frame()?.reason ?? "not computed yet"}`,
     paint: (pen, width, height) => {
       const place = { x: 6, y: TITLE, width: width - 16, height: height - TITLE - AXIS - ROOM }, found = frame();
-      const spikes = found?.spikes !== false, what = found?.layer ? `${found.layer}: ${spikes ? "voltages and surrogate" : "outputs"}` : "voltages";
+      const spikes = found?.spikes !== false, what = found?.layer ? `${found.layer}: ${spikes ? "voltages and surrogate" : "outputs"}` : "not looked at yet";
       if (titled(pen, place, what, found, spikes ? "voltages.voltages" : "voltages.outputs")) drawVoltages(pen, place, found);
     },
   });
@@ -52,7 +53,7 @@ function drawVoltages(pen, place, { low, high, counts, spiking, thresholds, curv
   const marks = floatsOf(thresholds);
   for (const v of marks.length > 8 ? [marks[0], marks[marks.length - 1]] : marks)
     line(pen, [[at(v), place.y - 2], [at(v), bottom]], { colour: VERMILION, dash: STYLE.threshold, width: 1.5 });
-  const y = bottom + AXIS + 14, shares = inside === null ? [] : [`${Math.round(100 * inside)} % in the surrogate window`];
+  const y = bottom + AXIS + 14, shares = inside === null ? [] : [`${percent(inside)} in the surrogate window`];
   if (spiked) shares.push(`${spiked} spikes, voltage unknown`);
   if (inside !== null) explained(pen, "voltages.surrogate window", { ...place, y: y + 6 });
   fill(pen, place.x, y - 8, 9, 9, { colour: GREEN, alpha: curve ? 0.5 : 0 });
