@@ -615,7 +615,7 @@ def test_no_word_covers_another(view, width):
                 *((box["x"] + 0.7 * box["width"], box["y"] + 0.45 * box["height"]) if hover else (1, 1))
             )
             page.settle()
-            assert ("hidden neuron" in " ".join(page.written(RASTER))) is hover
+            assert any(words.startswith("neuron ") for words in page.written(RASTER)) is hover
             for words, room in page.each("canvas", "[el.clientWidth && el.words, el.clientWidth]"):
                 assert not words or overlaps(words) == []
                 assert all(word["left"] >= 0 and word["right"] <= room for word in words or [])
@@ -970,10 +970,13 @@ def test_curves_are_drawn_with_their_newest_values(view):
     page = view().open()
     for colour in (style.TRAIN.colour, style.TEST.colour):
         assert sum(page.ink(colour, MAIN, least=100)["rows"]) > 20, colour
-    assert {"accuracy", "train 80 %", "test 75 %", "loss", "train 0.2", "test 0.25"} <= set(page.written(MAIN))
-    before = sum(page.ink(LIGHT[1], MAIN, least=50)["rows"])
-    page.set(earlier=curves.earlier_frame([{"loss": (np.array([0.0, 80.0], np.float32), np.full(2, 0.9))}]))
-    assert sum(page.ink(LIGHT[1], MAIN, least=50)["rows"]) > before + 100  # a line from side to side
+    assert {"accuracy", "train 80%", "test 75%", "loss", "train 0.2", "test 0.25"} <= set(page.written(MAIN))
+    name = "run 1: seed 0, 80 steps"
+    before = sum(page.ink(style.GREY, MAIN, least=150)["rows"])
+    frame = curves.earlier_frame([{"loss": (np.array([0.0, 80.0], np.float32), np.full(2, 0.9))}])
+    page.set(earlier=frame, curves=curves_of() | {"earlier": [name]})
+    assert sum(page.ink(style.GREY, MAIN, least=150)["rows"]) > before + 100  # a line from side to side
+    assert name in page.written(MAIN)
     for name in ("smooth", "log loss"):
         button = page.page.get_by_role("button", name=name)
         before = page.page.locator(MAIN).screenshot()

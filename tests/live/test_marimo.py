@@ -4,10 +4,9 @@ import re
 import time
 from pathlib import Path
 
+import pytest
 from lab_driver import Page, marimo, wait_until
 from tiers import needed
-
-needed("marimo", "browser")
 
 NOTEBOOK = """
 import marimo
@@ -79,6 +78,12 @@ PAINTED = """(canvas) => {
   const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   return pixels.some((value, k) => k % 4 === 3 && value > 0);
 }"""
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    """marimo."""
+    return needed("marimo", "browser")
 
 
 def opened(page, address: str, folder: Path) -> Page:

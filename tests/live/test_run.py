@@ -36,10 +36,11 @@ def test_the_transport_follows_the_state(run):
 def test_a_restart_keeps_the_runs_before_it(run):
     first = run.fit()
     run.reset(hidden=4, epochs=1)
-    assert run.runs == [(first, 8)] and run.status.earlier == ((first, 8),)
+    assert [earlier[:2] for earlier in run.runs] == [(first, 8)] and run.status.earlier == tuple(run.runs)
+    assert run.runs[0].settings["hidden"] != 4
     assert run.structure == {"hidden": 4, "num_steps": 40, "batch_size": 32, "epochs": 1}
     run.reset(epochs=1)  # as it is: begins again
-    assert run.runs == [(first, 8)] and run.state == "idle"
+    assert [earlier[:2] for earlier in run.runs] == [(first, 8)] and run.state == "idle"
     assert len(run.fit().epochs) == 1
 
 

@@ -94,7 +94,7 @@ def confusion_frame(review: Review, class_names: Sequence[str]) -> Frame:
         >>> np.frombuffer(frame["counts"], np.int32).reshape(2, 2).tolist(), frame["accuracy"], frame["never"]
         ([[1, 0], [2, 0]], [1.0, 0.0], [1])
         >>> frame["words"]
-        '33.3% of 3 test samples are right; dog is taken for cat 2 times; never predicted: dog'
+        '33.3% of 3 test samples are right; dog is taken for cat (2 times); never predicted: dog'
     """
     names = _names(review, class_names)
     shown = _shown(review, len(names))
@@ -285,7 +285,7 @@ def _said(review: Review, names, shown: np.ndarray, never: np.ndarray, worst: li
     said = [f"{numbers.percent(float(review.right.mean()))} of {size} are right"]
     if worst:
         truth, guess, n = worst[0]
-        said.append(f"{names[truth]} is taken for {names[guess]} {numbers.count(n, 'time')}")
+        said.append(f"{names[truth]} is taken for {names[guess]} ({numbers.count(n, 'time')})")
     if never.size:
         some = ", ".join(names[k] for k in itertools.islice(never, 5)) + (", \u2026" if never.size > 5 else "")
         said.append(f"never predicted: {some}")

@@ -29,7 +29,7 @@ class Theme(NamedTuple):
 
 
 LIGHT, DARK = Theme("#ffffff", "#1f2328"), Theme("#15191e", "#d8dee4")
-EARLIER = (Line(GREY, (1, 2)), Line(GREY, (6, 3)), Line(GREY, (10, 3, 1, 3)))  # runs, the newest first, and again
+EARLIER = (Line(GREY, (6, 3)), Line(GREY, (10, 3, 1, 3)), Line(GREY, (1, 2)))  # runs, the newest first, and again
 TRAIN, TEST = Line(BLUE), Line(ORANGE, DASHES[1])
 OTHERS = {"spikes_per_sample": Line(GREEN), "grad_norm": Line(VERMILION)}
 

@@ -145,8 +145,8 @@ export function axisUnder(pen, { y, height }, marks, at, word) {
     line(pen, [[at(tick), y + height], [at(tick), y + height + 4]], { alpha: 0.5 });
     const words = word(tick);
     pen.font = `11px ${pen.theme.font}`;
-    const middle = Math.max(at(tick), pen.measureText(words).width / 2 + 1); // not over the left edge of the canvas
-    text(pen, words, middle, y + height + 16, { align: "center", size: 11, alpha: 0.8 });
+    const half = pen.measureText(words).width / 2 + 1, edge = pen.canvas.width / pen.getTransform().a; // stay on the canvas
+    text(pen, words, Math.max(half, Math.min(at(tick), edge - half)), y + height + 16, { align: "center", size: 11, alpha: 0.8 });
   }
 }
 

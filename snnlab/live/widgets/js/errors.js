@@ -1,7 +1,7 @@
 // What the network gets wrong: confusions, the samples of one of them, every class over the run, when it decides.
 import { BLUE, GREEN, ORANGE, box, bytesOf, explained, floatsOf, grey, intsOf, line, picture, scale, text } from "./draw.js";
 import { mount, pointOf } from "./canvas.js";
-import { percent, readable } from "./numbers.js";
+import { counted, percent, readable } from "./numbers.js";
 import { STYLE } from "./style.js";
 import { MARK, lines, plot, shaded, titled } from "./plots.js";
 
@@ -17,7 +17,8 @@ const frameOf = (model) => (model.get("tab").tab === "Errors" ? model.get("tab")
 
 /** @param {any} confusion @param {number} width */
 function placesOf(confusion, width) {
-  const count = confusion?.shown?.length ?? 10, left = count > 20 ? 10 : 58, size = Math.min(width - left - 44, 300), y = TITLE + 26;
+  const count = confusion?.shown?.length ?? 10, longest = Math.max(0, ...(confusion?.short ?? []).map((/** @type {string} */ name) => name.length));
+  const left = count > 20 ? 10 : Math.min(14 + 6.5 * longest, 110), size = Math.min(width - left - 44, 300), y = TITLE + 26;
   return { x: left, y, width: size, height: size, each: size / count };
 }
 
@@ -50,13 +51,20 @@ export function makeErrors(model) {
   canvas.tabIndex = 0;
   const list = () => frame().confusion?.shown ?? [];
   const choose = (/** @type {number} */ row, /** @type {number} */ column) => model.send({ set: { cell: [list()[row], list()[column]] } });
+  const cellAt = (/** @type {{ x: number, y: number }} */ point) => {
+    const { x, y, width, each } = placesOf(frame().confusion, canvas.clientWidth);
+    const row = Math.floor((point.y - y) / each), column = Math.floor((point.x - x) / each);
+    return point.x >= x && point.x < x + width && row >= 0 && row < list().length ? { row, column } : null;
+  };
+  canvas.addEventListener("pointermove", (event) => {
+    const cell = frame().confusion?.shown && cellAt(pointOf(canvas, event));
+    canvas.title = cell ? wordsOfCell(frame().confusion, cell.row, cell.column) : "";
+  });
   canvas.addEventListener("click", (event) => {
-    const at = pointOf(canvas, event);
-    const { x, y, width, each } = placesOf(frame().confusion, canvas.clientWidth), strip = stripOf(frame(), canvas.clientWidth);
-    const row = Math.floor((at.y - y) / each), column = Math.floor((at.x - x) / each);
-    if (at.x >= x && at.x < x + width && row >= 0 && row < list().length) return choose(row, column);
-    const k = Math.floor((at.x - 6) / (THUMB + 4)) + strip.per * Math.floor((at.y - strip.y - 14) / (THUMB + 16));
-    if (at.y >= strip.y + 14 && k >= 0 && k < strip.count) model.send({ set: { sample: frame().cell.samples[k].index } });
+    const point = pointOf(canvas, event), cell = cellAt(point), strip = stripOf(frame(), canvas.clientWidth);
+    if (cell) return choose(cell.row, cell.column);
+    const k = Math.floor((point.x - 6) / (THUMB + 4)) + strip.per * Math.floor((point.y - strip.y - 14) / (THUMB + 16));
+    if (point.y >= strip.y + 14 && k >= 0 && k < strip.count) model.send({ set: { sample: frame().cell.samples[k].index } });
   });
   canvas.addEventListener("keydown", (event) => {
     const turn = TURNS[event.key], last = list().length - 1, within = (/** @type {number} */ k) => Math.min(Math.max(k, 0), last);
@@ -73,16 +81,22 @@ export function makeErrors(model) {
   return { el, stop: () => { stop(); for (const event of events) model.off(event, redraw); } };
 }
 
+/** A cell with the whole names of its classes: many, or long ones, stand nowhere else. @param {any} confusion @param {number} row @param {number} column */
+export function wordsOfCell({ names, counts, shown }, row, column) {
+  const count = intsOf(counts)[row * shown.length + column];
+  return `${names[row]}${row === column ? ", rightly predicted" : ` taken for ${names[column]}`}: ${counted(count, "sample")}`;
+}
+
 /** @param {Pen} pen @param {number} width @param {any} frame @param {[number, number] | null} chosen @param {[number, number] | null} cursor */
 function paint(pen, width, frame, chosen, cursor) {
   if (!frame.confusion) return void text(pen, frame.reason ?? "Looking at the test samples ...", 6, 30, { room: width - 12 });
   const place = placesOf(frame.confusion, width), strip = stripOf(frame, width);
   const head = { ...place, x: 6, y: TITLE, width: width - 12 };
-  if (titled(pen, head, "confusions: true class by row, predicted by column", frame.confusion, "errors.confusions")) drawConfusion(pen, place, frame.confusion, chosen, cursor);
+  if (titled(pen, head, "true class by row, predicted by column", frame.confusion, "errors.confusions")) drawConfusion(pen, place, frame.confusion, chosen, cursor);
   lines(pen, frame.confusion.words, { x: 6, y: place.y + place.height + 16, width: width - 12, height: 0 }, 2);
   if (frame.cell) drawSamples(pen, strip, frame.cell);
   else text(pen, "Click a cell to list its samples.", 6, strip.y + 8, { size: 11, alpha: 0.8 });
-  const first = { x: 58, y: strip.y + strip.height + TITLE, width: width - 68, height: SMALL };
+  const first = { x: Math.max(place.x, 58), y: strip.y + strip.height + TITLE, width: width - 10 - Math.max(place.x, 58), height: SMALL };
   if (titled(pen, first, "accuracy of each class over the run", frame.classes, "errors.accuracy by class")) drawClasses(pen, first, frame.classes);
   const second = { ...first, y: first.y + SMALL + TITLE + GAP + 24 };
   if (titled(pen, second, "when does it know? share of samples", frame.decisions, "errors.when does it know")) drawDecisions(pen, second, frame.decisions);

@@ -10,7 +10,7 @@ import { lines as wrapped, shaded, underAxis } from "./plots.js";
  * @typedef {(pen: Pen, panel: Box, frame: Health) => void} Drawing
  */
 
-const TALL = 200, NARROW = 180, LEFT = 8, RIGHT = 8, BETWEEN = 28;
+const TALL = 200, NARROW = 180, LEFT = 8, RIGHT = 8, BETWEEN = 28, HEAD = 78;
 
 /**
  * One panel for each spiking layer, one for the norms of the gradients, one for the gradients over time.
@@ -182,7 +182,7 @@ function drawEnergy(pen, { words, reason }, place) {
   const [operations, ...sparsity] = (words ?? reason).split("; "), used = wrapped(pen, operations, place, 2);
   explained(pen, "health.synaptic operations", { ...place, y: place.y + used - 9 }, used);
   if (!sparsity.length) return;
-  const rest = wrapped(pen, sparsity.join("; "), { ...place, y: place.y + used }, 3 - used / 13);
+  const rest = wrapped(pen, sparsity.join("; "), { ...place, y: place.y + used }, 4 - used / 13);
   explained(pen, "health.sparsity", { ...place, y: place.y + used + rest - 9 }, rest);
 }
 
@@ -195,7 +195,7 @@ export function makeHealth(model) {
   const el = document.createElement("div"), frame = () => /** @type {Health} */ (model.get("health"));
   const { redraw, stop } = mount(el, {
     role: "img",
-    arrange: (width) => (frame().layers ? arrangePanels(frame(), width).height + 64 : 0),
+    arrange: (width) => (frame().layers ? arrangePanels(frame(), width).height + HEAD : 0),
     label: () => `Health of the layers: ${frame().summary}`,
     paint: (pen, width) => {
       const { columns, each } = arrangePanels(frame(), width);
@@ -203,7 +203,7 @@ export function makeHealth(model) {
       const { energy } = model.get("tab");
       if (energy) drawEnergy(pen, energy, { x: LEFT, y: 28, width: width - 2 * LEFT, height: 0 });
       panelsOf(frame()).forEach((draw, k) => {
-        const x = LEFT + (k % columns) * each, y = 64 + Math.floor(k / columns) * TALL;
+        const x = LEFT + (k % columns) * each, y = HEAD + Math.floor(k / columns) * TALL;
         draw(pen, { x, y, width: each - BETWEEN, height: TALL }, frame());
       });
     },

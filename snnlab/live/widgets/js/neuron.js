@@ -54,8 +54,8 @@ function drawMore(pen, width, y, { layer, plane, current, intervals, selected },
   let at = y + TITLE;
   if (same) {
     const left = { x: LEFT, y: at, width: half, height: SMALL }, right = { ...left, x: LEFT + half + 40 };
-    if (titled(pen, left, "rate [Hz] over current", current, "inside.rate over current")) drawCurrent(pen, left, current);
-    if (titled(pen, right, "intervals between spikes", intervals, "inside.intervals")) drawIntervals(pen, right, intervals);
+    if (titled(pen, left, "Hz over current", current, "inside.rate over current")) drawCurrent(pen, left, current);
+    if (titled(pen, right, "spike intervals", intervals, "inside.intervals")) drawIntervals(pen, right, intervals);
     const words = [current, intervals].map((frame) => frame.words).filter(Boolean).join("; ");
     at += SMALL + 36 + lines(pen, words, { x: 6, y: at + SMALL + 34, width: width - 12, height: 0 }, 3) + TITLE;
   }

@@ -65,11 +65,11 @@ function areasOf(scene, frame, { rows, legend }) {
  * @param {Moment | null} moment of which it is told instead
  */
 function drawSample(pen, { image, short: classes, label }, prediction, moment) {
-  const place = { x: 8, y: TITLE, ...shapeOf(image, IMAGE) }, y = place.y + place.height + 16, room = LEFT - 54;
+  const place = { x: 8, y: TITLE, ...shapeOf(image, IMAGE) }, y = place.y + place.height + 16, room = LEFT - 48;
   explained(pen, "raster.sample", { ...place, width: room, height: place.height + 40 }, 0);
   picture(pen, image, grey, place);
   box(pen, place);
-  text(pen, label === null ? "your drawing" : `true: ${classes[label]}`, 8, y, { room });
+  text(pen, label === null ? "your drawing" : `true: ${classes[label]}`, 8, y, { room: LEFT - 32 });
   if (moment && !moment.atEnd) return void text(pen, `so far: ${classes[moment.leads] ?? "none"}`, 8, y + 17, { room, bold: true });
   if (prediction === undefined) return;
   const right = prediction === label, x = 15 + text(pen, `says: ${classes[prediction]}`, 8, y + 17, { room, bold: true });

@@ -43,9 +43,9 @@ export function makeWeights(model) {
     paint: (pen, width) => paint(pen, width, frame(), model.get("frame").neuron),
   });
   canvas.addEventListener("click", (event) => {
-    const at = pointOf(canvas, event), { per, wide, tall, count, y } = layOut(sheet(), canvas.clientWidth);
-    const column = Math.floor((at.x - 6) / (wide + GAP)), k = per * Math.floor((at.y - y) / (tall + GAP)) + column;
-    if (at.y >= y && column >= 0 && column < per && k < count) model.send({ select: { layer: frame().layer, unit: intsOf(sheet().units)[k] } });
+    const point = pointOf(canvas, event), { per, wide, tall, count, y } = layOut(sheet(), canvas.clientWidth);
+    const column = Math.floor((point.x - 6) / (wide + GAP)), k = per * Math.floor((point.y - y) / (tall + GAP)) + column;
+    if (point.y >= y && column >= 0 && column < per && k < count) model.send({ select: { layer: frame().layer, unit: intsOf(sheet().units)[k] } });
   });
   const show = () => {
     const { layers = [], layer: seen } = frame();
