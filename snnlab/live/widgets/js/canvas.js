@@ -54,6 +54,7 @@ export function mount(el, { arrange, paint, label, role }) {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.theme = themeOf(canvas);
+    pen.size = { width, height };
     pen.explained = [];
     paint(pen, width, height);
   };

@@ -106,10 +106,10 @@ function drawTitle(/** @type {Pen} */ pen, /** @type {Box} */ { x, y, width }, /
     return values.y.length ? `${label} ${value}` : label;
   });
   pen.font = `11px ${pen.theme.font}`;
-  const rooms = roomsOf(all.map((words) => pen.measureText(words).width), x + width - from - series.length * 28 + 8);
+  const wide = all.map((words) => pen.measureText(words).width), rooms = roomsOf(wide, x + width - from - series.length * 28 + 8);
   let at = from;
   series.forEach(({ colour, dash, key: own }, k) => {
-    if (rooms[k] < 16) return;
+    if (rooms[k] < Math.min(16, wide[k])) return;
     if (own) explained(pen, own, { x: at, y, width: rooms[k] + 20, height: 0 }, 15);
     line(pen, [[at, y - 9], [at + 16, y - 9]], { colour, dash, width: 2 });
     text(pen, all[k], at + 20, y - 5, { size: 11, room: rooms[k] + 1 });

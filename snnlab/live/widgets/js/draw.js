@@ -145,7 +145,7 @@ export function axisUnder(pen, { y, height }, marks, at, word) {
     line(pen, [[at(tick), y + height], [at(tick), y + height + 4]], { alpha: 0.5 });
     const words = word(tick);
     pen.font = `11px ${pen.theme.font}`;
-    const half = pen.measureText(words).width / 2 + 1, edge = pen.canvas.width / pen.getTransform().a; // stay on the canvas
+    const half = pen.measureText(words).width / 2 + 1, edge = pen.size.width; // stay on the canvas
     text(pen, words, Math.max(half, Math.min(at(tick), edge - half)), y + height + 16, { align: "center", size: 11, alpha: 0.8 });
   }
 }

@@ -7,7 +7,7 @@ export interface Style {
 }
 export interface Theme { ink: string; paper: string; font: string }
 export interface Explained { key: string; box: Box }
-export type Pen = CanvasRenderingContext2D & { theme: Theme; explained: Explained[] };
+export type Pen = CanvasRenderingContext2D & { size: { width: number; height: number }; theme: Theme; explained: Explained[] };
 export interface Box { x: number; y: number; width: number; height: number }
 export interface Line { colour?: string; width?: number; dash?: number[]; alpha?: number }
 export interface Words {
