@@ -21,6 +21,7 @@ from snnlab.live.widgets.twins import KnobRow
 from snnlab.models import describe
 from snnlab.support import arguments, numbers
 from snnlab.support.files import inside
+from snnlab.support.switching import QuickSwitching
 from snnlab.train import Trainer
 
 
@@ -43,6 +44,8 @@ class Display:
         self._deeds, self._chosen, self._undo = self._make_deeds(), Chosen(hz), Undo()
         self._paper = paper_of(run.trainer.data)
         self._twins: dict[str, KnobRow] = {}
+        self._switching = QuickSwitching()
+        self._switching.begin()
         self._panels: list[tuple[Cockpit, Screen]] = []
         self.board = Cockpit(self._about(), self._deeds, self._chosen, self.wake)
         self.screen = Screen(self.board, self.view, self._twins)
@@ -87,6 +90,7 @@ class Display:
 
     def close(self) -> None:
         """End the threads and free the widgets."""
+        self._switching.end()
         self.watcher.close()
         self.screen.close()
         for board in [*(board for board, _ in self._panels), self.board]:
