@@ -35,6 +35,9 @@ NUMBER = int | float
 class History:
     """The record of one run.
 
+    Attributes:
+        inherited: number of steps that it shares with the history that it was cut from, see `until`.
+
     Example:
         >>> history = History()
         >>> history.add_steps({"loss": np.array([2.5, 2.25])})
@@ -45,6 +48,7 @@ class History:
     """
 
     def __init__(self):
+        self.inherited = 0
         self._lock = threading.Lock()
         self._steps = Table(np.float32)  # as they are computed; a long run has a million
         self._results = Table(np.float64)
@@ -100,9 +104,17 @@ class History:
         vars(self).update(state, _lock=threading.Lock())
 
     def until(self, steps: int, *, epochs: int, moves: int, notes: int) -> "History":
-        """Return a copy of the first steps, epochs, interventions and notes."""
-        metrics = {name: column[:steps] for name, column in self.steps().items()} if steps else {}
-        return History.of(metrics, self.epochs[:epochs], self.interventions[:moves], self.notes[:notes])
+        """Return the first steps, epochs, interventions and notes as a history of its own.
+
+        The numbers are shared with this one until something is appended.
+        """
+        shorter = History()
+        with self._lock:
+            shorter._steps, shorter._results = self._steps.head(steps), self._results.head(epochs)
+            shorter._without = set(self._without)
+            shorter._interventions, shorter._notes = self._interventions[:moves], self._notes[:notes]
+        shorter.inherited = steps
+        return shorter
 
     def steps(self) -> dict[str, np.ndarray]:
         """Return every metric as a read-only array over the steps."""

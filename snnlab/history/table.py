@@ -41,6 +41,23 @@ class Table:
             self._columns[name] = column
         self._length = end
 
+    def head(self, rows: int) -> "Table":
+        """Return a table of the first rows. Nothing is copied until something is appended to it.
+
+        Example:
+            >>> table = Table(np.float32)
+            >>> table.append({"loss": [1.0, 0.5]})
+            >>> shorter = table.head(1)
+            >>> shorter.append({"loss": [7.0]})
+            >>> table.columns()["loss"].tolist(), shorter.columns()["loss"].tolist()
+            ([1.0, 0.5], [1.0, 7.0])
+        """
+        shorter = Table(self._dtype)
+        if rows:
+            shorter._columns = {name: column[:rows] for name, column in self._columns.items()}
+            shorter._length = rows
+        return shorter
+
     def columns(self) -> dict[str, np.ndarray]:
         """Return every column as a read-only view. Appending does not change it."""
         found = {name: column[: self._length] for name, column in sorted(self._columns.items())}
