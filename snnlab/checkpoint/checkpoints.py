@@ -11,17 +11,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 from snnlab.checkpoint.folder import CheckpointFolder, reason
-from snnlab.checkpoint.snapshot import Snapshot, check, put_back, take
+from snnlab.checkpoint.snapshot import Snapshot, check, put_back, put_back_branches, take
 from snnlab.history import Report
 from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
+from snnlab.timeline import Timeline
 from snnlab.train import Trainer
 from snnlab.train.point import Point
 
 SHARE = 0.1  # of the time that saving may take: a run with a long history is saved less often
+
+
+class _Saved(NamedTuple):
+    """What a checkpoint depends on: where the run is, the number of notes, what there is of other branches."""
+
+    point: Point
+    notes: int
+    branches: tuple
 
 
 class Checkpoints:
@@ -47,6 +56,7 @@ class Checkpoints:
     Attributes:
         trainer: the engine.
         resumed: whether there was a checkpoint.
+        timeline: whose branches are saved, or None, see `keep_branches`.
         problem: why saving fails at the moment, or None.
 
     Example:
@@ -79,41 +89,65 @@ class Checkpoints:
         self.every = arguments.number("every", every, 0.0)
         self.problem: str | None = None
         self.trainer = trainer
+        self.timeline: Timeline | None = None
         self.note = note
         self._say = say
         self._folder = CheckpointFolder(folder, keep=arguments.count("keep", keep), say=say)
         try:
-            self.resumed = self._go_on(adapt)
+            self._found = self._go_on(adapt)
         except BaseException:
             self._folder.close()
             raise
-        self._saved: Point | None = self.trainer.at if self.resumed else None
+        self.resumed = self._found is not None
+        self._saved: _Saved | None = self._now if self.resumed else None
         self._due = 0.0
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def __iter__(self) -> Generator[Report, None, None]:
         """Continue to train. Leaving between two reports saves, and loses nothing."""
-        return close_at_exit(self._iterate())
+        return self.of(iter(self.trainer))
 
-    def _iterate(self) -> Generator[Report, None, None]:
+    def of(self, reports: Generator[Report, None, None]) -> Generator[Report, None, None]:
+        """Continue to train with an iterator of reports of this trainer, such as that of a `Timeline`."""
+        return close_at_exit(self._iterate(reports))
+
+    def _iterate(self, reports: Generator[Report, None, None]) -> Generator[Report, None, None]:
         self._due = time.monotonic() + self.every
         try:
-            for report in self.trainer:
+            for report in reports:
                 if time.monotonic() >= self._due:
                     self.save()
                 yield report
         finally:
+            reports.close()
             self.save_now()
+
+    def keep_branches(self, timeline: Timeline) -> None:
+        """Save the branches of a timeline, too; put those of the checkpoint back into it, if there was one.
+
+        Raises:
+            FileFormatError: if those of the checkpoint are none.
+        """
+        found, self._found = self._found, None
+        if found is not None:
+            put_back_branches(timeline, found)
+        self.timeline = timeline
+
+    @property
+    def _now(self) -> "_Saved":
+        """What is saved, to compare."""
+        point = self.trainer.at
+        return _Saved(point, point.history.num_notes, self.timeline.sizes if self.timeline else ())
 
     def save(self) -> None:
         """Start to save the run as it is now, and return at once; do nothing while another saving is at work."""
-        point = self.trainer.at
-        if point == self._saved or (self._thread and self._thread.is_alive()):
+        now = self._now
+        if now == self._saved or (self._thread and self._thread.is_alive()):
             return
         self._due = time.monotonic() + self.every
-        snapshot = take(self.trainer, point, self.note)
-        thread = threading.Thread(target=self._write, args=(snapshot, point), name="snnlab-save", daemon=True)
+        snapshot = take(self.trainer, now.point, self.note, self.timeline)
+        thread = threading.Thread(target=self._write, args=(snapshot, now), name="snnlab-save", daemon=True)
         with self._starting:  # whoever waits from another thread can only join what was started
             thread.start()
             self._thread = thread
@@ -121,9 +155,9 @@ class Checkpoints:
     def save_now(self) -> None:
         """Save the run as it is now, unless that is saved already, and wait for it."""
         self.wait()
-        point = self.trainer.at
-        if point != self._saved:
-            self._write(take(self.trainer, point, self.note), point)
+        now = self._now
+        if now != self._saved:
+            self._write(take(self.trainer, now.point, self.note, self.timeline), now)
 
     def wait(self) -> None:
         """Wait until the checkpoint that is being written is saved."""
@@ -137,16 +171,16 @@ class Checkpoints:
         self.wait()
         self._folder.close()
 
-    def _go_on(self, adapt: Callable[[Trainer, Any], Trainer]) -> bool:
+    def _go_on(self, adapt: Callable[[Trainer, Any], Trainer]) -> Snapshot | None:
         snapshot = self._folder.newest()
         if snapshot is None:
-            return False
+            return None
         self.note = check(snapshot)["note"]
         self.trainer = adapt(self.trainer, self.note)
         put_back(self.trainer, snapshot)
-        return True
+        return snapshot
 
-    def _write(self, snapshot: Snapshot, point: Point) -> None:
+    def _write(self, snapshot: Snapshot, what: "_Saved") -> None:
         started = time.monotonic()
         try:
             self._folder.write(snapshot)
@@ -158,7 +192,7 @@ class Checkpoints:
         finally:
             now = time.monotonic()
             self._due = now + max(self.every, (now - started) / SHARE)
-        self._saved = point
+        self._saved = what
         self._report(None)
 
     def _report(self, problem: str | None) -> None:

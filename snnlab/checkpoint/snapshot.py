@@ -7,7 +7,8 @@ epoch alone, so the number of steps also gives the position in the data.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import jax
@@ -24,6 +25,7 @@ from snnlab.models import describe
 from snnlab.support import arguments
 from snnlab.support.keys import is_key, without_key
 from snnlab.support.transfers import transfers_allowed
+from snnlab.timeline import Branch, Timeline
 from snnlab.train import Trainer
 from snnlab.train.point import Point
 from snnlab.variables import check_values, plain
@@ -69,30 +71,40 @@ class Snapshot:
         return digest.hexdigest()
 
 
-def take(trainer: Trainer, point: Point, note: Any = None) -> Snapshot:
+def take(trainer: Trainer, point: Point, note: Any = None, timeline: Timeline | None = None) -> Snapshot:
     """Return a point of a trainer's run as arrays and JSON. No array is copied.
 
     Args:
         trainer: of the run; says what the run is of.
         point: such as `trainer.at`.
         note: kept with it, as JSON.
+        timeline: of the trainer; the tips of its branches are kept, too.
     """
-    facts = {
-        "format": FORMAT,
-        "identity": identity(trainer),
-        "epochs": point.past.epochs,
-        "interventions": point.past.interventions,
-        "notes": point.past.notes,
-        "planned": point.planned,
-        "posted": dict(point.posted),
-        "seconds": point.seconds,
-        LEARNING_RATE: trainer.config.learning_rate,
-        "note": note,
-    }
-    arrays = {f"history/{name}": column for name, column in point.past.steps().items()}
-    for part, state in (("state", point.state), ("start", point.origin)):
-        arrays |= {f"{part}/{name}": without_key(leaf) for name, leaf in _leaves(state)}
+    facts = {"format": FORMAT, "identity": identity(trainer), **_facts_of(point)}
+    facts |= {LEARNING_RATE: trainer.config.learning_rate, "note": note}
+    arrays = _arrays_of(point) | {f"start/{name}": without_key(leaf) for name, leaf in _leaves(point.origin)}
+    if timeline is not None:
+        facts["here"], facts["branches"] = timeline.here, []
+        for number, branch in enumerate(timeline.branches.values()):
+            shown = branch.tip.history is point.history  # the point is on this branch, at its tip
+            facts["branches"].append(
+                {"name": branch.name, "parent": branch.parent, "start": branch.start, "here": shown}
+            )
+            if not shown:
+                facts["branches"][-1] |= _facts_of(branch.tip)
+                arrays |= {f"branch {number}/{name}": array for name, array in _arrays_of(branch.tip).items()}
     return Snapshot(arrays, json.loads(json.dumps(facts)))
+
+
+def _facts_of(point: Point) -> dict[str, Any]:
+    past = point.past
+    recorded = {"epochs": past.epochs, "interventions": past.interventions, "notes": past.notes}
+    return recorded | {"planned": point.planned, "posted": dict(point.posted), "seconds": point.seconds}
+
+
+def _arrays_of(point: Point) -> dict[str, np.ndarray]:
+    arrays = {f"history/{name}": column for name, column in point.past.steps().items()}
+    return arrays | {f"state/{name}": without_key(leaf) for name, leaf in _leaves(point.state)}
 
 
 @transfers_allowed()
@@ -140,31 +152,60 @@ def check(snapshot: Snapshot) -> dict[str, Any]:
     return facts
 
 
+def put_back_branches(timeline: Timeline, snapshot: Snapshot) -> None:
+    """Put the branches of a snapshot back; the trainer was put back before.
+
+    Raises:
+        FileFormatError: if they are none.
+    """
+    facts, trainer = snapshot.facts, timeline.trainer
+    if "branches" not in facts:
+        return  # saved without a timeline
+    try:
+        branches = []
+        for number, row in enumerate(facts["branches"]):
+            name, parent = arguments.name("branch", row["name"]), row["parent"]
+            tip = trainer.at if row["here"] else _read_point(trainer, row, _part(snapshot.arrays, f"branch {number}/"))
+            branches.append(Branch(name, parent, arguments.count("start", row["start"], 0, tip.steps), tip))
+        timeline.restore(branches, facts["here"])
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
+        raise FileFormatError(f"{_NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
+
+
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Those arrays whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
     """Return the point of a snapshot with the trainer's structure. Raises one of many errors if it is none."""
     facts = snapshot.facts
-    state, origin = (_fill(trainer.state, part, snapshot.arrays) for part in ("state", "start"))
-    steps = {name.removeprefix("history/"): a for name, a in snapshot.arrays.items() if name.startswith("history/")}
+    if facts[LEARNING_RATE] is not None:  # the optimizer has one of its own
+        arguments.number(LEARNING_RATE, facts[LEARNING_RATE], 0.0)
+    origin = _fill(trainer.state, "start", snapshot.arrays)
+    _check_values("start", trainer.state, origin)
+    return replace(_read_point(trainer, facts, snapshot.arrays), origin=origin)
+
+
+def _read_point(trainer: Trainer, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Point:
+    """Return a point of the trainer's run, which began where the trainer did."""
+    state, steps = _fill(trainer.state, "state", arrays), _part(arrays, "history/")
     history = History.read(steps, facts["epochs"], facts["interventions"], facts.get("notes", []))
     count, epochs, box = len(history), history.num_epochs, trainer.mailbox
     if int(state.step) != count or not 0 <= count - epochs * trainer.steps_per_epoch <= trainer.steps_per_epoch:
         raise ValueError(f"the history has {count} steps and {epochs} epochs, the state {int(state.step)} steps")
     _check_history(trainer, history)
-    for part, filled in (("state", state), ("start", origin)):
-        _check_values(part, trainer.state, filled)
+    _check_values("state", trainer.state, state)
     for knob in trainer.knobs_of(state):
         box.check(knob.name, knob.value)
-    if facts[LEARNING_RATE] is not None:  # the optimizer has one of its own
-        arguments.number(LEARNING_RATE, facts[LEARNING_RATE], 0.0)
     planned = [(arguments.count("step", s, count), *box.check(name, value)) for s, name, value in facts["planned"]]
     return Point(
         state=state,
-        origin=origin,
+        origin=trainer.origin,
         history=history,
         steps=count,
         epochs=epochs,
         moves=history.num_moves,
-        notes=history.num_notes,
         planned=tuple(planned),
         posted=tuple(box.check(name, value) for name, value in facts["posted"].items()),
         seconds=arguments.number("seconds", facts["seconds"], 0.0),
@@ -226,7 +267,7 @@ def _leaves(state) -> list[tuple[str, jax.Array]]:
     return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]
 
 
-def _fill(state, part: str, arrays: dict[str, np.ndarray]):
+def _fill(state, part: str, arrays: Mapping[str, np.ndarray]):
     """Return a state like `state` with other values. Types stay the same, so nothing is compiled again."""
 
     def fill(name: str, leaf: jax.Array) -> jax.Array:

@@ -78,8 +78,12 @@ class History:
         with self._lock:
             self._interventions.append({"step": step, "knob": knob, "old": old, "new": new})
 
-    def add_note(self, text: str) -> None:
-        """Append a note about the run as it is now: it belongs to the newest step.
+    def add_note(self, text: str, *, step: int | None = None) -> None:
+        """Add a note.
+
+        Args:
+            text: of the note, in one line.
+            step: that it belongs to; default: the newest one.
 
         Raises:
             ArgumentError: if it is no text in one line, or longer than 1000 characters.
@@ -92,7 +96,8 @@ class History:
         """
         text = arguments.sentence("note", text, LONGEST_NOTE)
         with self._lock:
-            self._notes.append({"step": len(self), "text": text})
+            self._notes.append({"step": len(self) if step is None else step, "text": text})
+            self._notes.sort(key=lambda note: note["step"])
 
     def __getstate__(self) -> dict[str, Any]:
         """For `pickle` and `copy`: everything but the lock."""
@@ -103,8 +108,8 @@ class History:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=threading.Lock())
 
-    def until(self, steps: int, *, epochs: int, moves: int, notes: int) -> "History":
-        """Return the first steps, epochs, interventions and notes as a history of its own.
+    def until(self, steps: int, *, epochs: int, moves: int) -> "History":
+        """Return the first steps, epochs and interventions, and the notes on them, as a history of its own.
 
         The numbers are shared with this one until something is appended.
         """
@@ -112,7 +117,8 @@ class History:
         with self._lock:
             shorter._steps, shorter._results = self._steps.head(steps), self._results.head(epochs)
             shorter._without = set(self._without)
-            shorter._interventions, shorter._notes = self._interventions[:moves], self._notes[:notes]
+            shorter._interventions = self._interventions[:moves]
+            shorter._notes = [note for note in self._notes if note["step"] <= steps]
         shorter.inherited = steps
         return shorter
 
@@ -168,7 +174,7 @@ class History:
 
     @property
     def notes(self) -> list[dict[str, Any]]:
-        """What was noted about the run, in order: "step" and "text"."""
+        """What was noted about the run, in the order of the steps: "step" and "text"."""
         with self._lock:
             return list(self._notes)
 

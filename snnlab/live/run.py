@@ -22,9 +22,11 @@ from snnlab.history import History, Report
 from snnlab.live.frames.status import Recorded, Status
 from snnlab.live.session import Session
 from snnlab.live.states import RunState, Transport
+from snnlab.live.time_machine import TimeMachine
 from snnlab.models import Recipe, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import free_path
+from snnlab.timeline import Timeline
 from snnlab.train import Trainer
 from snnlab.train.point import Point
 from snnlab.train.replay import script
@@ -41,7 +43,7 @@ class Moment(NamedTuple):
     point: Point
 
 
-class Run:
+class Run(TimeMachine):
     """A training run in a thread of its own, and its restarts.
 
     Args:
@@ -61,6 +63,7 @@ class Run:
 
     Attributes:
         trainer: the engine.
+        timeline: the points of this run that are kept, and its branches.
         runs: what earlier runs recorded: `history`, `steps_per_epoch` and `settings` of each.
 
     Example:
@@ -98,7 +101,8 @@ class Run:
         self.runs: list[Recorded] = []
         self._lock = threading.RLock()  # `trainer`, `runs` and session change together
         self._checkpoints: Checkpoints | None = None
-        self._session = Session(self.trainer, on_change=self._changed)
+        self.timeline = Timeline(self.trainer)
+        self._session = Session(self.timeline, on_change=self._changed)
         self._checkup: Checkup | None = None
         self._here = threading.local()  # the moment at which the run stands still for a thread
 
@@ -115,9 +119,12 @@ class Run:
         print(f"snnlab: {text}", file=sys.stderr)
 
     def _use(self, trainer: Trainer) -> None:
-        """Continue with this trainer, in a new session."""
+        """Continue with this trainer, in a new session and with a new timeline."""
         self.trainer = trainer
-        self._session = Session(trainer, on_change=self._changed, checkpoints=self._checkpoints)
+        self.timeline = Timeline(trainer, budget=max(self.timeline.budget, Timeline.least(trainer)))
+        if self._checkpoints:
+            self._checkpoints.keep_branches(self.timeline)
+        self._session = Session(self.timeline, on_change=self._changed, checkpoints=self._checkpoints)
 
     # ---- where the run stands ----
 
@@ -349,7 +356,12 @@ class Run:
         Raises:
             ArgumentError: if it is no text in one line of at most 1000 characters.
         """
-        self.history.add_note(text)
+        history = self.trainer.history
+        history.add_note(text)
+        if self.timeline.behind:  # the branch that was gone back in has the note, too
+            self.branches[self.timeline.here].history.add_note(text, step=len(history))
+        if not self._session.alive:
+            self._save_now()
         self._changed()
 
     def reset(
@@ -475,6 +487,11 @@ class Run:
             return trainer
         changes = {name: value for name, value in note.items() if name != "seed"}
         return self._prepare(trainer, note.get("seed"), changes)()
+
+    def _save_now(self) -> None:
+        """Save the run as it is now, if it is saved at all; call it between two reports."""
+        if self._checkpoints:
+            self._checkpoints.save_now()
 
     def _close_checkpoints(self) -> None:
         """Release the folder of checkpoints."""

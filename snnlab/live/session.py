@@ -3,10 +3,11 @@
 The main thread stays free, so the Jupyter kernel can deliver what the user does.
 """
 
+import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from snnlab.checkpoint import Checkpoints
 from snnlab.errors import StateError
@@ -14,7 +15,7 @@ from snnlab.history import Report
 from snnlab.live.states import RunState
 from snnlab.support.exit import end_at_exit
 from snnlab.support.interrupt import uninterrupted, wait_for
-from snnlab.train import Trainer
+from snnlab.timeline import Timeline
 
 MOMENT = 0.05  # seconds in which a pause or another pace is noticed
 
@@ -25,7 +26,7 @@ class Session:
     Every method except `wait` and `end` returns at once, and any thread may call it.
 
     Args:
-        trainer: the engine.
+        timeline: the engine, and the points of the run that are kept.
         on_change: called, from any thread, whenever `state` changes.
         checkpoints: of this trainer, if it saves while it trains.
 
@@ -39,11 +40,12 @@ class Session:
 
     def __init__(
         self,
-        trainer: Trainer,
+        timeline: Timeline,
         on_change: Callable[[], None] = lambda: None,
         checkpoints: Checkpoints | None = None,
     ):
-        self.trainer = trainer
+        self.trainer = trainer = timeline.trainer
+        self._timeline = timeline
         self.checkpoints = checkpoints
         self.state = RunState.IDLE
         self.report: Report | None = None
@@ -58,6 +60,7 @@ class Session:
         self._over.set()
         self._hold_after_chunk = False
         self._until_epoch: int | None = None
+        self._reports: Generator[Report, None, None] | None = None
         self._due = 0.0  # when the next step may be taken, if there is a pace
         self._paced = len(trainer.history)  # the step up to which `_due` counts
 
@@ -109,17 +112,36 @@ class Session:
         else:
             self._begin(hold=True)
 
-    def _begin(self, *, hold: bool, until_epoch: int | None = None) -> None:
+    def run(self, *names: str, until: int | None = None) -> None:
+        """Start to train branches in turn, to the same step.
+
+        Raises:
+            StateError: if it is running already.
+            ArgumentError: see `Timeline.run`.
+        """
+        self._begin(hold=False, reports=self._timeline.run(*names, until=until))
+
+    def stand(self) -> None:
+        """Say where the run stands after it was put elsewhere; an error that it ended with is over."""
+        self.error = self.exception = None
+        self.landmark = self.trainer.at
+        begun = RunState.STOPPED if len(self.trainer.history) else RunState.IDLE
+        self._set_state(RunState.DONE if self.trainer.done else begun)
+
+    def _begin(
+        self, *, hold: bool, until_epoch: int | None = None, reports: Generator[Report, None, None] | None = None
+    ) -> None:
         with self._lock:
             if self.alive:
                 raise StateError(f"start: the run is {self.state} already; call resume() after a pause")
-            if self.trainer.done:
+            if self.trainer.done and reports is None:
                 epochs = self.trainer.config.epochs
                 raise StateError(f"start: all {epochs} epochs are trained; reset with more epochs to train longer")
             wait_for(self._over)  # it has reported its last state, and its thread is about to end
             self.error = self.exception = None
             self.landmark = self.trainer.at
             self._hold_after_chunk, self._until_epoch = hold, until_epoch
+            self._reports = iter(self._timeline) if reports is None else reports
             self._stop.clear()
             self._go.set()
             with uninterrupted():  # a state without its thread would never change again
@@ -163,14 +185,13 @@ class Session:
 
     def _run(self) -> None:
         try:
-            for report in self.checkpoints or self.trainer:
-                self.report = report
-                if report.phase == "epoch":
-                    self.landmark = self.trainer.at
-                self._hold_if_wanted(report)
-                self._keep_pace(report)
-                if self._ends_with(report) or not self._may_continue():
-                    break
+            assert self._reports is not None
+            reports = self._reports if self.checkpoints is None else self.checkpoints.of(self._reports)
+            with contextlib.closing(reports):
+                for report in reports:
+                    self._hear(report)
+                    if self._ends_with(report) or not self._may_continue():
+                        break
             self._set_state(RunState.DONE if self.trainer.done else RunState.STOPPED)
         except BaseException as exception:  # the dashboard shows it: nobody would notice a thread that dies silently
             self.exception = exception
@@ -178,6 +199,13 @@ class Session:
             self._set_state(RunState.ERROR)
         finally:
             self._over.set()
+
+    def _hear(self, report: Report) -> None:
+        self.report = report
+        if report.phase == "epoch":
+            self.landmark = self.trainer.at
+        self._hold_if_wanted(report)
+        self._keep_pace(report)
 
     def _keep_pace(self, report: Report) -> None:
         """Wait until the run may continue, if it has a pace; a pause, a stop and another pace end the wait."""

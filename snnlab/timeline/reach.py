@@ -21,9 +21,8 @@ def at_step(point: Point, steps: int, steps_per_epoch: int) -> Point:
     """
     history = point.history
     moves = sum(move["step"] < steps for move in history.interventions)
-    notes = sum(note["step"] <= steps for note in history.notes)
     epochs = min(history.num_epochs, steps // steps_per_epoch)
-    return replace(point, steps=steps, epochs=epochs, moves=moves, notes=notes, planned=(), posted=())
+    return replace(point, steps=steps, epochs=epochs, moves=moves, planned=(), posted=())
 
 
 @never_lost()

@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -128,7 +128,7 @@ class Timeline:
 
     Args:
         trainer: the engine; it may be reset, put back or resumed: then a new timeline is needed.
-        budget: bytes for the points that are kept.
+        budget: bytes for the points that are kept; default: 64 million, or two points of a larger network.
 
     Raises:
         ArgumentError: if the budget does not hold two points.
@@ -153,13 +153,13 @@ class Timeline:
           * slow: from step 6, to step 12, learning_rate 0.001, test accuracy ...
     """
 
-    def __init__(self, trainer: Trainer, *, budget: float = BUDGET):
+    def __init__(self, trainer: Trainer, *, budget: float | None = None):
         self.trainer = trainer
         self.here = TRUNK
         self._size = bytes_of(trainer.state)
         self._branches = {TRUNK: Branch(TRUNK, None, 0, trainer.at)}
         self._seen = trainer.at
-        self.budget = budget
+        self.budget = max(BUDGET, self.least(trainer)) if budget is None else budget
 
     # ---- points ----
 
@@ -170,12 +170,16 @@ class Timeline:
 
     @budget.setter
     def budget(self, size: float) -> None:
-        size = arguments.number("budget", size, 0.0)
-        if size < 2 * self._size:
-            least = f"{2 * self._size:,} bytes: two points of this run"
-            raise ArgumentError(f"budget: must be at least {least}, got {size:,.0f}")
+        size, least = arguments.number("budget", size, 0.0), self.least(self.trainer)
+        if size < least:
+            raise ArgumentError(f"budget: must be at least {least:,} bytes, two points of this run, got {size:,.0f}")
         self._budget = size
         self._make_room()
+
+    @staticmethod
+    def least(trainer: Trainer) -> int:
+        """Bytes of the least budget for the points of a trainer."""
+        return 2 * bytes_of(trainer.state)
 
     @property
     def bytes(self) -> int:
@@ -191,7 +195,7 @@ class Timeline:
                 found |= {point.steps: point for point in ladder.points if point.steps <= end}
         return [found[steps] for steps in sorted(found)]
 
-    def note(self) -> None:
+    def keep(self) -> None:
         """Keep the point where the run is; call it after every report."""
         now, last = self.trainer.at, self._seen
         if now == last:
@@ -251,6 +255,21 @@ class Timeline:
             if not len(longest):
                 return  # of many branches, only the tips
             longest.spread()
+
+    def restore(self, branches: Sequence[Branch], here: str) -> None:
+        """Put branches back that were saved; the trainer stands on one of them, or behind its tip.
+
+        Raises:
+            ArgumentError: if they are no tree with this branch.
+        """
+        known = {branch.name: branch for branch in branches}
+        arguments.choice("here", here, known)
+        for k, branch in enumerate(branches):
+            if (branch.parent is None) != (k == 0) or branch.parent not in {None, *list(known)[:k]}:
+                raise ArgumentError(f"branch {branch.name}: left {branch.parent!r}, which was not there before it")
+        if len(known) < len(branches):
+            raise ArgumentError("branches: two have the same name")
+        self._branches, self.here, self._seen = known, here, self.trainer.at
 
     # ---- going back ----
 
@@ -324,6 +343,11 @@ class Timeline:
     # ---- branches ----
 
     @property
+    def sizes(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, steps and number of notes of every branch: what has changed if one of them has."""
+        return tuple((name, b.tip.steps, b.history.num_notes) for name, b in self._branches.items())
+
+    @property
     def branches(self) -> Branches:
         """The branches by name."""
         return Branches(self._branches, self.here)
@@ -351,9 +375,8 @@ class Timeline:
         point = self.point(step)
         owner = self._owner(step)
         self._keep_tip()
-        self.trainer.at = replace(point, history=point.history.until(
-            point.steps, epochs=point.epochs, moves=point.moves, notes=point.notes
-        ), planned=(), posted=())  # fmt: skip
+        history = point.history.until(point.steps, epochs=point.epochs, moves=point.moves)
+        self.trainer.at = replace(point, history=history, planned=(), posted=())
         self.trainer.set(knobs)
         return self._begin(name, owner, step, self.trainer.at)
 
@@ -391,7 +414,7 @@ class Timeline:
 
     def _iterate(self) -> Generator[Report, None, None]:
         for report in self.trainer:
-            self.note()
+            self.keep()
             yield report
 
     def fit(self, *, patience: int | None = None) -> History:

@@ -23,7 +23,6 @@ class Point:
         steps: length of the history then.
         epochs: number of finished epochs then.
         moves: number of moves of knobs then.
-        notes: number of notes then.
         planned: moves planned for later steps.
         posted: new values of knobs that had not acted yet, as pairs of name and value.
         seconds: time spent computing until then [s].
@@ -47,7 +46,6 @@ class Point:
     steps: int = 0
     epochs: int = 0
     moves: int = 0
-    notes: int = 0
     planned: tuple[Move, ...] = ()
     posted: tuple[tuple[str, float], ...] = ()
     seconds: float = field(default=0.0, compare=False)
@@ -61,7 +59,6 @@ class Point:
     def past(self) -> History:
         """The history until this point: the same object if it has not grown since, else a shorter copy."""
         now = self.history
-        counts = len(now), now.num_epochs, now.num_moves, now.num_notes
-        if counts == (self.steps, self.epochs, self.moves, self.notes):
+        if (len(now), now.num_epochs, now.num_moves) == (self.steps, self.epochs, self.moves):
             return now
-        return now.until(self.steps, epochs=self.epochs, moves=self.moves, notes=self.notes)
+        return now.until(self.steps, epochs=self.epochs, moves=self.moves)

@@ -186,7 +186,6 @@ class Trainer:
             steps=len(history),
             epochs=history.num_epochs,
             moves=history.num_moves,
-            notes=history.num_notes,
             planned=tuple(box.planned),
             posted=tuple(box.posted.items()),
             seconds=self.seconds,

@@ -87,11 +87,13 @@ def test_a_note_belongs_to_the_newest_step(tmp_path):
     noted = [(0, "before the first step"), (3, "\u00dcber 3 steps: <b>so?</b>")]
     assert [(note["step"], note["text"]) for note in history.notes] == noted
     assert History.load(history.save(tmp_path / "run.json")).notes == history.notes
-    assert history.until(2, epochs=0, moves=0, notes=1).notes == history.notes[:1]
+    assert history.until(2, epochs=0, moves=0).notes == history.notes[:1]
+    history.add_note("of an earlier step", step=1)
+    assert [note["step"] for note in history.notes] == [0, 1, 3]
     for text in ("", "  ", "two\nlines", "x" * 1001, 7, None, "\u202e"):
         with pytest.raises(ArgumentError, match="note: must be a text"):
             history.add_note(text)
-    assert history.num_notes == 2
+    assert history.num_notes == 3
 
 
 def test_files_without_notes_are_read(tmp_path):
