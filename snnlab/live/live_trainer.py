@@ -134,20 +134,22 @@ class LiveTrainer(Run):
             return super().diagnosis
         return self._display.finding
 
-    def fit(self, until_epoch: int | None = None) -> History:
+    def fit(self, until_epoch: int | None = None, *, patience: int | None = None) -> History:
         """Display the dashboard and train; if nobody watches, wait for the end, then leave a picture.
 
         Args:
             until_epoch: stop after this epoch; the next `fit`, or Start, continues.
+            patience: stop when the test accuracy has not risen for that many epochs; at the end, go back to the epoch
+                where it was highest. What came after it stays in the branch: `switch(timeline.here)` returns there.
         """
         if frontend.headless():
-            super().fit(until_epoch)
+            super().fit(until_epoch, patience=patience)
             if frontend.in_notebook():
                 frontend.show(self)
         else:
-            self._check_goal(until_epoch)
+            self._check_goal(until_epoch, patience)
             self._fit_in = frontend.show_once(self, self._fit_in)
-            self._train(until_epoch)
+            self._train(until_epoch, patience)
         return self.history
 
     @property

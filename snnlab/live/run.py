@@ -302,15 +302,17 @@ class Run(TimeMachine):
         """
         return self._session.wait(timeout)
 
-    def fit(self, until_epoch: int | None = None) -> History:
+    def fit(self, until_epoch: int | None = None, *, patience: int | None = None) -> History:
         """Train, and return when the run has ended.
 
         Args:
             until_epoch: stop after this epoch; the next `fit` or `start` continues.
+            patience: stop when the test accuracy has not risen for that many epochs; at the end, go back to the epoch
+                where it was highest. What came after it stays in the branch: `switch(timeline.here)` returns there.
         """
-        self._check_goal(until_epoch)
+        self._check_goal(until_epoch, patience)
         try:
-            self._train(until_epoch)
+            self._train(until_epoch, patience)
             self.wait()
         except KeyboardInterrupt:
             self.stop()
@@ -323,13 +325,15 @@ class Run(TimeMachine):
         self._session.end()
         self._close_checkpoints()
 
-    def _check_goal(self, until_epoch: int | None) -> None:
+    def _check_goal(self, until_epoch: int | None, patience: int | None) -> None:
+        if patience is not None:
+            arguments.count("patience", patience)
         if until_epoch is not None:
             arguments.count("until_epoch", until_epoch, self.history.num_epochs + 1)
 
-    def _train(self, until_epoch: int | None) -> None:
+    def _train(self, until_epoch: int | None, patience: int | None) -> None:
         if not self.trainer.done:
-            self._session.train(until_epoch)
+            self._session.train(until_epoch, patience)
 
     # ---- changes ----
 

@@ -60,6 +60,7 @@ class Session:
         self._over.set()
         self._hold_after_chunk = False
         self._until_epoch: int | None = None
+        self._patience: int | None = None
         self._reports: Generator[Report, None, None] | None = None
         self._due = 0.0  # when the next step may be taken, if there is a pace
         self._paced = len(trainer.history)  # the step up to which `_due` counts
@@ -82,8 +83,10 @@ class Session:
         """
         self._begin(hold=False)
 
-    def train(self, until_epoch: int | None = None) -> None:
+    def train(self, until_epoch: int | None = None, patience: int | None = None) -> None:
         """Start or continue, and stop after this epoch; None trains to the end.
+
+        With a patience, stop when the test accuracy has not risen for that many epochs, and go back to the best one.
 
         Raises:
             StateError: if all epochs are trained.
@@ -91,11 +94,11 @@ class Session:
         with self._lock:
             alive = self.alive
             if alive:
-                self._until_epoch = until_epoch
+                self._until_epoch, self._patience = until_epoch, patience
         if alive:
             self.resume()
         else:
-            self._begin(hold=False, until_epoch=until_epoch)
+            self._begin(hold=False, until_epoch=until_epoch, patience=patience)
 
     def step(self, steps: int | None = 1) -> None:
         """Take some optimizer steps and pause; None takes one chunk of them.
@@ -129,7 +132,12 @@ class Session:
         self._set_state(RunState.DONE if self.trainer.done else begun)
 
     def _begin(
-        self, *, hold: bool, until_epoch: int | None = None, reports: Generator[Report, None, None] | None = None
+        self,
+        *,
+        hold: bool,
+        until_epoch: int | None = None,
+        patience: int | None = None,
+        reports: Generator[Report, None, None] | None = None,
     ) -> None:
         with self._lock:
             if self.alive:
@@ -140,7 +148,7 @@ class Session:
             wait_for(self._over)  # it has reported its last state, and its thread is about to end
             self.error = self.exception = None
             self.landmark = self.trainer.at
-            self._hold_after_chunk, self._until_epoch = hold, until_epoch
+            self._hold_after_chunk, self._until_epoch, self._patience = hold, until_epoch, patience
             self._reports = iter(self._timeline) if reports is None else reports
             self._stop.clear()
             self._go.set()
@@ -192,6 +200,8 @@ class Session:
                     self._hear(report)
                     if self._ends_with(report) or not self._may_continue():
                         break
+            if self._lost_patience or (self._patience is not None and self.trainer.done):
+                self._timeline.best()
             self._set_state(RunState.DONE if self.trainer.done else RunState.STOPPED)
         except BaseException as exception:  # the dashboard shows it: nobody would notice a thread that dies silently
             self.exception = exception
@@ -230,9 +240,15 @@ class Session:
             return False
         with self._lock:  # a caller of `train` is heard before the run ends, or starts it again
             ends = self._until_epoch is not None and report.epoch >= self._until_epoch and not self.trainer.done
+            ends = ends or self._lost_patience
             if ends:
                 self._set_state(RunState.STOPPED)
         return ends
+
+    @property
+    def _lost_patience(self) -> bool:
+        """The test accuracy has not risen for as many epochs as were allowed."""
+        return self._patience is not None and not self._stop.is_set() and self._timeline.stale >= self._patience
 
     def _may_continue(self) -> bool:
         if not self._go.is_set():

@@ -107,6 +107,18 @@ def test_the_best_epoch(make_run):
     assert row["epoch"] == 1 + int(np.argmax(accuracies)) == run.history.num_epochs
 
 
+def test_patience_stops_and_returns_to_the_best_epoch(make_run):
+    run = make_run(epochs=60)
+    run.fit(patience=2)
+    accuracies = [row["test_acc"] for row in run.branches["a"].history.epochs]
+    best = 1 + int(np.argmax(accuracies))
+    assert (len(accuracies), run.history.num_epochs, run.state) == (best + 2, best, "stopped")
+    with pytest.raises(ArgumentError, match="patience: must be"):
+        run.fit(patience=0)
+    run.fit(until_epoch=best + 1)  # goes on from there, as a branch
+    assert run.timeline.here == "b" and run.history.num_epochs == best + 1
+
+
 def test_a_restart_begins_a_new_timeline(make_run):
     run = make_run()
     run.fit()
