@@ -25,6 +25,7 @@ _HOMES = {
     "LiveTrainer": "live",
     "LstmConfig": "config",
     "SnnConfig": "config",
+    "Timeline": "timeline",
     "Trainer": "train",
     "build": "models",
     "from_nir": "export",

@@ -14,6 +14,7 @@ from snnlab.live import LiveTrainer as LiveTrainer
 from snnlab.live import offline_figures as offline_figures
 from snnlab.losses import Classification as Classification
 from snnlab.models import build as build
+from snnlab.timeline import Timeline as Timeline
 from snnlab.train import Trainer as Trainer
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "LiveTrainer",
     "LstmConfig",
     "SnnConfig",
+    "Timeline",
     "Trainer",
     "__version__",
     "build",

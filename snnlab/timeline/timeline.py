@@ -38,6 +38,16 @@ class Branch:
         ends: points at the ends of epochs.
         chunks: points between two chunks.
         best: the point after the epoch with the highest test accuracy, or None.
+
+    Example:
+        >>> from snnlab import data, models
+        >>> digits = data.load("digits").subset(train=256, test=64)
+        >>> net = models.build(models.LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
+        >>> timeline = Timeline(Trainer(net, digits, epochs=1, batch_size=64))
+        >>> _ = timeline.fit()
+        >>> branch = timeline.branch(2, learning_rate=0.001)
+        >>> branch, branch.parent, branch.own_moves
+        (Branch b of a at step 2, 2 steps, 'a', {'learning_rate': 0.001})
     """
 
     name: str
