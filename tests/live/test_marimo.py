@@ -90,7 +90,7 @@ def opened(page, address: str, folder: Path) -> Page:
     """The notebook in a browser."""
     notebook = Page(page, address, folder)
     page.goto(address)
-    page.locator(".snnlab button.primary").wait_for()
+    page.locator(".snnlab [data-do=transport]").wait_for()
     return notebook
 
 
