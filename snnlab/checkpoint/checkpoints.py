@@ -94,11 +94,12 @@ class Checkpoints:
         self._say = say
         self._folder = CheckpointFolder(folder, keep=arguments.count("keep", keep), say=say)
         try:
-            self._found = self._go_on(adapt)
+            found = self._go_on(adapt)
         except BaseException:
             self._folder.close()
             raise
-        self.resumed = self._found is not None
+        self.resumed = found is not None
+        self._found = found if found and "branches" in found.facts else None  # until `keep_branches` wants them
         self._saved: _Saved | None = self._now if self.resumed else None
         self._due = 0.0
         self._starting = threading.Lock()
@@ -135,7 +136,7 @@ class Checkpoints:
         self.timeline = timeline
 
     @property
-    def _now(self) -> "_Saved":
+    def _now(self) -> _Saved:
         """What is saved, to compare."""
         point = self.trainer.at
         return _Saved(point, point.history.num_notes, self.timeline.sizes if self.timeline else ())
@@ -180,7 +181,7 @@ class Checkpoints:
         put_back(self.trainer, snapshot)
         return snapshot
 
-    def _write(self, snapshot: Snapshot, what: "_Saved") -> None:
+    def _write(self, snapshot: Snapshot, what: _Saved) -> None:
         started = time.monotonic()
         try:
             self._folder.write(snapshot)

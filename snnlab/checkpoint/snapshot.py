@@ -159,8 +159,6 @@ def put_back_branches(timeline: Timeline, snapshot: Snapshot) -> None:
         FileFormatError: if they are none.
     """
     facts, trainer = snapshot.facts, timeline.trainer
-    if "branches" not in facts:
-        return  # saved without a timeline
     try:
         branches = []
         for number, row in enumerate(facts["branches"]):

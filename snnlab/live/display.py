@@ -191,21 +191,9 @@ class Display:
         return watcher
 
     def _about(self) -> dict[str, Any]:
-        run, trainer = self._run, self._run.trainer
-        described = describe(trainer.model)
-        return about_frame(
-            trainer.mailbox.knobs,
-            order=list(described.layers),
-            layers=described.hidden,
-            terms=term_names(trainer.metric_names),
-            spiking="spikes_per_sample" in trainer.metric_names,
-            samples=len(trainer.data.x_test),
-            classes=trainer.data.class_names,
-            structure=run.structure,
-            folder=str(run.folder),
-            show=self._show,
-            paper=self._paper,
-        )
+        run = self._run
+        given = {"structure": run.structure, "folder": str(run.folder), "show": self._show, "paper": self._paper}
+        return about_of(run.trainer, **given)
 
     def _make_deeds(self) -> Deeds:
         run = self._run
@@ -247,3 +235,18 @@ class Display:
     def _export(self, folder: str) -> None:
         """Export into the given folder or one inside it: a visitor of the page need not own the machine."""
         self.board.say(f"exported {self._run.export_into(inside(folder, self._run.folder))}")
+
+
+def about_of(trainer: Trainer, **given: Any) -> dict[str, Any]:
+    """Describe the fixed part of the screen of a trainer; `given` is what it does not know, see `about_frame`."""
+    described = describe(trainer.model)
+    return about_frame(
+        trainer.mailbox.knobs,
+        order=list(described.layers),
+        layers=described.hidden,
+        terms=term_names(trainer.metric_names),
+        spiking="spikes_per_sample" in trainer.metric_names,
+        samples=len(trainer.data.x_test),
+        classes=trainer.data.class_names,
+        **given,
+    )

@@ -1,12 +1,12 @@
 """Go back in a run, turn a knob, and go on as a second curve: the branches of a run, and the points kept of them."""
 
 import html
-import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
+import numpy as np
 
 from snnlab.errors import ArgumentError, StateError
 from snnlab.history import History, Report
@@ -218,13 +218,9 @@ class Timeline:
         ended = now.epochs > last.epochs
         branch.tip = self._seen = now
         (branch.ends if ended else branch.chunks).add(now)
-        if ended and self._is_best(now):
+        if ended and self.stale == 0:
             branch.best = now
         self._make_room()
-
-    def _is_best(self, now: Point) -> bool:
-        accuracies = now.history.results()["test_acc"]
-        return accuracies[-1] > accuracies[:-1].max(initial=-math.inf)
 
     def _leave(self, now: Point) -> Branch:
         """Begin a branch at a point that the current one does not have: the run went back, and on."""
@@ -446,7 +442,7 @@ class Timeline:
     def stale(self) -> int:
         """Number of epochs since the test accuracy was highest."""
         accuracies = self.trainer.history.results().get("test_acc", ())
-        return len(accuracies) - 1 - max(range(len(accuracies)), key=accuracies.__getitem__) if len(accuracies) else 0
+        return len(accuracies) - 1 - int(np.argmax(accuracies)) if len(accuracies) else 0
 
     def run(self, *names: str, until: int | None = None) -> Generator[Report, None, None]:
         """Train branches in turn, a quarter of a second each, all of them to the same step: the honest comparison.
@@ -456,7 +452,7 @@ class Timeline:
             until: the step; default: the end.
 
         Raises:
-            ArgumentError: if there is no such branch, or a branch is farther already.
+            ArgumentError: if there is no such branch, or the run has no such step.
         """
         for name in names:
             self.branches[name]

@@ -256,10 +256,9 @@ class Trainer:
         return self.stepper.structure.merge(point.state)["model"]
 
     def preview(self) -> tuple[nnx.Module, bool]:
-        """Return a copy of the model as the next step will find it, with the knobs where they were moved to meanwhile;
-        and with the values that are tried out, see `Mailbox.try_out`.
+        """Return a copy of the model as the next step will find it, with the knobs where they were moved to meanwhile.
 
-        Safe to call from any thread at any time.
+        Values that are tried out, see `Mailbox.try_out`, stand in it, too. Safe to call from any thread at any time.
 
         Returns:
             The model, and whether a knob has been moved that no step has used yet.

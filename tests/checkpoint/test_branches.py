@@ -45,6 +45,15 @@ def grown(small):
     return timeline
 
 
+def read_back(small, folder) -> Timeline:
+    """The timeline that was saved in a folder."""
+    checkpoints = Checkpoints(make_trainer(small, epochs=3), folder)
+    timeline = Timeline(checkpoints.trainer)
+    checkpoints.keep_branches(timeline)
+    checkpoints.close()
+    return timeline
+
+
 @pytest.mark.parametrize("where", ["with a name", "a", "behind"])
 def test_all_branches_come_back(small, grown, tmp_path, where):
     if where == "behind":
@@ -55,10 +64,7 @@ def test_all_branches_come_back(small, grown, tmp_path, where):
     first.keep_branches(grown)
     first.save_now()
     first.close()
-    second = Checkpoints(make_trainer(small, epochs=3), tmp_path)
-    timeline = Timeline(second.trainer)
-    second.keep_branches(timeline)
-    second.close()
+    timeline = read_back(small, tmp_path)
     assert told(timeline) == told(grown)
     assert bits(timeline.trainer.state) == bits(grown.trainer.state)
     for each in (timeline, grown):  # and they go on, and back, with the same bits
@@ -74,10 +80,7 @@ def test_checkpoints_without_branches_are_read(small, tmp_path):
     first.trainer.fit(until=9)
     first.save_now()
     first.close()
-    second = Checkpoints(make_trainer(small, epochs=3), tmp_path)
-    timeline = Timeline(second.trainer)
-    second.keep_branches(timeline)
-    second.close()
+    timeline = read_back(small, tmp_path)
     assert list(timeline.branches) == ["a"] and timeline.branches["a"].tip.steps == 9 and not timeline.behind
 
 

@@ -9,13 +9,12 @@ from networks import make_trainer
 from snnlab import models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.controls import Knob
-from snnlab.history import term_names
+from snnlab.live import display
 from snnlab.live.frames.about import PARTS, about_frame
 from snnlab.live.frames.paper import paper_of
 from snnlab.live.frames.status import PANELS
 from snnlab.live.frames.tour import farther, shorter
 from snnlab.live.look.prober import Prober
-from snnlab.models import describe
 from snnlab.train import Trainer
 
 PLACES = ("head", "curves", "raster", "voltages", "tabs")
@@ -24,20 +23,7 @@ TABS = ("", "Learn", "Look inside", "Health", "Errors", "Weights", "Run")
 
 def about_of(trainer: Trainer, show=PANELS) -> dict:
     """As the display makes it."""
-    described = describe(trainer.model)
-    return about_frame(
-        trainer.mailbox.knobs,
-        order=list(described.layers),
-        layers=described.hidden,
-        terms=term_names(trainer.metric_names),
-        spiking="spikes_per_sample" in trainer.metric_names,
-        samples=len(trainer.data.x_test),
-        classes=trainer.data.class_names,
-        structure={},
-        folder="exports",
-        show=show,
-        paper=paper_of(trainer.data),
-    )
+    return display.about_of(trainer, structure={}, folder="exports", show=show, paper=paper_of(trainer.data))
 
 
 def moves(about: dict) -> dict[str, float]:

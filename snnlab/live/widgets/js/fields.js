@@ -18,6 +18,6 @@ export const panel = (name, title, ...children) => h("section", { class: `panel 
  */
 export function choice(model, name, explain, options) {
   const send = () => model.send({ set: { [name]: el.value } });
-  const el = h("select", { "aria-label": name, "data-explain": explain, "data-set": name, onchange: send }, ...options.map((option) => h("option", {}, option)));
+  const el = h("select", { "aria-label": name.replace("_", " "), "data-explain": explain, "data-set": name, onchange: send }, ...options.map((option) => h("option", {}, option)));
   return el;
 }

@@ -4,7 +4,8 @@ import { ask } from "./explain.js";
 
 /** @typedef {import("./types").Running} Running */
 
-const FACES = /** @type {const} */ ({ start: ["Start", "play"], pause: ["Pause", "pause"], resume: ["Resume", "play"], nothing: ["Done", "play"] });
+/** What the transport button says, and its icon. */
+export const FACES = /** @type {const} */ ({ start: ["Start", "play"], pause: ["Pause", "pause"], resume: ["Resume", "play"], nothing: ["Done", "play"] });
 
 /**
  * @param {import("./types").Model} model

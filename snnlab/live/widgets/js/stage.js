@@ -1,5 +1,6 @@
 // The stage, for a lecture hall: draw a digit, watch the network answer in slow motion, move two knobs.
 import { h, icon, write } from "./dom.js";
+import { FACES } from "./header.js";
 import { makeMover } from "./knobs.js";
 import { timeWords } from "./moment.js";
 import { makePad } from "./pad.js";
@@ -10,7 +11,6 @@ import { holdOf } from "./rasterpanel.js";
 /** @typedef {import("./types").Model} Model @typedef {import("./types").Knob} Knob @typedef {import("./types").Part} Part */
 
 const SPEEDS = { 6: "6 s", 15: "15 s", 40: "40 s" }; // seconds for a whole sample
-const FACES = /** @type {const} */ ({ start: ["Start", "play"], pause: ["Pause", "pause"], resume: ["Resume", "play"], nothing: ["Done", "play"] });
 
 /**
  * The knobs that the stage begins with: threshold and membrane time constant of the first hidden layer, as far as it has

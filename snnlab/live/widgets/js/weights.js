@@ -2,6 +2,7 @@
 import { box, bytesOf, diverging, explained, intsOf, picture, scaleBar, text } from "./draw.js";
 import { mount, pointOf } from "./canvas.js";
 import { h } from "./dom.js";
+import { choice } from "./fields.js";
 import { readable } from "./numbers.js";
 import { MARK, lines, shaded, titled } from "./plots.js";
 
@@ -27,12 +28,7 @@ export function layOut(sheet, width) {
  */
 export function makeWeights(model) {
   const frame = () => (model.get("tab").tab === "Weights" ? model.get("tab") : {}), sheet = () => frame().fields;
-  const choose = (/** @type {string} */ name, /** @type {string} */ key, /** @type {string[]} */ options) => {
-    const send = () => model.send({ set: { [name]: field.value } }), attributes = { "aria-label": name.replace("_", " "), "data-explain": key, "data-set": name, onchange: send };
-    const field = h("select", attributes, ...options.map((option) => h("option", {}, option)));
-    return field;
-  };
-  const sort = choose("weights_sort", "weights.sorted by", model.get("about").weight_sorts), layer = choose("weights_layer", "weights.layer", []);
+  const sort = choice(model, "weights_sort", "weights.sorted by", model.get("about").weight_sorts), layer = choice(model, "weights_layer", "weights.layer", []);
   const el = h("div", { class: "column" }, h("div", { class: "fields" }, h("label", {}, h("span", {}, "layer"), layer), h("label", {}, h("span", {}, "sorted by"), sort)));
   const body = h("div", { class: "fill", tabindex: 0, role: "region", "aria-label": "weights" });
   el.append(body);
