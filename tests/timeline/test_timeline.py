@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from fates import fates
 from networks import make_trainer
 
 from snnlab.config import LstmConfig
@@ -219,3 +220,11 @@ def test_what_cannot_be_is_refused_and_changes_nothing(small):
         Timeline(make_trainer(small)).best()
     assert (bits(timeline.trainer.state), dict(timeline.trainer.mailbox.knobs)) == before
     assert list(timeline.branches) == ["a"]
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(10, marks=pytest.mark.endure)])
+def test_random_branches_have_the_same_bits_each_time(count):
+    """Made twice, once more from disk, and once by the script."""
+    outcome = fates(count, seed=count)
+    assert outcome.branches == count and outcome.differences == []
+    assert len(outcome.steps) >= min(count, 5) and len(outcome.knobs) >= min(count, 4)
