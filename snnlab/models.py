@@ -21,6 +21,7 @@ from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
 from snnlab.support.transfers import transfers_allowed
 from snnlab.support.warn import warn
+from snnlab.variables import setting
 
 BRIEF = 0.1  # membrane time constants: in a shorter sequence, voltages stay near rest
 MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
@@ -35,6 +36,9 @@ class Network(nnx.Module):
         recipe: the arguments of `build` that made the network, or None; exported with the weights.
         input_dropout: share of the input spikes that is dropped at random in the mode of `train()`, anew at every
             call. A new network is in the mode of `eval()`; a trainer trains in the one and tests in the other.
+
+    Attributes:
+        code: the constants of the encoder that are knobs, such as `tau` of `Latency`; they may change while it trains.
 
     Raises:
         ArgumentError: if the share is out of range, if encoder and layers have different time steps or are none, or
@@ -62,12 +66,22 @@ class Network(nnx.Module):
         self.input_dropout = arguments.number("input_dropout", input_dropout, 0.0, 1.0)
         self.deterministic = True  # NNX's name of the mode: `train()` and `eval()` set it
 
+    @property
+    def encoder(self) -> Callable[..., Any]:
+        """Turns samples into the input of the first layer; a new one brings knobs of its own."""
+        return self._encoder
+
+    @encoder.setter
+    def encoder(self, encoder: Callable[..., Any]) -> None:
+        self._encoder = encoder
+        self.code = nnx.Dict(_knobs_of(encoder))
+
     def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Record:
         return self.stack(self.encode(x, key=key))
 
     def encode(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None):
         """Compute the input of the first layer: the code of the samples, less the dropped spikes in `train()`."""
-        spikes = self.encoder(x, key=key)
+        spikes = self.encoder(x, key=key, **{name: knob.get_value() for name, knob in self.code.items()})
         if self.input_dropout > 0.0 and not self.deterministic:
             if key is None:
                 raise ArgumentError(
@@ -75,6 +89,12 @@ class Network(nnx.Module):
                 )
             spikes = drop_spikes(spikes, self.input_dropout, jax.random.fold_in(key, 1))
         return spikes
+
+
+def _knobs_of(encoder: Any) -> dict[str, nnx.Variable]:
+    """The constants of an encoder that may change while a network trains, see `snnlab.encode.codes`."""
+    known = getattr(encoder, "KNOBS", {})
+    return {name: setting(name, getattr(encoder, name), 1, **bounds) for name, bounds in known.items()}
 
 
 def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:

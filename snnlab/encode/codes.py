@@ -4,11 +4,14 @@ An encoder is a frozen dataclass, called on a batch `(batch, *sample_shape)`. It
 `SpikeTimes` (sparse) or a dense array `(time, batch, unit)`. Images may stay `uint8` (0..255 stands for 0..1). Random
 codes need `key`; the others ignore it. Calls run inside `jit`.
 
-`unfit(x)` compares the range of samples with what the encoder can express, see `snnlab.encode.ranges`.
+`unfit(x)` compares the range of samples with what the encoder can express, see `snnlab.encode.ranges`. `KNOBS` names
+the constants that may change while a network trains, with their ranges; a call takes other values of them, also traced
+ones: `Latency()(x, tau=5.0)`.
 """
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +42,10 @@ def unit_interval(x: Shaped[Array, "..."]) -> Float[Array, "..."]:
         return x.astype(jnp.float32)
     hint = "; events need SnnConfig(code='events')" if x.dtype == jnp.int32 else ""
     raise ArgumentError(f"x: must be uint8 (0..255) or floating point (0..1), got {x.dtype}{hint}")
+
+
+Knobs = dict[str, dict[str, float | str]]  # name: low, begin, high, unit; see `snnlab.variables.setting`
+Scalar = Float[Array, ""] | float
 
 
 def _check_time(num_steps: int, dt: float) -> None:
@@ -83,27 +90,47 @@ class Latency:
         arguments.number("tau", self.tau, 0.0, strict=True, unit="ms")
         arguments.number("threshold", self.threshold, 0.0, 1.0)
 
+    KNOBS: ClassVar[Knobs] = {
+        "tau": {"low": 0.0, "begin": 1.0, "high": 100.0, "unit": "ms"},
+        "threshold": {"low": 0.0, "high": 1.0},
+    }
+
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """Return the number of units: one per pixel."""
         return math.prod(sample_shape)
 
-    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
+    def __call__(
+        self,
+        x: Shaped[Array, "batch *sample"],
+        *,
+        key: PRNGKeyArray | None = None,
+        tau: Scalar | None = None,
+        threshold: Scalar | None = None,
+    ) -> SpikeTimes:
         x = as_numbers(x)
         x = x.reshape(len(x), -1)
+        own = self.tau / self.dt, self.threshold
+        steps = own[0] if tau is None else jnp.where(tau == np.float32(self.tau), np.float32(own[0]), tau / self.dt)
+        now = steps, own[1] if threshold is None else threshold
         if x.dtype == jnp.uint8:  # 256 possible values: a table in double precision, rounded like NumPy
-            times = jnp.asarray(self._steps(np.arange(256) / 255.0, np))[x]
+            values = np.arange(256) / 255.0
+            times = jnp.asarray(self._steps(values, np, *own))
+            if tau is not None or threshold is not None:
+                unmoved = (now[0] == jnp.float32(own[0])) & (now[1] == jnp.float32(own[1]))
+                times = jnp.where(unmoved, times, self._steps(jnp.float32(values), jnp, *now))
+            times = times[x]
         else:
-            times = self._steps(unit_interval(x), jnp)
+            times = self._steps(unit_interval(x), jnp, *now)
         return SpikeTimes(times=times, num_steps=self.num_steps, num_units=x.shape[1])
 
     def unfit(self, x: np.ndarray) -> str | None:
         """Say why samples do not fit this encoder, and what helps; None if they do."""
         return ranges.unfit_for_unit_interval(x, fires_above=self.threshold)
 
-    def _steps(self, x, xp):
-        fires = x > self.threshold
+    def _steps(self, x, xp, tau_in_steps, threshold):
+        fires = x > threshold
         x = xp.where(fires, x, 1.0)
-        steps = xp.floor(self.tau / self.dt * xp.log(x / (x - self.threshold)))
+        steps = xp.floor(tau_in_steps * xp.log(x / (x - threshold)))
         return xp.where(fires & (steps < self.num_steps), steps, self.num_steps).astype(xp.int32)
 
 
@@ -141,6 +168,8 @@ class Population:
         arguments.count("fields", self.fields, 3)
         arguments.number("cutoff", self.cutoff, 0.0, 1.0)
 
+    KNOBS: ClassVar[Knobs] = {"cutoff": {"low": 0.0, "high": 1.0}}
+
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """Return the number of units: `fields` per feature."""
         return math.prod(sample_shape) * self.fields
@@ -149,14 +178,21 @@ class Population:
         """Say why samples do not fit this encoder, and what helps; None if they do."""
         return ranges.unfit_for_unit_interval(x)
 
-    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> SpikeTimes:
+    def __call__(
+        self,
+        x: Shaped[Array, "batch *sample"],
+        *,
+        key: PRNGKeyArray | None = None,
+        cutoff: Scalar | None = None,
+    ) -> SpikeTimes:
+        cutoff = self.cutoff if cutoff is None else cutoff
         x = as_numbers(x)
         x = unit_interval(x.reshape(len(x), -1, 1))
         k = jnp.arange(1.0, self.fields + 1, dtype=jnp.float32).reshape(1, 1, -1)
         centre = (2 * k - 3) / (2 * (self.fields - 2))
         response = jnp.exp(-0.5 * ((x - centre) * 1.5 * (self.fields - 2)) ** 2)
         steps = jnp.round((1.0 - response) * (self.num_steps - 1)).astype(jnp.int32)
-        times = jnp.where(response >= self.cutoff, steps, self.num_steps).reshape(len(x), -1)
+        times = jnp.where(response >= cutoff, steps, self.num_steps).reshape(len(x), -1)
         return SpikeTimes(times=times, num_steps=self.num_steps, num_units=times.shape[1])
 
 
@@ -186,6 +222,8 @@ class Rate:
         _check_time(self.num_steps, self.dt)
         arguments.number("max_rate", self.max_rate, 0.0, 1000.0 / self.dt, unit="Hz (at most one spike per step)")
 
+    KNOBS: ClassVar[Knobs] = {"max_rate": {"low": 0.0, "unit": "Hz"}}
+
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """Return the number of units: one per feature."""
         return math.prod(sample_shape)
@@ -195,11 +233,12 @@ class Rate:
         return ranges.unfit_for_unit_interval(x)
 
     def __call__(
-        self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None
+        self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None, max_rate: Scalar | None = None
     ) -> Float[Array, "time batch unit"]:
         if key is None:
             raise ArgumentError("key: the rate code is random and needs a key, got None; pass key=jax.random.key(...)")
-        p = unit_interval(x.reshape(len(x), -1)) * (self.max_rate * self.dt / 1000.0)
+        most = self.max_rate if max_rate is None else max_rate
+        p = unit_interval(x.reshape(len(x), -1)) * (most * self.dt / 1000.0)
         return jax.random.bernoulli(key, jnp.broadcast_to(p, (self.num_steps, *p.shape))).astype(jnp.float32)
 
 
@@ -228,6 +267,8 @@ class Delta:
     def __post_init__(self):
         arguments.number("threshold", self.threshold, 0.0, strict=True)
 
+    KNOBS: ClassVar[Knobs] = {"threshold": {"low": 1e-6, "begin": 0.01, "high": 1.0}}
+
     def num_units(self, sample_shape: tuple[int, ...]) -> int:
         """Return the number of units: ON and OFF per feature."""
         return 2 * math.prod(sample_shape[1:])
@@ -237,14 +278,18 @@ class Delta:
         return ranges.unfit_for_changes(x, self.threshold)
 
     def __call__(
-        self, x: Shaped[Array, "batch time feature"], *, key: PRNGKeyArray | None = None
+        self,
+        x: Shaped[Array, "batch time feature"],
+        *,
+        key: PRNGKeyArray | None = None,
+        threshold: Scalar | None = None,
     ) -> Float[Array, "time batch unit"]:
-        signal = Rows()(x)
+        signal, least = Rows()(x), self.threshold if threshold is None else threshold
 
         def step(level, x_t):
             change = x_t - level
-            on, off = change >= self.threshold, change <= -self.threshold
-            level = level + self.threshold * (on.astype(jnp.float32) - off.astype(jnp.float32))
+            on, off = change >= least, change <= -least
+            level = level + least * (on.astype(jnp.float32) - off.astype(jnp.float32))
             return level, jnp.concatenate([on, off], axis=-1).astype(jnp.float32)
 
         return jax.lax.scan(step, signal[0], signal)[1]

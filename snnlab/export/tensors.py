@@ -27,6 +27,7 @@ from snnlab.models import Network, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import refuse_existing
 from snnlab.support.keys import is_key, without_key
+from snnlab.support.numbers import rounded
 from snnlab.support.tensors import read_tensors, write_tensors
 from snnlab.support.transfers import transfers_allowed
 from snnlab.variables import check_values, short_names
@@ -170,7 +171,8 @@ def _about(model: nnx.Module) -> dict[str, Any]:
         about["recipe"] = {"kind": kind, "config": dataclasses.asdict(recipe.config)}
         about["recipe"] |= {"sample_shape": list(recipe.sample_shape), "num_classes": recipe.num_classes}
     if dataclasses.is_dataclass(encoder):
-        about["encoder"] = {"kind": type(encoder).__name__, **_settings(encoder)}
+        moved = {name: rounded(float(knob.get_value())) for name, knob in getattr(model, "code", {}).items()}
+        about["encoder"] = {"kind": type(encoder).__name__, **_settings(encoder), **moved}
     if known.stack is not None:
         named = known.stack.parts()
         about["layers"] = [{"name": name, "kind": type(part).__name__, **_settings(part)} for name, part in named]

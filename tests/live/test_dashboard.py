@@ -295,8 +295,10 @@ def test_knobs_stand_in_the_order_of_the_network(make):
     """By layer from the input to the readout, those of the training last; each explains itself."""
     about = make().display.board.about
     knobs = about["knobs"]
-    assert list(dict.fromkeys(knob["group"] for knob in knobs)) == ["hidden", "readout", "training"]
-    assert all(knob["explain"] == f"knob.{knob['label']}" and knob["explain"] in about["explained"] for knob in knobs)
+    assert list(dict.fromkeys(knob["group"] for knob in knobs)) == ["code", "hidden", "readout", "training"]
+    for knob in knobs:
+        group = "code." if knob["group"] == "code" else ""
+        assert knob["explain"] == f"knob.{group}{knob['label']}" and knob["explain"] in about["explained"]
 
 
 def test_select_a_neuron(make):

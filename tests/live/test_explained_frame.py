@@ -10,10 +10,23 @@ import pytest
 from networks import make_trainer
 
 import snnlab
+from snnlab import encode
 from snnlab.controls import LEARNING_RATE
 from snnlab.history import History, Report
 from snnlab.live.frames import explained
-from snnlab.live.frames.explained import FACT, FACTS, KNOB, KNOBS, OWN, RESTARTS, TERM, TERMS, explained_frame, key_of
+from snnlab.live.frames.explained import (
+    CODE_KNOBS,
+    FACT,
+    FACTS,
+    KNOB,
+    KNOBS,
+    OWN,
+    RESTARTS,
+    TERM,
+    TERMS,
+    explained_frame,
+    key_of,
+)
 from snnlab.live.frames.running import Said, run_frame
 from snnlab.live.frames.status import Recorded, Status, View
 from snnlab.live.run import OF_THE_MODEL, OF_THE_TRAINING
@@ -41,6 +54,12 @@ def names_of_knobs() -> set[str]:
 def test_every_knob_of_the_package():
     known = {name for name in KNOBS if name != OWN}
     assert names_of_knobs() | {LEARNING_RATE} == known
+
+
+def test_every_knob_of_the_encoders():
+    encoders = (getattr(encode, name) for name in encode.__all__)
+    known = {f"code.{name}" for encoder in encoders for name in getattr(encoder, "KNOBS", {})}
+    assert known == set(CODE_KNOBS) and len(known) == 4
 
 
 def test_every_knob_of_a_run(small):
@@ -103,6 +122,6 @@ def test_it_is_a_sentence(key):
 
 
 def test_it_is_small():
-    frame = explained_frame([KNOB + name for name in KNOBS], TERMS)
+    frame = explained_frame([*(KNOB + name for name in KNOBS), *CODE_KNOBS], TERMS)
     assert set(frame) == set(explained.EXPLAINED)
     assert len(json.dumps(frame).encode()) < 20_000

@@ -137,7 +137,7 @@ def _input(model: nnx.Module, graph, samples):
     """Return the input of the first layer."""
     if samples is not None:
         samples = jnp.asarray(samples)
-        return model.encoder(samples, key=jax.random.key(0)) if isinstance(model, Network) else samples
+        return model.encode(samples, key=jax.random.key(0)) if isinstance(model, Network) else samples
     units = int(np.prod(graph.input_type["input"]))
     shape = (RANDOM["steps"], RANDOM["batch"], units)
     return jax.random.bernoulli(jax.random.key(0), RANDOM["rate"], shape).astype(jnp.float32)

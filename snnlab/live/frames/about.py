@@ -29,6 +29,7 @@ PARTS = (
     "stage",
 )  # that can be shown alone
 PACES = (100, 30, 10, 3, 1)  # steps a second that can be chosen, beside as fast as it goes
+CODE = "code"  # of the input, before all layers
 TRAINING = "training"  # heading of the knobs that belong to no layer
 
 
@@ -73,7 +74,7 @@ def about_frame(
         paper: what can be drawn in place of a test sample, or why nothing can.
     """
     described = [_knob(knob) for knob in knobs.values()]
-    place = {name: k for k, name in enumerate(order)}
+    place = {name: k for k, name in enumerate([CODE, *order])}
     described.sort(key=lambda knob: (knob["group"] == TRAINING, place.get(knob["group"], len(place))))
     stops = tour(described, layers=layers, spikes=spiking, show=show)
     return {

@@ -24,6 +24,18 @@ class Words(NamedTuple):
 KNOB, TERM, FACT, RESTART = "knob.", "term.", "fact.", "restart."
 OWN = "own"  # a knob or a term of the user
 
+CODE_KNOBS = {  # of the encoders
+    "code.tau": Words(
+        "Time constant of the latency code: the longer it is, the later the input fires.",
+        "T = tau ln(x / (x - threshold))",
+    ),
+    "code.threshold": Words(
+        "A weaker input is silent, also in the delta code a smaller change.", "x > threshold; |change| ≥ threshold"
+    ),
+    "code.cutoff": Words("The weakest response of a receptive field that fires.", "response ≥ cutoff"),
+    "code.max_rate": Words("Firing rate of an input of 1.", "p = x · max_rate · dt / 1000"),
+}
+
 KNOBS = {
     "tau_mem": Words(
         "Membrane time constant: how slowly the voltage forgets.",
@@ -242,7 +254,7 @@ OTHERS = {
 }
 
 EXPLAINED: dict[str, Words] = {
-    **{KNOB + name: words for name, words in KNOBS.items()},
+    **{KNOB + name: words for name, words in (KNOBS | CODE_KNOBS).items()},
     **{TERM + name: words for name, words in TERMS.items()},
     **{FACT + name: words for name, words in FACTS.items()},
     **{RESTART + name: words for name, words in RESTARTS.items()},
@@ -263,7 +275,7 @@ def key_of(kind: str, name: str) -> str:
         >>> key_of(KNOB, "hidden.v_th"), key_of(TERM, "my penalty")
         ('knob.v_th', 'term.own')
     """
-    short = kind + name.rpartition(".")[2]
+    short = kind + (name if name in CODE_KNOBS else name.rpartition(".")[2])
     return short if short in EXPLAINED else kind + OWN
 
 

@@ -14,7 +14,7 @@ from snnlab.layers import LSTM
 from snnlab.live.frames.probe import Neuron, Probe
 from snnlab.live.look.xray import running_readout
 from snnlab.losses import class_scores
-from snnlab.models import LayerDescription, describe
+from snnlab.models import LayerDescription, Network, describe
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
 from snnlab.support.transfers import transfers_allowed
@@ -53,8 +53,8 @@ class Prober:
             self._names = tuple(record.layers)  # in order, known while tracing: a jitted function returns sorted dicts
             rasters = {name: spikes[:, 0] > 0 for name, spikes in record.spikes.items()}
             states = {name: trace.state[:, 0] for name, trace in record.layers.items()}
-            encoder = describe(model).encoder
-            code = encoder(x, key=jax.random.key(0)) if encoder is not None and rasters else None
+            encode = model.encode if isinstance(model, Network) else describe(model).encoder
+            code = encode(x, key=jax.random.key(0)) if encode is not None and rasters else None
             if code is not None:
                 dense = code.dense() if isinstance(code, SpikeTimes) else code
                 rasters = {"input": dense[:, 0] > 0, **rasters}
