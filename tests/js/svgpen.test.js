@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { JSDOM } from "jsdom";
-import { dot, line, spikeMarks, text, within } from "./js/draw.js";
+import { axisBeside, dot, line, spikeMarks, text, within } from "./js/draw.js";
 import { SvgPen } from "./js/svgpen.js";
 
 const { window } = new JSDOM("");
@@ -45,3 +45,10 @@ test("what is drawn within a box is clipped to it, and what comes after is not",
   const [clip] = find("clipPath path"), [inside] = find("g path"), all = find("path").filter(({ fill }) => fill === "#009e73");
   assert.deepEqual([clip.d, inside.fill, all.length, find("g path").length], ["M1 2h10v22h-10z", "#d55e00", 1, 1]);
 });
+
+for (const [low, high] of [[2.3051, 2.3089], [-1e-5, 1e-5], [99990, 100010], [0, 1], [-65.02, -64.98]])
+  test(`the numbers beside a plot from ${low} to ${high} differ from one another`, () => {
+    const found = drawn((pen) => axisBeside(pen, { x: 40, y: 0, width: 50, height: 50 }, low, high, 4))("text").map(({ words }) => words);
+    assert.ok(found.length > 1);
+    assert.equal(new Set(found).size, found.length, String(found));
+  });

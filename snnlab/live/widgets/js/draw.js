@@ -155,11 +155,12 @@ export function axisUnder(pen, { y, height }, marks, at, word) {
  * @param {Pen} pen @param {Box} place @param {number} low @param {number} high @param {number} count
  */
 export function axisBeside(pen, { x, y, width, height }, low, high, count) {
-  const at = scale(low, high, y + height, y);
-  for (const tick of ticks(low, high, count)) {
+  const at = scale(low, high, y + height, y), marks = ticks(low, high, count), apart = marks.length > 1 ? marks[1] - marks[0] : 1;
+  const digits = Math.max(3, Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / apart)) + 1); // so that they differ
+  for (const tick of marks) {
     line(pen, [[x - 4, at(tick)], [x, at(tick)]], { alpha: 0.5 });
     if (tick === 0) line(pen, [[x, at(0)], [x + width, at(0)]], { alpha: 0.25 });
-    text(pen, readable(tick), x - 7, at(tick) + 4, { align: "right", size: 11, alpha: 0.8 });
+    text(pen, readable(tick, digits), x - 7, at(tick) + 4, { align: "right", size: 11, alpha: 0.8 });
   }
   return at;
 }
