@@ -81,7 +81,7 @@ def test_03():
     assert [name for name, _, _ in verdicts] == ["with", "without"] and float(verdicts[0][2]) == ended
     for _, said, accuracy in verdicts:
         assert said.endswith(" hardly learns") == (float(accuracy) <= 0.7)
-    replayed = ast.literal_eval(re.search(r"\{'hidden.kernel'.*\}", text)[0])
+    replayed = ast.literal_eval(re.search(r"\{'[\w.]+': (?:True|False), .*\}", text)[0])
     assert all(replayed.values()) and len(replayed) >= 10
 
 
