@@ -28,6 +28,7 @@ _HOMES = {
     "Timeline": "timeline",
     "Trainer": "train",
     "build": "models",
+    "compare": "live",
     "from_nir": "export",
     "load": "export",
     "load_data": "data",

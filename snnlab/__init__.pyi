@@ -11,6 +11,7 @@ from snnlab.export import save_nir as save_nir
 from snnlab.export import to_nir as to_nir
 from snnlab.history import History as History
 from snnlab.live import LiveTrainer as LiveTrainer
+from snnlab.live import compare as compare
 from snnlab.live import offline_figures as offline_figures
 from snnlab.losses import Classification as Classification
 from snnlab.models import build as build
@@ -29,6 +30,7 @@ __all__ = [
     "Trainer",
     "__version__",
     "build",
+    "compare",
     "from_nir",
     "load",
     "load_data",

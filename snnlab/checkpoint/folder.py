@@ -20,6 +20,7 @@ from snnlab.errors import ArgumentError, FileFormatError, StateError
 from snnlab.support import arguments
 from snnlab.support.files import remove_unfinished
 from snnlab.support.tensors import read_tensors, write_tensors
+from snnlab.support.warn import warn
 
 PREFIX, SUFFIX = "checkpoint-", ".safetensors"
 
@@ -63,7 +64,7 @@ class CheckpointFolder:
 
     def complete(self) -> list[Path]:
         """Return the complete checkpoints, oldest first."""
-        return sorted(filter(_number, self.path.glob(f"{PREFIX}*{SUFFIX}")), key=_number)
+        return _complete(self.path)
 
     def newest(self) -> Snapshot | None:
         """Return the newest undamaged snapshot, or None. Damaged ones are set aside, and `say` is told."""
@@ -113,6 +114,36 @@ class CheckpointFolder:
         self._inode = file.stat().st_ino
 
 
+def newest_in(path: str | os.PathLike) -> Snapshot:
+    """Return the newest undamaged snapshot in a folder, and change nothing there: a run may save in it meanwhile.
+
+    Raises:
+        ArgumentError: if the folder does not exist, or has no checkpoint.
+        FileFormatError: if all checkpoints are damaged, or of another version of snnlab.
+    """
+    folder = arguments.path("folder", path)
+    if not folder.is_dir():
+        raise ArgumentError(f"{folder}: is not a folder" if folder.exists() else f"{folder}: does not exist")
+    try:
+        _refuse_other_formats(folder)
+        complete = _complete(folder)
+    except OSError as error:
+        raise ArgumentError(f"{folder}: cannot be read ({reason(error)})") from None
+    if not complete:
+        raise ArgumentError(f"{folder}: holds no checkpoint; lab.resume(folder) and snnlab train --resume save them")
+    damaged: list[FileFormatError] = []
+    for file in reversed(complete):
+        try:
+            snapshot = _read(file)
+        except FileFormatError as error:
+            damaged.append(error)
+            continue
+        if damaged:
+            warn(f"{damaged[0]}; the checkpoint before it is used")
+        return snapshot
+    raise damaged[0]
+
+
 def reason(error: Exception) -> str:
     """Say in a few words why a file could not be written."""
     return (isinstance(error, OSError) and error.strerror) or f"{type(error).__name__}: {str(error)[:200]}"
@@ -142,6 +173,10 @@ def _read(path: Path) -> Snapshot:
     if not undamaged:
         raise FileFormatError(f"{path}: is damaged (its digest is wrong)")
     return snapshot
+
+
+def _complete(folder: Path) -> list[Path]:
+    return sorted(filter(_number, folder.glob(f"{PREFIX}*{SUFFIX}")), key=_number)
 
 
 def _number(path: Path) -> int:

@@ -33,7 +33,7 @@ from snnlab.variables import check_values, plain
 FORMAT = 1
 
 _FACTS = ("format", "identity", "epochs", "interventions", "planned", "posted", "seconds", LEARNING_RATE, "note")
-_NO_RUN = "this checkpoint does not hold a run of snnlab"
+NO_RUN = "this checkpoint does not hold a run of snnlab"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Snapshot:
     Args:
         arrays: `state/...` and `start/...` by the path in `snnlab.train.step.State`, `history/...` by metric.
         facts: the rest, as JSON: "format"; "identity", see `identity`; "epochs", "interventions", "notes", "planned",
-            "posted", "seconds", "learning_rate"; "note", of the caller.
+            "posted", "seconds"; "learning_rate", "network", "data", "knobs", see `about`; "note", of the caller.
 
     Example:
         >>> from snnlab import data, models
@@ -80,8 +80,7 @@ def take(trainer: Trainer, point: Point, note: Any = None, timeline: Timeline | 
         note: kept with it, as JSON.
         timeline: of the trainer; the tips of its branches are kept, too.
     """
-    facts = {"format": FORMAT, "identity": identity(trainer), **_facts_of(point)}
-    facts |= {LEARNING_RATE: trainer.config.learning_rate, "note": note}
+    facts = {"format": FORMAT, **about(trainer), **_facts_of(point), "note": note}
     arrays = _arrays_of(point) | {f"start/{name}": without_key(leaf) for name, leaf in _leaves(point.origin)}
     if timeline is not None:
         facts["here"], facts["branches"] = timeline.here, []
@@ -127,7 +126,7 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
     try:
         point = _point(trainer, snapshot)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
-        raise FileFormatError(f"{_NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
+        raise FileFormatError(f"{NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
     trainer.at = point
     rate = trainer.config.learning_rate
     if rate is not None and rate != facts[LEARNING_RATE]:  # another one is a move of its knob
@@ -148,7 +147,7 @@ def check(snapshot: Snapshot) -> dict[str, Any]:
         )
     missing = [name for name in _FACTS if name not in facts]
     if missing or not isinstance(facts["identity"], dict):
-        raise FileFormatError(f"{_NO_RUN} (it lacks {', '.join(missing) or 'an identity'})")
+        raise FileFormatError(f"{NO_RUN} (it lacks {', '.join(missing) or 'an identity'})")
     return facts
 
 
@@ -163,14 +162,15 @@ def put_back_branches(timeline: Timeline, snapshot: Snapshot) -> None:
         branches = []
         for number, row in enumerate(facts["branches"]):
             name, parent = arguments.name("branch", row["name"]), row["parent"]
-            tip = trainer.at if row["here"] else _read_point(trainer, row, _part(snapshot.arrays, f"branch {number}/"))
-            branches.append(Branch(name, parent, arguments.count("start", row["start"], 0, tip.steps), tip))
+            tip = trainer.at if row["here"] else _read_point(trainer, row, part(snapshot.arrays, f"branch {number}/"))
+            start = arguments.count("start", row["start"], 0, tip.steps)
+            branches.append(Branch(name, parent, start, tip, trainer))
         timeline.restore(branches, facts["here"])
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
-        raise FileFormatError(f"{_NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
+        raise FileFormatError(f"{NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
 
 
-def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     """Those arrays whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
@@ -187,7 +187,7 @@ def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
 
 def _read_point(trainer: Trainer, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Point:
     """Return a point of the trainer's run, which began where the trainer did."""
-    state, steps = _fill(trainer.state, "state", arrays), _part(arrays, "history/")
+    state, steps = _fill(trainer.state, "state", arrays), part(arrays, "history/")
     history = History.read(steps, facts["epochs"], facts["interventions"], facts.get("notes", []))
     count, epochs, box = len(history), history.num_epochs, trainer.mailbox
     if int(state.step) != count or not 0 <= count - epochs * trainer.steps_per_epoch <= trainer.steps_per_epoch:
@@ -241,6 +241,18 @@ def _check_values(part: str, own, filled) -> None:
         for value in jax.tree.leaves(plain(found)):  # none where a part of an optimizer leaves a parameter out
             if not is_key(value):
                 check_values(part + jax.tree_util.keystr(path), variable, np.asarray(value))
+
+
+def about(trainer: Trainer) -> dict[str, Any]:
+    """Return what a run began with as JSON: identity, learning rate, kind of network, name of the data, knobs."""
+    config = describe(trainer.model).config
+    return {
+        "identity": identity(trainer),
+        LEARNING_RATE: trainer.config.learning_rate,
+        "network": type(trainer.model if config is None else config).__name__,
+        "data": trainer.data.name,
+        "knobs": {knob.name: knob.value for knob in trainer.knobs_of(trainer.origin)},
+    }
 
 
 def identity(trainer: Trainer) -> dict[str, Any]:

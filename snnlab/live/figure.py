@@ -1,4 +1,4 @@
-"""The curves of a run as a figure of plotly's: to zoom, to hover over, to compare with earlier runs."""
+"""The curves of a run, or of several, as a figure of plotly's: to zoom, to hover over, to compare with earlier runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,9 +7,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from snnlab.live.frames import compared, style
+from snnlab.live.frames import compared, side_by_side, style
 from snnlab.live.frames import curves as curves_of
 from snnlab.live.frames.curves import Curve, Mark
+from snnlab.live.frames.side_by_side import Side
 from snnlab.live.frames.status import Recorded
 from snnlab.live.frames.style import GREY
 from snnlab.support.markup import plain
@@ -147,3 +148,41 @@ def mark_shapes(marks: Sequence[Mark], panels: int) -> list[dict[str, Any]]:
                 shape["label"] |= {"xanchor": "right", "yanchor": "bottom", "padding": 2}
             shapes.append(shape)
     return shapes
+
+
+def figure_of_many(sides: Sequence[Side], x: str) -> go.Figure:
+    """Draw the curves of several runs, and their moves.
+
+    Args:
+        sides: the runs, with their letters.
+        x: of the curves, "steps" or "epochs".
+    """
+    found = side_by_side.plots(sides, x)
+    rows = max(1, -(-len(found) // 2))
+    drawn = make_subplots(rows, 2, subplot_titles=list(found), horizontal_spacing=0.08, vertical_spacing=0.32 / rows)
+    named: set[int] = set()
+    for k, (title, curves) in enumerate(found.items()):
+        row, col = k // 2 + 1, k % 2 + 1
+        for number, (side, curve) in enumerate(zip(sides, curves, strict=True)):
+            if curve is not None:
+                line, shown = _line(side_by_side.look(number)), number not in named
+                common = {"name": plain(side.label()), "legendgroup": side.letter, "showlegend": shown}
+                drawn.add_trace(go.Scatter(x=curve[0], y=curve[1], line=line, mode="lines", **common), row=row, col=col)
+                named.add(number)
+        kind = "log" if side_by_side.is_logarithmic(title, curves) else "linear"
+        drawn.update_yaxes(type=kind, exponentformat="power", row=row, col=col)
+    for k in range(len(found), rows * 2):
+        drawn.update_xaxes(visible=False, row=k // 2 + 1, col=k % 2 + 1)
+        drawn.update_yaxes(visible=False, row=k // 2 + 1, col=k % 2 + 1)
+    _style(drawn, rows, full=True)
+    drawn.update_xaxes(title={"text": x.removesuffix("s"), "standoff": 2})
+    shapes: list[dict[str, Any]] = []
+    for number, (side, moved) in enumerate(zip(sides, side_by_side.marks(sides), strict=True)):
+        unit, labels = side.steps_per_epoch if x == "epochs" else 1, {}
+        for mark in moved:
+            labels.setdefault(mark.step, []).append(mark.label)
+        marks = [Mark(step, f"{side.letter}: {', '.join(said)}") for step, said in labels.items()]
+        for shape in mark_shapes(marks, len(found)):
+            shape["line"]["color"] = side_by_side.look(number).colour
+            shapes.append(shape | {"x0": shape["x0"] / unit, "x1": shape["x1"] / unit})
+    return drawn.update_layout(shapes=shapes)

@@ -34,6 +34,7 @@ class Branch:
         parent: name of the branch that it left, or None.
         start: the step at which it left.
         tip: the point up to which it was trained.
+        trainer: of the run that it is a branch of.
         moves: points before a move of a knob.
         ends: points at the ends of epochs.
         chunks: points between two chunks.
@@ -54,6 +55,7 @@ class Branch:
     parent: str | None
     start: int
     tip: Point
+    trainer: Trainer = field(repr=False, compare=False)
     best: Point | None = None
     moves: Ladder = field(default_factory=Ladder, repr=False)
     ends: Ladder = field(default_factory=Ladder, repr=False)
@@ -167,7 +169,7 @@ class Timeline:
         self.trainer = trainer
         self.here = TRUNK
         self._size = bytes_of(trainer.state)
-        self._branches = {TRUNK: Branch(TRUNK, None, 0, trainer.at)}
+        self._branches = {TRUNK: Branch(TRUNK, None, 0, trainer.at, trainer)}
         self._seen = trainer.at
         self.budget = max(BUDGET, self.least(trainer)) if budget is None else budget
 
@@ -228,7 +230,7 @@ class Timeline:
         return self._begin(self._free_name(), self._owner(start), start, now)
 
     def _begin(self, name: str, parent: str, start: int, point: Point) -> Branch:
-        branch = self._branches[name] = Branch(name, parent, start, point)
+        branch = self._branches[name] = Branch(name, parent, start, point, self.trainer)
         self.here, self._seen = name, point
         return branch
 

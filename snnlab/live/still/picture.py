@@ -4,37 +4,22 @@ No script, no font, no id, nothing fetched. The picture has its own card, so it 
 are allowed, the card is dark for readers who prefer that.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
 from snnlab.history import History, term_names
 from snnlab.history.series import bin_means
 from snnlab.live.frames import curves, style
-from snnlab.live.frames.curves import Mark
 from snnlab.live.frames.probe import Probe
 from snnlab.live.still import svg
+from snnlab.live.still.plots import AXIS, BELOW, EDGE, PLOT, WIDTH, Flag, Line, draw_lines, draw_plots, heading, room
 from snnlab.live.still.svg import Scale
 
-WIDTH, EDGE, HEAD = 960, 24, 74  # pixels: the card, its margin, and where the plots begin
-AXIS, PLOT, BELOW, IMAGE = 44, 140, 40, 112  # pixels: numbers of a y axis, height of a plot, room under it, the sample
-ROW, ROWS = 14, 3  # height of a line of small text, and lines of labels for the moves of knobs
+HEAD, IMAGE = 74, 112  # pixels: where the plots begin, and the sample
 CELLS = (400, 140)  # steps and units of a raster; of a larger one neighbours share a cell
 CLASSES = 10  # readout traces
 TERMS = "terms of the loss"
-
-
-class _Line(NamedTuple):
-    """A curve and its look; its label stands at its end."""
-
-    name: str
-    label: str
-    x: np.ndarray
-    y: np.ndarray
-    look: style.Line
-    width: float = 1.6
-    points: bool = False
 
 
 def picture(
@@ -72,8 +57,8 @@ def picture(
     with np.errstate(all="ignore"):  # values that are not finite are not drawn
         plots = _plots(history, steps_per_epoch, max_points)
         moves = curves.all_marks(history, len(history))
-        marks = [move._replace(label=svg.cut(move.label)) for move in moves]
-        body, bottom = _draw_plots(plots, marks)
+        flags = [Flag(move.step, svg.cut(move.label)) for move in moves]
+        body, bottom = draw_plots(plots, flags, HEAD, logs=[TERMS])
         words = [_summary(history), *(_in_words(*plot) for plot in plots.items())]
         words += [f"at step {move.step:,}: {move.label}" for move in moves[-20:]]
         if probe:
@@ -88,17 +73,17 @@ def picture(
 # ---- what is shown ----
 
 
-def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, list[_Line]]:
+def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, list[Line]]:
     found = curves.test_curves(history, steps_per_epoch)
     found |= {name: (np.arange(1, len(y) + 1), y) for name, y in history.steps().items() if name != "epoch"}
     found = {name: _thin(*curve, points) for name, curve in found.items() if len(curve[0])}
 
-    def line(name: str, curve: str, look: style.Line | None = None) -> list[_Line]:
+    def line(name: str, curve: str, look: style.Line | None = None) -> list[Line]:
         if curve not in found:
             return []
         label = name if name == curve else f"{name} {svg.number(found[curve][1][-1])}"
         look = look or style.of_metric(curve)
-        return [_Line(name, svg.cut(label), *found[curve], look, points=name == "test")]
+        return [Line(name, svg.cut(label), *found[curve], look, points=name == "test")]
 
     terms = term_names(found)
     last = "spikes_per_sample" if "spikes_per_sample" in found else "grad_norm"
@@ -116,7 +101,7 @@ def _thin(x: np.ndarray, y: np.ndarray, points: int) -> curves.Curve:
     return x[last.astype(int) - 1], np.where(np.isfinite(means), means, np.nan)
 
 
-def _traces(probe: Probe, class_names: Sequence[str], dt: float) -> list[_Line]:
+def _traces(probe: Probe, class_names: Sequence[str], dt: float) -> list[Line]:
     """The readout of the highest classes; the winner is last, so that it is on top."""
     readout = np.asarray(probe.readout, np.float64)
     peaks = np.where(np.isfinite(readout), readout, -np.inf).max(axis=0)
@@ -130,7 +115,7 @@ def _traces(probe: Probe, class_names: Sequence[str], dt: float) -> list[_Line]:
         if k == probe.prediction:
             look, width = look._replace(dash=()), 3.2
         label = f"{svg.cut(name, 14)} (true)" if k == probe.label != probe.prediction else svg.cut(name)
-        lines.append(_Line(name, label, *_thin(time, readout[:, k], CELLS[1]), look, width))
+        lines.append(Line(name, label, *_thin(time, readout[:, k], CELLS[1]), look, width))
     return lines
 
 
@@ -157,7 +142,7 @@ def _summary(history: History) -> str:
     return ", ".join(parts)
 
 
-def _in_words(title: str, lines: list[_Line]) -> str:
+def _in_words(title: str, lines: list[Line]) -> str:
     said = [f"{line.name} from {svg.number(line.y[0])} to {svg.number(line.y[-1])}" for line in lines]
     return f"{title}: {', '.join(said)}"
 
@@ -166,92 +151,15 @@ def _spikes(name: str, raster: np.ndarray) -> str:
     return f"{name}: {int(raster.sum()):,} spikes of {raster.shape[1]:,} units"
 
 
-# ---- how it is drawn; every plot in its own coordinates, with (0, 0) at its upper left corner ----
-
-
-def _draw_plots(plots: dict[str, list[_Line]], marks: list[Mark]) -> tuple[list[str], int]:
-    """Draw two plots per row; the labels of the marks stand above the first row, for both rows."""
-    each = (WIDTH - 3 * EDGE) / 2
-    right = max([_room(lines) for lines in plots.values()] + [10 + svg.width(mark.label) for mark in marks], default=0)
-    ends = [line.x[-1] for lines in plots.values() for line in lines] + [mark.step for mark in marks]
-    x = Scale(0.0, float(max([1, *ends])), each - AXIS - right, least=1.0)
-    flags = _flags(marks, x)
-    body, top = [], HEAD
-    for k, (title, lines) in enumerate(plots.items()):
-        rows = max([row + 1 for row, _, _ in flags], default=0) if k < 2 else 0
-        if k % 2 == 0:
-            top += 22 + ROW * rows + (PLOT + BELOW) * (k > 0)
-        y = Scale.around(np.concatenate([line.y for line in lines]), PLOT, log=title == TERMS)
-        poles = "".join(f"M{svg.px(at)} {-ROW * (row + 1) + 2 if rows else 0}V{PLOT}" for row, at, _ in flags)
-        said = [svg.text(at + 4, -ROW * row - 4, words) for row, at, words in flags if 0 <= row < rows]
-        parts = [_title(title, ROW * rows), *svg.axes(x, y, "step"), svg.path(poles, opacity=0.7), *said]
-        body.append(svg.group(EDGE + AXIS + k % 2 * (each + EDGE), top, parts + _draw_lines(lines, x, y)))
-    return body, top + (PLOT + BELOW) * bool(plots)
-
-
-def _room(lines: list[_Line]) -> float:
-    """The room for the labels at the ends of the lines."""
-    return 36 + max(svg.width(line.label) for line in lines)
-
-
-def _title(words: str, above: float = 0) -> str:
-    return svg.text(-AXIS, -12 - above, words, size=13, weight=600)
-
-
-def _flags(marks: list[Mark], x: Scale) -> list[tuple[int, float, str]]:
-    """Row (-1: no room), place and text of each label; left labels are higher, so that no pole crosses a text."""
-    flags: list[tuple[int, float, str]] = []
-    for mark in reversed(marks):
-        at = float(x(mark.step))
-        end = at + svg.width(mark.label) + 10
-        row = max((other + 1 for other, begin, _ in flags if begin < end), default=0)
-        flags.append((row if row < ROWS else -1, at, mark.label))
-    return flags
-
-
-def _draw_lines(lines: list[_Line], x: Scale, y: Scale) -> list[str]:
-    parts, ends = [], []
-    for line in lines:
-        at, value = x(line.x), y(line.y)
-        parts.append(svg.path(svg.polyline(at, value), line.name, **_style(line)))
-        there = np.flatnonzero(np.isfinite(value))
-        if line.points or len(there) == 1:
-            few = there[::-1][:: 1 + len(there) // 30]
-            parts.append(_diamonds(at[few], value[few], line))
-        ends.append(float(value[there[-1]]) if len(there) else y.size)
-    for end, k in zip(_apart(np.sort(ends), y.size - 4), np.argsort(ends, kind="stable"), strict=True):
-        parts.append(svg.path(f"M{svg.px(x.size + 8)} {svg.px(end)}h22", **_style(lines[k])))
-        if lines[k].points:
-            parts.append(_diamonds([x.size + 19], [end], lines[k]))
-        parts.append(svg.text(x.size + 35, end + 4, lines[k].label, weight=700 if lines[k].width > 3 else 0))
-    return parts
-
-
-def _style(line: _Line) -> dict[str, Any]:
-    found = {"stroke": line.look.colour, "stroke_width": line.width, "stroke_linejoin": "round"}
-    if not line.look.dash:
-        return found | {"stroke_linecap": "round"}
-    return found | {"stroke_dasharray": " ".join(map(str, line.look.dash))}
-
-
-def _diamonds(x: Iterable[float], y: Iterable[float], line: _Line) -> str:
-    d = "".join(f"M{svg.px(a - 4.5)} {svg.px(b)}l4.5-4.5 4.5 4.5-4.5 4.5z" for a, b in zip(x, y, strict=True))
-    return svg.path(d, fill=line.look.colour)
-
-
-def _apart(places: np.ndarray, room: float) -> np.ndarray:
-    """Move sorted places of labels apart, just so far that all can be read."""
-    gaps = min(13.0, room / max(len(places) - 1, 1)) * np.arange(len(places))
-    down = np.maximum.accumulate(places - gaps)
-    return np.minimum(down, room - gaps[-1]) + gaps
+# ---- how it is drawn ----
 
 
 def _draw_probe(
-    probe: Probe, traces: list[_Line], verdict: list[str], dt: float | None, top: int
+    probe: Probe, traces: list[Line], verdict: list[str], dt: float | None, top: int
 ) -> tuple[list[str], int]:
     """Draw the sample on the left; on the right its rasters and the readout over one time axis."""
     left = EDGE + IMAGE + 44 + AXIS
-    x = Scale(0.0, len(probe.readout) * (dt or 1.0), WIDTH - EDGE - _room(traces) - left, least=0.0 if dt else 1.0)
+    x = Scale(0.0, len(probe.readout) * (dt or 1.0), WIDTH - EDGE - room(traces) - left, least=0.0 if dt else 1.0)
     image, height = _image(probe.sample)
     lines = [svg.text(0, height + 20 + 17 * k, svg.cut(said, 23), size=12) for k, said in enumerate(verdict)]
     body = [svg.text(EDGE, top + 10, "one test sample", size=13, weight=600), svg.group(EDGE, top + 22, image + lines)]
@@ -260,12 +168,16 @@ def _draw_probe(
         height = int(np.clip(1.6 * units, min(14 * units, 120), CELLS[1]))
         y = Scale(0.0, float(units), height, least=1.0)  # as in the dashboard, unit 0 is at the top
         rows = [(0.0, "0"), (height, f"{units - 1}")][: min(units, 2)]
-        parts = [_title(_spikes(svg.cut(name), raster)), *svg.axes(x, y, beside=rows), _draw_raster(name, raster, x, y)]
+        parts = [
+            heading(_spikes(svg.cut(name), raster)),
+            *svg.axes(x, y, beside=rows),
+            _draw_raster(name, raster, x, y),
+        ]
         body.append(svg.group(left, top + 22, parts))
         top += height + BELOW
     y = Scale.around(np.concatenate([line.y for line in traces]), PLOT)
     axes = svg.axes(x, y, "ms" if dt else "step")
-    body.append(svg.group(left, top + 22, [_title("readout"), *axes, *_draw_lines(traces, x, y)]))
+    body.append(svg.group(left, top + 22, [heading("readout"), *axes, *draw_lines(traces, x, y)]))
     return body, top + 22 + PLOT + BELOW
 
 

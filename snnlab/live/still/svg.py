@@ -232,6 +232,26 @@ def axes(x: Scale, y: Scale, unit: str = "", beside: Sequence[tuple[float, str]]
     return parts
 
 
+def inline(body: Iterable[str], width: int, height: int, *, title: str, words: str) -> str:
+    """Write an image for a page, on the paper and in the ink of that page.
+
+    Args:
+        body: the elements, in drawing order.
+        width: of the image [pixels]; it shrinks where there is less room.
+        height: of the image [pixels].
+        title: for the mouse pointer and for screen readers.
+        words: the content of the image, for screen readers.
+
+    Example:
+        >>> inline([], 960, 80, title="a run", words="not trained yet").splitlines()[1:]
+        ['<title>a run</title>', '<desc>not trained yet</desc>', '</svg>']
+    """
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" style="max-width:100%;height:auto"'
+    look = 'fill="currentColor" font-family="system-ui, sans-serif" font-size="11"'
+    head = [f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {size} {look}>', f"<title>{clean(title)}</title>"]
+    return "\n".join([*head, f"<desc>{clean(words)}</desc>", *body, "</svg>"])
+
+
 def card(body: Iterable[str], width: int, height: int, *, title: str, words: str) -> str:
     """Write the whole image: a card, light or dark as the reader prefers, and a body on it.
 

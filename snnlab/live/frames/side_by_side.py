@@ -1,0 +1,308 @@
+"""Several runs beside one another, as pure functions: letters, results, settings that differ, curves, and a text."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from snnlab.history import History
+from snnlab.history.series import bin_means
+from snnlab.live.frames import curves, style
+from snnlab.live.frames.curves import Curve, Mark
+from snnlab.support import numbers
+
+AXES = ("steps", "epochs")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+POINTS = 150  # of a curve: several share a plot
+NONE = "\u2013"  # there is no such value
+WIDTH, CUT = 100, 24  # characters of a line of the text, and of a name or value in it
+MOVES = 12  # that are told one by one, of each run
+PLOTS = {  # title of each: its curve
+    "training loss": "loss",
+    "test loss": "test_loss",
+    "training accuracy": "accuracy",
+    "test accuracy": "test_acc",
+    "spikes per sample": "spikes_per_sample",
+}
+LOSSES = ("loss", "test_loss")
+DECADES = 2  # a loss that spans more of them has a logarithmic axis
+
+
+class Side(NamedTuple):
+    """One run of a comparison.
+
+    Attributes:
+        name: of the run.
+        history: everything that happened in it.
+        steps_per_epoch: optimizer steps in an epoch.
+        began: what it began with, settings and knobs by name.
+        waiting: new values of knobs that have not acted yet.
+        state: where it stands, in a word.
+        letter: that stands for it in plots and tables.
+    """
+
+    name: str
+    history: History
+    steps_per_epoch: int
+    began: Mapping[str, Any] = MappingProxyType({})
+    waiting: Mapping[str, float] = MappingProxyType({})
+    state: str = "saved"
+    letter: str = ""
+
+    def label(self) -> str:
+        """Letter and name, or the one word that is both."""
+        return self.letter if self.letter == self.name else f"{self.letter}: {self.name}"
+
+
+class Row(NamedTuple):
+    """A line of a table: what it tells, a cell for each run, and which of the runs is best (or None)."""
+
+    name: str
+    cells: tuple[str, ...]
+    best: int | None = None
+
+
+class Settings(NamedTuple):
+    """The settings and knobs of several runs.
+
+    Attributes:
+        rows: those that differ.
+        equal: number of those that are equal.
+        partial: names of those that only some of the runs have.
+    """
+
+    rows: list[Row]
+    equal: int
+    partial: list[str]
+
+    @property
+    def rest(self) -> str:
+        """Say what the rows do not show.
+
+        Example:
+            >>> seed = Row("seed", ("0", "1"))
+            >>> Settings([seed], 17, []).rest, Settings([], 17, []).rest, Settings([seed], 1, ["v_th"]).rest
+            ('17 others are equal', 'all 17 are equal', '1 other is equal; only some of the runs have v_th')
+        """
+        others = f"{numbers.count(self.equal, 'other')} {'is' if self.equal == 1 else 'are'} equal"
+        said = others if self.rows or self.partial else f"all {numbers.number(self.equal)} are equal"
+        return f"{said}; only some of the runs have {', '.join(self.partial)}" if self.partial else said
+
+
+def lettered(sides: Sequence[Side]) -> list[Side]:
+    """Give every run a letter of its own: its name, if that is one letter, or else the next that is free.
+
+    Example:
+        >>> [side.letter for side in lettered([Side(name, History(), 8) for name in ("slow", "b", "B", "fast")])]
+        ['A', 'b', 'C', 'D']
+    """
+    taken = {side.name.lower() for side in sides if len(side.name) == 1}
+    free = iter(letter for letter in LETTERS if letter.lower() not in taken)
+    used: set[str] = set()
+    found = []
+    for side in sides:
+        own = len(side.name) == 1 and side.name.lower() not in used
+        letter = side.name if own else next(free)
+        used.add(letter.lower())
+        found.append(side._replace(letter=letter))
+    return found
+
+
+def look(number: int) -> style.Line:
+    """Colour and dash of a run."""
+    return style.of_many(number)
+
+
+# ---- what they did ----
+
+
+def plots(sides: Sequence[Side], x: str) -> dict[str, list[Curve | None]]:
+    """Return the plots by their titles: the curve of each run over `x`, one of `AXES`; None if it has none."""
+    every = [_curves(side, x) for side in sides]
+    found = {title: [of_run.get(name) for of_run in every] for title, name in PLOTS.items()}
+    return {title: drawn for title, drawn in found.items() if any(curve is not None for curve in drawn)}
+
+
+def _curves(side: Side, x: str) -> dict[str, Curve]:
+    named = set(PLOTS.values())
+    found = {name: bin_means(values, POINTS) for name, values in side.history.steps().items() if name in named}
+    found |= curves.test_curves(side.history, side.steps_per_epoch)
+    unit = side.steps_per_epoch if x == "epochs" else 1
+    return {name: (at / np.float32(unit), y) for name, (at, y) in found.items() if np.isfinite(y).any()}
+
+
+def is_logarithmic(title: str, drawn: Sequence[Curve | None]) -> bool:
+    """Whether a loss is shown on a logarithmic axis, as one that has exploded must be.
+
+    Example:
+        >>> steps = np.arange(3.0)
+        >>> [is_logarithmic("test loss", [(steps, np.array([2.0, 1.0, end]))]) for end in (0.5, 500.0)]
+        [False, True]
+    """
+    if PLOTS[title] not in LOSSES:
+        return False
+    values = np.concatenate([curve[1] for curve in drawn if curve is not None])
+    values = values[np.isfinite(values)]
+    return bool(values.min() > 0 and values.max() > 10.0**DECADES * values.min())
+
+
+def marks(sides: Sequence[Side]) -> list[list[Mark]]:
+    """Return the moves of knobs of each run; a drag is one."""
+    return [curves.marks(side.history.interventions, len(side.history)) for side in sides]
+
+
+def results(sides: Sequence[Side]) -> list[Row]:
+    """Return where the runs stand, and what they came to: at the end, and at the epoch that was best in the test."""
+    last = [next(iter(side.history.newest_epochs(1)), {}) for side in sides]
+    best = [max(filter(_is_tested, side.history.epochs), key=lambda row: row["test_acc"], default={}) for side in sides]
+    accuracies = [row.get("test_acc") for row in best]
+    rows = [
+        Row("state", tuple(side.state for side in sides)),
+        Row("steps", tuple(numbers.number(len(side.history)) for side in sides)),
+        Row("epochs", tuple(numbers.number(side.history.num_epochs) for side in sides)),
+        Row("test accuracy", tuple(_percent(row) for row in last)),
+        Row("best test accuracy", tuple(_best(row) for row in best), _only_highest(accuracies)),
+        Row("test loss", tuple(_cell(row.get("test_loss")) for row in last)),
+        Row("spikes per sample", tuple(_cell(row.get("spikes_per_sample")) for row in last)),
+        Row("\u2026 at the best", tuple(_cell(row.get("spikes_per_sample")) for row in best)),
+    ]
+    return [row for row in rows if set(row.cells) != {NONE}]
+
+
+def _is_tested(row: Mapping[str, Any]) -> bool:
+    return row.get("test_acc") is not None and not np.isnan(row["test_acc"])
+
+
+def _only_highest(values: Sequence[float | None]) -> int | None:
+    """Which is the highest, if there are several and it is the only one."""
+    there = [-np.inf if value is None else value for value in values]
+    highest = int(np.argmax(there))
+    return highest if len(there) > 1 and there.count(there[highest]) == 1 else None
+
+
+def _percent(row: Mapping[str, Any]) -> str:
+    return f"{row['test_acc']:.1%}" if _is_tested(row) else NONE
+
+
+def _best(row: Mapping[str, Any]) -> str:
+    return f"{row['test_acc']:.1%}, epoch {row['epoch']}" if row else NONE
+
+
+# ---- what they were made with ----
+
+
+def settings(sides: Sequence[Side]) -> Settings:
+    """Compare settings and knobs; a knob that was moved differs from one that was not.
+
+    Example:
+        >>> moved = History()
+        >>> moved.add_intervention(step=3, knob="hidden.v_th", old=1.0, new=0.8)
+        >>> began = {"seed": 0, "hidden.v_th": 1.0}
+        >>> found = settings([Side("a", History(), 8, began), Side("b", moved, 8, began)])
+        >>> found.rows, found.equal
+        ([Row(name='hidden.v_th', cells=('1', '1 → 0.8'), best=None)], 1)
+    """
+    every = [_ways(side) for side in sides]
+    names = list(dict.fromkeys(name for ways in every for name in ways))
+    shared = [name for name in names if all(name in ways for ways in every)]
+    different = [name for name in shared if len({ways[name] for ways in every}) > 1]
+    rows = [Row(name, tuple(ways[name] for ways in every)) for name in different]
+    return Settings(rows, len(shared) - len(different), [name for name in names if name not in shared])
+
+
+def _ways(side: Side) -> dict[str, str]:
+    """Each setting in words; of a knob that was moved, where it began and where it is."""
+    moves = side.history.interventions
+    began = dict(side.began) | {move["knob"]: move["old"] for move in reversed(moves)}
+    began |= {move["knob"]: move["new"] for move in moves if move["step"] == 0}  # before the first step
+    ended = began | {move["knob"]: move["new"] for move in moves} | dict(side.waiting)
+    words = {name: (_cell(began[name]), _cell(value)) for name, value in ended.items()}
+    return {name: one if one == other else f"{one} \u2192 {other}" for name, (one, other) in words.items()}
+
+
+def _cell(value: Any) -> str:
+    """One value in words."""
+    if value is None or value == "":
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    return numbers.number(int(value) if value == np.round(value) and abs(value) < 1e6 else float(value))
+
+
+# ---- as a text ----
+
+
+def hint(sides: Sequence[Side], x: str) -> str:
+    """Say what a step means, if it is not the same in all runs.
+
+    Example:
+        >>> hint([Side("a", History(), 22), Side("b", History(), 5)], "steps")
+        'An epoch has 22 steps in A, 5 in B; x="epochs" puts the same passes through the data side by side.'
+    """
+    lengths = [side.steps_per_epoch for side in sides]
+    if len(set(lengths)) == 1:
+        return ""
+    letters = [side.letter or LETTERS[k] for k, side in enumerate(sides)]
+    parts = [f"{numbers.number(length)} in {letter}" for length, letter in zip(lengths, letters, strict=True)]
+    said = f"An epoch has {', '.join(parts)}".replace(" in", " steps in", 1)
+    return said + ('; x="epochs" puts the same passes through the data side by side.' if x == "steps" else ".")
+
+
+def title(sides: Sequence[Side]) -> str:
+    """Return the heading."""
+    return "one run" if len(sides) == 1 else f"{len(sides)} runs side by side"
+
+
+def told_moves(sides: Sequence[Side]) -> list[str]:
+    """Return a sentence on the moves of each run that has some."""
+    said = []
+    for side, moved in zip(sides, marks(sides), strict=True):
+        parts = [f"{mark.label} at step {mark.step:,}" for mark in moved[-MOVES:]]
+        parts = [f"{numbers.count(len(moved) - MOVES, 'earlier move')}", *parts] if len(moved) > MOVES else parts
+        if parts:
+            said.append(f"{side.letter}: {', '.join(parts)}")
+    return said
+
+
+def text(sides: Sequence[Side], x: str = "steps", width: int = WIDTH) -> str:
+    """Return the whole comparison as a text.
+
+    Args:
+        sides: the runs, with their letters.
+        x: of the curves, one of `AXES`.
+        width: of a line; runs that do not fit beside one another stand below.
+    """
+    found = settings(sides)
+    heads = Row("", tuple(side.label() for side in sides))
+    differing = [heads, *found.rows] if found.rows else ["none"]
+    lines = [heads, *results(sides), "", "settings and knobs that differ", "", *differing]
+    said = [title(sides), "", *_table(lines, width), found.rest]
+    moved = told_moves(sides)
+    said += ["", "moves of knobs", "", *moved] if moved else []
+    said += ["", hint(sides, x)] if hint(sides, x) else []
+    return "\n".join(line.rstrip() for line in said)
+
+
+def _table(lines: Sequence[Row | str], width: int) -> list[str]:
+    """The lines of a table, in as many blocks as its columns need; a text has a line of its own."""
+    cut = [line if isinstance(line, str) else [numbers.shorten(cell, CUT) for cell in line] for line in _flat(lines)]
+    cells = [line for line in cut if not isinstance(line, str)]
+    widths = [max(len(line[k]) for line in cells) + 2 for k in range(len(cells[0]))]
+    blocks: list[list[int]] = [[]]
+    for k in range(1, len(widths)):
+        if blocks[-1] and sum(widths[j] for j in [0, *blocks[-1], k]) > width + 2:
+            blocks.append([])
+        blocks[-1].append(k)
+    written: list[str] = []
+    for block in blocks:
+        written += [""] if written else []
+        for line in cut:
+            written.append(line if isinstance(line, str) else "".join(line[k].ljust(widths[k]) for k in [0, *block]))
+    return written
+
+
+def _flat(lines: Sequence[Row | str]) -> list[list[str] | str]:
+    return [line if isinstance(line, str) else [line.name, *line.cells] for line in lines]
