@@ -178,10 +178,8 @@ def figure_of_many(sides: Sequence[Side], x: str) -> go.Figure:
     drawn.update_xaxes(title={"text": x.removesuffix("s"), "standoff": 2})
     shapes: list[dict[str, Any]] = []
     for number, (side, moved) in enumerate(zip(sides, side_by_side.marks(sides), strict=True)):
-        unit, labels = side.steps_per_epoch if x == "epochs" else 1, {}
-        for mark in moved:
-            labels.setdefault(mark.step, []).append(mark.label)
-        marks = [Mark(step, f"{side.letter}: {', '.join(said)}") for step, said in labels.items()]
+        unit = side.steps_per_epoch if x == "epochs" else 1
+        marks = [mark._replace(label=f"{side.letter}: {mark.label}") for mark in moved]
         for shape in mark_shapes(marks, len(found)):
             shape["line"]["color"] = side_by_side.look(number).colour
             shapes.append(shape | {"x0": shape["x0"] / unit, "x1": shape["x1"] / unit})

@@ -123,6 +123,7 @@ def test_an_error_is_unfolded_and_the_cell_run_again_replaces_it(page, address, 
         ("01-lstm", 2, 15, ["right after 4 of 8 rows", "epoch 15: test accuracy"]),
         ("04-your-own-loop", 1, 10, ["beta = 50:"]),
         ("05-events", 3, 15, ["epoch 15: test accuracy", "all three moves", "shuffled costs"]),
+        ("08-what-if", 1, 15, ["only the threshold"]),
     ],
 )
 def test_run_all_of_a_notebook(page, address, lab_folder, name, cells, epochs, said):

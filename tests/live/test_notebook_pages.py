@@ -3,7 +3,7 @@
 import ast
 import re
 from functools import cache
-from math import hypot, sqrt
+from math import hypot, log, sqrt
 from pathlib import Path
 
 import pytest
@@ -128,3 +128,23 @@ def test_07():
         if abs(abs(float(gain)) - 2 * float(error)) > 2e-3:  # else rounding decides
             beyond = "better" if float(gain) > 0 else "worse"
             assert verdict == (beyond if abs(float(gain)) > 2 * float(error) else "within the scatter")
+
+
+def test_08():
+    """Which future learned and which did not follows from its test loss against ln 10; the replay has the same bits."""
+    text = page("08-what-if")
+    rows = re.findall(r"^(\w[\w ]*?) +test loss +([\d.]+), +([\d.]+) spikes a sample: (.*)$", text, re.MULTILINE)
+    found = {name: (float(loss), float(spikes), said) for name, loss, spikes, said in rows}
+    assert list(found) == ["a", "turned back", "only the rate", "only the threshold", "neither"]
+    for loss, spikes, said in found.values():
+        expected = "knows nothing" if loss == 2.3 else "worse than knowing nothing" if loss > log(10) else "learns"
+        assert said == expected and (spikes == 0.0) == (said == "knows nothing")
+    # What the text says: each move alone did more harm than both together, and turning them back did not help.
+    assert found["neither"][0] < found["a"][0] < min(found[name][0] for name in ("only the rate", "only the threshold"))
+    assert found["turned back"][0] > found["a"][0] and found["turned back"][1] == max(s for _, s, _ in found.values())
+    shares = dict(re.findall(r"^(\w[\w ]*?) +mean \|w\|.* per threshold +([\d.]+),", text, re.MULTILINE))
+    assert 0.5 < float(shares["a"]) / float(shares["neither"]) < 2.0
+    assert float(shares["only the threshold"]) < 0.2 * float(shares["neither"]) < float(shares["only the rate"])
+    assert "the same spikes: True" in text and "step 110, epoch 5" in text
+    replayed = ast.literal_eval(re.search(r"\{'[\w.]+': (?:True|False), .*\}", text)[0])
+    assert all(replayed.values()) and len(replayed) >= 10

@@ -1,5 +1,6 @@
 """Several runs beside one another, as pure functions: letters, results, settings that differ, curves, and a text."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 POINTS = 150  # of a curve: several share a plot
 NONE = "\u2013"  # there is no such value
 WIDTH, CUT = 100, 24  # characters of a line of the text, and of a name or value in it
+STOPS = 3  # values of a knob that are told one by one
 MOVES = 12  # that are told one by one, of each run
 PLOTS = {  # title of each: its curve
     "training loss": "loss",
@@ -148,8 +150,21 @@ def is_logarithmic(title: str, drawn: Sequence[Curve | None]) -> bool:
 
 
 def marks(sides: Sequence[Side]) -> list[list[Mark]]:
-    """Return the moves of knobs of each run; a drag is one."""
-    return [curves.marks(side.history.interventions, len(side.history)) for side in sides]
+    """Return the moves of knobs of each run; a drag is one, and so are those at one step.
+
+    Example:
+        >>> history = History()
+        >>> for knob, new in (("learning_rate", 0.1), ("hidden.v_th", 2.0)):
+        ...     history.add_intervention(step=7, knob=knob, old=1.0, new=new)
+        >>> marks([Side("a", history, 8)])
+        [[Mark(step=7, label='learning_rate 0.1, v_th 2')]]
+    """
+    return [_joined(curves.marks(side.history.interventions, len(side.history))) for side in sides]
+
+
+def _joined(found: Sequence[Mark]) -> list[Mark]:
+    at_step = itertools.groupby(found, key=lambda mark: mark.step)
+    return [Mark(step, ", ".join(mark.label for mark in group)) for step, group in at_step]
 
 
 def results(sides: Sequence[Side]) -> list[Row]:
@@ -212,13 +227,26 @@ def settings(sides: Sequence[Side]) -> Settings:
 
 
 def _ways(side: Side) -> dict[str, str]:
-    """Each setting in words; of a knob that was moved, where it began and where it is."""
+    """Each setting in words; of a knob that was moved, where it has been."""
     moves = side.history.interventions
-    began = dict(side.began) | {move["knob"]: move["old"] for move in reversed(moves)}
-    began |= {move["knob"]: move["new"] for move in moves if move["step"] == 0}  # before the first step
-    ended = began | {move["knob"]: move["new"] for move in moves} | dict(side.waiting)
-    words = {name: (_cell(began[name]), _cell(value)) for name, value in ended.items()}
-    return {name: one if one == other else f"{one} \u2192 {other}" for name, (one, other) in words.items()}
+    ways = {name: [value] for name, value in side.began.items()}
+    for move in moves:
+        way = ways.setdefault(move["knob"], [move["old"]])
+        ways[move["knob"]] = [move["new"]] if move["step"] == 0 else [*way, move["new"]]  # before the first step
+    for name, value in side.waiting.items():
+        ways.setdefault(name, []).append(value)
+    return {name: _way(values) for name, values in ways.items()}
+
+
+def _way(values: Sequence[Any]) -> str:
+    """Where a knob has been, from where to where if these are many.
+
+    Example:
+        >>> _way([1.0]), _way([1.0, 16.0, 1.0]), _way([1.0, 0.9, 0.8, 0.7])
+        ('1', '1 → 16 → 1', '1 → … → 0.7')
+    """
+    words = [word for word, _ in itertools.groupby(map(_cell, values))]
+    return " \u2192 ".join(words if len(words) <= STOPS else [words[0], "\u2026", words[-1]])
 
 
 def _cell(value: Any) -> str:
@@ -263,7 +291,7 @@ def told_moves(sides: Sequence[Side]) -> list[str]:
         parts = [f"{mark.label} at step {mark.step:,}" for mark in moved[-MOVES:]]
         parts = [f"{numbers.count(len(moved) - MOVES, 'earlier move')}", *parts] if len(moved) > MOVES else parts
         if parts:
-            said.append(f"{side.letter}: {', '.join(parts)}")
+            said.append(f"{side.letter}: {'; '.join(parts)}")
     return said
 
 

@@ -14,7 +14,7 @@ from snnlab.live.still.svg import Scale
 
 WIDTH, EDGE = 960, 24  # pixels: the picture, and its margin
 AXIS, PLOT, BELOW = 44, 140, 40  # pixels: numbers of a y axis, height of a plot, room under it
-ROW, ROWS = 14, 3  # height of a line of small text, and lines of labels for flags
+ROW, ROWS = 14, 3  # height of a line of small text, and lines of labels for flags, by default
 SHORT = 22  # pixels of the sample of a line beside its label
 
 
@@ -47,7 +47,13 @@ class _Placed(NamedTuple):
 
 
 def draw_plots(
-    plots: Mapping[str, list[Line]], flags: Sequence[Flag], top: int, *, unit: str = "step", logs: Container[str] = ()
+    plots: Mapping[str, list[Line]],
+    flags: Sequence[Flag],
+    top: int,
+    *,
+    unit: str = "step",
+    logs: Container[str] = (),
+    rows: int = ROWS,
 ) -> tuple[list[str], int]:
     """Draw two plots per row; the labels of the flags stand above the first row, for both rows.
 
@@ -57,6 +63,7 @@ def draw_plots(
         top: where the plots begin [pixels].
         unit: of the x axis.
         logs: titles of the plots with a logarithmic y axis.
+        rows: of labels of flags, at most.
 
     Returns:
         The elements, and where the plots end [pixels].
@@ -66,15 +73,15 @@ def draw_plots(
     last = float(max([1, *ends]))
     right = max([0, *map(room, plots.values()), *(_room_of(flag, flag.at / last, each - AXIS) for flag in flags)])
     x = Scale(0.0, last, each - AXIS - right, least=1.0)
-    placed = _place(flags, x)
+    placed = _place(flags, x, rows)
     body = []
     for k, (name, lines) in enumerate(plots.items()):
-        rows = max([flag.row + 1 for flag in placed], default=0) if k < 2 else 0
+        above = max([flag.row + 1 for flag in placed], default=0) if k < 2 else 0
         if k % 2 == 0:
-            top += 22 + ROW * rows + (PLOT + BELOW) * (k > 0)
+            top += 22 + ROW * above + (PLOT + BELOW) * (k > 0)
         y = Scale.around(np.concatenate([line.y for line in lines]), PLOT, log=name in logs)
-        said = [svg.text(at + 4, -ROW * row - 4, flag.label) for row, at, flag in placed if 0 <= row < rows]
-        parts = [heading(name, ROW * rows), *svg.axes(x, y, unit), *_poles(placed, rows), *said]
+        said = [svg.text(at + 4, -ROW * row - 4, flag.label) for row, at, flag in placed if 0 <= row < above]
+        parts = [heading(name, ROW * above), *svg.axes(x, y, unit), *_poles(placed, above), *said]
         body.append(svg.group(EDGE + AXIS + k % 2 * (each + EDGE), top, parts + draw_lines(lines, x, y)))
     return body, top + (PLOT + BELOW) * bool(plots)
 
@@ -94,22 +101,22 @@ def heading(words: str, above: float = 0) -> str:
     return svg.text(-AXIS, -12 - above, words, size=13, weight=600)
 
 
-def _place(flags: Sequence[Flag], x: Scale) -> list[_Placed]:
+def _place(flags: Sequence[Flag], x: Scale, rows: int) -> list[_Placed]:
     """Left labels are higher, so that no pole crosses a text."""
     placed: list[_Placed] = []
     for flag in reversed(flags):
         at = float(x(flag.at))
         end = at + svg.width(flag.label) + 10
         row = max((other.row + 1 for other in placed if other.at < end), default=0)
-        placed.append(_Placed(row if row < ROWS else -1, at, flag))
+        placed.append(_Placed(row if row < rows else -1, at, flag))
     return placed
 
 
-def _poles(placed: Sequence[_Placed], rows: int) -> list[str]:
+def _poles(placed: Sequence[_Placed], above: int) -> list[str]:
     """One path for each look."""
     found: dict[style.Line | None, str] = {}
     for row, at, flag in placed:
-        pole = f"M{svg.px(at)} {-ROW * (row + 1) + 2 if rows else 0}V{PLOT}"
+        pole = f"M{svg.px(at)} {-ROW * (row + 1) + 2 if above else 0}V{PLOT}"
         found[flag.look] = found.get(flag.look, "") + pole
     stroke = {look: {} if look is None else {"stroke": look.colour} for look in found}
     return [svg.path(d, opacity=0.7, **stroke[look]) for look, d in found.items()]

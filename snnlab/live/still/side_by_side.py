@@ -6,13 +6,13 @@ from snnlab.live.frames import side_by_side as frame
 from snnlab.live.frames.side_by_side import Row, Settings, Side
 from snnlab.live.still import plots, svg
 from snnlab.live.still.plots import Flag, Line
-from snnlab.support import numbers
 from snnlab.support.markup import plain
 
+ROWS, CUT = 6, 40  # lines of labels for moves, and characters of a label
 LABELS = 6  # moves of each run that have a flag: the newest ones
 PERCENT = ("training accuracy", "test accuracy")
 BOX = "max-width: 960px; overflow-x: auto"
-CELL = "text-align: left; vertical-align: top; padding: 2px 14px 2px 0"
+CELL = "text-align: left; vertical-align: top; padding: 2px 14px 2px 0; white-space: nowrap"
 HEAD = "text-align: left; padding: 12px 14px 2px 0; font-weight: 600"
 NOTE = "margin: 6px 0"
 
@@ -27,7 +27,7 @@ def drawn(sides: Sequence[Side], x: str) -> str:
     found = frame.plots(sides, x)
     lines = {title: _lines(sides, title, curves) for title, curves in found.items()}
     logs = [title for title, curves in found.items() if frame.is_logarithmic(title, curves)]
-    body, bottom = plots.draw_plots(lines, _flags(sides, x), 10, unit=x.removesuffix("s"), logs=logs)
+    body, bottom = plots.draw_plots(lines, _flags(sides, x), 10, unit=x.removesuffix("s"), logs=logs, rows=ROWS)
     said = [f"{title}: {', '.join(line.label for line in of_plot)}" for title, of_plot in lines.items()]
     words = "; ".join([*said, *frame.told_moves(sides)])
     return svg.inline(body, plots.WIDTH, bottom, title=frame.title(sides), words=words)
@@ -37,7 +37,7 @@ def _lines(sides: Sequence[Side], title: str, curves: Sequence[frame.Curve | Non
     found = []
     for k, (side, curve) in enumerate(zip(sides, curves, strict=True)):
         if curve is not None:
-            end = numbers.percent(float(curve[1][-1])) if title in PERCENT else svg.number(curve[1][-1])
+            end = f"{curve[1][-1]:.1%}" if title in PERCENT else svg.number(curve[1][-1])
             found.append(Line(side.label(), f"{side.letter} {end}", *curve, frame.look(k)))
     return found
 
@@ -49,7 +49,7 @@ def _flags(sides: Sequence[Side], x: str) -> list[Flag]:
         unit = side.steps_per_epoch if x == "epochs" else 1
         for mark in marks[-LABELS:]:
             at = mark.step / unit
-            found.setdefault((at, mark.label), Flag(at, f"{side.letter}: {svg.cut(mark.label)}", frame.look(k)))
+            found.setdefault((at, mark.label), Flag(at, f"{side.letter}: {svg.cut(mark.label, CUT)}", frame.look(k)))
     return sorted(found.values(), key=lambda flag: flag.at)
 
 
