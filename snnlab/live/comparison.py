@@ -102,7 +102,7 @@ class Comparison:
         Args:
             width: characters of a line; runs that do not fit beside one another stand below.
         """
-        return frame.text(self.sides, self.x, width)
+        return frame.text(self.sides, width)
 
     def figure(self) -> Any:
         """Return the curves as a plotly figure, to zoom and to hover over."""

@@ -187,9 +187,10 @@ def test_curves_are_the_values_of_the_history(trained):
 
 def test_runs_of_other_lengths_of_an_epoch_say_so(trained, small):
     other = make_trainer(small, batch_size=64)
-    said = "An epoch has 8 steps in A, 4 in B"
-    assert f'{said}; x="epochs" puts' in str(compare(trained, other))
-    assert f"{said}." in str(compare(trained, other, x="epochs"))
+    said, tip = "An epoch has 8 steps in A, 4 in B.", "x=&quot;epochs&quot; puts the same passes"
+    assert said in str(compare(trained, other)) and f"{said} {tip}" in compare(trained, other)._repr_html_()
+    assert said in compare(trained, other, x="epochs")._repr_html_()
+    assert tip not in compare(trained, other, x="epochs")._repr_html_()
     assert "An epoch has" not in str(compare(trained, make_trainer(small, seed=1)))
 
 

@@ -263,20 +263,19 @@ def _cell(value: Any) -> str:
 # ---- as a text ----
 
 
-def hint(sides: Sequence[Side], x: str) -> str:
+def lengths(sides: Sequence[Side]) -> str:
     """Say what a step means, if it is not the same in all runs.
 
     Example:
-        >>> hint([Side("a", History(), 22), Side("b", History(), 5)], "steps")
-        'An epoch has 22 steps in A, 5 in B; x="epochs" puts the same passes through the data side by side.'
+        >>> lengths([Side("a", History(), 22), Side("b", History(), 5)])
+        'An epoch has 22 steps in A, 5 in B.'
     """
-    lengths = [side.steps_per_epoch for side in sides]
-    if len(set(lengths)) == 1:
+    steps = [side.steps_per_epoch for side in sides]
+    if len(set(steps)) == 1:
         return ""
     letters = [side.letter or LETTERS[k] for k, side in enumerate(sides)]
-    parts = [f"{numbers.number(length)} in {letter}" for length, letter in zip(lengths, letters, strict=True)]
-    said = f"An epoch has {', '.join(parts)}".replace(" in", " steps in", 1)
-    return said + ('; x="epochs" puts the same passes through the data side by side.' if x == "steps" else ".")
+    parts = [f"{numbers.number(length)} in {letter}" for length, letter in zip(steps, letters, strict=True)]
+    return f"An epoch has {', '.join(parts)}.".replace(" in", " steps in", 1)
 
 
 def title(sides: Sequence[Side]) -> str:
@@ -295,12 +294,11 @@ def told_moves(sides: Sequence[Side]) -> list[str]:
     return said
 
 
-def text(sides: Sequence[Side], x: str = "steps", width: int = WIDTH) -> str:
-    """Return the whole comparison as a text.
+def text(sides: Sequence[Side], width: int = WIDTH) -> str:
+    """Return everything but the curves as a text.
 
     Args:
         sides: the runs, with their letters.
-        x: of the curves, one of `AXES`.
         width: of a line; runs that do not fit beside one another stand below.
     """
     found = settings(sides)
@@ -310,7 +308,7 @@ def text(sides: Sequence[Side], x: str = "steps", width: int = WIDTH) -> str:
     said = [title(sides), "", *_table(lines, width), found.rest]
     moved = told_moves(sides)
     said += ["", "moves of knobs", "", *moved] if moved else []
-    said += ["", hint(sides, x)] if hint(sides, x) else []
+    said += ["", lengths(sides)] if lengths(sides) else []
     return "\n".join(line.rstrip() for line in said)
 
 

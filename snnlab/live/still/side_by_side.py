@@ -9,6 +9,7 @@ from snnlab.live.still.plots import Flag, Line
 from snnlab.support.markup import plain
 
 ROWS, CUT = 6, 40  # lines of labels for moves, and characters of a label
+TIP = ' x="epochs" puts the same passes through the data side by side.'
 LABELS = 6  # moves of each run that have a flag: the newest ones
 PERCENT = ("training accuracy", "test accuracy")
 BOX = "max-width: 960px; overflow-x: auto"
@@ -89,5 +90,6 @@ def _row(row: Row) -> str:
 
 def _notes(sides: Sequence[Side], settings: Settings, x: str) -> str:
     moved = [f"moves of {told}" for told in frame.told_moves(sides)]
-    said = [settings.rest, *moved, frame.hint(sides, x)]
+    lengths = frame.lengths(sides)
+    said = [settings.rest, *moved, lengths + TIP if lengths and x == "steps" else lengths]
     return "".join(f'<p style="{NOTE}">{plain(words)}</p>' for words in said if words)
