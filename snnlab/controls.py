@@ -14,6 +14,7 @@ from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
 LEARNING_RATE = "learning_rate"  # the knob
+EPOCHS = "epochs"  # no knob, but among the moves of a run: from this step on, the schedule is that of so many epochs
 MOST = float(arguments.SINGLE.max)  # that float32 holds
 SLICE = 0.1  # seconds: a chunk takes at most this share of the steps of a second, if there is a pace
 CALM_RATE = 0.01  # the top of Adam's usual range: from a rate far above it, a tenth is still too high

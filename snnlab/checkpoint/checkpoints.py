@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 from snnlab.checkpoint.folder import CheckpointFolder, reason
-from snnlab.checkpoint.snapshot import Snapshot, check, put_back, put_back_branches, take
+from snnlab.checkpoint.snapshot import Snapshot, check, epochs_of, put_back, put_back_branches, take
 from snnlab.history import Report
 from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
@@ -26,9 +26,10 @@ SHARE = 0.1  # of the time that saving may take: a run with a long history is sa
 
 
 class _Saved(NamedTuple):
-    """What a checkpoint depends on: where the run is, the number of notes, what there is of other branches."""
+    """What a checkpoint depends on: where the run is and is to go, the number of notes, what there is of branches."""
 
     point: Point
+    epochs: int
     notes: int
     branches: tuple
 
@@ -38,6 +39,10 @@ class Checkpoints:
 
     A snapshot is taken between two chunks and written by its own thread, so training does not wait. If a checkpoint
     cannot be written, training continues, you are warned once, and snnlab retries; earlier checkpoints stay.
+
+    If the checkpoint has branches (see `snnlab.Timeline`), the trainer continues the one that the run was on, and the
+    others are saved with it again as they are. If it was saved with fewer epochs than the trainer has, the run
+    continues to these, see `Trainer.epochs`.
 
     Args:
         trainer: it continues from the newest intact checkpoint, if there is one.
@@ -93,13 +98,13 @@ class Checkpoints:
         self.note = note
         self._say = say
         self._folder = CheckpointFolder(folder, keep=arguments.count("keep", keep), say=say)
+        self._carried: Timeline | None = None  # branches of the checkpoint, until `keep_branches` wants them
         try:
             found = self._go_on(adapt)
         except BaseException:
             self._folder.close()
             raise
         self.resumed = found is not None
-        self._found = found if found and "branches" in found.facts else None  # until `keep_branches` wants them
         self._saved: _Saved | None = self._now if self.resumed else None
         self._due = 0.0
         self._starting = threading.Lock()
@@ -125,21 +130,30 @@ class Checkpoints:
             self.save_now()
 
     def keep_branches(self, timeline: Timeline) -> None:
-        """Save the branches of a timeline, too; put those of the checkpoint back into it, if there was one.
-
-        Raises:
-            FileFormatError: if those of the checkpoint are none.
-        """
-        found, self._found = self._found, None
-        if found is not None:
-            put_back_branches(timeline, found)
+        """Save the branches of a timeline, too; put those of the checkpoint into it, if there was one."""
+        carried = self._branches if self.timeline is None else None
+        if carried is not None:
+            timeline.restore(list(carried.branches.values()), carried.here)
         self.timeline = timeline
+
+    @property
+    def _branches(self) -> Timeline | None:
+        """The branches to save."""
+        if self.timeline is not None:
+            return self.timeline
+        if self._carried is not None and not self._carried.of_this_run:
+            self._carried = None  # the trainer was reset
+        if self._carried is not None:
+            self._carried.keep()
+        return self._carried
 
     @property
     def _now(self) -> _Saved:
         """What is saved, to compare."""
         point = self.trainer.at
-        return _Saved(point, point.history.num_notes, self.timeline.sizes if self.timeline else ())
+        branches = self._branches
+        sizes = () if branches is None else branches.sizes
+        return _Saved(point, self.trainer.epochs, point.history.num_notes, sizes)
 
     def save(self) -> None:
         """Start to save the run as it is now, and return at once; do nothing while another saving is at work."""
@@ -147,7 +161,7 @@ class Checkpoints:
         if now == self._saved or (self._thread and self._thread.is_alive()):
             return
         self._due = time.monotonic() + self.every
-        snapshot = take(self.trainer, now.point, self.note, self.timeline)
+        snapshot = take(self.trainer, now.point, self.note, self._branches)
         thread = threading.Thread(target=self._write, args=(snapshot, now), name="snnlab-save", daemon=True)
         with self._starting:  # whoever waits from another thread can only join what was started
             thread.start()
@@ -158,7 +172,7 @@ class Checkpoints:
         self.wait()
         now = self._now
         if now != self._saved:
-            self._write(take(self.trainer, now.point, self.note, self.timeline), now)
+            self._write(take(self.trainer, now.point, self.note, self._branches), now)
 
     def wait(self) -> None:
         """Wait until the checkpoint that is being written is saved."""
@@ -179,6 +193,12 @@ class Checkpoints:
         self.note = check(snapshot)["note"]
         self.trainer = adapt(self.trainer, self.note)
         put_back(self.trainer, snapshot)
+        if "branches" in snapshot.facts:
+            self._carried = Timeline(self.trainer, budget=Timeline.least(self.trainer))
+            put_back_branches(self._carried, snapshot)
+        then, now = epochs_of(snapshot), self.trainer.epochs
+        if now > then:
+            self._say(f"{self._folder.path}: the run was to have {then} epochs, and now continues to {now}")
         return snapshot
 
     def _write(self, snapshot: Snapshot, what: _Saved) -> None:

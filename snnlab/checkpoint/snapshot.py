@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from snnlab.controls import LEARNING_RATE
+from snnlab.controls import EPOCHS, LEARNING_RATE
 from snnlab.errors import ArgumentError, FileFormatError, SnnlabError
 from snnlab.history import History, term_names
 from snnlab.history.history import TERM
@@ -27,6 +27,7 @@ from snnlab.support.keys import is_key, without_key
 from snnlab.support.transfers import transfers_allowed
 from snnlab.timeline import Branch, Timeline
 from snnlab.train import Trainer
+from snnlab.train.optimizer import length_of
 from snnlab.train.point import Point
 from snnlab.variables import check_values, plain
 
@@ -110,7 +111,8 @@ def _arrays_of(point: Point) -> dict[str, np.ndarray]:
 def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
     """Put a trainer where the run of a snapshot was; model, data and settings must be the same.
 
-    A different learning rate counts as a move of that knob, so a run that diverged can continue with a lower one.
+    A different learning rate counts as a move of that knob, so a run that diverged can continue with a lower one. With
+    more epochs the run continues to these, see `Trainer.epochs`.
 
     Raises:
         ArgumentError: if model, data or settings differ; the message says how.
@@ -119,10 +121,14 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
     """
     facts = check(snapshot)
     then, now = facts["identity"], identity(trainer)
+    epochs = epochs_of(snapshot)
+    now["settings"][EPOCHS] = epochs
     differing = [name for name in now if then.get(name) != now[name]]
     if differing:
         parts = "; ".join(f"{name} {_differences(then.get(name), now[name])}" for name in differing)
         raise ArgumentError(f"the saved run is another one: {parts}. Use another folder, or what the saved run used")
+    if epochs > trainer.epochs:
+        raise ArgumentError(f"epochs: must be at least the {epochs} of the saved run, got {trainer.epochs}")
     try:
         point = _point(trainer, snapshot)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
@@ -131,6 +137,13 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
     rate = trainer.config.learning_rate
     if rate is not None and rate != facts[LEARNING_RATE]:  # another one is a move of its knob
         trainer.set({LEARNING_RATE: rate})
+
+
+def epochs_of(snapshot: Snapshot) -> int:
+    """Return the number of epochs that the run of a snapshot was to have; 0 if it does not say so."""
+    settings = snapshot.facts["identity"].get("settings")
+    epochs = settings.get(EPOCHS) if isinstance(settings, dict) else None
+    return epochs if isinstance(epochs, int) else 0
 
 
 def check(snapshot: Snapshot) -> dict[str, Any]:
@@ -194,6 +207,8 @@ def _read_point(trainer: Trainer, facts: Mapping[str, Any], arrays: Mapping[str,
         raise ValueError(f"the history has {count} steps and {epochs} epochs, the state {int(state.step)} steps")
     _check_history(trainer, history)
     _check_values("state", trainer.state, state)
+    if trainer.scheduled:
+        arguments.count("length of the schedule", length_of(state.opt_state))
     for knob in trainer.knobs_of(state):
         box.check(knob.name, knob.value)
     planned = [(arguments.count("step", s, count), *box.check(name, value)) for s, name, value in facts["planned"]]
@@ -223,7 +238,9 @@ def _check_history(trainer: Trainer, history: History) -> None:
     if [row["epoch"] for row in history.epochs] != list(range(1, epochs + 1)):
         raise ValueError("the epochs are not in order")
     for move in history.interventions:
-        arguments.choice("knob", move["knob"], trainer.mailbox.knobs)
+        arguments.choice("knob", move["knob"], [*trainer.mailbox.knobs, *([EPOCHS] if trainer.scheduled else [])])
+        if move["knob"] == EPOCHS:
+            arguments.count(EPOCHS, move["new"])
         arguments.count("step", move["step"], 0, count)
 
 

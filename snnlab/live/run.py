@@ -33,6 +33,7 @@ from snnlab.train.replay import script
 
 OF_THE_MODEL = ("hidden", "num_steps")
 OF_THE_TRAINING = ("batch_size", "epochs")
+CODE_EPOCHS = "epochs in the code"  # in the note of a checkpoint: how many the code asked for when it was saved
 
 
 class Moment(NamedTuple):
@@ -252,6 +253,30 @@ class Run(TimeMachine):
         self.trainer.mailbox.pace = steps
         self._changed()
 
+    @property
+    def epochs(self) -> int:
+        """Passes over the training set, in all. Set it at any time to train longer, also when the run is done:
+
+            lab.epochs = 20
+            lab.start()
+
+        It holds for all branches. See `snnlab.train.Trainer.epochs` for what it means for the learning rate.
+
+        Raises:
+            ArgumentError: if a branch was trained longer.
+        """
+        return self.trainer.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: int) -> None:
+        with self._lock:
+            self._session.extend(epochs)
+            if self._checkpoints:
+                self._checkpoints.note = self._note
+                if not self._session.alive:
+                    self._checkpoints.save_now()
+        self._changed()
+
     # ---- transport ----
 
     def start(self) -> None:
@@ -398,9 +423,8 @@ class Run(TimeMachine):
                 self._remember()
             self._use(begin())
             if self._checkpoints:
-                now = _choices(self.trainer)
                 self._checkpoints.trainer = self.trainer
-                self._checkpoints.note = {name: now[name] for name in now if now[name] != self._made_as[name]}
+                self._checkpoints.note = self._note
         self._changed()
 
     def repair(self) -> None:
@@ -489,8 +513,17 @@ class Run(TimeMachine):
         """Restart with the changes that a checkpoint notes, so that the trainer matches the saved run."""
         if not note or not isinstance(note, dict):  # a script may note what it likes
             return trainer
-        changes = {name: value for name, value in note.items() if name != "seed"}
+        changes = {name: value for name, value in note.items() if name not in ("seed", CODE_EPOCHS)}
+        if note.get(CODE_EPOCHS) != trainer.epochs:  # the code asks for another number than it did then
+            changes.pop("epochs", None)
         return self._prepare(trainer, note.get("seed"), changes)()
+
+    @property
+    def _note(self) -> dict[str, int]:
+        """What a restart or another number of epochs has changed: `_adapt` makes a trainer of it."""
+        now = _choices(self.trainer)
+        note = {name: now[name] for name in now if now[name] != self._made_as[name]}
+        return note | ({CODE_EPOCHS: self._made_as["epochs"]} if "epochs" in note else {})
 
     def _save_now(self) -> None:
         """Save the run as it is now, if it is saved at all; call it between two reports."""

@@ -124,6 +124,18 @@ class Session:
         """
         self._begin(hold=False, reports=self._timeline.run(*names, until=until))
 
+    def extend(self, epochs: int) -> None:
+        """Train all branches for so many epochs in all; a run that was done can go on.
+
+        Raises:
+            ArgumentError: see `Timeline.epochs`.
+        """
+        self._timeline.epochs = epochs
+        if not self.alive:
+            wait_for(self._over)
+            if self.exception is None:
+                self.stand()
+
     def stand(self) -> None:
         """Say where the run stands after it was put elsewhere; an error that it ended with is over."""
         self.error = self.exception = None
@@ -144,7 +156,9 @@ class Session:
                 raise StateError(f"start: the run is {self.state} already; call resume() after a pause")
             if self.trainer.done and reports is None:
                 epochs = self.trainer.config.epochs
-                raise StateError(f"start: all {epochs} epochs are trained; reset with more epochs to train longer")
+                raise StateError(
+                    f"start: all {epochs} epochs are trained; to train longer, set `epochs = {2 * epochs}`"
+                )
             wait_for(self._over)  # it has reported its last state, and its thread is about to end
             self.error = self.exception = None
             self.landmark = self.trainer.at
@@ -200,9 +214,11 @@ class Session:
                     self._hear(report)
                     if self._ends_with(report) or not self._may_continue():
                         break
-            if self._lost_patience or (self._patience is not None and self.trainer.done):
-                self._timeline.best()
+            if self.trainer.done or not self._stop.is_set():
+                self._timeline.settle(self._patience)
             self._set_state(RunState.DONE if self.trainer.done else RunState.STOPPED)
+            if self.state is RunState.DONE and not self.trainer.done:  # more epochs were asked for at this moment
+                self._set_state(RunState.STOPPED)
         except BaseException as exception:  # the dashboard shows it: nobody would notice a thread that dies silently
             self.exception = exception
             self.error = traceback.format_exc()
@@ -240,15 +256,10 @@ class Session:
             return False
         with self._lock:  # a caller of `train` is heard before the run ends, or starts it again
             ends = self._until_epoch is not None and report.epoch >= self._until_epoch and not self.trainer.done
-            ends = ends or self._lost_patience
+            ends = ends or (not self._stop.is_set() and self._timeline.ends(report, self._patience))
             if ends:
                 self._set_state(RunState.STOPPED)
         return ends
-
-    @property
-    def _lost_patience(self) -> bool:
-        """The test accuracy has not risen for as many epochs as were allowed."""
-        return self._patience is not None and not self._stop.is_set() and self._timeline.stale >= self._patience
 
     def _may_continue(self) -> bool:
         if not self._go.is_set():

@@ -9,7 +9,6 @@ from snnlab.history import History
 from snnlab.support.interrupt import never_lost
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train import Trainer
-from snnlab.train.knobs import set_knob
 from snnlab.train.point import Point
 from snnlab.train.runner import MAX_CHUNK
 
@@ -43,8 +42,7 @@ def reach(trainer: Trainer, start: Point, steps: int) -> Point:
     while at < steps:
         while moves and moves[0]["step"] <= at:
             move = moves.pop(0)
-            _, live, opt_state = set_knob(state.live, state.opt_state, move["knob"], move["new"])
-            state = state._replace(live=live, opt_state=opt_state)
+            _, state = trainer.with_move(state, move["knob"], move["new"])
         epoch, position = divmod(at, trainer.steps_per_epoch)
         end = min(steps, at + MAX_CHUNK, (epoch + 1) * trainer.steps_per_epoch, *(move["step"] for move in moves[:1]))
         batches = trainer.runner.batches(trainer.config.seed, epoch + 1)

@@ -2,12 +2,14 @@
 
 import html
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import jax
 import numpy as np
 
+from snnlab.config import LstmConfig, SnnConfig, TrainConfig
+from snnlab.controls import EPOCHS
 from snnlab.errors import ArgumentError, StateError
 from snnlab.history import History, Report
 from snnlab.support import arguments
@@ -21,6 +23,9 @@ from snnlab.train.point import Point
 BUDGET = 64e6  # bytes of the points that are kept
 MOST = 512  # points; more than a scrubber can show
 TRUNK = "a"
+SHARED = {"model", "neuron", "data", "loss", "optimizer"} | {
+    field.name for config in (SnnConfig, LstmConfig, TrainConfig) for field in fields(config)
+}  # what a run is made of, unless it is a knob
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TURN = 0.25  # seconds that a branch trains before it is the turn of the next
 
@@ -173,6 +178,26 @@ class Timeline:
         self._seen = trainer.at
         self.budget = max(BUDGET, self.least(trainer)) if budget is None else budget
 
+    @property
+    def epochs(self) -> int:
+        """Passes over the training set, in all, of every branch. See `Trainer.epochs`; may be set at any time.
+
+        Raises:
+            ArgumentError: if a branch was trained longer.
+        """
+        return self.trainer.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: int) -> None:
+        arguments.count("epochs", epochs)
+        for branch in self._branches.values():
+            begun = -(-branch.tip.steps // self.trainer.steps_per_epoch)
+            if epochs < begun:
+                raise ArgumentError(
+                    f"epochs: must be at least {begun}, which branch {branch.name} has begun or trained, got {epochs}"
+                )
+        self.trainer.epochs = epochs
+
     # ---- points ----
 
     @property
@@ -223,6 +248,11 @@ class Timeline:
         if ended and self.stale == 0:
             branch.best = now
         self._make_room()
+
+    @property
+    def of_this_run(self) -> bool:
+        """Whether the trainer still has the run of these branches; after a reset it has another one."""
+        return self._branches[self.here].tip.origin is self.trainer.origin
 
     def _leave(self, now: Point) -> Branch:
         """Begin a branch at a point that the current one does not have: the run went back, and on."""
@@ -369,14 +399,15 @@ class Timeline:
             **knobs: new values of knobs, by names as in `Trainer.set`; they act on the first step of the branch.
 
         Raises:
-            ArgumentError: if the step was not reached, the name is taken, or there is no such knob or value. Then
-                nothing is changed.
+            ArgumentError: if the step was not reached, the name is taken, there is no such knob or value, or it is no
+                knob but part of the structure, which needs a new run. Then nothing is changed.
             StateError: if the budget has no room for another branch.
         """
         name = self._free_name() if name is None else arguments.name("name", name)
         if name in self._branches:
             raise ArgumentError(f"name: there is a branch {name!r} already; choose another name")
         for knob, value in knobs.items():
+            _refuse_structure(self.trainer, knob, value)
             self.trainer.mailbox.check(knob, value)
         if self._size * (len(self._branches) + 2) > self._budget:
             raise StateError(f"branch: no room for another one in {self._budget:,.0f} bytes; raise the budget")
@@ -434,11 +465,22 @@ class Timeline:
         if patience is not None:
             arguments.count("patience", patience)
         for report in self:
-            if patience is not None and report.phase == "epoch" and self.stale >= patience:
+            if self.ends(report, patience):
                 break
-        if patience is not None:
-            self.best()
+        self.settle(patience)
         return self.trainer.history
+
+    def ends(self, report: Report, patience: int | None) -> bool:
+        """Whether the training should stop after a report: the test accuracy has not risen for `patience` epochs."""
+        return report.phase == "epoch" and self._exhausted(patience)
+
+    def settle(self, patience: int | None) -> None:
+        """After a training with patience that came to its end, go back to the best epoch."""
+        if patience is not None and (self.trainer.done or self._exhausted(patience)):
+            self.best()
+
+    def _exhausted(self, patience: int | None) -> bool:
+        return patience is not None and self.stale >= patience
 
     @property
     def stale(self) -> int:
@@ -482,6 +524,18 @@ class Timeline:
         """The branch is at the step, and an epoch that ends there is finished."""
         tip = self._branches[name].tip
         return tip.steps >= until and tip.epochs >= min(until, tip.steps) // self.trainer.steps_per_epoch
+
+
+def _refuse_structure(trainer: Trainer, name: str, value: Any) -> None:
+    """Raise an `ArgumentError` if a name is that of something that all branches of a run share."""
+    if any(knob == name or knob.endswith(f".{name}") for knob in trainer.mailbox.knobs):
+        return
+    if name == EPOCHS:
+        raise ArgumentError(f"epochs: are those of all branches; set `epochs = {value!r}` instead")
+    if name in SHARED:
+        raise ArgumentError(
+            f"{name}: is no knob but part of the structure, which all branches share; {name}={value!r} needs a new run"
+        )
 
 
 def bytes_of(state: Any) -> int:

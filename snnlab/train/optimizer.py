@@ -1,14 +1,18 @@
-"""The default optimizer: Adam, with per-parameter options from the Variable's metadata."""
+"""The default optimizer: Adam, with per-parameter options from the Variable's metadata.
+
+The length of its schedule is a number in its state, not a constant of the program: a run that gets more epochs compiles
+nothing anew, and every point of it knows the length that holds there.
+"""
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jaxtyping import Array
+from jaxtyping import Array, Int
 
 from snnlab.config import TrainConfig
 
@@ -32,7 +36,7 @@ def default_optimizer(config: TrainConfig, total_steps: int) -> optax.GradientTr
 @functools.lru_cache(maxsize=24)  # one object for equal arguments: its functions are part of what is compiled
 def _adam(learning_rate: float, decay_steps: int | None) -> optax.GradientTransformation:
     adam = optax.inject_hyperparams(optax.adam)(learning_rate=jnp.float32(learning_rate))
-    cosine = [] if decay_steps is None else [optax.scale_by_schedule(_cosine(decay_steps))]
+    cosine = [] if decay_steps is None else [scale_by_cosine(decay_steps)]
     return _in_single(optax.chain(centralized(), adam, *cosine, at_their_pace()))
 
 
@@ -49,10 +53,64 @@ def _in_single(inner: optax.GradientTransformation) -> optax.GradientTransformat
     return optax.GradientTransformation(lambda params: inner.init(single(params)), update)
 
 
-def _cosine(decay_steps: int) -> optax.Schedule:
-    """A schedule that is computed as float32, even where JAX would make float64 of a count."""
-    schedule = optax.cosine_decay_schedule(1.0, decay_steps)
-    return lambda count: schedule(jnp.float32(count))
+class CosineState(NamedTuple):
+    """Where a schedule stands.
+
+    Attributes:
+        count: number of steps taken.
+        length: of the schedule, in steps.
+    """
+
+    count: Int[Array, ""]
+    length: Int[Array, ""]
+
+
+def scale_by_cosine(length: int) -> optax.GradientTransformation:
+    """Multiply step `k`, counted from 0, by a factor that falls from 1 to 0 in `length` steps:
+
+        (1 + cos(pi min(k, length) / length)) / 2
+
+    Example:
+        >>> halves = scale_by_cosine(2)
+        >>> first, state = halves.update(jnp.float32(1.0), halves.init(None))
+        >>> second, _ = halves.update(jnp.float32(1.0), state)
+        >>> round(first.item(), 4), round(second.item(), 4)
+        (1.0, 0.5)
+
+    Source: Loshchilov & Hutter (2017), arXiv:1608.03983.
+    """
+
+    def update(updates, state, params=None):
+        done = jnp.minimum(jnp.float32(state.count), jnp.float32(state.length)) / jnp.float32(state.length)
+        factor = 0.5 * (1.0 + jnp.cos(jnp.float32(jnp.pi) * done))
+        return jax.tree.map(lambda u: factor * u, updates), state._replace(count=state.count + 1)
+
+    return optax.GradientTransformation(lambda params: CosineState(jnp.int32(0), jnp.int32(length)), update)
+
+
+def length_of(opt_state: optax.OptState) -> int:
+    """Return the length of the schedule in the state of the default optimizer, in steps."""
+    parts = jax.tree.leaves(opt_state, is_leaf=_is_cosine)
+    return next(int(part.length) for part in parts if _is_cosine(part))
+
+
+def with_length(opt_state: optax.OptState, length: int) -> optax.OptState:
+    """Return a state of the default optimizer with another length of its schedule, in steps.
+
+    Example:
+        >>> state = default_optimizer(TrainConfig(), total_steps=2).init(nnx.state(nnx.Dict(w=nnx.Param(1.0))))
+        >>> length_of(state), length_of(with_length(state, 4))
+        (2, 4)
+    """
+
+    def changed(part):
+        return part._replace(length=jnp.full_like(part.length, length)) if _is_cosine(part) else part
+
+    return jax.tree.map(changed, opt_state, is_leaf=_is_cosine)
+
+
+def _is_cosine(part) -> bool:
+    return isinstance(part, CosineState)
 
 
 def centralized() -> optax.GradientTransformation:

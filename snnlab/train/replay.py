@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnlab import data
+from snnlab.controls import EPOCHS
 from snnlab.losses import Classification
 from snnlab.models import build, describe
 from snnlab.support.transfers import transfers_allowed
+from snnlab.train.optimizer import length_of
 from snnlab.train.trainer import Trainer
 
 WEIGHTS = ("l1", "l2", "min_rate", "max_rate", "rate_weight")  # of `Classification`
@@ -45,7 +47,8 @@ def script(trainer: Trainer) -> str:
         trainer.plan(moves)
         trainer.fit(until=2)
     """
-    settings = _changed(trainer.config)
+    longer = [(row["step"], int(row["new"])) for row in trainer.history.interventions if row["knob"] == EPOCHS]
+    settings = _changed(dataclasses.replace(trainer.config, epochs=_first_epochs(trainer)))
     options = ["loss=loss", *(["optimizer=optimizer"] if trainer.own_optimizer else []), *settings]
     lines = ["import zlib", "", "import snnlab", "", _data(trainer.data)]
     x, values = trainer.data.x_train, "data.x_train"
@@ -57,11 +60,18 @@ def script(trainer: Trainer) -> str:
     lines += ["optimizer = ...  # your Optax transformation"] if trainer.own_optimizer else []
     lines.append(f"trainer = snnlab.Trainer(net, data, {', '.join(options)})")
     lines += [f"# step {note['step']}: {note['text']}" for note in trainer.history.notes]
-    moves = [(row["step"], row["knob"], row["new"]) for row in trainer.history.interventions]
+    moves = [(row["step"], row["knob"], row["new"]) for row in trainer.history.interventions if row["knob"] != EPOCHS]
     if moves:
         lines += ["moves = [", *(f"    {move!r}," for move in moves), "]", "trainer.plan(moves)"]
+    for step, epochs in longer:
+        lines += [f"trainer.fit(until={step})", f"trainer.epochs = {epochs}"]
     lines.append(f"trainer.fit(until={len(trainer.history)})")
     return "\n".join(lines)
+
+
+def _first_epochs(trainer: Trainer) -> int:
+    """The number of epochs that the schedule was made for at the start; without a schedule, that of now."""
+    return length_of(trainer.origin.opt_state) // trainer.steps_per_epoch if trainer.scheduled else trainer.epochs
 
 
 def _data(dataset: data.Dataset) -> str:

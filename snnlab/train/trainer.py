@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 
 from snnlab.config import SPIKING_LOSS, TrainConfig
-from snnlab.controls import LEARNING_RATE, Knob, Mailbox, Move
+from snnlab.controls import EPOCHS, LEARNING_RATE, Knob, Mailbox, Move
 from snnlab.data import Dataset
 from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.history import History, Report
@@ -37,7 +37,7 @@ from snnlab.train.divergence import (
 )
 from snnlab.train.fit_check import check_fit
 from snnlab.train.knobs import find_knobs, set_knob
-from snnlab.train.optimizer import default_optimizer
+from snnlab.train.optimizer import default_optimizer, length_of, with_length
 from snnlab.train.point import Point
 from snnlab.train.runner import MAX_CHUNK, Runner
 from snnlab.train.step import State, Stepper, Structure, code_key, compiled
@@ -67,7 +67,7 @@ class Trainer:
         optimizer: any Optax transformation. One that asks for it gets the loss, its gradient, and the loss of the batch
             as a function of the parameters: `optax.lbfgs()` and `optax.contrib.reduce_on_plateau()` do. Every number
             that `optax.inject_hyperparams` puts into it is a knob. Default: `default_optimizer`.
-        epochs: passes over the training set.
+        epochs: passes over the training set; may be raised later, see `epochs`.
         batch_size: samples in one optimizer step.
         learning_rate: at the start; default 0.01. An optimizer of your own has its own.
         schedule: "cosine", the default, falls to zero at the last step, "constant" stays. Not with an optimizer of your
@@ -91,7 +91,6 @@ class Trainer:
         compile_seconds: time spent compiling [s].
         metric_names: what is measured at every step.
         steps_per_epoch: optimizer steps in one epoch; samples left over take their turn in the next shuffle.
-        total_steps: optimizer steps in all epochs.
         own_optimizer: whether `optimizer` was given.
 
     Example:
@@ -134,9 +133,7 @@ class Trainer:
         if batch_size > samples:
             raise ArgumentError(f"batch_size: must be at most the {samples} training samples, got {batch_size}")
         self.steps_per_epoch = samples // batch_size
-        self.total_steps = epochs * self.steps_per_epoch
-        if self.total_steps > MAX_STEPS:
-            raise ArgumentError(f"epochs: must be at most {MAX_STEPS // self.steps_per_epoch} here, got {epochs}")
+        self._check_epochs(epochs)
         self.own_optimizer = optimizer is not None
         with never_lost(), transfers_allowed():
             record = check_fit(model, data, batch_size)
@@ -146,7 +143,7 @@ class Trainer:
             self.stepper = Stepper(model, self.loss, optimizer, code_key(seed), self.own_optimizer)
             self.origin: State = self.stepper.start
             self._state: State = self.origin
-            self.mailbox = Mailbox(self.knobs_of(self.origin))
+            self.mailbox = Mailbox(_checked(self.knobs_of(self.origin)))
             self.runner = Runner(self.stepper, data, batch_size)
             self.metric_names = self.runner.metric_names
             self._test = compiled(Structure.test, self.stepper.structure)
@@ -195,7 +192,8 @@ class Trainer:
     def at(self, point: Point) -> None:
         self._check_structure("point", point.state)
         values = {knob.name: knob.value for knob in self.knobs_of(point.state)}
-        values |= {move["knob"]: move["new"] for move in point.history.interventions[: point.moves]}
+        moves = point.history.interventions[: point.moves]
+        values |= {move["knob"]: move["new"] for move in moves if move["knob"] != EPOCHS}
         with uninterrupted():
             self._go(point)
             self.mailbox.restore(point.steps, values, point.planned, dict(point.posted))
@@ -214,6 +212,41 @@ class Trainer:
     def stop_at(self) -> int | None:
         """A step that no chunk runs across, or None. Set it with `trainer.mailbox.stop_at = step`."""
         return self.mailbox.stop_at
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training set, in all. Set it at any time to train longer, also when the run is done.
+
+            trainer.epochs = 20
+            trainer.fit()
+
+        With a constant schedule, the run has the bits of one that had so many epochs from its start. With the cosine,
+        its learning rate follows the cosine of the new number of epochs from its next step on; the history has this
+        as a move of "epochs", so that the run can be repeated. An optimizer of your own follows its own schedule.
+
+        Raises:
+            ArgumentError: if the run was trained longer, or has too many steps then.
+        """
+        return self.config.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: int) -> None:
+        epochs = arguments.count("epochs", epochs)
+        begun = -(-len(self.history) // self.steps_per_epoch)
+        if epochs < begun:
+            raise ArgumentError(f"epochs: must be at least {begun}, which the run has begun or trained, got {epochs}")
+        self._check_epochs(epochs)
+        self.config = replace(self.config, epochs=epochs)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps in all epochs."""
+        return self.config.epochs * self.steps_per_epoch
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the learning rate follows a schedule that depends on the number of epochs."""
+        return self.config.schedule == "cosine"
 
     @property
     def done(self) -> bool:
@@ -312,6 +345,8 @@ class Trainer:
         config = self.config if seed is None else replace(self.config, seed=seed)
         key, moved = code_key(config.seed), self.moved_knobs()
         origin = self.origin._replace(key=key) if model is None else self.stepper.first_state(model, key)
+        if self.scheduled:
+            origin = origin._replace(opt_state=with_length(origin.opt_state, self.total_steps))
         self._check_structure("model", origin)
         with uninterrupted():
             self.config = config
@@ -344,7 +379,19 @@ class Trainer:
     def moved_knobs(self) -> dict[str, float]:
         """The knobs that were moved in this run, with their values now."""
         knobs = self.mailbox.knobs
-        return {name: knobs[name].value for name in {move["knob"] for move in self.history.interventions}}
+        moved = {move["knob"] for move in self.history.interventions} - {EPOCHS}
+        return {name: knobs[name].value for name in moved}
+
+    def with_move(self, state: State, name: str, value: float) -> tuple[float, State]:
+        """Return the old value of a knob in a state, and the state with another one.
+
+        With the name "epochs", it is the number of epochs that the schedule is made for.
+        """
+        if name == EPOCHS and self.scheduled:
+            old = length_of(state.opt_state) // self.steps_per_epoch
+            return old, state._replace(opt_state=with_length(state.opt_state, int(value) * self.steps_per_epoch))
+        old, live, opt_state = set_knob(state.live, state.opt_state, name, value)
+        return old, state._replace(live=live, opt_state=opt_state)
 
     def fit(self, until: int | None = None) -> History:
         """Train to the end, or until `until` steps are taken."""
@@ -417,10 +464,12 @@ class Trainer:
         return self._report("train", epoch, means, count * self.config.batch_size / seconds)
 
     def _turn_knobs(self) -> None:
-        """Apply what the mailbox holds for the next step."""
-        for name, new in self.mailbox.drain().items():
-            old, live, opt_state = set_knob(self._state.live, self._state.opt_state, name, new)
-            self._state = self._state._replace(live=live, opt_state=opt_state)
+        """Apply what the mailbox holds for the next step, after another number of epochs."""
+        moves, epochs = self.mailbox.drain(), self.epochs
+        if self.scheduled and length_of(self._state.opt_state) != epochs * self.steps_per_epoch:
+            moves = {EPOCHS: epochs} | moves
+        for name, new in moves.items():
+            old, self._state = self.with_move(self._state, name, new)
             self.history.add_intervention(step=len(self.history), knob=name, old=old, new=new)
 
     def _commit(self, state: State, log: Log) -> None:
@@ -488,11 +537,16 @@ class Trainer:
         """Go back in this run. Knobs that were moved later stay where they are: they act on the next chunk."""
         later, knobs = self.history.interventions[point.moves :], self.mailbox.knobs
         self._go(point)
-        self.set({move["knob"]: knobs[move["knob"]].value for move in later})
+        self.set({move["knob"]: knobs[move["knob"]].value for move in later if move["knob"] != EPOCHS})
 
     def _check_structure(self, name: str, state: State) -> None:
         if jax.tree.map(jnp.shape, state) != jax.tree.map(jnp.shape, self._state):
             raise ArgumentError(f"{name}: has another structure; make a new Trainer")
+
+    def _check_epochs(self, epochs: int) -> None:
+        most = MAX_STEPS // self.steps_per_epoch
+        if epochs > most:
+            raise ArgumentError(f"epochs: must be at most {most} here, got {epochs}")
 
     def _seconds_of_epochs(self) -> float:
         """Time spent in the epochs that are finished."""
@@ -520,6 +574,12 @@ def _made_again(model: nnx.Module, data: Dataset, settings: dict[str, Any], poin
     trainer = Trainer(model, data, **settings)
     trainer.at = point
     return trainer
+
+
+def _checked(knobs: list[Knob]) -> list[Knob]:
+    if any(knob.name == EPOCHS for knob in knobs):
+        raise ArgumentError(f"model: a live variable cannot have the name {EPOCHS!r}, the history uses it; rename it")
+    return knobs
 
 
 def _check_choices(loss, optimizer) -> None:

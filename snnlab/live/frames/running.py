@@ -116,7 +116,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     parts = [("state", str(status.state))]
     if report is not None:
         parts.append(("epoch", f"epoch {report.epoch:,} of {status.epochs:,}"))
-        parts.append(("step", f"step {report.step:,} of {report.total_steps:,}"))
+        parts.append(("step", f"step {report.step:,} of {status.total_steps:,}"))
         parts.append(("samples per second", f"{report.samples_per_second:,.0f} samples/s"))
         if status.state in (RunState.TRAINING, RunState.PAUSED) and status.pace is None:
             parts.append(("time left", f"{clock(report.eta)} left"))
@@ -143,4 +143,6 @@ def _said(view: View, message: Said) -> Said:
         return Said(" \u00b7 ".join(said.text for said in found), any(said.warning for said in found))
     if status.transport is Transport.START:
         return Said(HINT if any("." in name for name in status.knobs) else BLUNT_HINT)
-    return Said("" if view.health is None else f"Nothing wrong was found at step {view.health.step:,}.")
+    well = [] if view.health is None else [f"Nothing wrong was found at step {view.health.step:,}."]
+    longer = f"All {status.epochs:,} epochs are trained; `lab.epochs = {2 * status.epochs}` lets Start train longer."
+    return Said(" ".join([*well, *([longer] if status.transport is Transport.NOTHING else [])]))
