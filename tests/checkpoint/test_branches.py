@@ -74,6 +74,63 @@ def test_all_branches_come_back(small, grown, tmp_path, where):
     assert told(timeline) == told(grown) and bits(timeline.trainer.state) == bits(grown.trainer.state)
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_run_without_a_timeline_carries_the_branches_on(small, grown, tmp_path, behind):
+    """A plain script continues the one that the run was on; the others have the bits that they had."""
+    if behind:
+        grown.rewind(step=14)
+    first = Checkpoints(grown.trainer, tmp_path)
+    first.keep_branches(grown)
+    first.save_now()
+    first.close()
+    for until in (19, 23) if behind else (22, 23):  # twice: what it wrote, it reads
+        plain = Checkpoints(make_trainer(small, epochs=3), tmp_path, keep=1)
+        plain.trainer.fit(until=until)
+        plain.save_now()
+        plain.close()
+    grown.trainer.mailbox.stop_at = 23
+    for report in grown:
+        if report.step == 23:
+            break
+    expected, found = told(grown), told(read_back(small, tmp_path))
+    assert list(found["rows"]) == ["a", "b", "with a name", *(["c"] if behind else [])]
+    step = len(found["rows"][found["here"]][2]["steps"]["loss"])
+    assert step == 23 and found.pop("here") == expected.pop("here")
+    assert found == expected
+
+
+def test_branches_are_carried_on_until_a_timeline_wants_them(small, grown, tmp_path):
+    first = Checkpoints(grown.trainer, tmp_path)
+    first.keep_branches(grown)
+    first.save_now()
+    first.close()
+    second = Checkpoints(make_trainer(small, epochs=3), tmp_path)
+    second.trainer.fit(until=22)
+    timeline = Timeline(second.trainer)
+    second.keep_branches(timeline)
+    second.close()
+    assert timeline.here == "with a name" and not timeline.behind
+    assert {name: branch.tip.steps for name, branch in timeline.branches.items()} == {
+        "a": 24,
+        "b": 15,
+        timeline.here: 22,
+    }
+
+
+def test_a_reset_ends_the_branches(small, grown, tmp_path):
+    first = Checkpoints(grown.trainer, tmp_path)
+    first.keep_branches(grown)
+    first.save_now()
+    first.close()
+    second = Checkpoints(make_trainer(small, epochs=3), tmp_path)
+    second.trainer.reset()
+    second.trainer.fit(until=3)
+    second.save_now()
+    second.close()
+    timeline = read_back(small, tmp_path)
+    assert list(timeline.branches) == ["a"] and timeline.branches["a"].tip.steps == 3
+
+
 def test_checkpoints_without_branches_are_read(small, tmp_path):
     """They were saved by a script that has no timeline."""
     first = Checkpoints(make_trainer(small, epochs=3), tmp_path)

@@ -71,7 +71,7 @@ def test_a_restart_with_another_structure_comes_back(make, tmp_path):
     last.resume(tmp_path)
     assert len(last.history) == 2 and last.model.recipe.config.hidden == 32
     last.close()
-    with pytest.raises(ArgumentError, match="settings epochs was 100000, is 3"):
+    with pytest.raises(ArgumentError, match="epochs: must be at least the 100000 of the saved run, got 3"):
         make(epochs=3).resume(tmp_path)
 
 
