@@ -18,6 +18,7 @@ from snnlab.checkpoint.snapshot import Snapshot, check, epochs_of, put_back, put
 from snnlab.history import Report
 from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
+from snnlab.support.numbers import count
 from snnlab.timeline import Timeline
 from snnlab.train import Trainer
 from snnlab.train.point import Point
@@ -198,7 +199,7 @@ class Checkpoints:
             put_back_branches(self._carried, snapshot)
         then, now = epochs_of(snapshot), self.trainer.epochs
         if now > then:
-            self._say(f"{self._folder.path}: the run was to have {then} epochs, and now continues to {now}")
+            self._say(f"{self._folder.path}: the run was to have {count(then, 'epoch')}, and now continues to {now}")
         return snapshot
 
     def _write(self, snapshot: Snapshot, what: _Saved) -> None:

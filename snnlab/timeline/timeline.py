@@ -308,6 +308,8 @@ class Timeline:
         if len(known) < len(branches):
             raise ArgumentError("branches: two have the same name")
         self._branches, self.here, self._seen = known, here, self.trainer.at
+        if self.behind:  # what is trained from here leaves the branch at this step
+            self.trainer.history.inherited = len(self.trainer.history)
 
     # ---- going back ----
 

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import json
 import shutil
 import subprocess
 import sys
@@ -202,6 +203,11 @@ MOVE = {"step": 1, "knob": "hidden.v_th", "old": 1.0, "new": 0.5}
 WEIGHTS = "state/.params['model']['stack']['layers']['hidden']['kernel'].value"
 THRESHOLD = "state/.live['model']['stack']['layers']['hidden']['neuron']['v_th'].value"
 
+
+def _without_length(arrays):
+    return {name: np.zeros_like(array) for name, array in arrays.items() if name.endswith("length")}
+
+
 FORGED = {
     "no facts": lambda facts, arrays: facts.clear(),
     "no note": lambda facts, arrays: facts.pop("note"),
@@ -226,6 +232,8 @@ FORGED = {
     "an epoch of another number": lambda facts, arrays: facts["epochs"][0].update(epoch=7),
     "a move of a knob that there is not": lambda facts, arrays: facts.update(interventions=[MOVE | {"knob": "<b>"}]),
     "a move that comes later": lambda facts, arrays: facts.update(interventions=[MOVE | {"step": 10**9}]),
+    "a schedule of half an epoch": lambda facts, arrays: facts.update(interventions=[MOVE | {"knob": "epochs"}]),
+    "a schedule without length": lambda facts, arrays: arrays.update(_without_length(arrays)),
     "a move to infinity": lambda facts, arrays: facts.update(interventions=[MOVE | {"new": float("inf")}]),
     "a weight that is not finite": lambda facts, arrays: arrays[WEIGHTS][:].fill(np.nan),
     "a threshold below the reset": lambda facts, arrays: arrays[THRESHOLD][...].fill(-1.0),
@@ -431,6 +439,21 @@ def test_the_command_line_goes_on(tmp_path, capsys):
     assert all(np.array_equal(other[name], whole[name]) for other in others for name in whole)
     assert main([*options, "--resume", str(folder), "--seed", "4"]) == 2
     assert "the saved run is another one: settings seed was 0, is 4" in capsys.readouterr().err
+
+
+def test_the_command_line_trains_longer(tmp_path, capsys):
+    """The same command with more epochs continues a run that was done; with fewer it is refused."""
+    options = ["train", "lstm", "--hidden", "4", "--resume", str(tmp_path / "saved"), "--out", str(tmp_path / "out")]
+    for epochs, code, words in (
+        (1, 0, "epoch 1 train loss"),
+        (2, 0, "the run was to have 1 epoch, and now continues to 2"),
+        (2, 0, "the training is complete"),
+        (1, 2, "epochs: must be at least the 2 of the saved run, got 1"),
+    ):
+        assert main([*options, "--epochs", str(epochs)]) == code
+        told = capsys.readouterr()
+        assert words in " ".join((told.out + told.err).split())
+    assert len(json.loads((tmp_path / "out" / "history.json").read_text())["epochs"]) == 2
 
 
 def test_one_flipped_bit_changes_the_digest():

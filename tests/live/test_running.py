@@ -46,6 +46,11 @@ def test_a_run_that_is_well_says_what_to_do():
     assert said(View(status()), Said("exported a file")) == {"text": "exported a file", "warning": False}
 
 
+def test_a_run_that_is_done_says_how_to_train_longer():
+    done = status(state=RunState.DONE, transport=Transport.NOTHING)
+    assert said(View(done))["text"] == "All 2,000 epochs are trained; `lab.epochs = 4000` trains longer."
+
+
 @pytest.mark.parametrize("state", [RunState.TRAINING, RunState.DONE])
 def test_facts_are_numbers_for_people(state):
     report = Report(

@@ -7,7 +7,8 @@ from lab_driver import wait_until
 from networks import ENDLESS, SMALL, make_trainer
 
 from snnlab import models
-from snnlab.errors import ArgumentError
+from snnlab.checkpoint import Checkpoints
+from snnlab.errors import ArgumentError, StateError
 from snnlab.live.run import Run
 
 
@@ -117,6 +118,65 @@ def test_patience_stops_and_returns_to_the_best_epoch(make_run):
         run.fit(patience=0)
     run.fit(until_epoch=best + 1)  # goes on from there, as a branch
     assert run.timeline.here == "b" and run.history.num_epochs == best + 1
+
+
+def test_a_run_that_is_done_goes_on_with_more_epochs(make_run, small):
+    run = make_run(epochs=1, schedule="constant")
+    run.fit()
+    with pytest.raises(StateError, match="all 1 epochs are trained; to train longer, set `epochs = 2`"):
+        run.start()
+    run.epochs = 2
+    assert (run.state, run.transport, run.status.total_steps) == ("stopped", "start", 16)
+    run.fit()
+    own = make_trainer(small, epochs=2, schedule="constant")
+    own.fit()
+    assert run.state == "done" and bits(run.trainer) == bits(own)
+    run.branch(3, "b", v_th=0.5)
+    run.switch("a")
+    with pytest.raises(ArgumentError, match="epochs: must be at least 2, which branch a has begun or trained, got 1"):
+        run.epochs = 1
+    run.epochs = 3
+    run.run_branches()
+    assert run.wait(60) and {branch.tip.steps for branch in run.branches.values()} == {24}
+    assert run.state == "done" and run.trainer.compilations == 1
+
+
+def test_more_and_fewer_epochs_while_it_trains(make_run):
+    run = make_run(epochs=ENDLESS)
+    run.start()
+    wait_until(lambda: len(run.history) > 10, 60, "training")
+    run.epochs = 2 * ENDLESS
+    assert run.state.alive
+    run.pause()
+    wait_until(lambda: run.state == "paused", 60, "a pause")
+    run.epochs = epochs = run.history.num_epochs + 2
+    run.resume()
+    assert run.wait(60) and run.state == "done" and run.history.num_epochs == epochs
+    assert [move["new"] for move in run.history.interventions if move["new"] < ENDLESS] == [epochs]
+
+
+def test_more_epochs_come_back_from_disk(make_run, tmp_path):
+    """With the same code, as they were raised; if the code asks for another number, that counts."""
+
+    def resumed(epochs: int) -> Run:
+        run = make_run(epochs=epochs)
+        run.resume(tmp_path)
+        return run
+
+    run = resumed(1)
+    run.fit()
+    run.epochs = 2
+    run.close()
+    again = resumed(1)
+    assert (again.epochs, again.transport, len(again.history)) == (2, "start", 8)
+    again.fit()
+    expected = bits(again.trainer)
+    again.close()
+    more = resumed(3)
+    assert (more.epochs, more.transport) == (3, "start") and bits(more.trainer) == expected
+    more.close()
+    with pytest.raises(ArgumentError, match="epochs: must be at least the 2 of the saved run, got 1"):
+        Checkpoints(make_trainer(more.trainer.data, epochs=1), tmp_path)
 
 
 def test_a_restart_begins_a_new_timeline(make_run):

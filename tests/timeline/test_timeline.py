@@ -207,6 +207,11 @@ def test_what_cannot_be_is_refused_and_changes_nothing(small):
         (lambda: timeline.branch(99), "step: must be at most 24"),
         (lambda: timeline.branch(3, "a"), "name: there is a branch 'a' already"),
         (lambda: timeline.branch(3, "two\nlines"), "name: must be a name in one line"),
+        (lambda: timeline.branch(3, hidden=64), "hidden: is no knob but part of .*; hidden=64 needs a new run"),
+        (lambda: timeline.branch(3, batch_size=64), "batch_size: is no knob .*; batch_size=64 needs a new run"),
+        (lambda: timeline.branch(3, v_th=0.5, neuron="lif"), "neuron: is no knob .*; neuron='lif' needs a new run"),  # pyright: ignore
+        (lambda: timeline.branch(3, epochs=9), "epochs: are those of all branches; set `epochs = 9` instead"),
+        (lambda: timeline.branch(3, v_th="high"), "hidden.v_th: must be a finite number >= 0, got 'high'"),  # pyright: ignore
         (lambda: timeline.branch(3, cow=1.0), "the knob 'cow' is unknown"),
         (lambda: timeline.branch(3, v_th=-1.0), "v_th: must be a finite number >= 0"),
         (lambda: timeline.switch("cow"), "name: there is no branch 'cow'; there is a"),

@@ -144,5 +144,5 @@ def _said(view: View, message: Said) -> Said:
     if status.transport is Transport.START:
         return Said(HINT if any("." in name for name in status.knobs) else BLUNT_HINT)
     well = [] if view.health is None else [f"Nothing wrong was found at step {view.health.step:,}."]
-    longer = f"All {status.epochs:,} epochs are trained; `lab.epochs = {2 * status.epochs}` lets Start train longer."
+    longer = f"All {status.epochs:,} epochs are trained; `lab.epochs = {2 * status.epochs}` trains longer."
     return Said(" ".join([*well, *([longer] if status.transport is Transport.NOTHING else [])]))
