@@ -76,7 +76,8 @@ def survive(kills: int, folder: Path, seed: int) -> Outcome:
         _wait(lambda place=place: any("lost" in line for line in _told(place)), process, PATIENCE)
         process.kill()
         process.join()
-        outcome.lost += [what for line in _told(place) for what in line.get("lost", ["nobody could look"])]
+        looked = [line["lost"] for line in _told(place) if "lost" in line]
+        outcome.lost += [what for found in looked or [["nobody could look"]] for what in found]
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -214,9 +215,9 @@ def main(kills: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         outcome = survive(kills, Path(folder), seed)
     print(
-        f"{outcome.kills} kills in {outcome.runs} runs of {outcome.branches} branches and {outcome.seconds:.0f} s (seed "
-        f"{seed}), {outcome.saving} while saving; {outcome.said} times it was said that all is saved; lost: "
-        f"{outcome.lost or 'nothing'}"
+        f"{outcome.kills} kills in {outcome.runs} runs of {outcome.branches} branches and {outcome.seconds:.0f} s "
+        f"(seed {seed}), {outcome.saving} while saving, during {', '.join(sorted(outcome.calls))}; {outcome.said} "
+        f"times it was said that all is saved; lost: {outcome.lost or 'nothing'}"
     )
     return 1 if outcome.lost else 0
 

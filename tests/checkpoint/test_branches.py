@@ -1,8 +1,11 @@
 """Checkpoints hold the tree of branches: after a kill all of them come back, and each stands where it stood."""
 
+import time
+
 import jax
 import numpy as np
 import pytest
+from branch_kills import survive
 from networks import SMALL, make_trainer
 from safetensors.numpy import load_file
 
@@ -166,6 +169,15 @@ def test_a_new_branch_is_saved_though_nothing_was_trained(small, tmp_path):
     assert list(again.branches) == ["a"]
     again.close()
     run.close()
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.endure)])
+def test_kills_while_it_branches(tmp_path, kills):
+    """SIGKILL at random moments: every branch that was said to be saved is there, with its bits."""
+    outcome = survive(kills, tmp_path, seed=int(time.time()))
+    assert outcome.kills == kills and outcome.lost == []
+    assert outcome.said > 0 and outcome.branches > 1
+    assert kills < 50 or len(outcome.calls) == 4, "killed in the middle of each of the calls"
 
 
 @pytest.mark.parametrize(
