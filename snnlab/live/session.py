@@ -256,7 +256,7 @@ class Session:
             return False
         with self._lock:  # a caller of `train` is heard before the run ends, or starts it again
             ends = self._until_epoch is not None and report.epoch >= self._until_epoch and not self.trainer.done
-            ends = ends or (not self._stop.is_set() and self._timeline.ends(report, self._patience))
+            ends = ends or (not self._stop.is_set() and self._timeline.stops_after(report, self._patience))
             if ends:
                 self._set_state(RunState.STOPPED)
         return ends

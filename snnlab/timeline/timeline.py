@@ -41,7 +41,7 @@ class Branch:
         tip: the point up to which it was trained.
         trainer: of the run that it is a branch of.
         moves: points before a move of a knob.
-        ends: points at the ends of epochs.
+        halves: points in the middle and at the end of each epoch, so that no step is far from one.
         chunks: points between two chunks.
         best: the point after the epoch with the highest test accuracy, or None.
 
@@ -63,7 +63,7 @@ class Branch:
     trainer: Trainer = field(repr=False, compare=False)
     best: Point | None = None
     moves: Ladder = field(default_factory=Ladder, repr=False)
-    ends: Ladder = field(default_factory=Ladder, repr=False)
+    halves: Ladder = field(default_factory=Ladder, repr=False)
     chunks: Ladder = field(default_factory=Ladder, repr=False)
 
     @property
@@ -74,7 +74,7 @@ class Branch:
     @property
     def ladders(self) -> tuple[Ladder, ...]:
         """The points that are kept, by the reason why."""
-        return self.moves, self.ends, self.chunks
+        return self.moves, self.halves, self.chunks
 
     @property
     def own_moves(self) -> dict[str, float]:
@@ -140,7 +140,7 @@ class Timeline:
     becomes a branch of its own, and what came after that step stays as it was. A step is reached bit for bit: from the
     point before it that was kept, and the steps between are trained again with the moves that the history tells.
 
-    Points are kept under a budget of bytes, and thinned as `Ladder` does; those before a move of a knob and at the ends
+    Points are kept under a budget of bytes, and thinned as `Ladder` does; those before a move of a knob and at the halves
     of epochs are thinned apart, so that they stay longer. The best point and the tips of the branches always stay.
 
     Args:
@@ -242,9 +242,10 @@ class Timeline:
             branch = self._leave(now)
         if now.moves > last.moves and last.history is now.history:
             branch.moves.add(at_step(last, last.steps, self.trainer.steps_per_epoch))
-        ended = now.epochs > last.epochs
+        ended, per_epoch = now.epochs > last.epochs, self.trainer.steps_per_epoch
+        halved = 2 * now.steps // per_epoch > 2 * last.steps // per_epoch
         branch.tip = self._seen = now
-        (branch.ends if ended else branch.chunks).add(now)
+        (branch.halves if ended or halved else branch.chunks).add(now)
         if ended and self.stale == 0:
             branch.best = now
         self._make_room()
@@ -467,12 +468,12 @@ class Timeline:
         if patience is not None:
             arguments.count("patience", patience)
         for report in self:
-            if self.ends(report, patience):
+            if self.stops_after(report, patience):
                 break
         self.settle(patience)
         return self.trainer.history
 
-    def ends(self, report: Report, patience: int | None) -> bool:
+    def stops_after(self, report: Report, patience: int | None) -> bool:
         """Whether the training should stop after a report: the test accuracy has not risen for `patience` epochs."""
         return report.phase == "epoch" and self._exhausted(patience)
 

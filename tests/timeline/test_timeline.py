@@ -1,5 +1,9 @@
 """A step that was passed is reached again bit for bit, and a branch is the run that its script would train."""
 
+import os
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
 import optax
@@ -162,6 +166,31 @@ def test_the_budget_is_kept(small):
     for wrong in (size, 0, float("nan")):
         with pytest.raises(ArgumentError, match="budget: must be"):
             timeline.budget = wrong
+
+
+@pytest.mark.endure
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+def test_memory_stays_flat(small):
+    """Over thousands of chunks and moves, of which all points together would take twenty times the budget."""
+    trainer = make_trainer(small, epochs=2000)
+    trainer.mailbox.pace = 1.0  # a step is a chunk; only a session waits
+    size, chunks = bytes_of(trainer.state), 12_000
+    timeline = Timeline(trainer, budget=chunks * size / 20)
+    resident: list[int] = []
+    for report in timeline:
+        assert timeline.bytes <= timeline.budget
+        if report.phase == "train":
+            resident.append(_resident_bytes())
+            if report.step % 7 == 0:
+                trainer.set(l1=1e-4 * (1 + report.step % 5))
+        if len(resident) == chunks:
+            break
+    assert timeline.bytes > timeline.budget / 4
+    assert max(resident) - max(resident[: chunks // 4]) < 0.05 * chunks * size
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_both_are_trained_to_the_same_step(small):
