@@ -1,7 +1,7 @@
 """`python -m benchmarks.report`: write `benchmarks/BENCHMARKS.md` from what is in `benchmarks/results/`.
 
-Reads `peers.json` of `python -m benchmarks.peers`, and `accuracy.json`, `scaling.json`, `roofline.json` and `live.json`
-if they are there: objects with "machine" (see `benchmarks.machine`), "date" and "tables", a list of `{"title", "about",
+Reads `peers.json` of `python -m benchmarks.peers`, and `accuracy.json`, `scaling.json`, `roofline.json`, `live.json` and
+`rewind.json` if they are there: objects with "machine" (see `benchmarks.machine`), "date" and "tables", a list of `{"title", "about",
 "columns", "rows"}` whose cells are strings or numbers. Measures nothing.
 """
 
@@ -19,6 +19,7 @@ OTHERS = {
     "scaling": "How time and memory grow",
     "roofline": "How far from what the machine could do",
     "live": "What watching costs",
+    "rewind": "What going back costs",
 }
 
 METHOD = """\

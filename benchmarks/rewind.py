@@ -118,8 +118,8 @@ def going_back_table(timeline: Timeline, back: list[tuple[int, int, float]]) -> 
     points, size = len(timeline.points), timeline.bytes / 1e6
     return {
         "title": "Going back to any step of a run",
-        "about": f"{len(back)} random steps of {timeline.trainer.total_steps:,}, reached from {points} points that were "
-        f"kept ({size:.0f} MB). Seconds by the clock.",
+        "about": f"{len(back)} random steps of {timeline.trainer.total_steps:,}, reached from {points} points that "
+        f"were kept ({size:.0f} MB). Seconds by the clock.",
         "columns": ["", "steps trained again", "seconds"],
         "rows": [
             ["median", f"{median(again):.0f}", f"{median(seconds):.2f}"],

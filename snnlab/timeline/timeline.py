@@ -140,8 +140,9 @@ class Timeline:
     becomes a branch of its own, and what came after that step stays as it was. A step is reached bit for bit: from the
     point before it that was kept, and the steps between are trained again with the moves that the history tells.
 
-    Points are kept under a budget of bytes, and thinned as `Ladder` does; those before a move of a knob and at the halves
-    of epochs are thinned apart, so that they stay longer. The best point and the tips of the branches always stay.
+    Points are kept under a budget of bytes, and thinned as `Ladder` does; those before a move of a knob, and those in the
+    middle and at the end of each epoch are thinned apart, so that they stay longer. The best point and the tips of the
+    branches always stay.
 
     Args:
         trainer: the engine; it may be reset, put back or resumed: then a new timeline is needed.
@@ -243,7 +244,7 @@ class Timeline:
         if now.moves > last.moves and last.history is now.history:
             branch.moves.add(at_step(last, last.steps, self.trainer.steps_per_epoch))
         ended, per_epoch = now.epochs > last.epochs, self.trainer.steps_per_epoch
-        halved = 2 * now.steps // per_epoch > 2 * last.steps // per_epoch
+        halved = 2 * (last.steps % per_epoch) < per_epoch <= 2 * (now.steps % per_epoch)
         branch.tip = self._seen = now
         (branch.halves if ended or halved else branch.chunks).add(now)
         if ended and self.stale == 0:

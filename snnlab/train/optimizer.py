@@ -57,11 +57,11 @@ class CosineState(NamedTuple):
     """Where a schedule stands.
 
     Attributes:
-        count: number of steps taken.
+        taken: number of steps.
         length: of the schedule, in steps.
     """
 
-    count: Int[Array, ""]
+    taken: Int[Array, ""]
     length: Int[Array, ""]
 
 
@@ -81,9 +81,9 @@ def scale_by_cosine(length: int) -> optax.GradientTransformation:
     """
 
     def update(updates, state, params=None):
-        done = jnp.minimum(jnp.float32(state.count), jnp.float32(state.length)) / jnp.float32(state.length)
+        done = jnp.minimum(jnp.float32(state.taken), jnp.float32(state.length)) / jnp.float32(state.length)
         factor = 0.5 * (1.0 + jnp.cos(jnp.float32(jnp.pi) * done))
-        return jax.tree.map(lambda u: factor * u, updates), state._replace(count=state.count + 1)
+        return jax.tree.map(lambda u: factor * u, updates), state._replace(taken=state.taken + 1)
 
     return optax.GradientTransformation(lambda params: CosineState(jnp.int32(0), jnp.int32(length)), update)
 
