@@ -140,9 +140,9 @@ class Timeline:
     becomes a branch of its own, and what came after that step stays as it was. A step is reached bit for bit: from the
     point before it that was kept, and the steps between are trained again with the moves that the history tells.
 
-    Points are kept under a budget of bytes, and thinned as `Ladder` does; those before a move of a knob, and those in the
-    middle and at the end of each epoch are thinned apart, so that they stay longer. The best point and the tips of the
-    branches always stay.
+    Points are kept under a budget of bytes, and thinned as `Ladder` does; those before a move of a knob, and those in
+    the middle and at the end of each epoch are thinned apart, so that they stay longer. The best point and the tips of
+    the branches always stay.
 
     Args:
         trainer: the engine; it may be reset, put back or resumed: then a new timeline is needed.
