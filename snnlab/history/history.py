@@ -163,7 +163,7 @@ class History:
 
     @property
     def interventions(self) -> list[dict[str, Any]]:
-        """The moves of knobs, in order; also those of "epochs", if a schedule depends on them (see `Trainer.epochs`)."""
+        """The moves of knobs, in order; also those of "epochs" if a schedule depends on them, see `Trainer.epochs`."""
         with self._lock:
             return list(self._interventions)
 
