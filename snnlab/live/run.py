@@ -100,6 +100,7 @@ class Run(TimeMachine):
         self.trainer = self._make_trainer(model, data, epochs=epochs, batch_size=batch_size, **rate, seed=seed)
         self._made_as = _choices(self.trainer)
         self.runs: list[Recorded] = []
+        self._changing = threading.RLock()  # one change at a time; taken before `_lock`
         self._lock = threading.RLock()  # `trainer`, `runs` and session change together
         self._checkpoints: Checkpoints | None = None
         self.timeline = Timeline(self.trainer)
@@ -309,7 +310,7 @@ class Run(TimeMachine):
             return
         if self._session.alive:
             raise StateError("resume: the run is training; call stop() first")
-        with self._lock:
+        with self._changing, self._lock:
             self._session.end()
             self._close_checkpoints()
             self._checkpoints = Checkpoints(self.trainer, folder, say=self._say, adapt=self._adapt)
@@ -417,7 +418,7 @@ class Run(TimeMachine):
         wanted = {"hidden": hidden, "num_steps": num_steps, "batch_size": batch_size, "epochs": epochs}
         changes = {name: value for name, value in wanted.items() if value is not None}
         begin = self._prepare(self.trainer, seed, changes)
-        with self._lock:
+        with self._changing, self._lock:
             self._session.end()
             if len(self.history):
                 self._remember()

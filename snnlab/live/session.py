@@ -36,6 +36,7 @@ class Session:
         exception: the exception that ended the run, or None.
         error: its traceback as text, or None.
         landmark: the newest point at which the run started, continued or ended an epoch.
+        in_turn: the branches that were last trained in turn, see `run`.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Session:
         self.error: str | None = None
         self.exception: BaseException | None = None
         self.landmark = trainer.at
+        self.in_turn: tuple[str, ...] = ()
         self._on_change = on_change
         self._lock = threading.Lock()
         self._go = threading.Event()
@@ -122,7 +124,7 @@ class Session:
             StateError: if it is running already.
             ArgumentError: see `Timeline.run`.
         """
-        self._begin(hold=False, reports=self._timeline.run(*names, until=until))
+        self._begin(hold=False, reports=self._timeline.run(*names, until=until), in_turn=names)
 
     def extend(self, epochs: int) -> None:
         """Train all branches for so many epochs in all; a run that was done can go on.
@@ -150,6 +152,7 @@ class Session:
         until_epoch: int | None = None,
         patience: int | None = None,
         reports: Generator[Report, None, None] | None = None,
+        in_turn: tuple[str, ...] = (),
     ) -> None:
         with self._lock:
             if self.alive:
@@ -163,7 +166,7 @@ class Session:
             self.error = self.exception = None
             self.landmark = self.trainer.at
             self._hold_after_chunk, self._until_epoch, self._patience = hold, until_epoch, patience
-            self._reports = iter(self._timeline) if reports is None else reports
+            self._reports, self.in_turn = iter(self._timeline) if reports is None else reports, in_turn
             self._stop.clear()
             self._go.set()
             with uninterrupted():  # a state without its thread would never change again

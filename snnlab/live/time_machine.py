@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from snnlab.live.session import Session
+from snnlab.support import arguments
 from snnlab.timeline import Branch, Timeline
 from snnlab.timeline.timeline import Branches
 
@@ -15,7 +16,8 @@ class TimeMachine:
 
     timeline: Timeline
     _session: Session
-    _lock: threading.RLock
+    _changing: threading.RLock  # one change at a time
+    _lock: threading.RLock  # what a dashboard reads changes together
 
     def _changed(self) -> None:
         """Called from any thread whenever something changed that can be seen."""
@@ -36,8 +38,26 @@ class TimeMachine:
         Raises:
             ArgumentError: if the branch has not come so far.
         """
-        with self._held() as timeline:
-            timeline.rewind(step=step, epoch=epoch)
+        self._rewind(step=step, epoch=epoch)
+
+    def _rewind(self, *, save: bool = True, **goal: int | None) -> None:
+        with self._held(save=save) as timeline:
+            point = timeline.find(**goal)  # trains a gap again, and the dashboard shows that it does
+            with self._lock:
+                timeline.go(point)
+
+    def glance(self, step: int) -> None:
+        """Go back to the kept point that is nearest to a step, at once: for a hand that is still moving.
+
+        Nothing is saved. If the run stands there already, it stays as it is.
+
+        Raises:
+            ArgumentError: if `step` is no step.
+        """
+        step, timeline = arguments.count("step", step, 0), self.timeline
+        nearest = min([0, *(point.steps for point in timeline.points)], key=lambda kept: abs(kept - step))
+        if self._session.alive or nearest != len(self.trainer.history):
+            self._rewind(step=nearest, save=False)
 
     def branch(self, step: int, name: str | None = None, /, **knobs: float) -> Branch:
         """Begin a branch at a step of the current one, and turn knobs there. The run is on it, and `start` trains it.
@@ -93,10 +113,16 @@ class TimeMachine:
         with self._held():
             self._session.run(*(names or tuple(self.branches)), until=until)
 
+    @property
+    def in_turn(self) -> tuple[str, ...]:
+        """The branches that are being trained in turn."""
+        session = self._session
+        return session.in_turn if session.alive else ()
+
     @contextmanager
-    def _held(self) -> Iterator[Timeline]:
+    def _held(self, *, save: bool = True) -> Iterator[Timeline]:
         """End the training, so that the run can be put elsewhere. If that fails, the training continues."""
-        with self._lock:
+        with self._changing:
             session = self._session
             trained = session.alive and not session.paused
             session.end()
@@ -109,5 +135,6 @@ class TimeMachine:
                 raise
             if not session.alive:
                 session.stand()
-                self._save_now()
+                if save:
+                    self._save_now()
         self._changed()

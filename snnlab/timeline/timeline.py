@@ -284,8 +284,9 @@ class Timeline:
         return next(branch.name for branch, _ in self._line() if branch.parent is None or branch.start < step)
 
     def _kept(self) -> int:
-        fixed = sum(1 + (branch.best is not None) for branch in self._branches.values())
-        return fixed + sum(len(ladder) for branch in self._branches.values() for ladder in branch.ladders)
+        branches = list(self._branches.values())  # another thread may add one meanwhile
+        fixed = sum(1 + (branch.best is not None) for branch in branches)
+        return fixed + sum(len(ladder) for branch in branches for ladder in branch.ladders)
 
     def _make_room(self) -> None:
         """Thin the ladder that holds most, until all fit."""
@@ -357,6 +358,14 @@ class Timeline:
         Raises:
             ArgumentError: if the branch has not come so far.
         """
+        return self.go(self.find(step=step, epoch=epoch))
+
+    def find(self, *, step: int | None = None, epoch: int | None = None) -> Point:
+        """Return the point that `rewind` goes to; the run stays where it is.
+
+        Raises:
+            ArgumentError: see `rewind`.
+        """
         if (step is None) == (epoch is None):
             raise ArgumentError("rewind: give either step= or epoch=")
         if epoch is not None:
@@ -365,7 +374,10 @@ class Timeline:
                 raise ArgumentError(f"epoch: must be at most {finished}, the epochs that are finished, got {epoch}")
             step = epoch * self.trainer.steps_per_epoch
         assert step is not None
-        point = self.point(step)
+        return self.point(step)
+
+    def go(self, point: Point) -> Point:
+        """Go to a point that `find` returned on this branch."""
         self._keep_tip()
         self.trainer.at = point
         self._seen = self.trainer.at
@@ -387,7 +399,7 @@ class Timeline:
     @property
     def sizes(self) -> tuple[tuple[str, int, int], ...]:
         """Name, steps and number of notes of every branch: what has changed if one of them has."""
-        return tuple((name, b.tip.steps, b.history.num_notes) for name, b in self._branches.items())
+        return tuple((name, b.tip.steps, b.history.num_notes) for name, b in list(self._branches.items()))
 
     @property
     def branches(self) -> Branches:
