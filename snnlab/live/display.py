@@ -1,19 +1,23 @@
 """The screen of a run: its widget, and the two threads that feed it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ipywidgets import Widget
 
+from snnlab.errors import ArgumentError
 from snnlab.health import Diagnosis, diverged
 from snnlab.history import term_names
 from snnlab.live.frames.about import PARTS, about_frame
+from snnlab.live.frames.branches import Lane, Times
 from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.paper import paper_of
-from snnlab.live.frames.status import View
+from snnlab.live.frames.status import Recorded, Status, View
 from snnlab.live.look.watcher import Watcher
 from snnlab.live.run import Run
 from snnlab.live.states import Transport
+from snnlab.live.traveller import Traveller
 from snnlab.live.undo import Undo
 from snnlab.live.widgets.cockpit import Cockpit, Deeds
 from snnlab.live.widgets.screen import Screen
@@ -47,6 +51,7 @@ class Display:
         self._switching = QuickSwitching()
         self._switching.begin()
         self._panels: list[tuple[Cockpit, Screen]] = []
+        self._traveller = Traveller(lambda act: self.board.do(act), self.wake)
         self.board = Cockpit(self._about(), self._deeds, self._chosen, self.wake)
         self.screen = Screen(self.board, self.view, self._twins)
         self.watcher = self._watcher_of(run.trainer)
@@ -60,15 +65,18 @@ class Display:
 
     def view(self) -> View:
         """The run and its network as they are now."""
-        watcher = self.watcher
+        watcher, times = self.watcher, times_of(self._run)
+        status = status_of(self._run)
         return View(
-            self._run.status,
+            status,
             self.finding,
             watcher.look,
             watcher.health,
             watcher.error,
             watcher.inspected,
             self._undo.next,
+            times,
+            self._traveller.going,
         )
 
     def wake(self) -> None:
@@ -91,6 +99,7 @@ class Display:
     def close(self) -> None:
         """End the threads and free the widgets."""
         self._switching.end()
+        self._traveller.close()
         self.watcher.close()
         self.screen.close()
         for board in [*(board for board, _ in self._panels), self.board]:
@@ -170,10 +179,10 @@ class Display:
         return [self.screen, *(screen for _, screen in self._panels)]
 
     def _seen(self) -> None:
-        """Show what is new; what somebody waits for, a preview or a drawing, at once."""
+        """Show what is new; what somebody waits for, a preview, a drawing or an earlier moment, at once."""
         look = self.watcher.look
         for screen in self._screens():
-            if look is not None and (look.preview or look.probe.label is None):
+            if look is not None and (look.preview or look.probe.label is None or self._run.timeline.behind):
                 screen.hurry()
             else:
                 screen.awake.set()
@@ -186,6 +195,7 @@ class Display:
             probing="raster" in self._show,
             checking="health" in self._show,
             paper=self._paper,
+            elsewhere=lambda: shown_branch(self._run) != self._run.timeline.here,
         )
         watcher.open()
         return watcher
@@ -207,6 +217,8 @@ class Display:
             "repair": run.repair,
             "undo": lambda: self._again(self._undo.back()),
             "redo": lambda: self._again(self._undo.forth()),
+            "go_on": run.start,
+            "now": self._go_to_now,
         }
         return Deeds(
             move=self._move,
@@ -218,7 +230,47 @@ class Display:
             restart=lambda values: run.reset(**values),
             export=self._export,
             note=run.note,
+            time={
+                "glance": self._glance,
+                "rewind": self._rewind,
+                "switch": self._switch,
+                "run_both": self._run_both,
+                "budget": self._set_budget,
+            },
         )
+
+    # ---- the time machine; what a page asks for is checked here, and done by the traveller ----
+
+    def _glance(self, step: Any) -> None:
+        step = self._reached(step)
+        self._traveller.wish("", lambda: self._run.glance(step))
+
+    def _rewind(self, step: Any) -> None:
+        step = self._reached(step)
+        self._traveller.wish(f"going back to step {step:,} \u2026", lambda: self._run.rewind(step=step))
+
+    def _reached(self, step: Any) -> int:
+        timeline = self._run.timeline
+        end = max(len(self._run.trainer.history), timeline.branches[timeline.here].tip.steps)
+        return arguments.count("step", step, 0, end)
+
+    def _go_to_now(self) -> None:
+        if self._run.timeline.behind:
+            self._switch(self._run.timeline.here)
+
+    def _switch(self, name: Any) -> None:
+        arguments.choice("branch", name, tuple(self._run.timeline.branches))
+        self._traveller.wish(f"going to branch {name} \u2026", lambda: self._run.switch(name))
+
+    def _run_both(self, names: Any) -> None:
+        if not isinstance(names, list) or not names:
+            raise ArgumentError(f"branches: must be names of branches, got {names!r:.100}")
+        for name in names:
+            arguments.choice("branches", name, tuple(self._run.timeline.branches))
+        self._traveller.wish("", lambda: self._run.run_branches(*names))
+
+    def _set_budget(self, size: Any) -> None:
+        self._run.timeline.budget = size
 
     def _set_pace(self, steps: float | None) -> None:
         self._run.pace = steps
@@ -235,6 +287,57 @@ class Display:
     def _export(self, folder: str) -> None:
         """Export into the given folder or one inside it: a visitor of the page need not own the machine."""
         self.board.say(f"exported {self._run.export_into(inside(folder, self._run.folder))}")
+
+
+def times_of(run: Run) -> Times:
+    """The branches of a run, and where it is in them. Of branches that are trained in turn, the first is shown."""
+    timeline, trainer, here = run.timeline, run.trainer, shown_branch(run)
+    branches, elsewhere = timeline.branches, here != timeline.here
+    step, behind = branches[here].tip.steps if elsewhere else len(trainer.history), timeline.behind and not elsewhere
+    numbers_of = {name: number for number, name in enumerate(branches)}
+    lanes = [
+        Lane(
+            name=branch.name,
+            number=numbers_of[branch.name],
+            parent=branch.parent,
+            start=branch.start,
+            steps=max(branch.tip.steps, step) if branch.name == here else branch.tip.steps,
+            epochs=branch.tip.epochs,
+            history=branch.history,
+            own_moves=branch.own_moves if branch.parent else {},
+        )
+        for _, branch in branches.rows()
+    ]
+    return Times(
+        lanes=tuple(lanes),
+        here=here,
+        step=step,
+        steps_per_epoch=trainer.steps_per_epoch,
+        total_steps=trainer.total_steps,
+        kept=tuple(point.steps for point in timeline.points),
+        behind=behind,
+        goes_on=not run.state.alive and not trainer.done and (behind or bool(trainer.mailbox.posted)),
+        bytes=timeline.bytes,
+        budget=timeline.budget,
+        least=timeline.least(trainer),
+    )
+
+
+def shown_branch(run: Run) -> str:
+    """Name of the branch that is shown: where the run is; of branches that are trained in turn, always the first."""
+    in_turn = [name for name in run.in_turn if name in run.timeline.branches]
+    return in_turn[0] if in_turn else run.timeline.here
+
+
+def status_of(run: Run) -> Status:
+    """Where the run stands, on the branch that is shown."""
+    status, timeline, here = run.status, run.timeline, shown_branch(run)
+    if here == timeline.here:
+        return status
+    tip = timeline.branches[here].tip
+    knobs = {knob.name: knob for knob in run.trainer.knobs_of(tip.state)}
+    settings = {**status.recorded.settings, **{name: knob.value for name, knob in knobs.items()}}
+    return replace(status, knobs=knobs, recorded=Recorded(tip.history, status.recorded.steps_per_epoch, settings))
 
 
 def about_of(trainer: Trainer, **given: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ PARTS = (
     "health",
     "errors",
     "weights",
+    "time",
     "run",
     "stage",
 )  # that can be shown alone

@@ -131,7 +131,12 @@ def window(history: History, chosen: str) -> tuple[int, int] | None:
 
 
 def curves_frame(
-    history: History, steps_per_epoch: int, total_steps: int, chosen: str, earlier: Sequence[str] = ()
+    history: History,
+    steps_per_epoch: int,
+    total_steps: int,
+    chosen: str,
+    earlier: Sequence[str] = (),
+    whole: History | None = None,
 ) -> dict[str, Any]:
     """Describe the curves of a run, its moves, and the steps that are seen.
 
@@ -141,11 +146,12 @@ def curves_frame(
         total_steps: of the run.
         chosen: the window of the axis, one of `WINDOWS`.
         earlier: names of the earlier runs behind them, the newest first.
+        whole: the history of the branch, if the run has gone back in it: the steps that are seen stay what they were.
     """
-    part = window(history, chosen)
+    part = window(history if whole is None else whole, chosen)
     found, moves = curves(history, steps_per_epoch, part), marks(history.interventions, total_steps)
     return {
-        "now": _bytes(found),
+        "now": as_bytes(found),
         "marks": [mark._asdict() for mark in all_marks(history, total_steps)],
         "range": part,
         "earlier": list(earlier),
@@ -155,8 +161,9 @@ def curves_frame(
 
 def earlier_frame(curves_of_runs: Sequence[dict[str, Curve]]) -> list[dict[str, Any]]:
     """Describe earlier runs, the newest first."""
-    return [_bytes(found) for found in reversed(curves_of_runs)]
+    return [as_bytes(found) for found in reversed(curves_of_runs)]
 
 
-def _bytes(found: dict[str, Curve]) -> dict[str, Any]:
+def as_bytes(found: dict[str, Curve]) -> dict[str, Any]:
+    """Pack curves for a page, as float32."""
     return {name: {"x": x.tobytes(), "y": y.astype(np.float32).tobytes()} for name, (x, y) in found.items()}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from snnlab.health.diagnosis import Diagnosis
+from snnlab.live.frames.branches import place_words
 from snnlab.live.frames.explained import FACT
 from snnlab.live.frames.status import Status, View
 from snnlab.live.states import RunState, Transport
@@ -131,6 +132,8 @@ def _said(view: View, message: Said) -> Said:
     status, found = view.status, []
     if status.traceback:
         found.append(Said(f"error: {status.traceback.strip().splitlines()[-1]}", True))
+    if view.going:
+        found.append(Said(view.going))
     if message.text:
         found.append(message)
     if status.problem:
@@ -141,6 +144,8 @@ def _said(view: View, message: Said) -> Said:
         found.append(Said(view.finding.text, True))
     if found:
         return Said(" \u00b7 ".join(said.text for said in found), any(said.warning for said in found))
+    if view.times is not None and view.times.behind:
+        return Said(place_words(view.times))
     if status.transport is Transport.START:
         return Said(HINT if any("." in name for name in status.knobs) else BLUNT_HINT)
     well = [] if view.health is None else [f"Nothing wrong was found at step {view.health.step:,}."]

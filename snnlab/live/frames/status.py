@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from snnlab.controls import Knob
 from snnlab.health.diagnosis import Diagnosis
 from snnlab.history import History, Report
+from snnlab.live.frames.branches import Times
 from snnlab.live.frames.probe import Look
 from snnlab.live.states import RunState, Transport
 
@@ -78,6 +79,8 @@ class View(NamedTuple):
         blind: the exception that keeps us from looking into the network, or None.
         inspected: what the tab shows, with its name as "tab".
         undo: the knobs whose moves can be undone and redone, see `snnlab.live.undo`.
+        times: the branches of the run, and where it is in them; None if there are none.
+        going: where the run is being taken, in words, or an empty text.
     """
 
     status: Status
@@ -87,3 +90,5 @@ class View(NamedTuple):
     blind: Exception | None = None
     inspected: Mapping[str, Any] = MappingProxyType({})
     undo: Mapping[str, str] = MappingProxyType({"undo": "", "redo": ""})
+    times: Times | None = None
+    going: str = ""

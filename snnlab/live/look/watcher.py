@@ -58,6 +58,7 @@ class Watcher:
         probing: look at a sample.
         checking: make checkups.
         paper: what can be drawn, see `snnlab.live.frames.paper.paper_of`; nothing if it is a sentence.
+        elsewhere: whether the trainer is, for a moment, on a branch that is not shown.
 
     Attributes:
         awake: set it to have a look now.
@@ -76,6 +77,7 @@ class Watcher:
         probing: bool,
         checking: bool,
         paper: Paper | str = "",
+        elsewhere: Callable[[], bool] = lambda: False,
     ):
         self.look: Look | None = None
         self.health: Health | None = None
@@ -83,6 +85,7 @@ class Watcher:
         self.error: Exception | None = None
         self._trainer, self._chosen, self._on_change = trainer, chosen, on_change
         self._paper = None if isinstance(paper, str) else paper
+        self._elsewhere = elsewhere
         self._prober = Prober(trainer.model, trainer.data, trainer.loss) if probing else None
         self._checkup = Checkup(trainer.stepper, trainer.data) if checking else None
         self._inspector = Inspector(trainer) if probing else None
@@ -110,7 +113,8 @@ class Watcher:
                 if any(news):
                     self._tidy_up()
                 ahead = self.look is not None and self.look.preview and not self._trainer.mailbox.tried
-                self.awake.wait(AHEAD if ahead else 1.0 / self._chosen.hz)
+                soon = ahead or self._jumped or self._elsewhere()
+                self.awake.wait(AHEAD if soon else 1.0 / self._chosen.hz)
                 self.awake.clear()
         except Exception as error:  # a user's own model can fail in any way; training continues
             self.error = error
@@ -118,7 +122,7 @@ class Watcher:
 
     def _tell(self, look: Callable[[], bool]) -> bool:
         """Take a look, and tell at once if it found something new: the next one may take longer."""
-        new = look()
+        new = not self._elsewhere() and look()
         if new:
             self._on_change()
         return new
@@ -131,6 +135,12 @@ class Watcher:
     def inspected(self) -> dict:
         """What the tab shows, as it was seen last."""
         return {} if self._inspector is None else self._inspector.frame
+
+    @property
+    def _jumped(self) -> bool:
+        """The run was put elsewhere since the newest checkup, which is of no use any more."""
+        checkable = self._checkup is not None and self._checked is not None
+        return checkable and self._checked.history is not self._trainer.history
 
     def _tidy_up(self) -> None:
         if time.monotonic() >= self._next_tidying:
@@ -145,6 +155,8 @@ class Watcher:
         if self._prober is None or now == self._looked:
             return False
         model, ahead = trainer.preview()
+        if self._elsewhere():
+            return False
         probe, drawing = self._probe(self._prober, model, index, drawing)
         read, known = functools.partial(neuron, model), functools.partial(spiking, model)
         names, dt = trainer.data.class_names, describe(model).dt
@@ -167,7 +179,9 @@ class Watcher:
         trainer = self._trainer
         now = _Checked(trainer.history, len(trainer.history), trainer.history.num_moves)
         started = time.monotonic()
-        if self._checkup is None or now == self._checked or started < self._next_checkup:
+        if self._checkup is None or now == self._checked or (started < self._next_checkup and not self._jumped):
+            return False
+        if self.awake.is_set():  # a hand that drags the run through time sees the sample first
             return False
         self.health = self._checkup(trainer.state)
         self.finding = diagnose(self.health, trainer.history, trainer.mailbox.knobs)

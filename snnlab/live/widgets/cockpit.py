@@ -7,6 +7,7 @@ sets a plain field; `Screen`, on the pump thread, writes the traits.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import anywidget
@@ -32,12 +33,13 @@ class Deeds(NamedTuple):
         try_out: the same for a value that is only shown; None shows the knobs as they are.
         moved: called after a move, in place of `wake`.
         set: move knobs, all or none.
-        press: what each button does: "transport", "step", "chunk", "stop", "reset", "new_seed", "repair", "undo" and
-            "redo".
+        press: what each button does: "transport", "step", "chunk", "stop", "reset", "new_seed", "repair", "undo",
+            "redo", "go_on" and "now".
         pace: take at most so many steps a second; None for as fast as it goes.
         restart: begin again with these settings.
         export: write the weights into this folder.
         note: keep a sentence with the run.
+        time: what each wish for the time machine does: "glance", "rewind", "switch", "run_both" and "budget".
     """
 
     move: Callable[[str, float], object]
@@ -49,6 +51,7 @@ class Deeds(NamedTuple):
     restart: Callable[[dict[str, int]], object]
     export: Callable[[str], object]
     note: Callable[[str], object]
+    time: Mapping[str, Callable[[Any], object]] = MappingProxyType({})
 
 
 class Cockpit(anywidget.AnyWidget):
@@ -82,6 +85,8 @@ class Cockpit(anywidget.AnyWidget):
     results = traitlets.Dict().tag(sync=True)
     curves = traitlets.Dict().tag(sync=True)
     earlier = traitlets.List().tag(sync=True)
+    times = traitlets.Dict().tag(sync=True)
+    ghosts = traitlets.List().tag(sync=True)
     scene = traitlets.Dict().tag(sync=True)
     frame = traitlets.Dict().tag(sync=True)
     health = traitlets.Dict().tag(sync=True)
@@ -106,6 +111,7 @@ class Cockpit(anywidget.AnyWidget):
             "export": lambda folder: deeds.export(arguments.instance("folder", folder, str, "a folder")),
             "note": deeds.note,
             "setup": self.use_setup,
+            **deeds.time,
         }
         self.chosen = chosen
         self.message = Said("")

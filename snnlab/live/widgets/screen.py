@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from snnlab.history import History
 from snnlab.live.frames import compared, curves, scenes
 from snnlab.live.frames.backward import backward_frame
+from snnlab.live.frames.branches import branches_frame, ghosts_frame, ghosts_key
 from snnlab.live.frames.probe import Look
 from snnlab.live.frames.running import Said, results_frame, run_frame
 from snnlab.live.frames.status import View
@@ -116,7 +117,8 @@ class Screen:
             for name, row in list(self._twins.items()):
                 row.follow(view.status.knobs[name].value)
             with board.hold_sync():  # one message
-                shown = [self._show_look(), self._show_run(view), self._show_results(view), self._show_curves(view)]
+                shown = [self._show_look(), self._show_run(view), self._show_results(view)]
+                shown += self._show_curves_and_times(view)
                 shown += [self._show_earlier(view), self._show_health(view), self._show_sample(view.look)]
                 shown.append(self._show_tab(view))
                 if any([*shown, self._greet()]):
@@ -175,7 +177,29 @@ class Screen:
         self._shown["curves"], self._curves_at = new, time.monotonic() + (CURVES_EVERY - 0.5) / board.chosen.hz
         history, per_epoch, _ = status.recorded
         names = compared.names(status.earlier, status.recorded, compared.GHOSTS)[::-1]
-        board.curves = curves.curves_frame(history, per_epoch, status.total_steps, board.chosen.window, names)
+        whole = None if view.times is None else view.times.lane.history
+        board.curves = curves.curves_frame(history, per_epoch, status.total_steps, board.chosen.window, names, whole)
+        return True
+
+    def _show_curves_and_times(self, view: View) -> list[bool]:
+        """Show where the run is together with curves that go as far: both are drawn over one axis."""
+        drawn, shown = "curves" in self._board.about["show"], [self._show_curves(view)]
+        if not drawn or shown[0] or view.status.state is not RunState.TRAINING:
+            shown.append(self._show_times(view))
+        if drawn and len(shown) > 1:
+            shown.append(self._show_ghosts(view))
+        return shown
+
+    def _show_times(self, view: View) -> bool:
+        if view.times is None or not self._is_new("times", view.times):
+            return False
+        self._board.times = branches_frame(view.times)
+        return True
+
+    def _show_ghosts(self, view: View) -> bool:
+        if view.times is None or not self._is_new("ghosts", ghosts_key(view.times)):
+            return False
+        self._board.ghosts = ghosts_frame(view.times)
         return True
 
     def _show_earlier(self, view: View) -> bool:
