@@ -317,6 +317,7 @@ def times_of(run: Run) -> Times:
         kept=tuple(point.steps for point in timeline.points),
         behind=behind,
         goes_on=not run.state.alive and not trainer.done and (behind or bool(trainer.mailbox.posted)),
+        in_turn=run.in_turn,
         bytes=timeline.bytes,
         budget=timeline.budget,
         least=timeline.least(trainer),

@@ -4,6 +4,7 @@ The main thread stays free, so the Jupyter kernel can deliver what the user does
 """
 
 import contextlib
+import dataclasses
 import threading
 import time
 import traceback
@@ -142,7 +143,11 @@ class Session:
         """Say where the run stands after it was put elsewhere; an error that it ended with is over."""
         self.error = self.exception = None
         self.landmark = self.trainer.at
-        begun = RunState.STOPPED if len(self.trainer.history) else RunState.IDLE
+        steps = len(self.trainer.history)
+        if self.report is not None:
+            epoch = max(1, -(-steps // self.trainer.steps_per_epoch))
+            self.report = dataclasses.replace(self.report, step=steps, epoch=epoch)
+        begun = RunState.STOPPED if steps else RunState.IDLE
         self._set_state(RunState.DONE if self.trainer.done else begun)
 
     def _begin(

@@ -56,6 +56,7 @@ class Times:
         kept: steps of the branch that the run can go back to at once, ascending.
         behind: it has gone back, and has not been trained from there.
         goes_on: it is behind, or a knob was moved since it stopped; if it is trained, it goes on from here.
+        in_turn: names of the branches that are being trained in turn.
         bytes: of the points that are kept.
         budget: for them [bytes].
         least: that the budget can be [bytes].
@@ -69,6 +70,7 @@ class Times:
     kept: tuple[int, ...] = ()
     behind: bool = False
     goes_on: bool = False
+    in_turn: tuple[str, ...] = ()
     bytes: float = 0.0
     budget: float = 0.0
     least: float = 0.0
@@ -180,6 +182,8 @@ def _row(lane: Lane) -> list[str]:
 
 def place_words(times: Times) -> str:
     """Say where the run is: for the line of the head, and for screen readers."""
+    if times.in_turn:
+        return f"Trains {', '.join(times.in_turn)} in turn; {times.here} is shown."
     here = f"At step {times.step:,} of branch {times.here}"
     return here + (f", which was trained to step {times.lane.steps:,}." if times.behind else ".")
 

@@ -144,7 +144,7 @@ def _said(view: View, message: Said) -> Said:
         found.append(Said(view.finding.text, True))
     if found:
         return Said(" \u00b7 ".join(said.text for said in found), any(said.warning for said in found))
-    if view.times is not None and view.times.behind:
+    if view.times is not None and (view.times.behind or view.times.in_turn):
         return Said(place_words(view.times))
     if status.transport is Transport.START:
         return Said(HINT if any("." in name for name in status.knobs) else BLUNT_HINT)

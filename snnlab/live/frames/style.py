@@ -61,6 +61,11 @@ def of_term(k: int) -> Line:
     return of_many(k)._replace(colour=COLOURS[(k + 2) % len(COLOURS)])
 
 
+def of_branch(k: int) -> Line:
+    """Branch `k` of a run: no colour of train and test, and no line without gaps; no two of the first 20 are alike."""
+    return Line(COLOURS[2 + k % 4], DASHES[1 + (k + k // 4) % 5])
+
+
 def javascript() -> str:
     """The module `style.js`, for the scripts of the dashboard. A line is `[colour, dash]`."""
     many = range(len(COLOURS) * len(DASHES))
@@ -74,6 +79,7 @@ def javascript() -> str:
         "steps": STEPS,
         "threshold": DASHES[1],
         "earlier": EARLIER,
+        "branches": [of_branch(k) for k in range(20)],
         "paper": {"light": LIGHT.paper, "dark": DARK.paper},
         "ink": {"light": LIGHT.ink, "dark": DARK.ink},
     }

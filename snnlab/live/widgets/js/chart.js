@@ -1,14 +1,17 @@
 // One small plot of curves over steps: title, legend and newest values in one line, earlier runs behind, moves as marks.
 import { axisBeside, axisUnder, box, dot, explained, fill, floatsOf, line, scale, text, ticks, within } from "./draw.js";
 import { percent, powerOfTen, readable } from "./numbers.js";
+import { lookOfBranch } from "./scrubber.js";
 import { STYLE } from "./style.js";
 
 /** @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Point} Point */
 /**
  * @typedef {{ x: Float32Array, y: Float32Array }} Values
  * @typedef {{ name: string, label: string, colour: string, dash: number[], values: Values, test: boolean, key: string }} Series the last two: of the test set; of its explanation
- * @typedef {{ title: string, key: string, log: boolean, series: Series[], earlier: Values[], first: boolean }} Plot
- * @typedef {{ low: number, high: number, marks: { step: number, label: string }[], cursor: number | null, last: boolean }} Around
+ * @typedef {{ name: string, number: number, values: Values }} Ghost the curve of another branch
+ * @typedef {{ title: string, key: string, log: boolean, series: Series[], earlier: Values[], ghosts: Ghost[], first: boolean }} Plot
+ * @typedef {{ low: number, high: number, marks: { step: number, label: string }[], cursor: number | null, last: boolean, below: number, covered: [left: number, right: number] | null }} Around `below`: height of what is between the last plot and the numbers of its axis; `covered`: where there is no room for them
+ * @typedef {{ name: string, look: import("./types").Line }} Key a line of the legend
  */
 
 /** @param {import("./types").Curve | undefined} curve @returns {Values} */
@@ -43,9 +46,9 @@ export function nearest(x, at) {
  * The ends of the axis: around all that is seen, and a little more.
  * @param {Plot} plot @param {Around} around
  */
-function heightOf({ series, earlier, log }, { low, high }) {
+function heightOf({ series, earlier, ghosts, log }, { low, high }) {
   let least = Infinity, most = -Infinity;
-  for (const { x, y } of [...series.map(({ values }) => values), ...earlier])
+  for (const { x, y } of [...series.map(({ values }) => values), ...earlier, ...ghosts.map(({ values }) => values)])
     for (let k = 0; k < x.length; k++)
       if (x[k] >= low && x[k] <= high && Number.isFinite(y[k]) && (!log || y[k] > 0)) {
         least = Math.min(least, y[k]);
@@ -70,13 +73,14 @@ function axisOfPowers(pen, { x, y, width, height }, low, high) {
 
 /**
  * Labels of the moves, the newest first, as many as there is room for; how many are left out.
- * @param {Pen} pen @param {Box} place @param {(step: number) => number} at @param {Around} around
+ * @param {Pen} pen @param {Box} place @param {(step: number) => number} at @param {Around} around @param {boolean} labelled
+ * @param {Box[]} letters that stand there already
  */
-function drawMarks(pen, place, at, { marks, low, high }, /** @type {boolean} */ labelled) {
+function drawMarks(pen, place, at, { marks, low, high }, labelled, letters) {
   const seen = marks.filter(({ step }) => step >= low && step <= high);
   for (const { step } of seen) line(pen, [[at(step), place.y], [at(step), place.y + place.height]], { dash: [2, 3], alpha: 0.6 });
   if (!labelled) return;
-  /** @type {number[][]} */ const taken = [];
+  const taken = letters.flatMap(({ x, y, width, height }) => [0, 1, 2].filter((k) => place.y + 11 * k < y + height && place.y + 11 * k + 12 > y).map((k) => [x, x + width, k]));
   let left = 0;
   for (const { step, label } of [...seen].reverse()) {
     pen.font = `10px ${pen.theme.font}`;
@@ -149,6 +153,7 @@ export function drawChart(pen, place, plot, around) {
   const pointsOf = (/** @type {Values} */ { x: steps, y: numbers }) => Array.from(steps, (step, k) => /** @type {Point} */ ([at(step), value(numbers[k])]));
   within(pen, place, () => {
     plot.earlier.forEach((values, k) => line(pen, pointsOf(values), lookOfEarlier(k)));
+    for (const { number, values } of plot.ghosts) line(pen, pointsOf(values), lookOfGhost(number));
     for (const { values, colour, dash, test } of plot.series) {
       const points = pointsOf(values);
       line(pen, points, { colour, dash, width: 1.6 });
@@ -156,11 +161,36 @@ export function drawChart(pen, place, plot, around) {
       if (test && points.length <= 40) for (const [px, py] of points) diamond(pen, px, py, colour);
     }
   });
-  drawMarks(pen, place, at, around, plot.first);
+  drawMarks(pen, place, at, around, plot.first, drawLetters(pen, place, plot.ghosts, around, pointsOf));
   if (around.cursor !== null) line(pen, [[at(around.cursor), y], [at(around.cursor), y + height]], { alpha: 0.6 });
-  if (around.last) axisUnder(pen, place, ticks(around.low, around.high, Math.max(2, width / 70)), at, (tick) => readable(tick, 6) + (tick ? "" : " steps"));
-  if (around.last && around.cursor !== null) drawStep(pen, place, at(around.cursor), `step ${readable(Math.round(around.cursor), 7)}`);
+  const bottom = { x, y, width, height: height + around.below };
+  const [left, right] = around.covered ?? [NaN, NaN], free = ticks(around.low, around.high, Math.max(2, width / 70)).filter((tick) => !(at(tick) > left - BESIDE && at(tick) < right + BESIDE));
+  if (around.last) axisUnder(pen, bottom, free, at, (tick) => readable(tick, 6) + (tick ? "" : " steps"));
+  if (around.last && around.cursor !== null) drawStep(pen, bottom, at(around.cursor), `step ${readable(Math.round(around.cursor), 7)}`);
 }
+
+/**
+ * Its letter at the end of each ghost, as far as there is room; returns where they stand.
+ * @param {Pen} pen @param {Box} place @param {Ghost[]} ghosts @param {Around} around @param {(values: Values) => Point[]} pointsOf
+ */
+function drawLetters(pen, place, ghosts, { low, high }, pointsOf) {
+  /** @type {Box[]} */ const taken = [];
+  for (const { name, number, values } of ghosts) {
+    const end = pointsOf(values).filter(([, y], k) => values.x[k] >= low && values.x[k] <= high && Number.isFinite(y)).pop();
+    if (!end) continue;
+    pen.font = `600 10px ${pen.theme.font}`;
+    const wide = pen.measureText(name).width, x = Math.min(end[0] + 3, place.x + place.width - wide - 2);
+    const free = [end[1] - 4, end[1] + 8, end[1] - 14, end[1] + 18].map((y) => ({ x, y: Math.min(Math.max(y, place.y + 1), place.y + place.height - 11), width: wide, height: 10 }))
+      .find((box) => !taken.some((other) => other.x < box.x + box.width + 2 && box.x < other.x + other.width + 2 && other.y < box.y + 10 && box.y < other.y + 10));
+    if (!free) continue;
+    taken.push(free);
+    text(pen, name, free.x, free.y + 8, { size: 10, bold: true, halo: true, colour: lookOfBranch(number).colour });
+  }
+  return taken;
+}
+
+/** The look of another branch behind the curves. @param {number} number */
+export const lookOfGhost = (number) => ({ ...lookOfBranch(number), width: 1.2, alpha: 0.9 });
 
 /** The step under the cursor, over the numbers of the axis. @param {Pen} pen @param {Box} place @param {number} at @param {string} words */
 function drawStep(pen, { x, y, width, height }, at, words) {
@@ -185,6 +215,7 @@ export function lookOfEarlier(k) {
   return { colour, dash, width: 1.2 };
 }
 
+const BESIDE = 26; // pixels between a word on the axis and the middle of a number
 const KEY = 26, LETTER = 5.6, ROW = 13; // pixels: of a line, of a letter on average, of a row
 
 /**
@@ -203,12 +234,13 @@ export function keysOf(names, width) {
   return { places, height: names.length ? (row + 1) * ROW + 3 : 0 };
 }
 
-/** Which line is which earlier run. @param {Pen} pen @param {string[]} names the newest first @param {Box} box */
-export function drawKeys(pen, names, { x, y, width }) {
-  keysOf(names, width).places.forEach((place, k) => {
+/** Which line is which earlier run or branch. @param {Pen} pen @param {Key[]} keys @param {Box} box */
+export function drawKeys(pen, keys, { x, y, width }) {
+  const { places } = keysOf(keys.map(({ name }) => name), width);
+  places.forEach((place, k) => {
     const middle = y + place.y + ROW / 2;
-    line(pen, [[x + place.x, middle], [x + place.x + KEY - 6, middle]], lookOfEarlier(k));
-    text(pen, names[k], x + place.x + KEY, middle + 4, { size: 10, room: place.width - KEY });
+    line(pen, [[x + place.x, middle], [x + place.x + KEY - 6, middle]], keys[k].look);
+    text(pen, keys[k].name, x + place.x + KEY, middle + 4, { size: 10, room: place.width - KEY });
   });
 }
 

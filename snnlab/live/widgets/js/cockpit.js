@@ -1,6 +1,7 @@
 // The screen: head, knobs, raster, curves, tabs. What the kernel sends stands in the widget's traits; what the user does
 // is sent as messages, and acts when the kernel answers.
 import { makeAlert, mayAlert } from "./alert.js";
+import { makeBranches } from "./branches.js";
 import { MAIN, makeCurves, othersOf } from "./curves.js";
 import { makeCurvesPanel } from "./curvespanel.js";
 import { h } from "./dom.js";
@@ -43,7 +44,8 @@ function tabsOf(model) {
     ["raster", { name: "Weights", explain: "tab.Weights", make: () => makeWeights(model) }],
   ];
   const shown = tabs.filter(([panelName]) => about.show.includes(panelName)).map(([, tab]) => tab);
-  return [...shown, { name: "Run", explain: "tab.Run", make: () => makeRunTab(model) }];
+  const time = { name: "Time", explain: "tab.Time", make: () => scrolling("Time", makeBranches(model)) };
+  return [...shown, time, { name: "Run", explain: "tab.Run", make: () => makeRunTab(model) }];
 }
 
 /** One part by itself, for a dashboard that somebody builds. @param {Model} model @param {string} name @returns {Part} */
@@ -54,6 +56,7 @@ function makeAlone(model, name) {
     knobs: () => makeKnobs(model, { grab() {}, release() {} }),
     raster: () => makeRasterPanel(model, () => {}),
     curves: () => makeCurves(model, [...MAIN, ...othersOf(about)]),
+    time: () => makeBranches(model),
     neuron: () => makeNeuron(model),
     voltages: () => makeVoltages(model),
     health: () => makeHealth(model),

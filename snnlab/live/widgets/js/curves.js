@@ -1,11 +1,13 @@
 // The curves of a run, as a column of small plots that share the axis of steps.
-import { drawChart, drawKeys, keysOf, lookOfCurve, movingMean, nearest, titleOf, valuesOf } from "./chart.js";
+import { drawChart, drawKeys, keysOf, lookOfCurve, lookOfEarlier, lookOfGhost, movingMean, nearest, titleOf, valuesOf } from "./chart.js";
 import { mount, pointOf } from "./canvas.js";
 import { readable } from "./numbers.js";
+import { TRACK, lastOf, makeScrubber, timesOf } from "./scrubber.js";
 
 /** @typedef {{ title: string, key: string, curves: string[], log?: boolean }} Wanted with the key of its explanation */
 
-const LEFT = 46, RIGHT = 10, AXIS = 20, GAP = 6, LEAST = 40, LOWEST = 26; // a plot, and one above the names of earlier runs
+export const [LEFT, RIGHT] = [46, 10];
+const AXIS = 20, GAP = 6, LEAST = 34, LOWEST = 26; // a plot, and one above the names of earlier runs
 
 /** The main plots. @type {Wanted[]} */
 export const MAIN = [
@@ -23,14 +25,16 @@ export function othersOf({ terms, spiking }) {
 /**
  * @param {import("./types").Model} model
  * @param {Wanted[]} wanted
+ * @param {boolean} [scrubbed] with the scrubber under them
  * @returns {import("./types").Part}
  */
-export function makeCurves(model, wanted) {
-  const el = document.createElement("div");
+export function makeCurves(model, wanted, scrubbed = false) {
+  const el = document.createElement("div"), below = scrubbed ? TRACK : 0;
   /** @type {number | null} */ let cursor = null;
-  const titles = wanted.map(({ curves }) => titleOf(curves.length)), fixed = titles.reduce((a, b) => a + b + GAP, 0) + AXIS - GAP;
-  const names = () => /** @type {string[]} */ (model.get("curves").earlier ?? []), keys = (/** @type {number} */ width) => keysOf(names(), width - 12).height;
-  const least = () => (names().length ? LOWEST : LEAST);
+  const titles = wanted.map(({ curves }) => titleOf(curves.length)), fixed = titles.reduce((a, b) => a + b + GAP, 0) + AXIS + below - GAP;
+  const names = () => /** @type {string[]} */ (model.get("curves").earlier ?? []), legend = () => keysTo(model, names());
+  const keys = (/** @type {number} */ width) => keysOf(legend().map(({ name }) => name), width - 12).height;
+  const least = () => (legend().length || scrubbed ? LOWEST : LEAST);
   const rows = (/** @type {number} */ width, /** @type {number} */ height) => {
     const tall = Math.max(least(), (height - fixed - keys(width)) / wanted.length);
     let y = 0;
@@ -48,11 +52,13 @@ export function makeCurves(model, wanted) {
     paint: (pen, width, height) => {
       const plots = plotsOf(model, wanted), { low, high } = rangeOf(model, plots), marks = model.get("curves").marks ?? [];
       const places = rows(width, height), { y, height: tall } = places[places.length - 1];
-      drawKeys(pen, names(), { x: 6, y: y + tall + AXIS, width: width - 12, height: 0 });
-      places.forEach((row, k) => {
-        const place = { x: LEFT, width: width - LEFT - RIGHT, ...row };
-        drawChart(pen, place, plots[k], { low, high, marks, cursor, last: k === wanted.length - 1 });
+      drawKeys(pen, legend(), { x: 6, y: y + tall + below + AXIS, width: width - 12, height: 0 });
+      const boxes = places.map((row) => ({ x: LEFT, width: width - LEFT - RIGHT, ...row }));
+      const track = { x: LEFT, y: y + tall, width: width - LEFT - RIGHT, height: TRACK }, covered = scrubber?.covered(pen, track, { low, high }) ?? null;
+      boxes.forEach((place, k) => {
+        drawChart(pen, place, plots[k], { low, high, marks, cursor, last: k === wanted.length - 1, below, covered });
       });
+      scrubber?.paint(pen, track, { low, high }, boxes);
     },
   });
   canvas.addEventListener("pointermove", (event) => {
@@ -64,9 +70,11 @@ export function makeCurves(model, wanted) {
     redraw();
   });
   canvas.addEventListener("pointerleave", () => { cursor = null; redraw(); });
-  const events = ["change:curves", "change:earlier", "change:ui"];
+  const scrubber = scrubbed ? makeScrubber(model, redraw) : null;
+  if (scrubber) el.append(scrubber.el);
+  const events = ["change:curves", "change:earlier", "change:ghosts", "change:times", "change:ui"];
   for (const event of events) model.on(event, redraw);
-  return { el, stop: () => { stop(); for (const event of events) model.off(event, redraw); } };
+  return { el, stop: () => { stop(); scrubber?.stop(); for (const event of events) model.off(event, redraw); } };
 }
 
 /**
@@ -90,6 +98,10 @@ function plotsOf(model, wanted) {
     log: Boolean(always || (log && title === "loss")),
     first: k === 0,
     earlier: earlier.map((/** @type {any} */ run) => valuesOf(run[curves[0]])),
+    ghosts: ghostsOf(model).map(({ name, number, curves: own }) => {
+      const values = valuesOf(own[curves[0]]);
+      return { name, number, values: smooth ? movingMean(values) : values };
+    }),
     series: curves.map((name) => {
       const test = name.startsWith("test_"), values = valuesOf(now[name]), one = curves.length === 1;
       const label = one ? "" : test ? "test" : title.startsWith("terms") ? name.replaceAll("_", " ") : "train";
@@ -100,10 +112,23 @@ function plotsOf(model, wanted) {
   }));
 }
 
+/** @param {import("./types").Model} model @returns {import("./types").GhostFrame[]} */
+const ghostsOf = (model) => model.get("ghosts") ?? [];
+
+/**
+ * The legend: which line is which earlier run, and which other branch.
+ * @param {import("./types").Model} model @param {string[]} names of the earlier runs
+ */
+function keysTo(model, names) {
+  const here = timesOf(model)?.here, others = ghostsOf(model).map(({ name, number }) => ({ name: name === here ? `${name}, later` : name, look: lookOfGhost(number) }));
+  return [...others, ...names.map((name, k) => ({ name, look: lookOfEarlier(k) }))];
+}
+
 /** The steps that are seen. @param {import("./types").Model} model @param {import("./chart.js").Plot[]} plots */
 function rangeOf(model, plots) {
+  const last = lastOf(timesOf(model));
   const { range } = model.get("curves");
   if (range) return { low: range[0], high: range[1] };
   const ends = plots.flatMap(({ series }) => series.map(({ values: { x } }) => x[x.length - 1] ?? 0));
-  return { low: 0, high: Math.max(10, ...ends) };
+  return { low: 0, high: Math.max(10, last, ...ends) };
 }

@@ -15,7 +15,7 @@ export function makeCurvesPanel(model) {
   };
   const toggles = [toggle("smooth", "smooth", "curves.smooth"), toggle("log", "log loss", "curves.log loss")];
   const window_ = choice(model, "window", "curves.window", model.get("about").windows);
-  const curves = makeCurves(model, MAIN);
+  const curves = makeCurves(model, MAIN, true);
   const show = () => {
     for (const { show: press } of toggles) press();
     window_.value = model.get("run").view.window;
@@ -23,7 +23,7 @@ export function makeCurvesPanel(model) {
   show();
   const events = ["change:ui", "change:run"];
   for (const event of events) model.on(event, show);
-  curves.el.className = "fill";
+  curves.el.className = "fill scrubbed";
   const csv = { label: "CSV", explain: "curves.csv", act: () => saveCurves(model) };
   const save = saveMenu(() => "curves", () => [...curves.el.querySelectorAll("canvas")], [csv]);
   const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button), save, ask("Curves")), curves.el);

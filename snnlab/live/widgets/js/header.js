@@ -1,6 +1,7 @@
 // The head of the screen: transport, progress, where the run stands, and one line that says what is wrong or happened.
 import { h, icon, write } from "./dom.js";
 import { ask } from "./explain.js";
+import { timesOf } from "./scrubber.js";
 
 /** @typedef {import("./types").Running} Running */
 
@@ -36,11 +37,13 @@ export function makeHeader(model, views) {
   const facts = makeFacts();
   const said = h("span", { class: "said", role: "status" });
   const repair = h("button", { "data-do": "repair", "data-explain": "head.repair", onclick: act("repair") });
+  const now_ = h("button", { "data-do": "now", "data-explain": "time.back to now", onclick: act("now") }, icon("back"), "Back to now");
+  const onward = h("button", { class: "primary", "data-do": "go_on", "data-explain": "time.go on from here", onclick: act("go_on") }, icon("play"), "Go on from here");
   const trace = h("details", { class: "trace" }, h("summary", { "data-explain": "head.traceback" }, "traceback"), h("pre"));
   const buttons = h("div", { class: "buttons" }, transport, step, chunk, stop, reset, seed, pace);
   const el = h("header", {},
     h("div", { class: "row" }, buttons, facts.el, h("div", { class: "buttons" }, ...looks, ask("Run"))),
-    bar, h("div", { class: "line" }, said, repair, trace));
+    bar, h("div", { class: "line" }, said, now_, onward, repair, trace));
 
   function show() {
     const now = run(), idle = now.transport === "start" || now.transport === "resume";
@@ -61,13 +64,16 @@ export function makeHeader(model, views) {
     said.classList.toggle("warning", now.said.warning);
     write(repair, now.repair);
     repair.style.visibility = now.repair ? "visible" : "hidden";
+    now_.hidden = !timesOf(model)?.behind;
+    onward.hidden = !timesOf(model)?.goes_on;
     trace.hidden = !now.trace;
     write(/** @type {HTMLElement} */ (trace.querySelector("pre")), now.trace);
     looks.forEach((look, k) => look.setAttribute("aria-pressed", String(views[k].pressed())));
   }
   show();
-  model.on("change:run", show);
-  return { el, buttons, show, stop: () => model.off("change:run", show) };
+  const events = ["change:run", "change:times"];
+  for (const event of events) model.on(event, show);
+  return { el, buttons, show, stop: () => { for (const event of events) model.off(event, show); } };
 }
 
 /** Where the run stands, in words: one stop of the Tab key, within which the arrow keys turn to the next one. */

@@ -3,7 +3,7 @@
 export type Look = [colour: string, dash: number[]];
 export interface Style {
   colours: string[]; many: Look[]; terms: Look[]; train: Look; test: Look; others: Record<string, Look>; steps: number[];
-  threshold: number[]; earlier: Look[]; paper: { light: string; dark: string }; ink: { light: string; dark: string };
+  threshold: number[]; earlier: Look[]; branches: Look[]; paper: { light: string; dark: string }; ink: { light: string; dark: string };
 }
 export interface Theme { ink: string; paper: string; font: string }
 export interface Explained { key: string; box: Box }
@@ -81,6 +81,14 @@ export interface Area { name: string; drawn?: Omit<LayerFrame, "order">; box: Bo
 export interface Place { area: number; row: number }
 export interface Unit { layer: string; unit: number }
 export interface Curve { x: DataView; y: DataView }
+export interface Lane {
+  name: string; number: number; parent: string | null; start: number; end: number; moves: DataView; epochs: DataView; best: number | null;
+}
+export interface Times {
+  here: string; step: number; tip: number; per_epoch: number; epochs: number; behind: boolean; goes_on: boolean; kept: DataView;
+  lanes: Lane[]; columns: string[]; rows: string[][]; memory: [used: number, budget: number, least: number]; words: string;
+}
+export interface GhostFrame { name: string; number: number; curves: Record<string, Curve> }
 export interface Curves {
   now: Record<string, Curve>; marks: { step: number; label: string }[]; range: [number, number] | null; words: string; earlier: string[];
 }
