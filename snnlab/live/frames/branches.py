@@ -96,19 +96,19 @@ def branches_frame(times: Times) -> dict[str, Any]:
         >>> frame["rows"][1]
         ['b', 'a · 4', '6', 'v_th 0.6', '', '']
     """
-    lane = times.lane
+    lane, best = times.lane, _best(times.lane, 0)
     return {
         "here": times.here,
         "step": times.step,
         "tip": lane.steps,
         "per_epoch": times.steps_per_epoch,
-        "epochs": lane.epochs,
+        "best": None if best is None else best[0] * times.steps_per_epoch,
         "behind": times.behind,
         "goes_on": times.goes_on,
         "kept": _steps(times.kept),
         "lanes": [_lane(lane, times) for lane in times.lanes],
         "columns": list(COLUMNS),
-        "rows": [_row(lane) for lane in times.lanes],
+        "rows": [_row(lane, times.steps_per_epoch) for lane in times.lanes],
         "memory": [times.bytes / 1e6, times.budget / 1e6, times.least / 1e6],
         "words": _words(times),
     }
@@ -145,7 +145,7 @@ def _lane(lane: Lane, times: Times) -> dict[str, Any]:
     marks = [mark.step for mark in curves.marks(moves, times.total_steps) if lane.start <= mark.step <= lane.steps]
     first = -(-max(lane.start, 1) // per_epoch)
     ends = [epoch * per_epoch for epoch in range(first, lane.epochs + 1)]
-    best = _best(lane)
+    best = _best(lane, lane.start // per_epoch)
     return {
         "name": lane.name,
         "number": lane.number,
@@ -158,17 +158,27 @@ def _lane(lane: Lane, times: Times) -> dict[str, Any]:
     }
 
 
-def _best(lane: Lane) -> tuple[int, float] | None:
-    """The first epoch with the highest test accuracy, and that accuracy; None if no epoch is finished."""
-    accuracies = lane.history.results().get("test_acc", np.empty(0))[: lane.epochs]
+def _best(lane: Lane, first: int) -> tuple[int, float] | None:
+    """The first epoch with the highest test accuracy, and that accuracy; None if there is none.
+
+    Args:
+        lane: the branch.
+        first: only the epochs after so many; those that it shares with its parent compare nothing.
+    """
+    accuracies = _results(lane, "test_acc", first)
     if not np.isfinite(accuracies).any():
         return None
     epoch = int(np.nanargmax(accuracies))
-    return epoch + 1, float(accuracies[epoch])
+    return first + epoch + 1, float(accuracies[epoch])
 
 
-def _row(lane: Lane) -> list[str]:
-    best, spikes = _best(lane), lane.history.results().get("spikes_per_sample", np.empty(0))[: lane.epochs]
+def _results(lane: Lane, name: str, first: int) -> np.ndarray:
+    return lane.history.results().get(name, np.empty(0))[first : lane.epochs]
+
+
+def _row(lane: Lane, steps_per_epoch: int) -> list[str]:
+    shared = lane.start // steps_per_epoch  # epochs
+    best, spikes = _best(lane, shared), _results(lane, "spikes_per_sample", shared)
     differ = ", ".join(f"{name.rpartition('.')[2]} {numbers.number(value)}" for name, value in lane.own_moves.items())
     return [
         lane.name,

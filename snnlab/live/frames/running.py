@@ -134,6 +134,8 @@ def _said(view: View, message: Said) -> Said:
         found.append(Said(f"error: {status.traceback.strip().splitlines()[-1]}", True))
     if view.going:
         found.append(Said(view.going))
+    elif view.times is not None and (view.times.behind or view.times.in_turn):
+        found.append(Said(place_words(view.times)))
     if message.text:
         found.append(message)
     if status.problem:
@@ -144,8 +146,6 @@ def _said(view: View, message: Said) -> Said:
         found.append(Said(view.finding.text, True))
     if found:
         return Said(" \u00b7 ".join(said.text for said in found), any(said.warning for said in found))
-    if view.times is not None and (view.times.behind or view.times.in_turn):
-        return Said(place_words(view.times))
     if status.transport is Transport.START:
         return Said(HINT if any("." in name for name in status.knobs) else BLUNT_HINT)
     well = [] if view.health is None else [f"Nothing wrong was found at step {view.health.step:,}."]

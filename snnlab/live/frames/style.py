@@ -63,7 +63,7 @@ def of_term(k: int) -> Line:
 
 def of_branch(k: int) -> Line:
     """Branch `k` of a run: no colour of train and test, and no line without gaps; no two of the first 20 are alike."""
-    return Line(COLOURS[2 + k % 4], DASHES[1 + (k + k // 4) % 5])
+    return Line(COLOURS[2 + k % 4], DASHES[1 + k % 5])
 
 
 def javascript() -> str:

@@ -4,11 +4,11 @@ import { LEFT, RIGHT } from "./curves.js";
 import { h, write } from "./dom.js";
 import { VERMILION, axisUnder, dot, explained, fill, line, text, ticks, within } from "./draw.js";
 import { readable } from "./numbers.js";
-import { drawEvents, lastOf, lookOfBranch, placeOf, star, timesOf } from "./scrubber.js";
+import { drawEvents, lastOf, lookOfBranch, placeOf, rounded, star, timesOf } from "./scrubber.js";
 
 /** @typedef {import("./types").Model} Model @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Times} Times */
 
-const LANE = 22, TOP = 6, AXIS = 18; // pixels
+const LANE = 20, TOP = 6, AXIS = 18; // pixels
 const KEYS = ["time.branch", "time.from", "time.to", "time.knobs that differ", "time.best accuracy", "time.spikes"];
 
 /** @param {Model} model @returns {import("./types").Part} */
@@ -66,10 +66,12 @@ function drawLanes(pen, times, place, range) {
         line(pen, [[px, middle(from)], [px, middle(k) - bend], [px + bend, middle(k)]], { colour, width: 1.5 });
         dot(pen, px, middle(from), colour);
       }
-      line(pen, [[at(lane.start) + (from >= 0 ? 6 : 0), middle(k)], [at(lane.end), middle(k)]], { colour, dash, width: here ? 4 : 2.5 });
+      const [left, right] = [at(lane.start) + (from >= 0 ? 6 : 0), at(lane.end)];
+      rounded(pen, { x: left, y: middle(k) - 6, width: Math.max(0, right - left), height: 12 }, { colour, alpha: here ? 0.4 : 0.2 });
+      line(pen, [[left, middle(k)], [right, middle(k)]], { colour, dash, width: 2 });
     });
     times.lanes.forEach((lane, k) => {
-      drawEvents(pen, [lane], { y: middle(k), tall: 12, at, seen: (px) => px >= x - 4 && px <= x + width + 4, apart: 11 });
+      drawEvents(pen, [lane], { y: middle(k), tall: 12, at, seen: (px) => px >= x - 4 && px <= x + width + 4, apart: 22 });
       if (lane.best !== null) star(pen, at(lane.best), middle(k), 5.5);
     });
     const k = row(times.here);

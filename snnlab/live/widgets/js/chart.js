@@ -164,7 +164,8 @@ export function drawChart(pen, place, plot, around) {
   drawMarks(pen, place, at, around, plot.first, drawLetters(pen, place, plot.ghosts, around, pointsOf));
   if (around.cursor !== null) line(pen, [[at(around.cursor), y], [at(around.cursor), y + height]], { alpha: 0.6 });
   const bottom = { x, y, width, height: height + around.below };
-  const [left, right] = around.covered ?? [NaN, NaN], free = ticks(around.low, around.high, Math.max(2, width / 70)).filter((tick) => !(at(tick) > left - BESIDE && at(tick) < right + BESIDE));
+  const [left, right] = around.covered ?? [NaN, NaN], covered = (/** @type {number} */ tick) => at(tick) > left - BESIDE && at(tick) < right + BESIDE;
+  const free = ticks(around.low, around.high, Math.max(2, width / 70)).filter((tick) => !covered(tick));
   if (around.last) axisUnder(pen, bottom, free, at, (tick) => readable(tick, 6) + (tick ? "" : " steps"));
   if (around.last && around.cursor !== null) drawStep(pen, bottom, at(around.cursor), `step ${readable(Math.round(around.cursor), 7)}`);
 }
@@ -175,7 +176,7 @@ export function drawChart(pen, place, plot, around) {
  */
 function drawLetters(pen, place, ghosts, { low, high }, pointsOf) {
   /** @type {Box[]} */ const taken = [];
-  for (const { name, number, values } of ghosts) {
+  for (const { name, values } of ghosts) {
     const end = pointsOf(values).filter(([, y], k) => values.x[k] >= low && values.x[k] <= high && Number.isFinite(y)).pop();
     if (!end) continue;
     pen.font = `600 10px ${pen.theme.font}`;
@@ -184,7 +185,7 @@ function drawLetters(pen, place, ghosts, { low, high }, pointsOf) {
       .find((box) => !taken.some((other) => other.x < box.x + box.width + 2 && box.x < other.x + other.width + 2 && other.y < box.y + 10 && box.y < other.y + 10));
     if (!free) continue;
     taken.push(free);
-    text(pen, name, free.x, free.y + 8, { size: 10, bold: true, halo: true, colour: lookOfBranch(number).colour });
+    text(pen, name, free.x, free.y + 8, { size: 10, bold: true, halo: true });
   }
   return taken;
 }

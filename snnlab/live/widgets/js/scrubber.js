@@ -8,7 +8,7 @@ import { STYLE } from "./style.js";
 /** @typedef {import("./types").Times} Times @typedef {import("./types").Lane} Lane @typedef {{ low: number, high: number }} Range the steps that are seen */
 
 export const TRACK = 22; // pixels: height of the track with its margins, between the plots and the numbers of their axis
-const TALL = 14, APART = 9; // of the track itself; between two diamonds, at least
+const TALL = 14, APART = 14; // of the track itself; between two diamonds, at least
 const EVERY = 50, PATIENCE = 3000; // milliseconds: between two wishes of a drag; until the kernel has the last word
 
 /** What the kernel knows of the branches, or null. @param {Model} model @returns {Times | null} */
@@ -248,8 +248,7 @@ function drawTrack(pen, place, range, times, step) {
   }
   for (const px of spaced(Array.from(intsOf(times.kept)).map(at).filter(seen), 3)) fill(pen, px - 0.5, y + TALL / 2 - 2, 1, 2, { alpha: 0.45 });
   drawEvents(pen, lanes, { y, tall: TALL, at, seen, apart: APART });
-  const best = lanes.map((lane) => lane.best).filter((end) => end !== null).map((end) => at(/** @type {number} */ (end))).pop();
-  if (best !== undefined && seen(best)) star(pen, best, y, 6);
+  if (times.best !== null && seen(at(times.best))) star(pen, at(times.best), y, 6);
   for (const lane of times.lanes)
     if (lanes.some(({ name, end }) => name === lane.parent && lane.start <= end) && lane.name !== times.here && seen(at(lane.start))) {
       dot(pen, at(lane.start), y - TALL / 2, pen.theme.paper);
@@ -292,8 +291,8 @@ function drawLabel(pen, place, range, step) {
   text(pen, words, left + 5, y + 12, { size: 11, bold: true, colour: paper });
 }
 
-/** @param {Pen} pen @param {Box} box @param {{ colour?: string, alpha?: number }} [look] */
-function rounded(pen, { x, y, width, height }, { colour, alpha = 1 } = {}) {
+/** A box with round corners. @param {Pen} pen @param {Box} box @param {{ colour?: string, alpha?: number }} [look] */
+export function rounded(pen, { x, y, width, height }, { colour, alpha = 1 } = {}) {
   const r = Math.max(0, Math.min(3, width / 2, height / 2));
   pen.globalAlpha = alpha;
   pen.fillStyle = colour || pen.theme.ink;

@@ -85,7 +85,7 @@ export interface Lane {
   name: string; number: number; parent: string | null; start: number; end: number; moves: DataView; epochs: DataView; best: number | null;
 }
 export interface Times {
-  here: string; step: number; tip: number; per_epoch: number; epochs: number; behind: boolean; goes_on: boolean; kept: DataView;
+  here: string; step: number; tip: number; per_epoch: number; best: number | null; behind: boolean; goes_on: boolean; kept: DataView;
   lanes: Lane[]; columns: string[]; rows: string[][]; memory: [used: number, budget: number, least: number]; words: string;
 }
 export interface GhostFrame { name: string; number: number; curves: Record<string, Curve> }
