@@ -13,6 +13,7 @@ from snnlab.health import Health, LayerHealth
 from snnlab.history import History, Report
 from snnlab.live.frames import curves, scenes, style
 from snnlab.live.frames.about import about_frame
+from snnlab.live.frames.branches import Lane, Times, branches_frame, ghosts_frame
 from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.paper import Paper
 from snnlab.live.frames.probe import Neuron, Probe
@@ -220,10 +221,20 @@ def curves_of(moves: tuple[int, ...] = ()) -> dict:
     return curves.curves_frame(history(moves), 80, 800, "all steps")
 
 
+def times(step: int = 80, behind: bool = False, branches: int = 1, **more) -> dict:
+    """Both traits of a run with some branches, each of 80 steps, the last one with a move; the trunk is shown."""
+    lanes = [Lane("a", 0, None, 0, 80, 1, history())]
+    lanes += [Lane("abcdef"[k], k, "a", 10 * k, 80, 1, history((60,)), {"hidden.v_th": 0.6}) for k in range(1, branches)]
+    kept = tuple(range(0, 81, 8))
+    told = Times(tuple(lanes), "a", step, 80, 800, kept, behind, behind, bytes=12.3e6, budget=64e6, least=1e5, **more)
+    return {"times": branches_frame(told), "ghosts": ghosts_frame(told)}
+
+
 def everything() -> dict:
     """All traits of a run that trains."""
     made = {"about": about(), "run": run(), "results": results_frame([{"epoch": 1, "test_acc": 0.75}], 1), "ui": {}}
-    return made | {"curves": curves_of(), "earlier": [], "health": {}, "tab": {}, "ping": 0} | raster()
+    made |= {"curves": curves_of(), "earlier": [], "health": {}, "tab": {}, "ping": 0}
+    return made | times() | raster()
 
 
 def make_cockpit(wake=lambda: None, **press) -> Cockpit:
@@ -572,8 +583,9 @@ def test_there_is_room_for_everything(view, width, height, large):
     """Nothing overlaps, nothing is wider than the screen, and canvases are as wide as their place."""
     page = view()
     page.page.set_viewport_size({"width": width, "height": height})
-    page.open(**raster(unit=LOUD), health=health(), ui={"large": large}, run=run(said="a long sentence " * 20))
-    for tab in ("Learn", "Look inside", "Health", "Run"):
+    traits = raster(unit=LOUD) | times(step=40, behind=True, branches=4)
+    page.open(**traits, health=health(), ui={"large": large}, run=run(said="a long sentence " * 20))
+    for tab in ("Learn", "Look inside", "Health", "Time", "Run"):
         page.tab(tab)
         wide = page.each(".screen, .snnlab, header, .row, .knobs, .fill", "el.scrollWidth - el.clientWidth")
         assert len(wide) >= 7 and max(wide) <= 0, tab
@@ -602,11 +614,12 @@ def test_no_word_covers_another(view, width):
     """Nor is one cut off at the side, whatever is drawn: a cursor, a former raster, a preview, many marks."""
     page = view()
     page.page.set_viewport_size({"width": width, "height": 1400})
-    page.open(**raster(unit=LOUD, preview=True), health=health(), curves=curves_of(tuple(range(2, 80, 6))))
+    traits = raster(unit=LOUD, preview=True) | times(step=40, behind=True, branches=4)
+    page.open(**traits, health=health(), curves=curves_of(tuple(range(2, 80, 6))))
     slider = page.page.locator("[data-knob='hidden.v_th'] input[type=range]")
     slider.focus()
     page.page.keyboard.press("ArrowRight")
-    for tab in ("Learn", "Look inside", "Health"):
+    for tab in ("Learn", "Look inside", "Health", "Time"):
         page.tab(tab)
         page.set(frame=raster(unit=LOUD, prediction=2, preview=True)["frame"])
         for hover in (False, True):
@@ -625,8 +638,9 @@ def test_no_word_covers_another(view, width):
 def test_axe_finds_nothing(view, colours):
     """No violation of WCAG that axe-core can find, in any tab, by day or night."""
     axe = needed("axe_playwright_python.sync_playwright", "browser").Axe()
-    page = view().open(colours, health=health(), **raster(unit=LOUD, preview=True))
-    for tab in ("Learn", "Look inside", "Health", "Errors", "Weights", "Run"):
+    traits = raster(unit=LOUD, preview=True) | times(step=40, behind=True, branches=3)
+    page = view().open(colours, health=health(), **traits)
+    for tab in ("Learn", "Look inside", "Health", "Errors", "Weights", "Time", "Run"):
         page.tab(tab)
         found = axe.run(page.page, context="#here").response
         assert [(found["id"], found["nodes"][0]["html"]) for found in found["violations"]] == [], tab
@@ -673,6 +687,7 @@ def test_tabs_by_keyboard(view):
         ("ArrowRight", "Health"),
         ("ArrowRight", "Errors"),
         ("ArrowRight", "Weights"),
+        ("ArrowRight", "Time"),
         ("ArrowRight", "Run"),
         ("ArrowRight", "Learn"),
         ("ArrowLeft", "Run"),

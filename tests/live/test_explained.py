@@ -4,7 +4,7 @@ import pytest
 from test_canvases import DARK, LIGHT, Page, about, health, one_browser, raster, run, view  # noqa: F401 (fixtures)
 from tiers import needed
 
-TABS = ("Learn", "Look inside", "Health", "Errors", "Weights", "Run")
+TABS = ("Learn", "Look inside", "Health", "Errors", "Weights", "Time", "Run")
 CONTROLS = "button, select, input, summary"
 TIP = ".snnlab .tip"
 # What describes an element to a screen reader, and whether the tooltip is inside the screen and on top.

@@ -89,6 +89,7 @@ function drawLanes(pen, times, place, range) {
 function makeTable(model) {
   const head = h("tr"), body = h("tbody"), el = h("div", { class: "scroll" }, h("table", { "aria-label": "branches" }, h("thead", {}, head), body));
   /** @type {Set<string>} */ const chosen = new Set();
+  const { spiking } = model.get("about"), keys = KEYS.slice(0, spiking ? KEYS.length : -1);
   const names = () => timesOf(model)?.lanes.map(({ name }) => name) ?? [];
   const train = () => model.send({ ask: ["run_both", names().filter((name) => chosen.has(name))] });
   const both = h("button", { class: "small", "data-do": "run_both", "data-explain": "time.run both", onclick: train }, "Run both");
@@ -103,12 +104,12 @@ function makeTable(model) {
     const known = { "data-explain": "time.branch", "data-branch": name, "aria-label": `branch ${name}` };
     const button = h("button", { class: "quiet branch", ...known, onclick: () => choose(model, name) }, h("i"), h("span", {}, name));
     button.style.setProperty("--look", lookOfBranch(number).colour);
-    return h("tr", { "data-name": name }, h("td", {}, tick), h("th", { scope: "row" }, button), ...KEYS.slice(1).map(() => h("td")));
+    return h("tr", { "data-name": name }, h("td", {}, tick), h("th", { scope: "row" }, button), ...keys.slice(1).map(() => h("td")));
   };
   function show() {
     const times = timesOf(model);
     if (!times) return;
-    if (!head.childElementCount) head.replaceChildren(h("td"), ...times.columns.map((column, k) => h("th", { scope: "col", "data-explain": KEYS[k] }, column)));
+    if (!head.childElementCount) head.replaceChildren(h("td"), ...keys.map((key, k) => h("th", { scope: "col", "data-explain": key }, times.columns[k])));
     const rows = () => /** @type {HTMLElement[]} */ ([...body.children]);
     if (rows().map((row) => row.dataset.name).join("\n") !== names().join("\n")) {
       for (const name of chosen) if (!names().includes(name)) chosen.delete(name);
