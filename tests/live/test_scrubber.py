@@ -16,7 +16,8 @@ from test_canvases import (  # noqa: F401 (fixtures)
     view,
 )
 
-from snnlab.live.frames import style
+from snnlab.history import History
+from snnlab.live.frames import curves, style
 
 SLIDER = ".scrubber"
 LEFT, RIGHT = 46, 10  # margins of the curves
@@ -150,12 +151,14 @@ def test_go_on_and_back_are_offered_only_where_they_act(view):  # noqa: F811
 
 
 def test_ghosts_begin_where_they_left_and_end_in_the_legend(view):  # noqa: F811
-    page = view().open(**times(branches=3))
+    nothing = curves.curves_frame(History(), 80, 800, "all steps")  # of the trunk, which would lie over them
+    page = view().open(curves=nothing, **times(branches=3))
     box = page.page.locator(MAIN).bounding_box()
     for k in (1, 2):
         ink = page.ink(style.of_branch(k).colour, MAIN, least=100)
         drawn = np.flatnonzero(ink["columns"])
-        drawn = drawn[drawn > LEFT * ink["ratio"]]  # right of the legend
+        drawn = drawn[drawn > 80 * ink["ratio"]]  # right of the legend
+        assert drawn.max() - drawn.min() > 40
         left = (x_of(page, 10 * k) - box["x"]) * ink["ratio"]
         assert abs(drawn.min() - left) <= 8, "a dot where it left, and its curve from there"
     assert {"b", "c"} <= set(page.written(MAIN))

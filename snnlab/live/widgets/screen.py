@@ -210,8 +210,9 @@ class Screen:
         return True
 
     def _show_health(self, view: View) -> bool:
-        if "health" not in self._board.about["show"] or view.health is None or not self._is_new("health", view.health):
+        if "health" not in self._board.about["show"] or view.health is None or view.health is self._shown.get("health"):
             return False
+        self._shown["health"] = view.health  # of one step there may be two: the run goes back, and stands there again
         self._board.health = scenes.health_frame(view.health) | {"backward": backward_frame(view.health)}
         return True
 
