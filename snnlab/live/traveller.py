@@ -1,5 +1,6 @@
 """Takes a run where the user wants it, in a thread of its own: to train a gap again may take a second."""
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,7 +17,7 @@ class Traveller:
     """Fulfils wishes one after the other; of several that wait, only the newest: a hand that drags has many.
 
     Args:
-        do: does what was wished for, or says why not; must not raise.
+        do: does what was wished for, or says why not.
         on_change: called, from the thread, when `going` has changed.
 
     Attributes:
@@ -73,7 +74,10 @@ class Traveller:
                 wish, self._waiting = self._waiting, None
             if wish is not None:
                 self._tell(wish.words)
-                self._do(wish.act)
+                try:
+                    self._do(wish.act)
+                except Exception:  # is reported as the end of a thread is, but this one lives
+                    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
                 self._tell("")
             if self._closed and self._waiting is None:
                 return
