@@ -1,8 +1,9 @@
-"""`python -m benchmarks.latency`: milliseconds from a slider to what is seen of it, while a network trains.
+"""`python -m benchmarks.latency`: milliseconds from a slider to what is seen of it, while a network trains; and back.
 
 A real JupyterLab and Chromium. A key moves the threshold of the hidden layer, again and again; the page itself measures
 until the raster that a person sees was drawn with the new value: first as a preview, which no training step has used,
-then of the trained network. Needs the extra "test", a Chromium, and the data (`--data`). Takes two minutes.
+then of the trained network. Then keys on the scrubber take the run back, to points that are kept and to steps between
+them, until the raster of that moment is drawn. Needs the extra "test", a Chromium, and the data (`--data`). Takes two minutes.
 """
 
 import argparse
@@ -44,10 +45,24 @@ MEASURE = """(key) => new Promise((done) => {
   slider.dispatchEvent(new Event("input", { bubbles: true }));
 })"""
 
+# Press a key on the scrubber of a run that stands; the milliseconds until the raster was drawn anew.
+TRAVEL = """(key) => new Promise((done) => {
+  const canvas = document.querySelector(".snnlab .raster canvas"), scrubber = document.querySelector(".snnlab .scrubber");
+  const began = performance.now(), from = scrubber.getAttribute("aria-valuenow");
+  const seen = new MutationObserver(() => {
+    seen.disconnect();
+    done([performance.now() - began, +from - +scrubber.getAttribute("aria-valuenow")]);
+  });
+  seen.observe(canvas, { attributes: true, attributeFilter: ["aria-label"] });
+  setTimeout(() => { seen.disconnect(); done(null); }, 10000);
+  scrubber.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+})"""
+BACK = {"ArrowLeft": "kept point", "ArrowDown": "step between"}
+
 
 def measure(data: str, moves: int) -> dict[str, list[float]]:
-    """The milliseconds of every move."""
-    found: dict[str, list[float]] = {"preview": [], "trained": []}
+    """The milliseconds of every move, and of every way back."""
+    found: dict[str, list[float]] = {"preview": [], "trained": [], **{name: [] for name in BACK.values()}}
     folder = Path(tempfile.mkdtemp(prefix="latency-"))
     with lab_driver.lab_page(folder, 1280, 720) as (page, address):
         (folder / "nb").mkdir()
@@ -60,6 +75,15 @@ def measure(data: str, moves: int) -> dict[str, list[float]]:
             for name, took in page.evaluate(MEASURE, "ArrowRight" if k % 2 else "ArrowLeft").items():
                 found[name].append(took)
             page.wait_for_timeout(700)
+        page.locator(".snnlab [data-do=stop]").click()
+        page.wait_for_timeout(3000)  # the last look and the last checkup are over
+        for k in range(moves):
+            key = list(BACK)[k % 2]
+            took = page.evaluate(TRAVEL, key)
+            if took is None:
+                raise SystemExit(f"{BACK[key]}: no picture came within 10 s")
+            found[BACK[key]].append(took[0])
+            page.wait_for_timeout(1500)
     return found
 
 

@@ -51,7 +51,7 @@ class Display:
         self._switching = QuickSwitching()
         self._switching.begin()
         self._panels: list[tuple[Cockpit, Screen]] = []
-        self._traveller = Traveller(lambda act: self.board.do(act), self.wake)
+        self._traveller, self._travelling = Traveller(self._travel, self._wake_screens), False
         self.board = Cockpit(self._about(), self._deeds, self._chosen, self.wake)
         self.screen = Screen(self.board, self.view, self._twins)
         self.watcher = self._watcher_of(run.trainer)
@@ -80,8 +80,12 @@ class Display:
         )
 
     def wake(self) -> None:
-        """Have a look and a picture now."""
+        """Have a look and a picture now; of a moment that the run is being taken to, a picture with the look."""
         self.watcher.awake.set()
+        if not (self._travelling and "raster" in self._show):
+            self._wake_screens()
+
+    def _wake_screens(self) -> None:
         for screen in self._screens():
             screen.awake.set()
 
@@ -240,6 +244,13 @@ class Display:
         )
 
     # ---- the time machine; what a page asks for is checked here, and done by the traveller ----
+
+    def _travel(self, act: Callable[[], object]) -> None:
+        self._travelling = True
+        try:
+            self.board.do(act, self._wake_for_move)
+        finally:
+            self._travelling = False
 
     def _glance(self, step: Any) -> None:
         step = self._reached(step)

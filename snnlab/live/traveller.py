@@ -2,10 +2,14 @@
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from snnlab.support.exit import end_at_exit
+
+
+MOMENT = 0.1  # seconds that a wish may take before the user is told
 
 
 class _Wish(NamedTuple):
@@ -18,7 +22,7 @@ class Traveller:
 
     Args:
         do: does what was wished for, or says why not.
-        on_change: called, from the thread, when `going` has changed.
+        on_change: called, from any thread, when `going` has been something for a moment, and when that is over.
 
     Attributes:
         going: what is being done, in words, or an empty text.
@@ -73,16 +77,27 @@ class Traveller:
             with self._lock:
                 wish, self._waiting = self._waiting, None
             if wish is not None:
-                self._tell(wish.words)
-                try:
-                    self._do(wish.act)
-                except Exception:  # is reported as the end of a thread is, but this one lives
-                    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
-                self._tell("")
+                with self._telling(wish.words):
+                    try:
+                        self._do(wish.act)
+                    except Exception:  # is reported as the end of a thread is, but this one lives
+                        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
             if self._closed and self._waiting is None:
                 return
 
-    def _tell(self, words: str) -> None:
-        if words != self.going:
-            self.going = words
-            self._on_change()
+    @contextmanager
+    def _telling(self, words: str) -> Iterator[None]:
+        """Tell what is being done, if it takes long enough to be read: a picture more would delay that of the moment."""
+        self.going, over = words, threading.Event()
+
+        def tell() -> None:
+            if not over.wait(MOMENT):
+                self._on_change()
+                over.wait()
+                self._on_change()
+
+        if words:
+            threading.Thread(target=tell, name="snnlab-tell", daemon=True).start()
+        yield
+        self.going = ""
+        over.set()

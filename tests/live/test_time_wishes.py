@@ -166,12 +166,14 @@ def test_of_several_wishes_the_newest_is_fulfilled():
     done, gate, words = [], threading.Event(), []
     traveller = Traveller(lambda act: act(), lambda: words.append(traveller.going))
     traveller.wish("first", lambda: (gate.wait(10), done.append(1)))
-    wait_until(lambda: traveller.going == "first", 10, "the first")
+    wait_until(lambda: words == ["first"], 10, "the first takes long enough to be told")
     for number in (2, 3, 4):
         traveller.wish("", lambda number=number: done.append(number))
     gate.set()
     traveller.close()
-    assert done == [1, 4] and words == ["first", ""]
+    assert done == [1, 4]
+    wait_until(lambda: len(words) == 2, 10, "it was told, and that it is over")
+    assert words == ["first", ""]
 
 
 def test_a_wish_that_fails_does_not_end_the_thread(monkeypatch):
