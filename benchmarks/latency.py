@@ -3,7 +3,8 @@
 A real JupyterLab and Chromium. A key moves the threshold of the hidden layer, again and again; the page itself measures
 until the raster that a person sees was drawn with the new value: first as a preview, which no training step has used,
 then of the trained network. Then keys on the scrubber take the run back, to points that are kept and to steps between
-them, until the raster of that moment is drawn. Needs the extra "test", a Chromium, and the data (`--data`). Takes two minutes.
+them, until the raster of that moment is drawn. Needs the extra "test", a Chromium, and the data (`--data`). Takes three
+minutes.
 """
 
 import argparse
@@ -47,7 +48,8 @@ MEASURE = """(key) => new Promise((done) => {
 
 # Press a key on the scrubber of a run that stands; the milliseconds until the raster was drawn anew.
 TRAVEL = """(key) => new Promise((done) => {
-  const canvas = document.querySelector(".snnlab .raster canvas"), scrubber = document.querySelector(".snnlab .scrubber");
+  const canvas = document.querySelector(".snnlab .raster canvas");
+  const scrubber = document.querySelector(".snnlab .scrubber");
   const began = performance.now(), from = scrubber.getAttribute("aria-valuenow");
   const seen = new MutationObserver(() => {
     seen.disconnect();

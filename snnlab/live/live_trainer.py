@@ -167,8 +167,8 @@ class LiveTrainer(Run):
         """Return one part of the dashboard as a widget, to build a dashboard of your own.
 
         Args:
-            name: "head", "knobs", "raster", "curves", "voltages", "neuron", "health", "errors", "weights", "run" or
-                "stage".
+            name: "head", "knobs", "raster", "curves", "voltages", "neuron", "health", "errors", "weights", "time",
+                "run" or "stage".
 
         Raises:
             ArgumentError: if there is no such part.

@@ -56,7 +56,7 @@ class TimeMachine:
         """
         step, timeline = arguments.count("step", step, 0), self.timeline
         nearest = min([0, *(point.steps for point in timeline.points)], key=lambda kept: abs(kept - step))
-        if self._session.alive or nearest != len(self.trainer.history):
+        if self._session.alive or nearest != len(timeline.trainer.history):
             self._rewind(step=nearest, save=False)
 
     def branch(self, step: int, name: str | None = None, /, **knobs: float) -> Branch:

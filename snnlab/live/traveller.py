@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from snnlab.support.exit import end_at_exit
 
-
 MOMENT = 0.1  # seconds that a wish may take before the user is told
 
 
@@ -87,7 +86,7 @@ class Traveller:
 
     @contextmanager
     def _telling(self, words: str) -> Iterator[None]:
-        """Tell what is being done, if it takes long enough to be read: a picture more would delay that of the moment."""
+        """Tell what is being done, if it takes long enough: a picture more would delay that of the moment."""
         self.going, over = words, threading.Event()
 
         def tell() -> None:

@@ -1,5 +1,7 @@
 """Branches as lanes, rows and ghosts: what a page is told of them, worked out here by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,9 @@ def history(steps: int, accuracies=(), moves=(), spikes: float | None = 12.5) ->
     return made
 
 
-def lane(name="a", number=0, parent=None, start=0, steps=20, accuracies=(0.5, 0.75), moves=(), own=None, **more) -> Lane:
+def lane(
+    name="a", number=0, parent=None, start=0, steps=20, accuracies=(0.5, 0.75), moves=(), own=None, **more
+) -> Lane:
     past = history(steps, accuracies, moves, **more)
     return Lane(name, number, parent, start, steps, len(accuracies), past, own or {})
 
@@ -134,5 +138,5 @@ def test_branches_can_be_told_apart_without_colour():
     """Twenty looks, no two alike; the dashes of neighbours differ; none looks like a curve of the run itself."""
     looks = [style.of_branch(k) for k in range(20)]
     assert len(set(looks)) == 20 and all(look.dash for look in looks)
-    assert all(one.dash != other.dash for one, other in zip(looks, looks[1:], strict=False))
+    assert all(one.dash != other.dash for one, other in itertools.pairwise(looks))
     assert {look.colour for look in looks}.isdisjoint({style.TRAIN.colour, style.TEST.colour})

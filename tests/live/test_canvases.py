@@ -224,7 +224,9 @@ def curves_of(moves: tuple[int, ...] = ()) -> dict:
 def times(step: int = 80, behind: bool = False, branches: int = 1, **more) -> dict:
     """Both traits of a run with some branches, each of 80 steps, the last one with a move; the trunk is shown."""
     lanes = [Lane("a", 0, None, 0, 80, 1, history())]
-    lanes += [Lane("abcdef"[k], k, "a", 10 * k, 80, 1, history((60,)), {"hidden.v_th": 0.6}) for k in range(1, branches)]
+    lanes += [
+        Lane("abcdef"[k], k, "a", 10 * k, 80, 1, history((60,)), {"hidden.v_th": 0.6}) for k in range(1, branches)
+    ]
     kept = tuple(range(0, 81, 8))
     told = Times(tuple(lanes), "a", step, 80, 800, kept, behind, behind, bytes=12.3e6, budget=64e6, least=1e5, **more)
     return {"times": branches_frame(told), "ghosts": ghosts_frame(told)}

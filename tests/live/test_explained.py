@@ -188,7 +188,7 @@ def test_a_list_of_all_that_a_panel_explains(view):  # noqa: F811
     assert page.read("document.activeElement.type") == "number", "the focus stays where one has clicked"
 
 
-@pytest.mark.parametrize("only", ["head", "knobs", "raster", "curves", "voltages", "health", "weights", "run"])
+@pytest.mark.parametrize("only", ["head", "knobs", "raster", "curves", "voltages", "health", "weights", "time", "run"])
 def test_a_part_alone_explains_itself(view, only):  # noqa: F811
     """It may be lower than a tooltip, which is seen whole all the same."""
     page = view().open(about=about() | {"only": only}, health=health())

@@ -131,7 +131,8 @@ def ghosts_frame(times: Times) -> list[dict[str, Any]]:
 def ghosts_key(times: Times) -> tuple:
     """What the ghosts depend on."""
     behind = times.step if times.behind else None
-    return times.here, behind, tuple((lane.name, lane.steps) for lane in times.lanes if behind or lane.name != times.here)
+    lanes = tuple((lane.name, lane.steps) for lane in times.lanes if times.behind or lane.name != times.here)
+    return times.here, behind, lanes
 
 
 def _ghost(lane: Lane, first: int, steps_per_epoch: int) -> dict[str, Any]:

@@ -258,7 +258,9 @@ OTHERS = {
     "time.from": Words("The branch and the step that it left."),
     "time.to": Words("The step that it was trained to."),
     "time.knobs that differ": Words("Knobs that were moved since it left, and their values."),
-    "time.best accuracy": Words("Its highest test accuracy since it left.", "max over epochs of mean_b [argmax scores = label]"),
+    "time.best accuracy": Words(
+        "Its highest test accuracy since it left.", "max over epochs of mean_b [argmax scores = label]"
+    ),
     "time.spikes": Words("Spikes of all layers for one sample, in its last epoch.", "Σ_layers Σ_n Σ_t s / batch"),
     "time.select": Words("Selects the branch for Run both."),
     "time.run both": Words("Trains the selected branches in turn, all of them to the same step: a fair comparison."),

@@ -139,8 +139,8 @@ class Watcher:
     @property
     def _jumped(self) -> bool:
         """The run was put elsewhere since the newest checkup, which is of no use any more."""
-        checkable = self._checkup is not None and self._checked is not None
-        return checkable and self._checked.history is not self._trainer.history
+        checked = self._checked
+        return self._checkup is not None and checked is not None and checked.history is not self._trainer.history
 
     def _tidy_up(self) -> None:
         if time.monotonic() >= self._next_tidying:

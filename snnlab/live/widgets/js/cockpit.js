@@ -55,7 +55,7 @@ function makeAlone(model, name) {
     head: () => makeHeader(model, []),
     knobs: () => makeKnobs(model, { grab() {}, release() {} }),
     raster: () => makeRasterPanel(model, () => {}),
-    curves: () => makeCurves(model, [...MAIN, ...othersOf(about)]),
+    curves: () => makeCurves(model, [...MAIN, ...othersOf(about)], true),
     time: () => makeBranches(model),
     neuron: () => makeNeuron(model),
     voltages: () => makeVoltages(model),

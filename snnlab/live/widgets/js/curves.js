@@ -30,6 +30,7 @@ export function othersOf({ terms, spiking }) {
  */
 export function makeCurves(model, wanted, scrubbed = false) {
   const el = document.createElement("div"), below = scrubbed ? TRACK : 0;
+  el.classList.toggle("scrubbed", scrubbed);
   /** @type {number | null} */ let cursor = null;
   const titles = wanted.map(({ curves }) => titleOf(curves.length)), fixed = titles.reduce((a, b) => a + b + GAP, 0) + AXIS + below - GAP;
   const names = () => /** @type {string[]} */ (model.get("curves").earlier ?? []), legend = () => keysTo(model, names());

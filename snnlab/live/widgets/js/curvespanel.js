@@ -23,7 +23,7 @@ export function makeCurvesPanel(model) {
   show();
   const events = ["change:ui", "change:run"];
   for (const event of events) model.on(event, show);
-  curves.el.className = "fill scrubbed";
+  curves.el.classList.add("fill");
   const csv = { label: "CSV", explain: "curves.csv", act: () => saveCurves(model) };
   const save = saveMenu(() => "curves", () => [...curves.el.querySelectorAll("canvas")], [csv]);
   const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button), save, ask("Curves")), curves.el);
