@@ -95,7 +95,7 @@ def test_a_finger_drags_it(view):  # noqa: F811
 
 @pytest.mark.parametrize("window", [(0, 80), (30, 70)])
 def test_it_shares_the_axis_of_the_curves(view, window):  # noqa: F811
-    """The line over the plots stands where the step is, in all steps and in a part, whose ends are those of the track."""
+    """The line over the plots stands where the step is; the track ends with the steps that are seen."""
     low, high = window
     page = view().open(curves=curves_of() | {"range": list(window)}, **times(step=48, behind=True))
     ink = page.ink(style.VERMILION, MAIN, least=40)
