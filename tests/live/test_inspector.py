@@ -7,6 +7,7 @@ from networks import SMALL, make_trainer
 from snnlab.config import LstmConfig
 from snnlab.live.frames.chosen import Chosen
 from snnlab.live.look.inspector import SOONEST, Budget, Inspector
+from snnlab.timeline import Timeline
 
 
 class Clock:
@@ -101,6 +102,26 @@ def test_the_weights_are_kept_over_the_run_and_forgotten_at_a_reset(digits):
     chosen.weights_layer = "cow"
     inspector.look(chosen)
     assert inspector.frame["layer"] == "hidden"
+
+
+def test_a_run_that_goes_back_and_returns_has_lost_no_weights(digits):
+    """An earlier moment shows what was there before it; the branch that was left has all of it when it is shown again."""
+    timeline = Timeline(make_trainer(digits.subset(train=512, test=64), epochs=3))
+    total = timeline.trainer.total_steps
+    inspector, chosen = Inspector(timeline.trainer), Chosen(2.0, tab="Weights", weights_sort="norm")
+    inspector.look(chosen)
+
+    def steps() -> list[int]:
+        chosen.weights_sort = "index" if chosen.weights_sort == "norm" else "norm"  # somebody waits for the answer
+        inspector.look(chosen)
+        return inspector.frame["log"]["steps"]
+
+    timeline.fit()
+    assert steps() == [0, total]
+    timeline.rewind(step=total // 2)
+    assert steps() == [0, total // 2]
+    timeline.switch("a")
+    assert steps() == [0, total]
 
 
 def test_the_lstm_has_its_tabs_too(digits):

@@ -4,9 +4,11 @@ Some of it costs seconds (the whole test set). So each look has a budget: after 
 after `t / share`, with a larger share for what somebody watches.
 """
 
+import copy
 import time
 from collections.abc import Callable
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from flax import nnx
 
@@ -63,6 +65,13 @@ class Budget:
         self._last[name] = self._clock(), seconds
 
 
+class _Noted:
+    """What is noted over a run."""
+
+    def __init__(self, reviews: Reviews):
+        self.reviews, self.weights = reviews, WeightLog()
+
+
 class Inspector:
     """Looks at a trainer for the tabs "Look inside", "Errors", "Weights" and "Health".
 
@@ -85,12 +94,16 @@ class Inspector:
         self._tools: dict[type, Any] = {}
         self.frame: Frame = {}
         self._key: tuple | None = None
-        self._begin()
+        self._known: WeakKeyDictionary[History, _Noted] = WeakKeyDictionary()
+        self._begin(None)
 
-    def _begin(self) -> None:
-        trainer = self._trainer
-        self._history: History = trainer.history
-        self._reviews, self._log = Reviews(trainer.data.class_names), WeightLog()
+    def _begin(self, before: _Noted | None) -> None:
+        """Begin with a history: with what was noted on it, or `before`, on the one that it continues."""
+        self._history = history = self._trainer.history
+        if history not in self._known:
+            fresh = before is None or not history.inherited
+            self._known[history] = _Noted(Reviews(self._trainer.data.class_names)) if fresh else copy.deepcopy(before)
+        self._over = self._known[history]
         self._review: Review | None = None  # the newest one
         self._axes: dict[str, Any] = {}
         self._noted = -1
@@ -99,7 +112,7 @@ class Inspector:
         """Look at what the tab shows, if it is time; returns whether `frame` is new."""
         trainer = self._trainer
         if trainer.history is not self._history:
-            self._begin()  # after a reset
+            self._begin(self._over)  # after a reset, or in another branch
         self._note()
         maker = self._makers.get(chosen.tab)
         key = (trainer.history, len(trainer.history), chosen.of_tab())
@@ -126,7 +139,7 @@ class Inspector:
         """Keep the weights, and at the end of an epoch a review, if the budget allows it."""
         trainer, steps = self._trainer, len(self._trainer.history)
         if steps != self._noted and self._budget.may("log", UNWATCHED):
-            self._timed("log", lambda: self._log.append(steps, weights(trainer.snapshot())))
+            self._timed("log", lambda: self._over.weights.append(steps, weights(trainer.snapshot())))
             self._noted = steps
         epochs = trainer.history.num_epochs
         newest = -1 if self._review is None else self._review.step
@@ -138,7 +151,7 @@ class Inspector:
         if review is None or review.step != int(state.step):
             review = cast(Review, self._tool(Reviewer)(state))
             self._review = review
-            self._reviews.append(review)
+            self._over.reviews.append(review)
         return review
 
     # ---- the tabs ----
@@ -146,7 +159,7 @@ class Inspector:
     def _errors(self, chosen: Chosen) -> Frame:
         data, names = self._trainer.data, self._trainer.data.class_names
         review = self._timed("review", self._review_now)
-        found = {"confusion": confusion_frame(review, names), "classes": self._reviews.frame()}
+        found = {"confusion": confusion_frame(review, names), "classes": self._over.reviews.frame()}
         if chosen.cell is not None:
             found["cell"] = cell_frame(review, names, *chosen.cell, data.image)
         return found | {"decisions": decisions_frame(self._tool(XRay)(self._trainer.state))}
@@ -155,14 +168,16 @@ class Inspector:
         trainer = self._trainer
         model = trainer.snapshot()
         steps = len(trainer.history)
-        self._log.append(steps, weights(model))
+        self._over.weights.append(steps, weights(model))
         layers = list(describe(model).layers)
-        if not self._log.names or not layers:
+        if not self._over.weights.names or not layers:
             return {"reason": "the model does not show its layers, as a Network does"}
         layer = chosen.weights_layer if chosen.weights_layer in layers else layers[0]
-        name = next((name for name in self._log.names if name.startswith(f"{layer}.")), self._log.names[0])
+        name = next(
+            (name for name in self._over.weights.names if name.startswith(f"{layer}.")), self._over.weights.names[0]
+        )
         sheet = fields_frame(self._fields(model, layer), chosen.weights_sort)
-        return {"layers": layers, "layer": layer, "log": self._log.frame(name), "fields": sheet}
+        return {"layers": layers, "layer": layer, "log": self._over.weights.frame(name), "fields": sheet}
 
     def _fields(self, model: nnx.Module, layer: str) -> Fields | None:
         data = self._trainer.data
