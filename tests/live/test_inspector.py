@@ -105,7 +105,7 @@ def test_the_weights_are_kept_over_the_run_and_forgotten_at_a_reset(digits):
 
 
 def test_a_run_that_goes_back_and_returns_has_lost_no_weights(digits):
-    """An earlier moment shows what was there before it; the branch that was left has all of it when it is shown again."""
+    """An earlier moment shows what was there before it; the branch that was left has all of it again."""
     timeline = Timeline(make_trainer(digits.subset(train=512, test=64), epochs=3))
     total = timeline.trainer.total_steps
     inspector, chosen = Inspector(timeline.trainer), Chosen(2.0, tab="Weights", weights_sort="norm")

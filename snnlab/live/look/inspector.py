@@ -101,8 +101,8 @@ class Inspector:
         """Begin with a history: with what was noted on it, or `before`, on the one that it continues."""
         self._history = history = self._trainer.history
         if history not in self._known:
-            fresh = before is None or not history.inherited
-            self._known[history] = _Noted(Reviews(self._trainer.data.class_names)) if fresh else copy.deepcopy(before)
+            fresh = _Noted(Reviews(self._trainer.data.class_names))
+            self._known[history] = copy.deepcopy(before) if before is not None and history.inherited else fresh
         self._over = self._known[history]
         self._review: Review | None = None  # the newest one
         self._axes: dict[str, Any] = {}
@@ -170,12 +170,11 @@ class Inspector:
         steps = len(trainer.history)
         self._over.weights.append(steps, weights(model))
         layers = list(describe(model).layers)
-        if not self._over.weights.names or not layers:
+        names = self._over.weights.names
+        if not names or not layers:
             return {"reason": "the model does not show its layers, as a Network does"}
         layer = chosen.weights_layer if chosen.weights_layer in layers else layers[0]
-        name = next(
-            (name for name in self._over.weights.names if name.startswith(f"{layer}.")), self._over.weights.names[0]
-        )
+        name = next((name for name in names if name.startswith(f"{layer}.")), names[0])
         sheet = fields_frame(self._fields(model, layer), chosen.weights_sort)
         return {"layers": layers, "layer": layer, "log": self._over.weights.frame(name), "fields": sheet}
 
