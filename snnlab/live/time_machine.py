@@ -88,7 +88,7 @@ class TimeMachine:
         Raises:
             ArgumentError: if there is no such branch.
         """
-        with self._held() as timeline:
+        with self._held() as timeline, self._lock:
             timeline.switch(name)
 
     def best(self) -> dict[str, Any]:
