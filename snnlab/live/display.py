@@ -266,11 +266,12 @@ class Display:
         return arguments.count("step", step, 0, end)
 
     def _go_to_now(self) -> None:
-        if self._run.timeline.behind:
-            self._switch(self._run.timeline.here)
+        self._switch(self._run.timeline.here)
 
     def _switch(self, name: Any) -> None:
         arguments.choice("branch", name, tuple(self._run.timeline.branches))
+        if name == shown_branch(self._run) and not self._run.timeline.behind:
+            return  # it is there, and may train
         self._traveller.wish(f"going to branch {name} \u2026", lambda: self._run.switch(name))
 
     def _run_both(self, names: Any) -> None:

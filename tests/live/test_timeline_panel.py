@@ -142,10 +142,10 @@ def test_a_page_loaded_again_shows_the_same_moment(page, address, lab_folder):
     page.wait_for_selector(".snnlab .scrubber")
     wait_until(lambda: shown(page) == step, 60, "the step after a reload")
     assert page.locator(".snnlab [role=tab][aria-selected=true]").inner_text() == "Time"
-    assert notebook.button("Go on from here").is_visible()
+    notebook.button("Go on from here").wait_for()
     notebook.button("Back to now").click()
     stands(notebook, behind=False, state="stopped")
-    assert not notebook.button("Go on from here").is_visible()
+    wait_until(lambda: not notebook.button("Go on from here").is_visible(), 60, "the picture of now")
     notebook.button("Start").click()
     trains(notebook)
     assert list(told(notebook)["branches"]) == ["a"], "nothing was trained back there, so it left no branch"

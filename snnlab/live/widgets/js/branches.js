@@ -20,7 +20,7 @@ export function makeBranches(model) {
 }
 
 /** Go where a branch stands. @param {Model} model @param {string} name */
-const choose = (model, name) => model.send(name === timesOf(model)?.here ? { do: "now" } : { ask: ["switch", name] });
+const choose = (model, name) => model.send({ ask: ["switch", name] });
 
 /** @param {Model} model @returns {import("./types").Part} */
 function makeLanes(model) {
