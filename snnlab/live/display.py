@@ -266,7 +266,7 @@ class Display:
         return arguments.count("step", step, 0, end)
 
     def _go_to_now(self) -> None:
-        self._switch(self._run.timeline.here)
+        self._switch(shown_branch(self._run))
 
     def _switch(self, name: Any) -> None:
         arguments.choice("branch", name, tuple(self._run.timeline.branches))

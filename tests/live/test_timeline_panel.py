@@ -71,13 +71,14 @@ def test_drag_turn_a_knob_and_go_on(page, address, lab_folder):
     """A drag during training shows that moment; going on makes a branch, and the trunk stays."""
     notebook = begin(page, address, lab_folder)
     drag(page, 0.7, 0.3, 0.5)
-    now = stands(notebook, behind=True, state="stopped")
-    wait_until(lambda: shown(page) == told(notebook)["step"], 60, "the step on the scrubber")
-    now = told(notebook)
-    step, trunk = now["step"], now["branches"]["a"][2]
+    stands(notebook, behind=True, state="stopped")
+    step = shown(page)  # what the hand wished for
+    now = stands(notebook, step=step)
+    trunk = now["branches"]["a"][2]
     assert 0 < step < trunk and now["weights"] == now["again"]
-    assert f"step {step:,} of" in notebook.status.inner_text()
-    assert f"At step {step:,} of branch a, which was trained to step {trunk:,}." in notebook.status.inner_text()
+    sentence = f"At step {step:,} of branch a, which was trained to step {trunk:,}."
+    wait_until(lambda: sentence in notebook.status.inner_text(), 60, sentence)
+    assert f"step {step:,} of" in notebook.status.inner_text() and shown(page) == step
     field = notebook.field("hidden.v_th")
     field.fill("0.6")
     field.press("Enter")
@@ -133,9 +134,9 @@ def test_keys_switch_and_run_both(page, address, lab_folder):
 def test_a_page_loaded_again_shows_the_same_moment(page, address, lab_folder):
     notebook = begin(page, address, lab_folder)
     drag(page, 0.4)
-    step = stands(notebook, behind=True, state="stopped")["step"]
-    wait_until(lambda: shown(page) == told(notebook)["step"], 60, "the step")
-    step = told(notebook)["step"]
+    stands(notebook, behind=True, state="stopped")
+    step = shown(page)
+    stands(notebook, step=step)
     notebook.tab("Time")
     notebook.save()
     page.reload()
