@@ -270,7 +270,7 @@ class Run(TimeMachine):
 
     @epochs.setter
     def epochs(self, epochs: int) -> None:
-        with self._lock:
+        with self._changing, self._lock:
             self._session.extend(epochs)
             if self._checkpoints:
                 self._checkpoints.note = self._note
