@@ -4,7 +4,25 @@ import numpy as np
 
 from snnlab.errors import ArgumentError
 
-SURROGATES = ("inv_square", "arctan", "sigmoid", "triangular", "gaussian")
+SURROGATES = (
+    "inv_square",
+    "arctan",
+    "sigmoid",
+    "triangular",
+    "gaussian",
+    "exponential",
+    "boxcar",
+    "reciprocal",
+    "secant",
+    "circular",
+    "multi_gaussian",
+    "s2nn",
+    "leaky_boxcar",
+    "log_tailed",
+    "leaky_relu",
+    "square_wave",
+    "straight_through",
+)
 """Names of the surrogates in `snnlab.surrogate.SURROGATES`."""
 
 MAX_STEPS = 2**24

@@ -377,6 +377,22 @@ def test_what_nobody_reads_is_not_computed():
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES.values(), ids=SURROGATES.keys())
+def test_every_surrogate_is_that_of_the_specification(surrogate):
+    """From far below the threshold to far above it: voltages of one step, whose gradient is the derivative."""
+    y = np.concatenate([np.linspace(-60.0, 60.0, 1009), [-1.0, 0.0, 1.0]]).astype(np.float32)
+    current = jnp.asarray(1.0 + 0.1 * y).reshape(1, 1, -1)
+    names = {"tau_mem": 0.0, "v_th": 1.0, "v_rest": 0.0, "v_reset": 0.0, "r": 1.0, "tau_ref": 0.0, "slope": 10.0}
+    params = LifParams(**{name: jnp.float32(value) for name, value in names.items()})
+
+    def counted(current):
+        return kernels.lif(current, params, dt=1.0, surrogate=surrogate, backend="numba").counts.sum()
+
+    found = jax.grad(counted)(current)[0, 0]
+    expected = surrogate.derivative(current[0, 0] - 1.0, 10.0)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES.values(), ids=SURROGATES.keys())
 def test_not_a_number_is_not_lost(surrogate):
     """A weight that is NaN must show in the gradient, or a run that diverges would go on unnoticed."""
     rng = np.random.default_rng(0)

@@ -16,14 +16,20 @@ from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from snnlab import surrogate
+from snnlab.kernels import packed
 from snnlab.support.files import cache_folder
 from snnlab.support.shelf import Shelf
 
 
 @functools.cache
 def shelf() -> Shelf:
-    """Return where compiled kernels are; each version of the source has its own folder, over all files."""
-    source = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    """Return where compiled kernels are; each version of the source has its own folder, over all files.
+
+    Numbers of other modules are compiled in, too.
+    """
+    files = [*sorted(Path(__file__).parent.glob("*.py")), Path(packed.__file__), Path(surrogate.__file__)]
+    source = b"".join(path.read_bytes() for path in files)
     return Shelf(cache_folder() / "kernels" / hashlib.sha256(source).hexdigest()[:16])
 
 

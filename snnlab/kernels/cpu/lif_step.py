@@ -15,7 +15,8 @@ from typing import NamedTuple
 from numba import float32, njit
 
 from snnlab.kernels.cpu import layout as at
-from snnlab.kernels.cpu.simd import Vector, absolute, exp, fill, load, pack, select, unpack
+from snnlab.kernels.cpu.simd import Vector, absolute, cosine, exp, fill, load, pack, select, square_root, unpack
+from snnlab.surrogate import LEAK, LEAK_OF_BOX, MULTI_PEAK, SIDE_LOBES, WIDTH_OF_LOBES
 
 NEVER = 1e9  # steps since the last spike of a neuron that has not fired yet
 
@@ -158,9 +159,73 @@ def _derivative(x, slope, peak, surrogate):
     if surrogate == 1:  # arctan
         return peak / (one + y * y)
     if surrogate == 2:  # sigmoid
-        q = one / (one + exp(fill(float32(0.0)) - y))
-        return peak * (fill(float32(4.0)) * q * (one - q))
+        return peak * _bell(y)
     if surrogate == 3:  # triangular
         d = one - absolute(y)
         return peak * select(fill(float32(0.0)) >= d, fill(float32(0.0)), d)  # NaN stays NaN
-    return peak * exp(fill(float32(-0.5)) * y * y)  # gaussian
+    if surrogate == 4:  # gaussian
+        return peak * exp(fill(float32(-0.5)) * y * y)
+    return peak * _rarer(y, surrogate)
+
+
+@njit
+def _rarer(y, surrogate):
+    """Compute one of the surrogate derivatives that are rarely used, of `y = slope x`; NaN stays NaN.
+
+    A call of its own, so that the loops of the others keep their registers.
+    """
+    zero, one = fill(float32(0.0)), fill(float32(1.0))
+    if surrogate == 5:  # exponential
+        return exp(zero - absolute(y))
+    if surrogate == 6:  # boxcar
+        return _or_nan(y, select(one >= absolute(y), one, zero))
+    if surrogate == 7:  # reciprocal
+        return one / (one + absolute(y))
+    if surrogate == 8:  # secant
+        return _secant(y)
+    if surrogate == 9:  # circular
+        d = one + y * y
+        return one / (d * square_root(d))
+    if surrogate == 10:  # multi_gaussian
+        return _multi_gaussian(y)
+    if surrogate == 11:  # s2nn
+        return select(y >= zero, one / (one + y), _bell(fill(float32(4.0)) * y))
+    if surrogate == 12:  # leaky_boxcar
+        return _or_nan(y, select(one >= absolute(y), one, fill(float32(LEAK_OF_BOX))))
+    if surrogate == 13:  # log_tailed
+        return select(y >= zero, _secant(y), _or_nan(y, zero))
+    if surrogate == 14:  # leaky_relu
+        return _or_nan(y, select(y >= zero, one, fill(float32(LEAK))))
+    if surrogate == 15:  # square_wave
+        c = cosine(y)
+        return (c * c + c * c - one) * c
+    return _or_nan(y, one)  # straight_through
+
+
+@njit(forceinline=True)
+def _or_nan(y, value):
+    return select(y >= y, value, y)
+
+
+@njit(forceinline=True)
+def _bell(y):
+    """`4 q (1 - q)` with `q = 1 / (1 + e^-y)`."""
+    one = fill(float32(1.0))
+    q = one / (one + exp(fill(float32(0.0)) - y))
+    return fill(float32(4.0)) * q * (one - q)
+
+
+@njit(forceinline=True)
+def _secant(y):
+    """`min(1, 1 / |y|)`."""
+    one, size = fill(float32(1.0)), absolute(y)
+    return one / select(one >= size, one, size)
+
+
+@njit(forceinline=True)
+def _multi_gaussian(y):
+    one, width = fill(float32(1.0)), fill(float32(-0.5 / WIDTH_OF_LOBES**2))
+    left, right = y + one, y - one
+    lobes = exp(width * left * left) + exp(width * right * right)
+    middle = fill(float32((1.0 + SIDE_LOBES) / MULTI_PEAK)) * exp(fill(float32(-0.5)) * y * y)
+    return middle - fill(float32(SIDE_LOBES / WIDTH_OF_LOBES / MULTI_PEAK)) * lobes
