@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
 
 from snnlab.kernels import Packed
 
@@ -54,6 +55,12 @@ class Trace(NamedTuple):
 class Record(NamedTuple):
     """Results of a network over the sequence: its readout traces, and the `Trace` of every layer by name.
 
+    Attributes:
+        readout: readout traces.
+        layers: the traces of the layers by name, in order; the last one is the readout.
+        lengths: number of steps of every sample, or None if all have the length of the sequence. What comes after the
+            last step of a sample is in the traces, but not in anything that is computed of them here.
+
     Example:
         >>> import jax.numpy as jnp
         >>> hidden = Trace(state=jnp.zeros((5, 2, 3)), spikes=jnp.ones((5, 2, 3)))
@@ -61,10 +68,13 @@ class Record(NamedTuple):
         >>> record = Record(readout=readout.state, layers={"hidden": hidden, "readout": readout})
         >>> record.peak.shape, {name: counts[0].tolist() for name, counts in record.counts.items()}
         ((2, 10), {'hidden': [5.0, 5.0, 5.0]})
+        >>> record._replace(lengths=jnp.array([5, 2])).counts["hidden"][:, 0].tolist()
+        [5.0, 2.0]
     """
 
     readout: Float[Array, "time batch cls"]
     layers: dict[str, Trace]
+    lengths: Int[Array, " batch"] | None = None
 
     @property
     def dt(self) -> float | None:
@@ -72,10 +82,37 @@ class Record(NamedTuple):
         return next((trace.dt for trace in self.layers.values() if trace.dt is not None), None)
 
     @property
+    def within(self) -> Bool[Array, "time batch 1"] | None:
+        """Whether a step belongs to the sample; None if all do."""
+        if self.lengths is None:
+            return None
+        return (jnp.arange(len(self.readout))[:, None] < self.lengths)[..., None]
+
+    @property
     def peak(self) -> Float[Array, "batch cls"]:
         """Maximum of the readout over time; its gradient is shared evenly between ties."""
-        last = next(reversed(self.layers.values()), None)
+        within, last = self.within, next(reversed(self.layers.values()), None)
+        if within is not None:
+            return jnp.where(within, self.readout, -jnp.inf).max(0)
         return self.readout.max(0) if last is None or last.peak is None else last.peak
+
+    @property
+    def total(self) -> Float[Array, "batch cls"]:
+        """Sum of the readout over time."""
+        within = self.within
+        return self.readout.sum(0) if within is None else jnp.where(within, self.readout, 0.0).sum(0)
+
+    @property
+    def mean(self) -> Float[Array, "batch cls"]:
+        """Mean of the readout over time."""
+        return self.readout.mean(0) if self.lengths is None else self.total / self.lengths[:, None]
+
+    @property
+    def last(self) -> Float[Array, "batch cls"]:
+        """The readout at the last step of the sample."""
+        if self.lengths is None:
+            return self.readout[-1]
+        return jnp.take_along_axis(self.readout, (self.lengths - 1)[None, :, None], axis=0)[0]
 
     @property
     def spikes(self) -> dict[str, Float[Array, "time batch n"]]:
@@ -85,6 +122,9 @@ class Record(NamedTuple):
     @property
     def counts(self) -> dict[str, Float[Array, "batch n"]]:
         """Number of spikes of each neuron in the spiking layers, by name; much cheaper than summing `spikes`."""
+        within = self.within
+        if within is not None:
+            return {name: jnp.where(within, spikes, 0.0).sum(0) for name, spikes in self.spikes.items()}
         return {
             name: trace.spikes.sum(0) if trace.counts is None else trace.counts
             for name, trace in self.layers.items()

@@ -19,8 +19,7 @@ from flax import nnx
 from snnlab.controls import EPOCHS, LEARNING_RATE
 from snnlab.errors import ArgumentError, FileFormatError, SnnlabError
 from snnlab.history import History, term_names
-from snnlab.history.history import TERM
-from snnlab.history.report import RESULTS
+from snnlab.history.history import METRIC, TERM
 from snnlab.models import describe
 from snnlab.support import arguments
 from snnlab.support.keys import is_key, without_key
@@ -228,9 +227,10 @@ def _read_point(trainer: Trainer, facts: Mapping[str, Any], arrays: Mapping[str,
 def _check_history(trainer: Trainer, history: History) -> None:
     """Check that a history has the columns of this run, and counts its epochs. Raises a ValueError if not."""
     metrics = {"epoch", *trainer.metric_names}
-    results = {*RESULTS, *(TERM + name for name in term_names(trainer.metric_names))}
-    for names, known in ((history.steps(), metrics), (history.results(), results)):
-        if names and (odd := names.keys() ^ known):
+    results = {*trainer.scored.results, *(TERM + name for name in term_names(trainer.metric_names))}
+    found = {name for name in history.results() if not name.startswith(METRIC)}
+    for names, known in ((history.steps().keys(), metrics), (found, results)):
+        if names and (odd := names ^ known):
             raise ValueError(f"the run has no, or the history lacks the column {min(odd)}")
     count, epochs = len(history), history.num_epochs
     if count and (history.steps()["epoch"] != 1 + np.arange(count) // trainer.steps_per_epoch).any():

@@ -14,6 +14,7 @@ from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_ex
 from snnlab.cli.terminal import USUAL, bar_format, fitting, say, width_of, wrapped
 from snnlab.config import RATE, SPIKING_LOSS, WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError
+from snnlab.history import Scored
 from snnlab.support.files import atomic_path
 from snnlab.support.interrupt import never_lost, uninterrupted
 
@@ -228,18 +229,24 @@ def _progress(report) -> dict[str, str]:
         "steps": f"{report.step}/{report.total_steps} steps",
         "epoch": f"epoch {report.epoch}",
         "loss": f"{report.phase} loss {report.metrics['loss']:.3f}",
-        "accuracy": f"{report.phase} accuracy {report.metrics['accuracy']:.1%}",
+        "accuracy": _score(report),
         "left": f"{tqdm.format_interval(round(report.eta))} left",
     }
 
 
+def _score(report) -> str:
+    scored = Scored.of(report.metrics)
+    return f"{report.phase} {scored.name} {scored.text(report.metrics[scored.score])}"
+
+
 def _epoch_line(row: dict[str, Any], width: int | None) -> str:
+    scored = Scored.of(row)
     fields = {
         "epoch": f"epoch {row['epoch']:3d}",
         "train_loss": f"train loss {row['train_loss']:.4f}",
-        "train_acc": f"train accuracy {row['train_acc']:.4f}",
-        "test_loss": f"test loss {row['test_loss']:.4f}",
-        "test_acc": f"test accuracy {row['test_acc']:.4f}",
+        "train_acc": f"train {scored.name} {row[scored.train]:.4f}",
+        "test_loss": f"{scored.place} loss {row[scored.loss]:.4f}",
+        "test_acc": f"{scored.words} {row[scored.result]:.4f}",
         "spikes": "" if row["spikes_per_sample"] is None else f"spikes {row['spikes_per_sample']:.1f}",
         "seconds": f"{row['seconds']:.1f} s",
     }

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from snnlab.data.dataset import Dataset
 from snnlab.data.idx import read_idx
@@ -25,7 +26,7 @@ def load_folder(folder: str | os.PathLike) -> Dataset:
     """
     folder = arguments.path("folder", folder)
     paths = {part: _find(folder, file) for part, file in FILES.items()}
-    arrays = {part: read_idx(path) for part, path in paths.items()}
+    arrays: dict[str, Any] = {part: read_idx(path) for part, path in paths.items()}
     known = recognize(paths)
     name = known or folder.resolve().name
     try:

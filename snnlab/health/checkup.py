@@ -23,12 +23,13 @@ from jaxtyping import Array, Float, Int
 
 from snnlab import kernels
 from snnlab.data import Dataset, EventLists
+from snnlab.data.targets import UNLABELLED, Targets
 from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
 from snnlab.encode.ranges import unfit
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
-from snnlab.losses import accuracy, class_scores, loss_terms
+from snnlab.losses import loss_terms
 from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
 from snnlab.support.compile_cache import keep_programs
@@ -121,7 +122,7 @@ class Health:
         step: number of optimizer steps taken.
         samples: number of samples that it was measured on.
         loss: loss of these samples.
-        accuracy: accuracy on these samples.
+        accuracy: score of the task on these samples: the accuracy, where targets are classes.
         layers: the layers in order; the last one is the readout. Empty for a model whose record has no layers.
         readout_spread: standard deviation of the scores over the samples, averaged over the classes.
         finite: whether loss, scores and gradients are all finite.
@@ -159,11 +160,11 @@ class Health:
 
 
 class Checkup:
-    """Measures the health of a network on the first test samples; compiled once for all states.
+    """Measures the health of a network on the first samples that are looked at; compiled once for all states.
 
     Args:
         stepper: model and loss.
-        data: data set with the test samples.
+        data: data set with the samples.
         samples: number of samples; all if there are fewer.
 
     Attributes:
@@ -184,12 +185,15 @@ class Checkup:
     @transfers_allowed()
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
         self.stepper = stepper
-        self._samples = jnp.asarray(data.x_test[:samples]), jnp.asarray(data.y_test[:samples])
-        code, x = describe(stepper.structure.merge(stepper.start)["model"]).encoder, data.x_test
+        x, targets = data.seen.x, data.seen.targets[:samples]
+        self._samples = jax.tree.map(jnp.asarray, (x[:samples], targets))
+        code = describe(stepper.structure.merge(stepper.start)["model"]).encoder
         self._unfit = None if isinstance(x, EventLists) else unfit(code, x[:samples])
         self._classes = data.class_names
+        self._one_at_a_time = data.task in ("label", "step_labels")  # then classes can be counted
         self._taught, self._present = (
-            np.bincount(np.ravel(y), minlength=data.num_classes) for y in (data.y_train, data.y_test[:samples])
+            _counted(values, data.num_classes) if self._one_at_a_time else None
+            for values in (data.y_train, targets.values)
         )
         self._measure = compiled(_measure, stepper.structure)
 
@@ -198,14 +202,14 @@ class Checkup:
     def __call__(self, state: State) -> Health:
         """Measure the health of a state; any thread may call this at any time."""
         keep_programs()  # a dashboard makes checkups before it trains
-        x, y = self._samples
-        facts, predicted, layers = jax.tree.map(np.asarray, self._measure(state, x, y))
+        x, targets = self._samples
+        facts, predicted, layers = jax.tree.map(np.asarray, self._measure(state, x, targets))
         return Health(
             step=int(state.step),
-            samples=len(y),
+            samples=len(targets),
             layers=tuple(map(_layer_health, layers)),
             unfit=self._unfit,
-            predicted=np.bincount(np.ravel(predicted), minlength=len(self._classes)),
+            predicted=_counted(predicted, len(self._classes)) if self._one_at_a_time else None,
             present=self._present,
             taught=self._taught,
             class_names=self._classes,
@@ -291,15 +295,24 @@ def _peak_voltage(above: np.ndarray, gap: np.ndarray, p: LifParams) -> float:
     return float(p.v_rest.mean()) + float(gap.mean() * np.quantile(above / gap, 1.0 - FIRING_SHARE))
 
 
-def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array], Int[Array, " batch"], list[_Seen]]:
+def _counted(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count the labels of every class, without steps that have none."""
+    flat = np.ravel(labels)
+    return np.bincount(flat[flat >= 0], minlength=num_classes)
+
+
+def _measure(
+    structure: Structure, state: State, x, targets: Targets
+) -> tuple[dict[str, Array], Int[Array, "batch ..."], list[_Seen]]:
     """Measure facts about the network, its predictions, and facts about every layer."""
 
     def objective(params, nudges):
         system = structure.merge(state._replace(params=params))
         model, loss = system["model"], system["loss"]
         record, reached, emitted = _run(model, x, nudges)
-        value = sum(loss_terms(loss, record, y).values())
-        scores = class_scores(loss, record)
+        record = record if targets.lengths is None else record._replace(lengths=targets.lengths)
+        value = sum(loss_terms(loss, record, targets).values())
+        scores = structure.task.compared(loss, record)
         layers = describe(model).layers
         watched = [_watch(name, layers.get(name), trace) for name, trace in record.layers.items()]
         lasts = {} if record.dt is None else {"duration": jnp.float32(len(record.readout) * record.dt)}
@@ -332,11 +345,13 @@ def _measure(structure: Structure, state: State, x, y) -> tuple[dict[str, Array]
     numbers = jax.tree.leaves((value, scores, optax.tree.norm(gradients[0]), norms))
     facts = {
         "loss": value,
-        "accuracy": accuracy(scores, y),
+        "accuracy": structure.task.score_of(structure.task.measure(scores, targets)),
         "readout_spread": scores.std(0).mean(),
         "finite": jnp.all(jnp.stack([jnp.isfinite(number).all() for number in numbers])),
     }
-    return facts | known_facts, scores.argmax(-1), layers
+    predicted = scores.argmax(-1)
+    predicted = predicted if targets.mask is None else jnp.where(targets.mask, predicted, UNLABELLED)
+    return facts | known_facts, predicted, layers
 
 
 def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[str, Array], Float[Array, ""] | None]:

@@ -111,7 +111,8 @@ def overfitting(health: "Health", history: History, knobs: Knobs) -> Diagnosis |
     Source: Prechelt (1998), Early Stopping, DOI 10.1007/3-540-49430-8_3, for the loss of generalization.
     """
     results = history.results()
-    names = ("epoch", "train_loss", "train_acc", "test_loss", "test_acc")
+    scored = history.scored
+    names = ("epoch", "train_loss", scored.train, scored.loss, scored.result)
     if not all(name in results for name in names) or not np.isfinite([results[name] for name in names]).all():
         return None
     epoch, train_loss, train_acc, test_loss, test_acc = (results[name] for name in names)
@@ -121,11 +122,12 @@ def overfitting(health: "Health", history: History, knobs: Knobs) -> Diagnosis |
         return None
     if train_acc[-1] - test_acc[-1] < GAP or 1.0 - test_acc[-1] < ERRORS * (1.0 - train_acc[-1]):
         return None
+    place = scored.place
     text = (
-        f"overfitting: the accuracy is {train_acc[-1]:.3f} in training and {test_acc[-1]:.3f} in the test; since epoch "
-        f"{int(epoch[best])} the test loss has risen from {test_loss[best]:.3g} to {test_loss[-1]:.3g}, while that of "
-        f"training fell from {train_loss[best]:.3g} to {train_loss[-1]:.3g}; stop at that epoch, or train with more "
-        "samples, fewer neurons or dropped input spikes"
+        f"overfitting: {scored.name} is {train_acc[-1]:.3f} in training and {test_acc[-1]:.3f} in the {place}; since "
+        f"epoch {int(epoch[best])} the {place} loss has risen from {test_loss[best]:.3g} to {test_loss[-1]:.3g}, while "
+        f"that of training fell from {train_loss[best]:.3g} to {train_loss[-1]:.3g}; stop at that epoch, or train with "
+        "more samples, fewer neurons or dropped input spikes"
     )
     return Diagnosis(name="overfitting", text=text)
 
@@ -148,7 +150,7 @@ def at_chance(health: "Health", history: History, knobs: Knobs) -> Diagnosis | N
         move = move_to(knobs, LEARNING_RATE, CALM_RATE)
         text = f"{text}; raise the learning rate from {rate.value:.2g} to {move.value:.2g}"
         return Diagnosis(name="at chance", text=text, knob=move.knob, value=move.value)
-    learned = history.steps().get("accuracy", np.zeros(1))[-WINDOW:].mean()
+    learned = history.steps().get(history.scored.score, np.zeros(1))[-WINDOW:].mean()
     if learned > 2.0 * luck.most:
         text = f"{text}, but {learned:.2g} in training; are the test samples of the same kind, with the same labels?"
         return Diagnosis(name="at chance", text=text)
@@ -178,7 +180,7 @@ def missing_class(health: "Health", history: History, knobs: Knobs) -> Diagnosis
 
 def _has_got_worse(history: History) -> bool:
     """Whether the accuracy in training is well below what it was before its largest fall."""
-    accuracy = history.steps().get("accuracy", np.zeros(1))
+    accuracy = history.steps().get(history.scored.score, np.zeros(1))
     before, _, now = worst_rise(-accuracy, WINDOW)
     return now - before > GAP
 

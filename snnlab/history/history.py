@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from snnlab.errors import FileFormatError, SnnlabError
+from snnlab.history.report import Scored
 from snnlab.history.table import Table
 from snnlab.support import arguments
 from snnlab.support.files import atomic_path, read_whole, refuse_existing
 
-TERM = "terms."  # before the name of a term of the loss, among the results
+# Before the names of results: terms of the loss, and metrics beside the score.
+TERM, METRIC = "terms.", "metrics."
+GROUPS = {TERM: "terms", METRIC: "metrics"}
 
-# The table in a notebook: the newest epochs, and these columns.
-SHOWN_EPOCHS = 50
-SHOWN = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train accuracy", "test_loss": "test loss"}
-SHOWN |= {"test_acc": "test accuracy", "spikes_per_sample": "spikes per sample", "seconds": "seconds"}
+SHOWN_EPOCHS = 50  # the newest, in the table of a notebook
 
 LONGEST_NOTE = 1000  # characters
 
@@ -66,9 +66,13 @@ class History:
             self._steps.append(metrics)
 
     def add_epoch(self, result: Mapping[str, Any]) -> None:
-        """Append the result of an epoch: numbers by name, under "terms" those of the loss. None means not available."""
-        flat = {name: value for name, value in result.items() if name != "terms"}
-        flat |= {TERM + name: value for name, value in result.get("terms", {}).items()}
+        """Append the result of an epoch: numbers by name, under "terms" those of the loss, under "metrics" others.
+
+        None means not available.
+        """
+        flat = {name: value for name, value in result.items() if name not in GROUPS.values()}
+        for prefix, group in GROUPS.items():
+            flat |= {prefix + name: value for name, value in result.get(group, {}).items()}
         with self._lock:
             self._without |= {name for name, value in flat.items() if value is None}
             self._results.append({name: np.array([np.nan if value is None else value]) for name, value in flat.items()})
@@ -128,7 +132,8 @@ class History:
             return self._steps.columns()
 
     def results(self) -> dict[str, np.ndarray]:
-        """Return every result as a read-only array over the epochs. Terms of the loss are named "terms.…"."""
+        """Return every result as a read-only array over the epochs. Terms of the loss are named "terms.…", metrics
+        beside the score "metrics.…"."""
         with self._lock:
             return self._results.columns()
 
@@ -155,11 +160,18 @@ class History:
     def _row(self, flat: dict[str, float]) -> dict[str, Any]:
         row: dict[str, Any] = {"terms": {}}
         for name, value in flat.items():
-            if name.startswith(TERM):
-                row["terms"][name.removeprefix(TERM)] = value
+            prefix = next((prefix for prefix in GROUPS if name.startswith(prefix)), None)
+            if prefix is not None:
+                row.setdefault(GROUPS[prefix], {})[name.removeprefix(prefix)] = value
             else:
                 row[name] = None if name in self._without else int(value) if name == "epoch" else value
         return row
+
+    @property
+    def scored(self) -> Scored:
+        """How the run is scored: which part of the data is looked at, and by which score."""
+        with self._lock:
+            return Scored.of([*self._results.columns(), *self._steps.columns()])
 
     @property
     def interventions(self) -> list[dict[str, Any]]:
@@ -185,10 +197,11 @@ class History:
 
     def _repr_html_(self) -> str:
         """Show the newest epochs as a table in a notebook. See also `epochs` and `to_frame`."""
-        head = "".join(f"<th>{title}</th>" for title in SHOWN.values())
+        shown = _shown(self.scored)
+        head = "".join(f"<th>{title}</th>" for title in shown.values())
         rows = []
         for row in self.newest_epochs(SHOWN_EPOCHS):
-            cells = ("" if row.get(name) is None else f"{row[name]:.4g}" for name in SHOWN)
+            cells = ("" if row.get(name) is None else f"{row[name]:.4g}" for name in shown)
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
@@ -286,11 +299,24 @@ class History:
         if steps:
             history.add_steps(steps)
         for row in epochs:
-            history.add_epoch(_row("epochs", row, SHOWN, NUMBER | None))
+            history.add_epoch(_row("epochs", row, _shown(Scored.of(row)), NUMBER | None))
         history.newest_epochs(history.num_epochs)  # they can be read
         history._interventions = [dict(_row("interventions", row, MOVE, NUMBER)) for row in interventions]
         history._notes = [dict(_row("notes", row, ("step",), int)) for row in notes]
         return history
+
+
+def _shown(scored: Scored) -> dict[str, str]:
+    """The columns of the table in a notebook, and their titles."""
+    return {
+        "epoch": "epoch",
+        "train_loss": "train loss",
+        scored.train: f"train {scored.name}",
+        scored.loss: f"{scored.place} loss",
+        scored.result: scored.words,
+        "spikes_per_sample": "spikes per sample",
+        "seconds": "seconds",
+    }
 
 
 def _column(name: str, values) -> np.ndarray:

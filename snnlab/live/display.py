@@ -362,7 +362,7 @@ def about_of(trainer: Trainer, **given: Any) -> dict[str, Any]:
         layers=described.hidden,
         terms=term_names(trainer.metric_names),
         spiking="spikes_per_sample" in trainer.metric_names,
-        samples=len(trainer.data.x_test),
+        samples=len(trainer.data.seen.x),
         classes=trainer.data.class_names,
         **given,
     )

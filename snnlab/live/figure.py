@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from snnlab.history import Scored, metric_names
 from snnlab.live.frames import compared, side_by_side, style
 from snnlab.live.frames import curves as curves_of
 from snnlab.live.frames.curves import Curve, Mark
@@ -33,9 +34,11 @@ class Panel(NamedTuple):
     log: bool = False
 
 
-def panels_for(terms: Sequence[str], spiking: bool) -> list[Panel]:
+def panels_for(terms: Sequence[str], spiking: bool, scored: Scored, own: Sequence[str] = ()) -> list[Panel]:
     """Return the plots that a run needs; a loss of one term has no plot of its terms."""
-    found = [Panel("loss", ("loss", "test_loss")), Panel("accuracy", ("accuracy", "test_acc"))]
+    found = [Panel("loss", ("loss", scored.loss)), Panel(scored.name, (scored.score, scored.result))]
+    if own:
+        found.append(Panel("metrics", tuple(own)))
     if len(terms) > 1:
         found.append(Panel(TERMS, tuple(terms), log=True))
     if spiking:
@@ -63,7 +66,8 @@ def figure(
     Returns:
         The figure; the `meta` of a trace is the name of its curve.
     """
-    panels = panels_for(terms, spiking)
+    history = recorded.history
+    panels = panels_for(terms, spiking, history.scored, metric_names(history.steps()))
     rows = -(-len(panels) // COLUMNS)
     titles, above = [panel.title for panel in panels], 0.32 / rows
     drawn = make_subplots(rows, COLUMNS, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=above)

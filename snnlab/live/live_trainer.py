@@ -349,7 +349,9 @@ class LiveTrainer(Run):
         """A picture of the run, as SVG, and a line of text: what stays in a saved notebook that nobody watched."""
         trainer, history = self.trainer, self.history
         parts = [self.state, f"step {len(history):,} of {trainer.total_steps:,}"]
-        parts += [f"epoch {row['epoch']}: test accuracy {row['test_acc']:.1%}" for row in history.newest_epochs(1)]
+        scored = trainer.scored
+        for row in history.newest_epochs(1):
+            parts.append(f"epoch {row['epoch']}: {scored.words} {scored.text(row[scored.result])}")
         title = " \u00b7 ".join(parts)
         drawn = picture(
             history,

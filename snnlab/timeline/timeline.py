@@ -129,7 +129,8 @@ class Branches(Mapping[str, Branch]):
         parts += [f"to step {branch.tip.steps:,}"]
         parts += [f"{name} {number(value)}" for name, value in branch.own_moves.items()] if branch.parent else []
         results = branch.history.epochs[: branch.tip.epochs]
-        parts += [f"test accuracy {results[-1]['test_acc']:.1%}"] if results else []
+        scored = branch.history.scored
+        parts += [f"{scored.words} {scored.text(results[-1][scored.result])}"] if results else []
         return f"{mark} {branch.name}: {', '.join(parts)}"
 
 
@@ -457,7 +458,7 @@ class Timeline:
         rows = self._branches[self.here].history.epochs[: self._branches[self.here].tip.epochs]
         if not rows:
             raise StateError("best: no epoch is finished yet")
-        row = max(rows, key=lambda row: row["test_acc"])
+        row = max(rows, key=lambda row: row[self.trainer.scored.result])
         self.rewind(epoch=row["epoch"])
         return row
 
@@ -501,7 +502,7 @@ class Timeline:
     @property
     def stale(self) -> int:
         """Number of epochs since the test accuracy was highest."""
-        accuracies = self.trainer.history.results().get("test_acc", ())
+        accuracies = self.trainer.history.results().get(self.trainer.scored.result, ())
         return len(accuracies) - 1 - int(np.argmax(accuracies)) if len(accuracies) else 0
 
     def run(self, *names: str, until: int | None = None) -> Generator[Report, None, None]:

@@ -34,6 +34,7 @@ from flax import nnx
 
 from snnlab.controls import Knob, calmer
 from snnlab.data import Dataset
+from snnlab.data.targets import Targets
 from snnlab.errors import DivergenceError
 from snnlab.history import term_names
 from snnlab.history.series import has_risen
@@ -196,7 +197,8 @@ def _is_finite(log: Log) -> bool:
 
 
 def _place(fault: Fault, stepper: Stepper, data: Dataset) -> Place:
-    x, y = data.x_train[fault.batch], data.y_train[fault.batch]
+    part = data.part("train")
+    x, targets = part.x[fault.batch], part.targets[fault.batch]
     row, names = fault.row, term_names(fault.row)
     if not np.isfinite(row["loss"][0]):
         bad = [name for name in names if not np.isfinite(row[name][0])]
@@ -204,7 +206,7 @@ def _place(fault: Fault, stepper: Stepper, data: Dataset) -> Place:
         words, layer = _in_the_forward_pass(stepper, fault.before, x)
         return Place(f"the loss is not finite ({values}){words}", bad[0] if bad else None, layer)
     if not np.isfinite(row["grad_norm"][0]):
-        return _in_the_gradient(stepper, fault.before, x, y, names)
+        return _in_the_gradient(stepper, fault.before, x, targets, names)
     bad = not_finite(fault.after.params)
     if not bad:
         return Place("the state of the optimizer is not finite")
@@ -236,9 +238,10 @@ def _in_the_forward_pass(stepper: Stepper, state: State, x) -> tuple[str, str | 
     return ("" if layer is None else f", nor is what {layer} puts out"), layer
 
 
-def _in_the_gradient(stepper: Stepper, state: State, x, y, names: list[str]) -> Place:
+def _in_the_gradient(stepper: Stepper, state: State, x, targets: Targets, names: list[str]) -> Place:
     """Find the term whose gradient is not finite, and the first layer with such a gradient on the way back."""
-    x, y, key = jax.tree.map(jnp.asarray, x), jnp.asarray(y), jax.random.fold_in(state.key, state.step)
+    x, targets = jax.tree.map(jnp.asarray, (x, targets))
+    key = jax.random.fold_in(state.key, state.step)
     order: list[str] = []
 
     @functools.partial(jax.jit, static_argnums=1)
@@ -246,7 +249,7 @@ def _in_the_gradient(stepper: Stepper, state: State, x, y, names: list[str]) -> 
     def gradient_of(params, name):
         system = stepper.structure.merge(state._replace(params=params), training=True)
         order[:] = run_model(system["model"], x, key).layers
-        return stepper.structure.forward(system, x, y, key)[name]
+        return stepper.structure.forward(system, x, targets, key)[0][name]
 
     gradients = ((name, gradient_of(state.params, name)) for name in (*names, "loss"))
     name, gradient = next((pair for pair in gradients if not math.isfinite(optax.tree.norm(pair[1]))), ("", None))

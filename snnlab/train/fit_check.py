@@ -5,6 +5,7 @@ import numpy as np
 from flax import nnx
 
 from snnlab.data import Dataset, EventLists
+from snnlab.data.targets import KINDS, UNLABELLED
 from snnlab.encode import Binned
 from snnlab.encode.ranges import unfit
 from snnlab.errors import ArgumentError
@@ -20,8 +21,9 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
     """Trace the model without computing it.
 
     Raises:
-        ArgumentError: if its readout is not `(time, batch, class)` or has fewer classes than the data, or if it reads
-            events of another sensor.
+        ArgumentError: if its readout is not `(time, batch, output)`, has another number of outputs than the targets or
+            fewer than there are classes, or another number of steps than a target every step or samples with lengths,
+            or if it reads events of another sensor.
 
     Warns:
         UserWarning: if the encoder cannot express the samples, because they have another scale, another unit of time,
@@ -37,9 +39,24 @@ def check_fit(model: nnx.Module, data: Dataset, batch_size: int) -> Record:
     shape = record.readout.shape
     if len(shape) != 3 or shape[1] != batch_size:
         raise ArgumentError(f"model: its readout must be (time, batch, class), got {shape} for a batch of {batch_size}")
-    if shape[2] < data.num_classes:
+    if data.num_classes and shape[2] < data.num_classes:
         raise ArgumentError(f"model: has {shape[2]} outputs, the data has {data.num_classes} classes")
+    if (not data.num_classes or data.task == "several_labels") and shape[2] != data.num_outputs:
+        raise ArgumentError(f"model: has {shape[2]} outputs, a target of the data has {data.num_outputs}")
+    _check_steps(data, shape[0])
     return record
+
+
+def _check_steps(data: Dataset, steps: int) -> None:
+    """Check that the sequence of the network is as long as that of the targets, and of samples with lengths."""
+    if KINDS[data.task].every_step and data.y_train.shape[1] != steps:
+        raise ArgumentError(f"model: takes {steps} steps, the data has targets for {data.y_train.shape[1]}")
+    timed = any(data.part(part).targets.lengths is not None for part in data.parts)
+    if timed and data.x_train.shape[1] != steps:
+        raise ArgumentError(
+            f"model: takes {steps} steps, samples with lengths have {data.x_train.shape[1]}; let it read one frame a "
+            'step, such as with SnnConfig(code="rows")'
+        )
 
 
 def _check_range(model: nnx.Module, data: Dataset) -> None:
@@ -52,7 +69,9 @@ def _check_range(model: nnx.Module, data: Dataset) -> None:
 
 def _check_labels(data: Dataset) -> None:
     """Check that every class that is tested is also trained."""
-    missing = np.setdiff1d(data.y_test, data.y_train)
+    if data.task not in ("label", "step_labels"):
+        return
+    missing = np.setdiff1d(data.y_test, [*np.unique(data.y_train), UNLABELLED])
     if missing.size:
         some = ", ".join(data.class_names[label] for label in missing[:5]) + (", ..." if missing.size > 5 else "")
         warn(
@@ -71,7 +90,7 @@ def _check_events(model: nnx.Module, data: Dataset) -> None:
             f"model: reads events of {code.units} units, the sensor of the data has {data.sample_shape} = "
             f"{data.num_features}; build it with sample_shape=data.sample_shape"
         )
-    parts = [part for part in (data.x_train, data.x_test) if isinstance(part, EventLists)]
+    parts = [x for part in data.parts if isinstance(x := data.part(part).x, EventLists)]
     steps = max(part.steps(code.dt) for part in parts)
     if steps * EARLY <= code.num_steps:
         warn(

@@ -1,21 +1,22 @@
 """Write a run as a Python script that repeats it: same data, same initial weights, same moves at the same steps."""
 
 import dataclasses
+import inspect
 import zlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
-from snnlab import data
+from snnlab import data, losses
 from snnlab.controls import EPOCHS
-from snnlab.losses import Classification
 from snnlab.models import build, describe
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train.optimizer import length_of
 from snnlab.train.trainer import Trainer
 
-WEIGHTS = ("l1", "l2", "min_rate", "max_rate", "rate_weight")  # of `Classification`
+WEIGHTS = ("l1", "l2", "min_rate", "max_rate", "rate_weight")  # of `Regularized`
 
 
 @transfers_allowed()
@@ -77,7 +78,7 @@ def _first_epochs(trainer: Trainer) -> int:
 def _data(dataset: data.Dataset) -> str:
     if dataset.name not in data.names():
         return f"data = ...  # your data set {dataset.name!r}"
-    parts = dataset.x_train, dataset.x_test
+    parts = [dataset.part(part).x for part in dataset.parts]
     sizes = len(dataset.x_train), len(dataset.x_test)
     kept = [] if sizes == data.sizes(dataset.name) else [f"train={sizes[0]}", f"test={sizes[1]}"]
     events = [part for part in parts if isinstance(part, data.EventLists)]
@@ -108,14 +109,24 @@ def _seed_of(trainer: Trainer, recipe) -> int | None:
 
 
 def _loss(trainer: Trainer) -> str:
-    loss = trainer.stepper.system["loss"]
-    if not isinstance(loss, Classification) or type(loss) is not Classification:  # a subclass is a loss of your own
+    kind = type(trainer.stepper.system["loss"])
+    if getattr(losses, kind.__name__, None) is not kind:  # a subclass is a loss of your own
         return "loss = ...  # your loss"
-    arguments = [] if loss.readout == "max" else [f"readout={loss.readout!r}"]
-    arguments += [] if loss.dt is None else [f"dt={loss.dt!r}"]
-    knobs = {knob.name: knob.value for knob in trainer.knobs_of(trainer.origin)}
-    arguments += [f"{name}={_short(knobs[name])}" for name in WEIGHTS if name in knobs]
-    return f"loss = snnlab.Classification({', '.join(arguments)})"
+    loss = trainer.stepper.structure.merge(trainer.origin)["loss"]
+    own = [p for p in inspect.signature(kind.__init__).parameters.values() if p.default is not p.empty]
+    defaults = {parameter.name: parameter.default for parameter in own} | dict.fromkeys((*WEIGHTS, "dt"))
+    values = {name: _plain(getattr(loss, name)) for name in defaults}
+    given = [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
+    place = "snnlab" if kind is losses.Classification else "snnlab.losses"
+    return f"loss = {place}.{kind.__name__}({', '.join(given)})"
+
+
+def _plain(value):
+    """An argument of a loss as it is written: each number as the shortest decimal that rounds to its float32."""
+    if not isinstance(value, nnx.Variable):
+        return value
+    array = np.asarray(value[...], np.float32)
+    return _short(array) if array.ndim == 0 else [_short(number) for number in array]
 
 
 def _changed(config) -> list[str]:
@@ -124,6 +135,6 @@ def _changed(config) -> list[str]:
     return [f"{name}={value!r}" for name, value, default in values if value not in (default, None)]
 
 
-def _short(value: float) -> str:
+def _short(value) -> float:
     """Return the shortest decimal that rounds to this float32."""
-    return repr(float(str(np.float32(value))))
+    return float(str(np.float32(value)))

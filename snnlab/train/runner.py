@@ -30,13 +30,13 @@ class Runner:
     """
 
     def __init__(self, stepper: Stepper, data: Dataset, batch_size: int):
-        x, y = data.x_train, data.y_train
-        self.metric_names = stepper.structure.metric_names(stepper.start, x[:batch_size], y[:batch_size])
-        leaves, tree = jax.tree.flatten((x, y))
+        x, targets = data.part("train")
+        self.metric_names = stepper.structure.metric_names(stepper.start, x[:batch_size], targets[:batch_size])
+        leaves, tree = jax.tree.flatten((x, targets))
         shapes = (batch_size, tree, *((leaf.shape, leaf.dtype) for leaf in leaves))
         self._chunk = compiled(Structure.chunk, stepper.structure, self.metric_names, apart=shapes)
         self._data, self._batch_size = data, batch_size
-        self._on_device: tuple[Any, Any] | None = None  # images or events, and labels
+        self._on_device: tuple[Any, Any] | None = None  # images or events, and targets
 
     @property
     def compilations(self) -> int:
@@ -49,7 +49,7 @@ class Runner:
             return 0.0
         started = time.perf_counter()
         keep_programs()
-        samples = jax.tree.map(jnp.asarray, (self._data.x_train, self._data.y_train))
+        samples = jax.tree.map(jnp.asarray, tuple(self._data.part("train")))
         index = np.zeros((MAX_CHUNK, self._batch_size), np.int32)
         self._chunk.lower(state, *samples, index, np.int32(0)).compile()
         give_memory_back()  # of the compiler

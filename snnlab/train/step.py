@@ -16,16 +16,20 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab import kernels
 from snnlab.data import EventLists
+from snnlab.data.targets import Targets
 from snnlab.errors import ArgumentError, StateError
-from snnlab.history import column_of
-from snnlab.losses import accuracy, class_scores, loss_terms
+from snnlab.history import column_of, metric_column
+from snnlab.losses.terms import measure
 from snnlab.record import Record
+from snnlab.tasks import Task
 from snnlab.variables import Live, keep_in_range, short_names
 
 # Event lists on the device; a batch is cut out of them within the compiled step, as one is out of an array of images.
 jax.tree_util.register_dataclass(EventLists, ["times", "units", "offsets"], ["sensor", "limit"])
+jax.tree_util.register_dataclass(Targets, ["values", "mask", "lengths", "weights"], [])
 
 Metrics = dict[str, Float[Array, "..."]]
+Sums = dict[str, Array]  # of a task, see `snnlab.tasks`
 
 _HOMES = {"builtins", "flax", "jax", "numpy", "snnlab"}  # of code that does the same every time
 
@@ -77,6 +81,7 @@ class Structure:
         training: graph of model and loss in the mode of `train()`.
         testing: the same in the mode of `eval()`.
         optimizer: any Optax transformation.
+        task: how the targets are scored.
         identity: decides what is computed: structures with equal ones compile the same programs. None if the user's own
             code takes part, because that may read a global that has another value next time.
     """
@@ -84,6 +89,7 @@ class Structure:
     training: nnx.GraphDef = field(compare=False)
     testing: nnx.GraphDef = field(compare=False)
     optimizer: optax.GradientTransformation = field(compare=False)
+    task: Task = field(compare=False)
     identity: Hashable | None
 
     def merge(self, state: State, *, training: bool = False) -> nnx.Dict:
@@ -92,22 +98,28 @@ class Structure:
         graph = self.training if training else self.testing
         return nnx.merge(graph, *values)  # of new Variables, that belong to the trace we are in
 
-    def forward(self, system: nnx.Dict, x, y: Int[Array, " batch"], key: PRNGKeyArray) -> Metrics:
-        """Return the loss, its terms (see `history.column_of`) and the other metrics of one batch."""
-        record, loss = run_model(system["model"], x, key), system["loss"]
-        terms = loss_terms(loss, record, y)
-        columns = {column_of(name): value for name, value in terms.items()}
-        metrics = {"loss": sum(terms.values()), **columns, "accuracy": accuracy(class_scores(loss, record), y)}
-        if record.counts:
-            metrics["spikes_per_sample"] = sum(c.sum() for c in record.counts.values()) / len(y)
-        return metrics
+    def forward(self, system: nnx.Dict, x, targets: Targets, key: PRNGKeyArray) -> tuple[Metrics, Sums]:
+        """Return the metrics of one batch (the loss, its terms, the score and the others), and the sums of the task.
 
-    def step(self, state: State, x, y: Int[Array, " batch"]) -> tuple[State, Metrics]:
+        Names are those of the history, see `history.column_of` and `history.metric_column`.
+        """
+        record, loss = run_model(system["model"], x, key), system["loss"]
+        record = record if targets.lengths is None else record._replace(lengths=targets.lengths)
+        terms, own = measure(loss, record, targets)
+        sums = self.task.measure(self.task.compared(loss, record), targets)
+        metrics = {"loss": sum(terms.values()), **{column_of(name): value for name, value in terms.items()}}
+        metrics |= {metric_column(name): value for name, value in own.items()}
+        metrics[self.task.score] = self.task.score_of(sums)
+        if record.counts:
+            metrics["spikes_per_sample"] = sum(c.sum() for c in record.counts.values()) / len(targets)
+        return metrics, sums
+
+    def step(self, state: State, x, targets: Targets) -> tuple[State, Metrics]:
         """Take one optimizer step on one batch."""
 
         def objective(params):
             system = self.merge(state._replace(params=params), training=True)
-            metrics = self.forward(system, x, y, jax.random.fold_in(state.key, state.step))
+            metrics, _ = self.forward(system, x, targets, jax.random.fold_in(state.key, state.step))
             rest = nnx.split(system, nnx.Param, Live, ...)[3]  # running statistics, random counters
             return metrics["loss"], (metrics, rest)
 
@@ -127,13 +139,19 @@ class Structure:
             more = {name: more[name] for name in more if name in {parameter.name for parameter in asked}}
         return self.optimizer.update(grads, opt_state, params, **more)
 
-    def metric_names(self, state: State, x, y) -> tuple[str, ...]:
+    def metric_names(self, state: State, x, targets: Targets) -> tuple[str, ...]:
         """Return the names of the metrics of a step: "loss", its terms, and the others."""
-        measured = jax.eval_shape(lambda x, y: self.forward(self.merge(state), x, y, state.key), x, y)
+        measured, _ = jax.eval_shape(lambda x, y: self.forward(self.merge(state), x, y, state.key), x, targets)
         return (*measured, "grad_norm")
 
     def chunk(
-        self, names: tuple[str, ...], state: State, x, y, index: Int[Array, "chunk batch"], count: Int[Array, ""]
+        self,
+        names: tuple[str, ...],
+        state: State,
+        x,
+        targets: Targets,
+        index: Int[Array, "chunk batch"],
+        count: Int[Array, ""],
     ) -> tuple[State, Metrics, Bool[Array, ""]]:
         """Take `count` steps, on the samples `index[0]`, `index[1]`, ...
 
@@ -149,16 +167,16 @@ class Structure:
 
         def turn(i, carry):
             state, log = carry
-            state, metrics = self.step(state, x[index[i]], y[index[i]])
+            state, metrics = self.step(state, x[index[i]], targets[index[i]])
             return state, {name: log[name].at[i].set(jnp.asarray(metrics[name], jnp.float32)) for name in log}
 
         log = {name: jnp.zeros(len(index), jnp.float32) for name in names}
         after, log = jax.lax.fori_loop(0, count, turn, (state, log))
         return after, log, _stayed_finite(state, after)
 
-    def test(self, state: State, x, y: Int[Array, " batch"], number: Int[Array, ""]) -> Metrics:
-        """Return the metrics of batch `number` of the test set."""
-        return self.forward(self.merge(state), x, y, jax.random.fold_in(state.key, ~number))
+    def test(self, state: State, x, targets: Targets, number: Int[Array, ""]) -> tuple[Metrics, Sums]:
+        """Return the metrics and the sums of batch `number` of the part that is looked at."""
+        return self.forward(self.merge(state), x, targets, jax.random.fold_in(state.key, ~number))
 
 
 def _strong(leaf) -> Array:
@@ -177,6 +195,7 @@ class Stepper:
     Args:
         model: see `snnlab.train.Trainer`.
         loss: see `snnlab.train.Trainer`.
+        task: how the targets are scored.
         optimizer: any Optax transformation.
         key: random key of the first state, folded with the step for encoders that draw at random.
         own_optimizer: whether the optimizer is the user's.
@@ -191,6 +210,7 @@ class Stepper:
         self,
         model: nnx.Module,
         loss: Callable,
+        task: Task,
         optimizer: optax.GradientTransformation,
         key: PRNGKeyArray,
         own_optimizer: bool = True,
@@ -199,8 +219,8 @@ class Stepper:
         self.system = nnx.Dict(model=model, loss=loss)
         training, testing = (graphdef(self.system, training=mode) for mode in (True, False))
         known = not own_optimizer and _is_known(self.system)
-        identity = _hashable(training, testing, optimizer) if known else None
-        self.structure = Structure(training, testing, optimizer, identity)
+        identity = _hashable(training, testing, optimizer, task) if known else None
+        self.structure = Structure(training, testing, optimizer, task, identity)
         self.start = self.first_state(model, key)
 
     def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:

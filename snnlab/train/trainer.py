@@ -12,19 +12,20 @@ import numpy as np
 import optax
 from flax import nnx
 
-from snnlab.config import SPIKING_LOSS, TrainConfig
+from snnlab.config import TrainConfig
 from snnlab.controls import EPOCHS, LEARNING_RATE, Knob, Mailbox, Move
 from snnlab.data import Dataset
+from snnlab.data.targets import Targets
 from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.history import History, Report
-from snnlab.history.report import epoch_result
+from snnlab.history.report import METRIC_PREFIX, Scored, epoch_result, metric_names
 from snnlab.history.series import has_risen
-from snnlab.losses import Classification
 from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
 from snnlab.support.interrupt import never_lost, uninterrupted
 from snnlab.support.memory import give_memory_back
 from snnlab.support.transfers import transfers_allowed
+from snnlab.tasks import task_of
 from snnlab.train.divergence import (
     Kind,
     Log,
@@ -60,9 +61,11 @@ class Trainer:
             a readout `(time, batch, class)`. If its call takes `key`, it gets a fresh random key every step. The model
             is updated whenever an iteration ends, also by an error or an interrupt.
         data: see `snnlab.data.Dataset`.
-        loss: `(record, labels) -> {name: term}`, or a scalar. If it is an `nnx.Module`, its `Live` variables become
-            knobs and its parameters are learned; if it has `scores(record)`, the prediction is their argmax instead of
-            that of the readout's maximum. Default: `Classification()`; for a model that spikes, with the arguments
+        loss: `(record, targets) -> {name: term}`, or a scalar; or `(terms, {name: metric})`, with metrics of your own
+            that are recorded and drawn, but not minimized. If the data has a mask or weights, it needs arguments `mask`
+            and `weights`. If it is an `nnx.Module`, its `Live` variables become knobs and its parameters are learned;
+            if it has `scores(record)`, these are compared with the targets. Default: that of the task, see
+            `snnlab.tasks`; for labels `Classification()`, and for a model that spikes with the arguments
             `snnlab.config.SPIKING_LOSS`.
         optimizer: any Optax transformation. One that asks for it gets the loss, its gradient, and the loss of the batch
             as a function of the parameters: `optax.lbfgs()` and `optax.contrib.reduce_on_plateau()` do. Every number
@@ -80,6 +83,8 @@ class Trainer:
     Attributes:
         model: the module that was passed in.
         data: the data set.
+        task: how its targets are scored.
+        scored: how the results are called, and which part of the data is looked at.
         config: the settings, as a `TrainConfig`.
         loss: the loss that is minimized; it also says which class wins.
         stepper: one step, as pure functions.
@@ -119,6 +124,8 @@ class Trainer:
     ):
         self.model = arguments.instance("model", model, nnx.Module, "an nnx.Module, such as what `build` returns")
         self.data = arguments.instance("data", data, Dataset, "a Dataset, such as what `load_data` returns")
+        self.task = task_of(data)
+        self.scored = Scored(data.watched, self.task.score)
         optimizer = optimizer.gradient_transformation() if isinstance(optimizer, optax.MultiSteps) else optimizer
         _check_choices(loss, optimizer)
         self.config = TrainConfig.of(
@@ -138,9 +145,9 @@ class Trainer:
         with never_lost(), transfers_allowed():
             record = check_fit(model, data, batch_size)
             spiking = any(trace.spikes is not None for trace in record.layers.values())
-            self.loss = loss or Classification(**(SPIKING_LOSS if spiking else {}))
+            self.loss = loss or self.task.loss(spiking=spiking)
             optimizer = optimizer or default_optimizer(self.config, self.total_steps)
-            self.stepper = Stepper(model, self.loss, optimizer, code_key(seed), self.own_optimizer)
+            self.stepper = Stepper(model, self.loss, self.task, optimizer, code_key(seed), self.own_optimizer)
             self.origin: State = self.stepper.start
             self._state: State = self.origin
             self.mailbox = Mailbox(_checked(self.knobs_of(self.origin)))
@@ -266,7 +273,8 @@ class Trainer:
         (`optax.inject_hyperparams`); `moves` counts the moves of knobs since.
         """
         last = dict(*self.history.newest_epochs(1))
-        results = {name: last.get(name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
+        scored = self.scored
+        results = {name: last.get(name) for name in ("train_loss", scored.train, scored.loss, scored.result)}
         counts = {"epochs": self.history.num_epochs, "steps": len(self.history)}
         settings = {name: getattr(self.config, name) for name in ("seed", "batch_size")}
         rate = self.config.learning_rate
@@ -504,24 +512,68 @@ class Trainer:
         raise error
 
     def _evaluate(self, epoch: int) -> Iterator[Report]:
-        """Measure the whole test set: a metric is the mean over the batches, weighted by their sizes."""
-        x, y, size = self.data.x_test, self.data.y_test, self.config.batch_size
-        totals: dict[str, float] = {}
+        """Measure the whole part that is looked at."""
+        x, targets = self.data.part(self.scored.part)
+        size, totals, sums = self.config.batch_size, {}, {}
         for number, first in enumerate(range(0, len(x), size)):
             started = time.perf_counter()
-            images, labels = x[first : first + size], y[first : first + size]
-            metrics = self._test(self._state, images, labels, np.int32(number))
-            metrics = {name: float(value) for name, value in metrics.items()}
-            for name, value in metrics.items():
-                totals[name] = totals.get(name, 0.0) + value * len(labels) / len(y)
-            yield self._report("test", epoch, metrics, len(labels) / self._clock(started))
+            batch = targets[first : first + size]
+            metrics = self._add_batch(x[first : first + size], batch, number, len(targets), totals, sums)
+            yield self._report("test", epoch, metrics, len(batch) / self._clock(started))
         samples, seconds = self.steps_per_epoch * size, self.seconds - self._seconds_of_epochs()
-        result = epoch_result(epoch, self.history.steps(), self.steps_per_epoch, totals, seconds, samples / seconds)
+        result = epoch_result(
+            epoch,
+            self.history.steps(),
+            self.steps_per_epoch,
+            totals,
+            self.task.results(sums),
+            self.scored,
+            seconds,
+            samples / seconds,
+        )
         self.history.add_epoch(result)
         here = self.at
         if not has_risen(here.losses):
             self._ends = [here]
         yield self._report("epoch", epoch, result, result["samples_per_second"])
+
+    def _add_batch(self, x, targets: Targets, number: int, samples: int, totals: dict, sums: dict) -> dict[str, float]:
+        """Measure one batch: add its metrics to the totals, weighted by its size, and its sums to those of the task."""
+        metrics, measured = self._test(self._state, x, targets, np.int32(number))
+        metrics = {name: float(value) for name, value in metrics.items()}
+        for name, value in metrics.items():
+            totals[name] = totals.get(name, 0.0) + value * len(targets) / samples
+        for name, value in measured.items():
+            sums[name] = sums.get(name, 0.0) + np.asarray(value, np.float64)
+        return metrics
+
+    @transfers_allowed()
+    def evaluate(self, part: str = "test") -> dict[str, float]:
+        """Return loss, score and other metrics of the model as it is now, of one part of the data.
+
+        The test part tells the truth if nothing was chosen by it. With a validation part, call this once, at the end.
+
+        Args:
+            part: "test", "val" or "train".
+
+        Raises:
+            ArgumentError: if the data has no such part.
+
+        Example:
+            >>> from snnlab import data, models
+            >>> digits = data.load("digits").subset(train=256, test=64).hold_out(0.25)
+            >>> net = models.build(models.LstmConfig(hidden=8), sample_shape=(8, 8), num_classes=10)
+            >>> trainer = Trainer(net, digits, epochs=1, batch_size=64)
+            >>> sorted(trainer.fit().epochs[0].keys() & {"val_acc", "test_acc"}), sorted(trainer.evaluate())
+            (['val_acc'], ['accuracy', 'balanced accuracy', 'loss'])
+        """
+        x, targets = self.data.part(part)
+        totals, sums, size = {}, {}, self.config.batch_size
+        for number, first in enumerate(range(0, len(x), size)):
+            self._add_batch(x[first : first + size], targets[first : first + size], number, len(x), totals, sums)
+        own = {name: value for name, value in totals.items() if name in ("loss", "spikes_per_sample")}
+        own |= {name.removeprefix(METRIC_PREFIX): totals[name] for name in metric_names(totals)}
+        return own | self.task.results(sums)
 
     def _go(self, point: Point) -> None:
         """Be at a point; the mailbox keeps what it holds."""

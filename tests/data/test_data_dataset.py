@@ -68,7 +68,7 @@ def test_a_subset_of_more_than_there_is(part, count, have):
         ({"x_train": None}, "x_train: must be an array or nested lists of numbers, got NoneType"),
         ({"x_train": Y}, r"x_train: must be \(samples, \*sample_shape\), got shape \(7,\)"),
         ({"x_train": [[1, 2], [3]]}, "x_train: is not an array"),
-        ({"y_train": Y + 0.5}, "y_train: must be integers, got float64$"),
+        ({"y_train": Y + 0.5}, 'y_train: must be integers, got float64; to learn numbers, pass task="values"$'),
         ({"y_train": Y * 1.0}, r"y_train: must be integers, got float64; use .astype\(int\)"),
         ({"y_train": Y > 0}, r"y_train: must be integers, got bool; use .astype\(int\)"),
         (

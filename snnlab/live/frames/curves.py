@@ -21,7 +21,8 @@ NAMED = 3  # moves that are told to screen readers
 
 
 def curves(history: History, steps_per_epoch: int, part: tuple[int, int] | None = None) -> dict[str, Curve]:
-    """Return every curve by name: train metrics over steps, and "test_loss", "test_acc" at the ends of the epochs.
+    """Return every curve by name: train metrics over steps, and loss and score of the part that is looked at, at the
+    ends of the epochs.
 
     Args:
         history: of the run.
@@ -35,9 +36,12 @@ def curves(history: History, steps_per_epoch: int, part: tuple[int, int] | None 
 
 
 def test_curves(history: History, steps_per_epoch: int) -> dict[str, Curve]:
-    """Return "test_loss" and "test_acc" at the ends of the epochs; neighbours of very many epochs are averaged."""
-    results = history.results()
-    found = {name: bin_means(results.get(name, np.empty(0))) for name in ("test_loss", "test_acc")}
+    """Return loss and score of the part that is looked at, at the ends of the epochs, such as "test_loss", "test_acc".
+
+    Neighbours of very many epochs are averaged.
+    """
+    results, scored = history.results(), history.scored
+    found = {name: bin_means(results.get(name, np.empty(0))) for name in (scored.loss, scored.result)}
     return {name: (x * np.float32(steps_per_epoch), y) for name, (x, y) in found.items()}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from snnlab.health.diagnosis import Diagnosis
+from snnlab.history import Scored
 from snnlab.live.frames.branches import place_words
 from snnlab.live.frames.explained import FACT
 from snnlab.live.frames.status import Status, View
@@ -12,8 +13,6 @@ from snnlab.support import numbers
 
 HINT = "Press Start, then drag a knob: the raster shows at once what it does."
 BLUNT_HINT = "Press Start, then drag a knob: the curves show what it does."  # no knob of a layer
-COLUMNS = {"epoch": "epoch", "train_loss": "train loss", "train_acc": "train acc.", "test_loss": "test loss"}
-COLUMNS |= {"test_acc": "test acc.", "spikes_per_sample": "spikes"}
 
 
 class Said(NamedTuple):
@@ -48,7 +47,7 @@ def run_frame(view: View, message: Said, chosen: Mapping[str, Any]) -> dict[str,
         "compilations": status.compilations,
         "pace": status.pace,
         "undo": dict(view.undo),
-        "accuracy": next((f"{row['test_acc']:.1%}" for row in status.recorded.history.newest_epochs(1)), ""),
+        "accuracy": _newest_score(status),
     }
 
 
@@ -101,14 +100,25 @@ def results_frame(
         [['step 7', 'so?']]
     """
     quiet = all(row.get("spikes_per_sample") is None for row in rows)  # of a network without spikes
-    shown = [name for name in COLUMNS if name != "spikes_per_sample" or not quiet]
+    titles = _columns(Scored.of(name for row in rows for name in row))
+    shown = [name for name in titles if name != "spikes_per_sample" or not quiet]
     cells = [
         ["" if row.get(name) is None else numbers.number(row[name], 4) for name in shown] for row in reversed(rows)
     ]
     words = f"the newest {len(rows)} of {epochs:,}, the newest first" if len(rows) < epochs else "the newest first"
     noted = [[f"step {note['step']:,}", note["text"]] for note in reversed(notes)]
-    columns = [COLUMNS[name] for name in shown]
+    columns = [titles[name] for name in shown]
     return {"columns": columns, "rows": cells, "words": words if cells else "None yet.", "notes": noted}
+
+
+def _columns(scored: Scored) -> dict[str, str]:
+    """The columns of the table, and their titles."""
+    place, name = (
+        {"validation": "val."}.get(scored.place, scored.place),
+        {"accuracy": "acc."}.get(scored.name, scored.name),
+    )
+    titles = {"epoch": "epoch", "train_loss": "train loss", scored.train: f"train {name}"}
+    return titles | {scored.loss: f"{place} loss", scored.result: f"{place} {name}", "spikes_per_sample": "spikes"}
 
 
 def _facts(status: Status) -> list[tuple[str, str]]:
@@ -123,8 +133,15 @@ def _facts(status: Status) -> list[tuple[str, str]]:
             parts.append(("time left", f"{clock(report.eta)} left"))
     elif len(history):  # resumed from a checkpoint
         parts.append(("step", f"step {len(history):,} of {status.total_steps:,}"))
-    newest = history.newest_epochs(1)
-    return [*parts, *(("test accuracy", f"test accuracy {row['test_acc']:.1%}") for row in newest)]
+    score = _newest_score(status)
+    return [*parts, *([("test accuracy", f"{history.scored.words} {score}")] if score else [])]
+
+
+def _newest_score(status: Status) -> str:
+    """The score of the newest epoch, or an empty text."""
+    history = status.recorded.history
+    scored = history.scored
+    return next((scored.text(row[scored.result]) for row in history.newest_epochs(1)), "")
 
 
 def _said(view: View, message: Said) -> Said:

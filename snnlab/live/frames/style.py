@@ -41,7 +41,7 @@ def of_metric(name: str) -> Line:
         >>> of_metric("loss").colour, of_metric("test_loss").colour
         ('#0072B2', '#E69F00')
     """
-    return TEST if name.startswith("test_") else OTHERS.get(name, TRAIN)
+    return TEST if name.startswith(("test_", "val_")) else OTHERS.get(name, TRAIN)
 
 
 def of_many(k: int) -> Line:

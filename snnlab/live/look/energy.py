@@ -52,7 +52,7 @@ class Meter:
 
     @transfers_allowed()
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
-        self._x = jnp.asarray(data.x_test[: arguments.count("samples", samples)])
+        self._x = jnp.asarray(data.seen.x[: arguments.count("samples", samples)])
         model = stepper.structure.merge(stepper.start)["model"]
         self._known = describe(model)
         self._count = compiled(_count, stepper.structure)

@@ -28,7 +28,7 @@ class Prober:
 
     Args:
         model: its structure; the values come with every call.
-        data: its test set has the samples; any other sample must be of the same shape and type.
+        data: the part that is looked at has the samples; any other sample must be of the same shape and type.
         loss: its scores choose the predicted class, see `losses.class_scores`; None takes the highest trace.
 
     Example:
@@ -63,8 +63,9 @@ class Prober:
         self._run = run
 
     def __call__(self, model: nnx.Module, index: int) -> Probe:
-        """Run test sample `index`."""
-        return self._look(model, self._data.x_test[index], self._data.image(index), int(self._data.y_test[index]))
+        """Run sample `index` of the part that is looked at."""
+        x, targets = self._data.seen
+        return self._look(model, x[index], self._data.image(index), int(targets.values[index]))
 
     def own(self, model: nnx.Module, sample: Shaped[np.ndarray, "..."]) -> Probe:
         """Run a sample that is none of the data's, and has no label.
@@ -72,7 +73,7 @@ class Prober:
         Raises:
             ArgumentError: if it has another shape or type than the samples of the data, or these are events.
         """
-        wanted = self._data.x_test
+        wanted = self._data.x_train
         if self._data.has_events or sample.shape != wanted.shape[1:] or sample.dtype != wanted.dtype:
             kind = "events" if self._data.has_events else f"{wanted.dtype}{wanted.shape[1:]}"
             raise ArgumentError(f"sample: must be {kind}, as those of the data, got {sample.dtype}{sample.shape}")

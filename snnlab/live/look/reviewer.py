@@ -41,7 +41,7 @@ class Reviewer:
 
     def __init__(self, stepper: Stepper, data: Dataset, most: int = 10_000):
         self._data = data
-        self._index = thinned(len(data.y_test), arguments.count("most", most))
+        self._index = thinned(len(data.seen.x), arguments.count("most", most))
         self._predict = compiled(_predict, stepper.structure)
 
     @never_lost()
@@ -54,16 +54,16 @@ class Reviewer:
         for number, first in enumerate(range(0, len(self._index), size)):
             batch = self._index[first : first + size]
             filled = np.pad(batch, (0, size - len(batch)), mode="edge")  # one shape, so one program
-            found = self._predict(state, self._data.x_test[filled], np.int32(number))
+            found = self._predict(state, self._data.seen.x[filled], np.int32(number))
             parts.append([np.asarray(values)[: len(batch)] for values in found])
         predictions, confidence = (np.concatenate(values) for values in zip(*parts, strict=True))
         return Review(
             step=int(state.step),
             index=self._index,
-            labels=self._data.y_test[self._index],
+            labels=self._data.seen.targets.values[self._index],
             predictions=predictions,
             confidence=confidence,
-            total=len(self._data.y_test),
+            total=len(self._data.seen.x),
         )
 
 

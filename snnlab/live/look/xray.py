@@ -75,10 +75,10 @@ class XRay:
     @transfers_allowed()
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 500):
         self._stepper, self._data = stepper, data
-        self._index = thinned(len(data.y_test), arguments.count("samples", samples))
+        self._index = thinned(len(data.seen.x), arguments.count("samples", samples))
         known = describe(stepper.structure.merge(stepper.start)["model"])
         self._dt = known.dt if known.dt is not None or known.stack is None else known.stack.dt
-        self._layers = _layers(stepper, data.x_test[self._index[:1]])
+        self._layers = _layers(stepper, data.seen.x[self._index[:1]])
         self._see = compiled(_see, stepper.structure)
         self._listen: dict[str, Callable] = {}
 
@@ -90,8 +90,8 @@ class XRay:
         counts, decisions = self._run(self._see, state)
         return Seen(
             step=int(state.step),
-            labels=self._data.y_test[self._index],
-            total=len(self._data.y_test),
+            labels=self._data.seen.targets.values[self._index],
+            total=len(self._data.seen.x),
             activity={name: counts[name].T for name in self._layers},
             spiking=tuple(name for name, kind in self._layers.items() if kind.spikes),
             decisions=decisions,
@@ -124,7 +124,7 @@ class XRay:
         for number, first in enumerate(range(0, len(self._index), size)):
             batch = self._index[first : first + size]
             filled = np.pad(batch, (0, size - len(batch)), mode="edge")
-            found = program(state, self._data.x_test[filled], np.int32(number), *more)
+            found = program(state, self._data.seen.x[filled], np.int32(number), *more)
             parts.append(jax.tree.map(functools.partial(_first, len(batch)), found))
         return jax.tree.map(lambda *arrays: np.concatenate(arrays, axis=-1), *parts)
 

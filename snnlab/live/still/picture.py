@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from snnlab.history import History, term_names
+from snnlab.history import History, metric_names, term_names
+from snnlab.history.report import METRIC_PREFIX
 from snnlab.history.series import bin_means
 from snnlab.live.frames import curves, style
 from snnlab.live.frames.probe import Probe
@@ -19,7 +20,7 @@ from snnlab.live.still.svg import Scale
 HEAD, IMAGE = 74, 112  # pixels: where the plots begin, and the sample
 CELLS = (400, 140)  # steps and units of a raster; of a larger one neighbours share a cell
 CLASSES = 10  # readout traces
-TERMS = "terms of the loss"
+TERMS, METRICS = "terms of the loss", "metrics"
 
 
 def picture(
@@ -83,14 +84,17 @@ def _plots(history: History, steps_per_epoch: int, points: int) -> dict[str, lis
             return []
         label = name if name == curve else f"{name} {svg.number(found[curve][1][-1])}"
         look = look or style.of_metric(curve)
-        return [Line(name, svg.cut(label), *found[curve], look, points=name == "test")]
+        return [Line(name, svg.cut(label), *found[curve], look, points=name in ("val", "test"))]
 
-    terms = term_names(found)
+    terms, own, scored = term_names(found), metric_names(found), history.scored
     last = "spikes_per_sample" if "spikes_per_sample" in found else "grad_norm"
     plots = {
-        "loss": line("train", "loss") + line("test", "test_loss"),
-        "accuracy": line("train", "accuracy") + line("test", "test_acc"),
+        "loss": line("train", "loss") + line(scored.part, scored.loss),
+        scored.name: line("train", scored.score) + line(scored.part, scored.result),
         TERMS: [one for k, name in enumerate(terms) for one in line(name, name, style.of_term(k))],
+        METRICS: [
+            one for k, name in enumerate(own) for one in line(name.removeprefix(METRIC_PREFIX), name, style.of_term(k))
+        ],
         "gradient norm" if last == "grad_norm" else "spikes per sample": line("train", last),
     }
     return {title: lines for title, lines in plots.items() if lines}
@@ -137,8 +141,10 @@ def _summary(history: History) -> str:
     moves = curves.marks(history.interventions, len(history))
     counts = {"step": len(history), "epoch": history.num_epochs, "knob move": len(moves), "note": history.num_notes}
     parts = [f"{count:,} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
+    scored = history.scored
     for row in history.newest_epochs(1):
-        parts += [f"test accuracy {row['test_acc']:.1%}", f"test loss {svg.number(row['test_loss'])}"]
+        parts += [f"{scored.words} {scored.text(row[scored.result])}"]
+        parts += [f"{scored.place} loss {svg.number(row[scored.loss])}"]
     return ", ".join(parts)
 
 

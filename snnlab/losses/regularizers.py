@@ -1,16 +1,10 @@
-"""Readouts over time, cross-entropy and spike-count regularizers; a loss is a dict of named terms.
+"""Spike-count regularizers, and what losses with them have in common."""
 
-A loss is any callable `(record, labels) -> {name: scalar}`; the engine minimizes the sum of the
-terms and reports each by its name. `Classification` is the one that ships.
-"""
-
-from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
 
 import jax.numpy as jnp
-import optax
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from snnlab.errors import ArgumentError
 from snnlab.record import Record
@@ -18,82 +12,6 @@ from snnlab.support import arguments
 from snnlab.variables import setting
 
 Counts = Float[Array, "batch n"]
-
-READOUTS = {
-    "max": lambda record: record.peak,
-    "mean": lambda record: record.readout.mean(axis=0),
-    "sum": lambda record: record.readout.sum(axis=0),
-    "last": lambda record: record.readout[-1],
-}
-"""Ways to turn a `Record` into scores `(batch, class)`."""
-
-
-@runtime_checkable
-class _Scoring(Protocol):
-    """A loss with its own scores, the highest of which is at the predicted class."""
-
-    def scores(self, record: Record) -> Float[Array, "batch cls"]:
-        """Scores of the classes."""
-        ...
-
-
-def class_scores(loss: Callable | None, record: Record) -> Float[Array, "batch cls"]:
-    """Scores of the classes: those of the loss if it has any, otherwise the maximum of the readout over time.
-
-    The prediction is the class with the highest score.
-
-    Example:
-        >>> record = Record(readout=jnp.array([[[0.0, 2.0]], [[3.0, 2.0]]]), layers={})
-        >>> class_scores(Classification("mean"), record).tolist(), class_scores(None, record).tolist()
-        ([[1.5, 2.0]], [[3.0, 2.0]])
-    """
-    return loss.scores(record) if isinstance(loss, _Scoring) else record.peak
-
-
-def loss_terms(loss: Callable, record: Record, labels: Int[Array, " batch"]) -> dict[str, Float[Array, ""]]:
-    """Return the terms of a loss by name; a loss that returns one number has a single term, "objective".
-
-    What is minimized is the sum of the terms, whatever they are called.
-
-    Raises:
-        ArgumentError: if there is no term, a name is not a string, or a term is not one number.
-
-    Example:
-        >>> record = Record(readout=jnp.zeros((1, 2, 3)), layers={})
-        >>> loss_terms(lambda record, labels: record.readout.sum(), record, jnp.array([0, 1]))
-        {'objective': Array(0., dtype=float32)}
-    """
-    returned = loss(record, labels)
-    terms = dict(returned) if hasattr(returned, "items") else {"objective": returned}
-    if not terms:
-        raise ArgumentError("loss: returned no term")
-    for name, value in terms.items():
-        if not isinstance(name, str):
-            raise ArgumentError(f"loss: the name of a term must be a string, got {name!r}")
-        shape = jnp.shape(value)
-        if shape:
-            raise ArgumentError(f"loss: the term {name!r} must be one number, got shape {shape}; use .mean()")
-    return terms
-
-
-def cross_entropy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
-    """Mean over the batch of `-log softmax(scores)[label]` [nats].
-
-    Example:
-        >>> round(float(cross_entropy(jnp.zeros((1, 10)), jnp.array([3]))), 4)  # ln 10
-        2.3026
-    """
-    return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
-
-
-def accuracy(scores: Float[Array, "batch cls"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
-    """Share of samples whose highest score is at the label.
-
-    Example:
-        >>> float(accuracy(jnp.eye(3), jnp.array([0, 1, 1])))  # doctest: +ELLIPSIS
-        0.66666...
-    """
-    return (scores.argmax(-1) == labels).mean()
 
 
 def spike_l1(counts: Counts) -> Float[Array, ""]:
@@ -120,17 +38,19 @@ def spike_l2(counts: Counts) -> Float[Array, ""]:
     return (counts.mean(0) ** 2).mean()
 
 
-def firing_rates(counts: Counts, duration: float) -> Float[Array, " n"]:
-    """Rate of every neuron [Hz], averaged over the batch; `duration` is that of the sequence [ms].
+def firing_rates(counts: Counts, duration: float | Float[Array, " batch"]) -> Float[Array, " n"]:
+    """Rate of every neuron [Hz], averaged over the batch; `duration` is that of the sequence or of each sample [ms].
 
     Example:
         >>> firing_rates(jnp.full((3, 2), 5.0), duration=10.0).tolist()
         [500.0, 500.0]
     """
+    if jnp.ndim(duration):
+        return (counts * (1000.0 / jnp.asarray(duration))[:, None]).mean(0)
     return counts.mean(0) * (1000.0 / duration)
 
 
-def rate_below(counts: Counts, bound, duration: float) -> Float[Array, ""]:
+def rate_below(counts: Counts, bound, duration) -> Float[Array, ""]:
     """Mean over neurons of `max(0, bound - rate)^2` [Hz^2]: pulls silent neurons up to `bound` [Hz].
 
     A neuron far below threshold gets no gradient through the surrogate; start with a wide one.
@@ -142,7 +62,7 @@ def rate_below(counts: Counts, bound, duration: float) -> Float[Array, ""]:
     return (jnp.maximum(0.0, bound - firing_rates(counts, duration)) ** 2).mean()
 
 
-def rate_above(counts: Counts, bound, duration: float) -> Float[Array, ""]:
+def rate_above(counts: Counts, bound, duration) -> Float[Array, ""]:
     """Mean over neurons of `max(0, rate - bound)^2` [Hz^2]: holds busy neurons under `bound` [Hz].
 
     Example:
@@ -152,16 +72,14 @@ def rate_above(counts: Counts, bound, duration: float) -> Float[Array, ""]:
     return (jnp.maximum(0.0, firing_rates(counts, duration) - bound) ** 2).mean()
 
 
-class Classification(nnx.Module):
-    """Cross-entropy of a readout over time, plus spike regularizers summed over the spiking layers.
+class Regularized(nnx.Module):
+    """A loss whose spikes have a price; a subclass adds what the network shall do.
 
-        loss = cross_entropy + l1 spike_l1 + l2 spike_l2
-               + rate_weight (rate_below(min_rate) + rate_above(max_rate))
+        regularizers = l1 spike_l1 + l2 spike_l2 + rate_weight (rate_below(min_rate) + rate_above(max_rate))
 
-    A regularizer that is None is left out; any number, even 0.0, makes it a live knob.
+    each summed over the spiking layers. One that is None is left out; any number, even 0.0, makes it a live knob.
 
     Args:
-        readout: "max", "mean", "sum" over time, or "last".
         l1: weight of `spike_l1`, >= 0.
         l2: weight of `spike_l2`, >= 0.
         min_rate: lower bound of the firing rate [Hz], >= 0.
@@ -174,14 +92,15 @@ class Classification(nnx.Module):
             bound, a regularizer of a network that does not spike; or if `record` is no Record.
 
     Example:
-        >>> record = Record(readout=jnp.zeros((7, 2, 10)), layers={})
-        >>> {k: round(float(v), 3) for k, v in Classification()(record, jnp.array([0, 1])).items()}
-        {'cross_entropy': 2.303}
+        >>> from snnlab.record import Trace
+        >>> spikes = jnp.ones((5, 2, 3))
+        >>> record = Record(readout=spikes, layers={"out": Trace(state=spikes, spikes=spikes)})
+        >>> Regularized(l1=0.1).regularizers(record)["l1"].item()
+        1.5
     """
 
     def __init__(
         self,
-        readout: str = "max",
         *,
         l1: float | None = None,
         l2: float | None = None,
@@ -190,7 +109,6 @@ class Classification(nnx.Module):
         rate_weight: float | None = None,
         dt: float | None = None,
     ):
-        self.readout = arguments.choice("readout", readout, READOUTS)
         bounded = min_rate is not None or max_rate is not None
         for name, value in (("rate_weight", rate_weight), ("dt", dt)):
             if value is not None and not bounded:
@@ -203,14 +121,9 @@ class Classification(nnx.Module):
         rate_weight = 1e-4 if bounded and rate_weight is None else rate_weight
         self.rate_weight = _knob("rate_weight", rate_weight, high=0.01)
 
-    def scores(self, record: Record) -> Float[Array, "batch cls"]:
-        """Scores of the classes; the prediction is the class with the highest."""
-        return READOUTS[self.readout](record)
-
-    def __call__(self, record: Record, labels: Int[Array, " batch"]) -> Mapping[str, Float[Array, ""]]:
-        record = arguments.instance("record", record, Record, "a Record, as a network returns it")
-        terms = {"cross_entropy": cross_entropy(self.scores(record), labels)}
-        counts = record.counts.values()
+    def regularizers(self, record: Record) -> Mapping[str, Float[Array, ""]]:
+        """Return the terms that price spikes."""
+        counts, terms = record.counts.values(), {}
         wanted = [name for name in ("l1", "l2", "min_rate", "max_rate") if getattr(self, name) is not None]
         if wanted and not counts:
             raise ArgumentError(f"{wanted[0]}: the network has no layer that spikes; leave it out")
@@ -220,7 +133,8 @@ class Classification(nnx.Module):
             terms["l2"] = self.l2[...] * sum(map(spike_l2, counts))
         if self.rate_weight is None:
             return terms
-        duration = len(record.readout) * self._step(record)
+        steps = len(record.readout) if record.lengths is None else record.lengths
+        duration = steps * self._step(record)
         if self.min_rate is not None:
             below = sum(rate_below(c, self.min_rate[...], duration) for c in counts)
             terms["rate_below"] = self.rate_weight[...] * below
