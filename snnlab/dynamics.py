@@ -74,7 +74,12 @@ def leaky_step(v: Float[Array, "*n"], current: Float[Array, "*n"], tau_mem, *, d
 
 
 class LifState(NamedTuple):
-    """State of a LIF layer: voltage, and steps since each neuron's last spike.
+    """State of a LIF layer.
+
+    Attributes:
+        v: voltage.
+        age: steps since the last spike.
+        rise: of the threshold by earlier spikes, or None if thresholds do not adapt.
 
     Example:
         >>> LifState(v=jnp.zeros(3), age=jnp.full(3, NEVER)).v.shape
@@ -83,6 +88,7 @@ class LifState(NamedTuple):
 
     v: Float[Array, "*n"]
     age: Int[Array, "*n"]
+    rise: Float[Array, "*n"] | None = None
 
 
 class LifParams(NamedTuple):
@@ -97,6 +103,8 @@ class LifParams(NamedTuple):
         tau_ref: absolute refractory time [ms], >= 0.
         slope: inverse width of the surrogate, in units of `v_scale`.
         v_scale: the voltage in which the surrogate is measured, > 0.
+        beta: what a spike adds to the threshold, or None if thresholds do not adapt.
+        tau_adapt: time constant with which that decays [ms], >= 0, or None.
 
     Example:
         >>> LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 2.0, 10.0))).tau_ref.item()
@@ -111,6 +119,8 @@ class LifParams(NamedTuple):
     tau_ref: Float[Array, "..."]
     slope: Float[Array, "..."]
     v_scale: Float[Array, "..."] | np.float32 = np.float32(1.0)
+    beta: Float[Array, "..."] | None = None
+    tau_adapt: Float[Array, "..."] | None = None
 
 
 def lif_init(shape: tuple[int, ...], params: LifParams) -> LifState:
@@ -121,7 +131,8 @@ def lif_init(shape: tuple[int, ...], params: LifParams) -> LifState:
         >>> lif_init((2,), p).v.tolist()
         [-0.5, -0.5]
     """
-    return LifState(jnp.broadcast_to(params.v_rest, shape), jnp.full(shape, NEVER, jnp.int32))
+    v = jnp.broadcast_to(params.v_rest, shape)
+    return LifState(v, jnp.full(shape, NEVER, jnp.int32), None if params.beta is None else jnp.zeros_like(v))
 
 
 def lif_step(
@@ -143,7 +154,12 @@ def lif_step(
         v <- v - (v_th - v_reset) s                    reset = "subtract"
         v <- v + (v_reset - v) s                       reset = "value"
 
-    The surrogate sees `x = (v - v_th) / v_scale`, so `ds/dv = h(slope x) / v_scale` with the surrogate derivative `h`.
+    With `beta` the threshold adapts: it is `v_th + rise` in place of `v_th` in the second line, and after the spike
+
+        rise <- rise e^(-dt/tau_adapt) + beta s
+
+    The surrogate sees `x = (v - v_th - rise) / v_scale`, so `ds/dv = h(slope x) / v_scale` with the surrogate
+    derivative `h`.
 
     Exact for a current that is constant during the step. The voltage in the returned state is the one
     after the reset. A `tau_ref` that is a multiple of `dt` includes its last step.
@@ -167,15 +183,18 @@ def lif_step(
         >>> s.tolist(), round(float(state.v[0]), 4)
         ([1.0], 0.9033)
 
-    Source: Gerstner et al., Neuronal Dynamics (2014), section 1.3, DOI 10.1017/CBO9781107447615.
+    Source: Gerstner et al., Neuronal Dynamics (2014), section 1.3, DOI 10.1017/CBO9781107447615; for the threshold
+    that adapts, Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
     """
     a = decay(params.tau_mem, dt)
     v = params.v_rest + (state.v - params.v_rest) * a + approach(params.tau_mem, dt) * params.r * current
     age = jnp.minimum(state.age + 1, NEVER)
     v = jnp.where(age.astype(v.dtype) <= params.tau_ref / dt + 1e-3, state.v, v)  # 1e-3: tau_ref / dt is rounded
-    s = spike((v - params.v_th) / jax.lax.stop_gradient(params.v_scale), params.slope)
+    threshold = params.v_th if state.rise is None else params.v_th + state.rise
+    s = spike((v - threshold) / jax.lax.stop_gradient(params.v_scale), params.slope)
     v = _after_spike(v, s, params.v_th, params.v_reset, reset, detach_reset)
-    return LifState(v, jnp.where(s > 0, 0, age)), s
+    rise = None if state.rise is None else state.rise * decay(params.tau_adapt, dt) + params.beta * s
+    return LifState(v, jnp.where(s > 0, 0, age), rise), s
 
 
 def if_step(

@@ -193,6 +193,34 @@ def test_the_unit_of_the_voltage_does_not_matter(c, b, reset):
         np.testing.assert_allclose(c * other, mine, atol=100.0 * resolved * np.abs(mine).max())
 
 
+def test_a_spike_raises_the_threshold_which_then_decays():
+    """Without a membrane the voltage is the current: the n-th step after a spike fires from `v_th + beta rho^(n - 1)` on."""
+    beta, tau, steps = 2.0, 30.0, 40
+    needed = 1.0 + beta * np.exp(-np.arange(steps) / tau)
+    for share, fires in ((1.0 + 1e-5, True), (1.0 - 1e-5, False)):
+        for n in (1, 2, 17, 40):
+            current = np.zeros((steps + 1, 1, 1))
+            current[0], current[n] = 1.5, share * needed[n - 1]
+            spikes, _ = run_lif(current, tau_mem=0.0, reset="value", beta=beta, tau_adapt=tau)
+            assert spikes[:, 0, 0].nonzero()[0].tolist() == [0, n][: 1 + fires]
+
+
+def test_an_adapting_neuron_settles_where_its_threshold_meets_the_current():
+    """The threshold gains `beta` a spike and loses `1 - rho` a step, so `rate = (1 - rho) rise / beta` in the long run,
+    with a rise between `rho (I - v_th)` and `I - v_th + beta`."""
+    beta, tau, steps = 0.05, 200.0, 8000
+    spikes, _ = run_lif(constant(2.0, steps), tau_mem=0.0, reset="value", beta=beta, tau_adapt=tau)
+    rho = np.exp(-1.0 / tau)
+    assert rho * (1 - rho) / beta <= spikes[2000:].mean() <= (1.0 + beta) * (1 - rho) / beta
+    assert spikes[:20].all()
+
+
+def test_a_rise_of_nothing_is_no_rise():
+    current = np.random.default_rng(3).normal(1.0, 2.0, (60, 2, 3))
+    for found, expected in zip(run_lif(current, beta=0.0, tau_adapt=50.0), run_lif(current), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_the_unit_of_the_voltage_does_not_matter_without_a_leak():
     current = jnp.asarray(np.random.default_rng(0).normal(0.2, 0.3, (40, 3, 2)), jnp.float32)
     mine = IF(2, v_th=1.0, v_reset=-0.25)(current)

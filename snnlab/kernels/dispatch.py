@@ -113,11 +113,11 @@ def from_rest(params: LifParams) -> LifParams:
     return params._replace(v_th=threshold, v_reset=reset, v_rest=jnp.zeros_like(params.v_rest))
 
 
-def _kernel_options(surrogate: Surrogate, reset: str, detach_reset: bool):
+def _kernel_options(params: LifParams, surrogate: Surrogate, reset: str, detach_reset: bool):
     from snnlab.kernels.cpu.calls import Options
 
-    number = list(SURROGATES.values()).index(surrogate)
-    return Options(surrogate=number, value_reset=reset == "value", detach_reset=detach_reset)
+    number, adapts = list(SURROGATES.values()).index(surrogate), params.beta is not None
+    return Options(surrogate=number, value_reset=reset == "value", detach_reset=detach_reset, adapts=adapts)
 
 
 def lif(
@@ -149,10 +149,10 @@ def lif(
     """
     drive, params = _in_one_precision(drive, params)
     rest, params = params.v_rest.reshape(1, 1, -1), from_rest(params)
-    if surrogate in SURROGATES.values() and _has_kernel(backend, drive, *params):
+    if surrogate in SURROGATES.values() and _has_kernel(backend, drive, *jax.tree.leaves(params)):
         from snnlab.kernels.cpu import calls
 
-        options = _kernel_options(surrogate, reset, detach_reset)
+        options = _kernel_options(params, surrogate, reset, detach_reset)
         packed, counts, v = calls.lif(drive, params, options, dt=dt)
         return Lif(packed.dense(), rest + v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
@@ -196,10 +196,10 @@ def recurrent_lif(
     if w_rec.shape != (drive.features, drive.features):
         raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
     rest, params = params.v_rest.reshape(1, 1, -1), from_rest(params)
-    if surrogate in SURROGATES.values() and _has_kernel(backend, drive, w_rec, *params):
+    if surrogate in SURROGATES.values() and _has_kernel(backend, drive, w_rec, *jax.tree.leaves(params)):
         from snnlab.kernels.cpu import calls_recurrent
 
-        options = _kernel_options(surrogate, reset, detach_reset)
+        options = _kernel_options(params, surrogate, reset, detach_reset)
         packed, counts, v = calls_recurrent.recurrent_lif(drive, w_rec, params, options, dt=dt)
         return Lif(packed.dense(), rest + v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}

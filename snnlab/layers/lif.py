@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from snnlab import accepted, dynamics, kernels
 from snnlab.dynamics import LifParams, LifState
 from snnlab.kernels import Drive
-from snnlab.layers.voltages import neuron_voltages, surrogate_scale, surrogate_shape
+from snnlab.layers.voltages import adaptation, neuron_voltages, surrogate_scale, surrogate_shape
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
@@ -39,16 +39,27 @@ class LifRef(nnx.Module):
         surrogate: a name in `snnlab.surrogate.SURROGATES`, or a `Surrogate`.
         reset: "subtract" subtracts `v_th - v_reset` from the voltage, "value" sets it to `v_reset`.
         detach_reset: whether the reset lets no gradient through.
+        beta: what a spike adds to the threshold, in the unit of the voltage; the neuron adapts: under a constant
+            current it fires less and less. Below 0 it fires more and more. Default: thresholds do not adapt.
+        tau_adapt: time constant with which that decays [ms], >= 0; default 200 with `beta`, which lets a network remember
+            what it heard a second ago.
         dt: time step [ms].
 
     Raises:
         ArgumentError: if a value is out of range.
+
+    Source: Bellec et al. (2018), DOI 10.48550/arXiv.1803.09574, and (2020), DOI 10.1038/s41467-020-17236-y, for the
+    threshold that adapts.
 
     Example:
         >>> import jax.numpy as jnp
         >>> trace = LifRef(3, tau_mem=10.0)(jnp.full((20, 2, 3), 1.5))
         >>> trace.spikes.shape, int(trace.spikes[:, 0, 0].sum())  # one spike every 10 ln 3 = 11 ms
         ((20, 2, 3), 1)
+        >>> adapts = LifRef(1, tau_mem=10.0, beta=0.3, tau_adapt=100.0)
+        >>> spikes = adapts(jnp.full((400, 1, 1), 4.0)).spikes
+        >>> int(spikes[:100].sum()) > 1.5 * int(spikes[300:].sum())  # it fires less and less
+        True
     """
 
     def __init__(
@@ -66,6 +77,8 @@ class LifRef(nnx.Module):
         surrogate: str | Surrogate = "inv_square",
         reset: str = "subtract",
         detach_reset: bool = False,
+        beta=None,
+        tau_adapt=None,
         dt: float = 1.0,
     ):
         self.features = arguments.count("features", features)
@@ -78,12 +91,14 @@ class LifRef(nnx.Module):
         self.surrogate = get_surrogate(surrogate)
         self.reset = arguments.choice("reset", reset, accepted.RESETS)
         self.detach_reset = arguments.flag("detach_reset", detach_reset)
+        self.beta, self.tau_adapt = adaptation(features, beta=beta, tau_adapt=tau_adapt, dt=self.dt)
 
     @property
     def params(self) -> LifParams:
         """The parameters as `dynamics.lif_step` takes them."""
-        names = [name for name in LifParams._fields if name != "v_scale"]
-        return LifParams(**{name: getattr(self, name)[...] for name in names}, v_scale=surrogate_scale(self))
+        known = {name: getattr(self, name) for name in LifParams._fields if name != "v_scale"}
+        values = {name: value[...] for name, value in known.items() if value is not None}
+        return LifParams(**values, v_scale=surrogate_scale(self))
 
     def __call__(self, current: Drive | Float[Array, "time batch n"]) -> Trace:
         drive = Drive.of(current)
@@ -93,7 +108,8 @@ class LifRef(nnx.Module):
     def start(self, batch: int, dtype=jnp.float32) -> tuple[LifState, Float[Array, "batch n"]]:
         """Return the state and the output before the first step; see `snnlab.layers.Graph`."""
         silence = jnp.zeros((batch, self.features), dtype)
-        return LifState(silence, jnp.full(silence.shape, dynamics.NEVER, jnp.int32)), silence
+        rise = None if self.beta is None else silence
+        return LifState(silence, jnp.full(silence.shape, dynamics.NEVER, jnp.int32), rise), silence
 
     def step(self, state: LifState, current: Float[Array, "batch n"]) -> tuple[LifState, Trace]:
         """Take one step; return the new state, with the voltage measured from rest, and the results."""

@@ -7,8 +7,11 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import accepted
+from snnlab.errors import ArgumentError
 from snnlab.support import arguments
-from snnlab.variables import Fixed, plain, setting
+from snnlab.variables import Fixed, plain, setting, time_constant
+
+TAU_ADAPT = 200.0  # ms, as in the tasks of Bellec et al. (2018)
 
 
 def neuron_voltages(features: int, *, v_th, v_rest, v_reset) -> tuple[nnx.Variable, ...]:
@@ -38,6 +41,27 @@ def neuron_voltages(features: int, *, v_th, v_rest, v_reset) -> tuple[nnx.Variab
         setting("v_th", v_th, features, low=reset, begin=nearest + 0.01 * far, high=nearest + 4.0 * far, kept=kept),
         setting("v_rest", v_rest, features, begin=float(rest.min()) - far, high=float(rest.max()) + far, default=Fixed),
         setting("v_reset", v_reset, features, begin=float(reset.min()) - far, high=float(th.min()), default=Fixed),
+    )
+
+
+def adaptation(features: int, *, beta, tau_adapt, dt: float) -> tuple[nnx.Variable | None, nnx.Variable | None]:
+    """Make the Variables `beta` and `tau_adapt` of a threshold that adapts; None for one that does not.
+
+    Raises:
+        ArgumentError: if a value is out of range, or there is only `tau_adapt`, which then does nothing.
+
+    Example:
+        >>> adaptation(3, beta=0.5, tau_adapt=None, dt=1.0)[1][...].item()
+        200.0
+    """
+    if beta is None:
+        if tau_adapt is not None:
+            raise ArgumentError("tau_adapt: does nothing without beta; leave it out, or say what a spike adds")
+        return None, None
+    far = 4.0 * max(1e-6, float(np.abs(arguments.numbers("beta", plain(beta))).max()))
+    return (
+        setting("beta", beta, features, begin=-far, high=far),
+        time_constant("tau_adapt", TAU_ADAPT if tau_adapt is None else tau_adapt, features, dt),
     )
 
 

@@ -17,6 +17,7 @@ from snnlab.health import Checkup, Health, LayerHealth, diagnose
 from snnlab.health.finding import DEVIATIONS, PATIENCE, WINDOW, chance
 from snnlab.history import History
 from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.tasks import task_of
 from snnlab.train import Trainer
 from snnlab.train.step import Stepper
 
@@ -293,7 +294,7 @@ def test_the_tutorial_network(digits, shared):
 
 def first_look(net, digits, loss=None):
     """The diagnosis before any training, and the health."""
-    stepper = Stepper(net, loss or losses.Classification(), optax.adam(1e-2), jax.random.key(0))
+    stepper = Stepper(net, loss or losses.Classification(), task_of(digits), optax.adam(1e-2), jax.random.key(0))
     health = Checkup(stepper, digits, samples=64)(stepper.start)
     return diagnose(health, History(), {}), health
 

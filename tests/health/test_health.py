@@ -12,12 +12,14 @@ from flax import nnx
 from snnlab import dynamics, kernels, losses, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, load
+from snnlab.data.targets import Targets
 from snnlab.encode import Latency, Rows, SpikeTimes
 from snnlab.health import FIRING_SHARE, Checkup, diagnose
 from snnlab.history import History
 from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.record import Record
 from snnlab.surrogate import get_surrogate
+from snnlab.tasks import LabelTask
 from snnlab.train import Trainer
 from snnlab.train.step import Stepper, run_model
 from snnlab.variables import Live
@@ -36,7 +38,7 @@ on_both = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 
 
 def stepper_of(model, loss=None) -> Stepper:
-    return Stepper(model, loss or losses.Classification(), optax.sgd(0.1), jax.random.key(0))
+    return Stepper(model, loss or losses.Classification(), LabelTask(10), optax.sgd(0.1), jax.random.key(0))
 
 
 def check(model, x, loss=None, samples=256):
@@ -366,8 +368,8 @@ class Mine(nnx.Module):
 def test_any_module_will_do(tells, digits):
     stepper = stepper_of(Mine(tells), lambda record, y: {"ce": losses.cross_entropy(record.readout.mean(0), y)})
     health = Checkup(stepper, digits, samples=30)(stepper.start)
-    x, y = jnp.asarray(digits.x_test[:30]), jnp.asarray(digits.y_test[:30])
-    metrics = jax.jit(stepper.structure.test)(stepper.start, x, y, np.int32(0))
+    x, targets = jax.tree.map(jnp.asarray, (digits.x_test[:30], Targets(digits.y_test[:30])))
+    metrics, _ = jax.jit(stepper.structure.test)(stepper.start, x, targets, np.int32(0))
     np.testing.assert_allclose((health.loss, health.accuracy), (metrics["loss"], metrics["accuracy"]), rtol=1e-5)
     assert len(health.layers) == tells
     for layer in health.layers:

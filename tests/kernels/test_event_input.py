@@ -93,7 +93,7 @@ def test_the_dense_input_never_exists(monkeypatch):
     mine = Dataset(name="mine", x_train=lists, y_train=np.arange(50) % 3, x_test=lists, y_test=np.arange(50) % 3)
     net = models.build(SnnConfig(hidden=2, num_steps=T, code="events"), sample_shape=(2, 30, 500), num_classes=3)
     trainer = Trainer(net, mine, batch_size=7)
-    images = jax.tree.map(jnp.asarray, (mine.x_train, mine.y_train))
+    images = jax.tree.map(jnp.asarray, tuple(mine.part("train")))
     index = np.zeros((2, 7), np.int32)
     chunk = functools.partial(trainer.stepper.structure.chunk, trainer.metric_names)
     jaxpr = jax.make_jaxpr(chunk)(trainer.state, *images, index, np.int32(2))

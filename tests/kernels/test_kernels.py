@@ -69,7 +69,7 @@ def make_drive(rng, x, post=N, *, synapse=True, bias=True, delay=0):
     )
 
 
-def make_params(rng, n=N, per_neuron=True, **fixed) -> LifParams:
+def make_params(rng, n=N, per_neuron=True, adapts=False, **fixed) -> LifParams:
     ranges = {
         "tau_mem": (3.0, 20.0),
         "v_th": (0.3, 0.8),
@@ -79,6 +79,7 @@ def make_params(rng, n=N, per_neuron=True, **fixed) -> LifParams:
         "tau_ref": (0.0, 5.0),
         "slope": (2.0, 10.0),
     }
+    ranges |= {"beta": (-0.1, 0.5), "tau_adapt": (2.0, 50.0)} if adapts else {}
     shape = (n,) if per_neuron else ()
     drawn = {name: rng.uniform(*bounds, shape) for name, bounds in ranges.items()}
     return LifParams(**{name: f32(value) for name, value in (drawn | fixed).items()})
@@ -97,7 +98,7 @@ def close(found, expected, tolerance=2e-5):
 
 def in_every_neuron(params: LifParams, n: int) -> LifParams:
     """The same constants, each with a value of its own for every neuron."""
-    return LifParams(*(jnp.asarray(np.broadcast_to(value, (n,))) for value in params))
+    return jax.tree.map(lambda value: jnp.asarray(np.broadcast_to(value, (n,))), params)
 
 
 def learned(drive: Drive) -> dict:
@@ -144,18 +145,20 @@ def arriving_by_hand(drive):
 
 def by_hand(drive, params, reset, w_rec=0.0):
     """The equations in NumPy, float64, dt = 1: the spikes, and how close a voltage came to its threshold."""
-    p = LifParams(*(np.asarray(value, np.float64) for value in params))
+    p = jax.tree.map(lambda value: np.asarray(value, np.float64), params)
     arriving, w_rec = arriving_by_hand(drive), np.asarray(w_rec, np.float64)
     a, a_syn = np.exp(-1 / p.tau_mem), 0.0 if drive.tau_syn is None else np.exp(-1 / np.float64(drive.tau_syn))
     v, g, s = np.zeros(arriving.shape[1:]) + p.v_rest, 0.0, np.zeros(arriving.shape[1:])
-    since, spikes, closest = np.full(s.shape, 10**9), [], np.inf
+    since, spikes, closest, rise = np.full(s.shape, 10**9), [], np.inf, 0.0 * s
     for x in arriving:
         from_neurons = s @ w_rec if w_rec.ndim else 0.0
         g = g * a_syn + x + (0.0 if drive.bias is None else np.float64(drive.bias)) + from_neurons
         since += 1
         u = np.where(since <= p.tau_ref + 1e-3, v, p.v_rest + (v - p.v_rest) * a + (1 - a) * p.r * g)
-        closest = min(closest, abs(u - p.v_th).min())
-        s = (u >= p.v_th) * 1.0
+        closest = min(closest, abs(u - p.v_th - rise).min())
+        s = (u >= p.v_th + rise) * 1.0
+        if p.beta is not None:
+            rise = rise * np.exp(-1 / p.tau_adapt) + p.beta * s
         since[s > 0] = 0
         v = np.where(s > 0, u - (p.v_th - p.v_reset) if reset == "subtract" else p.v_reset, u)
         spikes.append(s)
@@ -169,6 +172,7 @@ def by_hand(drive, params, reset, w_rec=0.0):
     pattern=st.sampled_from(PATTERNS),
     per_neuron=flags,
     refractory=flags,
+    adapts=flags,
     synapse=flags,
     bias=flags,
     delay=st.integers(0, 3),
@@ -180,14 +184,14 @@ def by_hand(drive, params, reset, w_rec=0.0):
         }
     ),
 )
-def test_lif_is_the_reference(seed, shape, pattern, per_neuron, refractory, synapse, bias, delay, options):
+def test_lif_is_the_reference(seed, shape, pattern, per_neuron, refractory, adapts, synapse, bias, delay, options):
     """Spikes, voltages, counts, and the gradient of all of them in weights, input and every constant."""
     rng = np.random.default_rng(seed)
     num_steps, batch, pre, post = shape
     drive = make_drive(
         rng, make_input(rng, pattern, num_steps, batch, pre), post, synapse=synapse, bias=bias, delay=delay
     )
-    params = make_params(rng, post, per_neuron, **({} if refractory else {"tau_ref": 0.0}))
+    params = make_params(rng, post, per_neuron, adapts, **({} if refractory else {"tau_ref": 0.0}))
 
     def run(backend, drive, params):
         return run_lif(backend, drive, params, **options)

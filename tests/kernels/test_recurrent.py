@@ -53,7 +53,7 @@ def run_recurrent(backend, drive, w_rec, params, **options):
 
 sizes = st.integers(1, 40)
 EDGE = {"seed": 1, "pattern": "streams", "refractory": True, "synapse": True, "bias": True, "delay": 1}
-EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid"}
+EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid", "adapts": True}
 
 
 @drawn(
@@ -62,6 +62,7 @@ EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid"}
     shape=st.tuples(sizes, st.integers(1, 7), sizes, sizes),
     pattern=st.sampled_from(PATTERNS),
     refractory=flags,
+    adapts=flags,
     synapse=flags,
     bias=flags,
     delay=st.integers(0, 3),
@@ -72,14 +73,17 @@ EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid"}
 @example(shape=(1, 1, 1, 1), **EDGE)
 @example(shape=(29, 1, 5, 1), **(EDGE | {"reset": "subtract"}))
 @example(shape=(19, 2, 7, 53), **(EDGE | {"pattern": "burst"}))
-def test_kernel_is_the_reference(seed, shape, pattern, refractory, synapse, bias, delay, reset, detach_reset, name):
+def test_kernel_is_the_reference(
+    seed, shape, pattern, refractory, adapts, synapse, bias, delay, reset, detach_reset, name
+):
     """Spikes (also those of the equations written out in NumPy), voltages, counts, and the gradient of all of them in
     the weights from outside and inside, the input, and every constant."""
     rng = np.random.default_rng(seed)
     num_steps, batch, pre, post = shape
     x = make_input(rng, pattern, num_steps, batch, pre)
     drive = make_drive(rng, x, post, synapse=synapse, bias=bias, delay=delay)
-    w_rec, params = make_w_rec(rng, post), make_params(rng, post, **({} if refractory else {"tau_ref": 0.0}))
+    w_rec = make_w_rec(rng, post)
+    params = make_params(rng, post, adapts=adapts, **({} if refractory else {"tau_ref": 0.0}))
     expected_spikes, closest = by_hand(drive, params, reset, w_rec)
     assume(closest > 1e-5)  # otherwise rounding decides whether it is a spike
     options = {"reset": reset, "detach_reset": detach_reset, "surrogate": SURROGATES[name]}

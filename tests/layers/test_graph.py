@@ -72,6 +72,7 @@ def test_a_layer_runs_step_by_step_as_over_the_whole_sequence():
     neurons = {"tau_mem": np.linspace(5, 20, N), "v_rest": -0.3, "v_reset": -0.5, "r": 1.5}
     for layer in (
         LifRef(N, v_th=0.2, tau_ref=2.0, **neurons),
+        LifRef(N, v_th=0.2, beta=0.3, tau_adapt=20.0, **neurons),
         IF(N, v_th=0.8, v_rest=0.1, reset="value"),
         Leaky(N, tau_mem=[0.0, 2.0, 5.0, 9.0, np.inf], v_rest=0.4),
         Expon(N, tau_syn=7.0),

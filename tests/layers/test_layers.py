@@ -32,11 +32,13 @@ LAYERS = {
     "LifRef": lambda: LifRef(N, v_th=0.2),
     "LifRef value reset": lambda: LifRef(N, v_th=0.2, reset="value", tau_ref=2.0, detach_reset=True),
     "LifRef per neuron": lambda: LifRef(N, tau_mem=np.linspace(5, 20, N), v_th=np.linspace(0.1, 0.3, N)),
+    "LifRef adapting": lambda: LifRef(N, v_th=0.2, beta=0.3, tau_adapt=np.linspace(10, 50, N)),
     "IF": lambda: IF(N, v_th=0.8),
     "IF value reset": lambda: IF(N, v_th=0.8, r=0.5, reset="value", detach_reset=True, dt=0.5),
     "LSTM": lambda: LSTM(N, M, rngs=nnx.Rngs(0)),
     "Projection to LifRef": lambda: projection(LifRef(M, v_th=0.2), delay=2),
     "Recurrent": lambda: Recurrent(N, LifRef(M, v_th=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
+    "Recurrent adapting": lambda: Recurrent(N, LifRef(M, v_th=0.2, beta=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
     "Projection to Leaky": lambda: projection(Leaky(M), use_bias=True),
     "Graph": lambda: Graph(
         {"w": nnx.Linear(N, M, use_bias=False, rngs=nnx.Rngs(0)), "a": LifRef(M, v_th=0.2), "u": Scale([0.7] * M)},
@@ -185,7 +187,7 @@ def test_bptt_of_a_whole_network_against_finite_differences(name):
     rngs = nnx.Rngs(0)
     net = Stack(
         a=Projection(N, LifRef(M, **lif), synapse=Expon(M), rngs=rngs),
-        b=Projection(M, LifRef(M, tau_mem=np.linspace(5, 20, M), reset="value", **lif), delay=1, rngs=rngs),
+        b=Projection(M, LifRef(M, tau_mem=np.linspace(5, 20, M), reset="value", beta=0.2, **lif), delay=1, rngs=rngs),
         c=Projection(M, Leaky(2), synapse=Expon(2, tau_syn=nnx.Param(6.0)), rngs=rngs),
     )
     rng = np.random.default_rng(1)

@@ -310,6 +310,8 @@ class _Writer:
             rest = np.asarray(neuron.v_rest[...], np.float32)  # from which NIR's voltages are measured
             fields = {"r": _full(neuron.r, n) * self.dt / (self.reader_dt / 1000.0)}
         else:
+            if neuron.beta is not None:
+                raise ArgumentError("beta: must be left out, as NIR has no threshold that adapts")
             if (_full(neuron.tau_ref, n) > self.dt * (1.0 - 1e-3)).any():
                 raise ArgumentError("tau_ref: must be 0, as NIR has no refractory time; train with tau_ref=0")
             fields = {"tau": self.tau(neuron.tau_mem, n), "r": _full(neuron.r, n), "v_leak": _full(neuron.v_rest, n)}

@@ -43,6 +43,7 @@ class Options(NamedTuple):
     surrogate: int = 0
     value_reset: bool = False
     detach_reset: bool = False
+    adapts: bool = False
     features: int = 0  # neurons, without padding
 
 
@@ -116,7 +117,7 @@ class Call(NamedTuple):
         """Make the first argument of a kernel."""
         out = np.zeros(at.NUM_OPTIONS, np.int32)
         out[at.BLOCKS], out[at.STEPS] = self.blocks, self.steps
-        out[at.SOURCE : at.DETACH_RESET + 1] = options[:-1]
+        out[at.SOURCE : at.ADAPTS + 1] = options[:-1]
         for name, flag in flags.items():
             out[getattr(at, name.upper())] = flag
         return out
@@ -309,6 +310,8 @@ def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params
         at.SLOPE: params.slope / params.v_scale,
         at.PEAK: 1.0 / params.v_scale,
     }
+    if params.beta is not None:
+        rows |= {at.DECAY_ADAPT: decay(params.tau_adapt, dt), at.BETA: params.beta}
     return _rows(drive, rows, dt)
 
 

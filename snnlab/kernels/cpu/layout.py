@@ -22,17 +22,18 @@ D_TRACE, D_PEAK = 7, 8
     SURROGATE,  # index in `snnlab.surrogate.SURROGATES`
     VALUE_RESET,
     DETACH_RESET,
+    ADAPTS,  # a spike raises the threshold
     STATES,  # forward: also write voltages or traces; backward: they have a gradient
     SPIKES,  # backward: single spikes have a gradient, besides their counts
     PEAKS,  # backward: the maximum over time has a gradient
     LEARNS,  # backward: gradients of the parameters are wanted
     INPUTS,  # backward: the gradient of the current is wanted
     NUM_OPTIONS,
-) = range(13)
+) = range(14)
 FROM_EVENTS, FROM_BITS, FROM_CURRENT = range(3)
 
 # Rows of PARAMS (float32), a value per neuron: first the learned ones, in the order of their gradients.
-# GAIN is (1 - decay) r; voltages are measured from rest. HOLD, SLOPE (per voltage) and PEAK (of the surrogate
-# derivative) have no gradient.
-BIAS, DECAY_SYN, DECAY_MEM, GAIN, V_TH, V_RESET, LEARNED = 0, 1, 2, 3, 4, 5, 6
-HOLD, SLOPE, PEAK, NUM_PARAMS = 6, 7, 8, 9
+# GAIN is (1 - decay) r; voltages are measured from rest. A spike adds BETA to the threshold; DECAY_ADAPT takes it away.
+# HOLD, SLOPE (per voltage) and PEAK (of the surrogate derivative) have no gradient.
+BIAS, DECAY_SYN, DECAY_MEM, GAIN, V_TH, V_RESET, DECAY_ADAPT, BETA, LEARNED = 0, 1, 2, 3, 4, 5, 6, 7, 8
+HOLD, SLOPE, PEAK, NUM_PARAMS = 8, 9, 10, 11

@@ -11,7 +11,17 @@ from numba import float32, njit
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.arrivals import arrivals
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
-from snnlab.kernels.cpu.lif_step import NEVER, add_threshold, hold, integrate, neurons_of, reset, shares_of, step_back
+from snnlab.kernels.cpu.lif_step import (
+    NEVER,
+    adapted,
+    add_threshold,
+    hold,
+    integrate,
+    neurons_of,
+    reset,
+    shares_of,
+    step_back,
+)
 from snnlab.kernels.cpu.memory import (
     NOWHERE,
     address_of,
@@ -31,14 +41,15 @@ from snnlab.kernels.packed import LANES
 def _run(sample, tile, starts, units, bits, counts, states, trace, held):
     """Run one sample and tile forward.
 
-    With `trace`, write the voltages before the reset and the currents there, and which neurons were held to `held`, for
-    the way back. Without it, write spikes to `bits`, their number to `counts`, and voltages to `states` if that is
-    not 0.
+    With `trace`, write the voltages before the reset, the currents and the rise of the thresholds there, and which
+    neurons were held to `held`, for the way back. Without it, write spikes to `bits`, their number to `counts`, and
+    voltages to `states` if that is not 0.
     """
     lane = tile * LANES
     n, weights = neurons_of(sample.params, sample.width, lane), after_floats(sample.weights, lane * sample.rows)
     zero, one = fill(float32(0.0)), fill(float32(1.0))
-    v, g, age, count = zero, zero, fill(float32(NEVER)), zero
+    v, g, b, age, count = zero, zero, zero, fill(float32(NEVER)), zero
+    threshold = n.v_th
     for t in range(sample.steps):
         x, row = n.bias, t * sample.width + lane
         if sample.current:
@@ -46,19 +57,26 @@ def _run(sample, tile, starts, units, bits, counts, states, trace, held):
         for e in range(starts[t], starts[t + 1]):
             x = x + load(weights, units[e] * LANES)
         u, g = integrate(n, v, g, x)
+        if sample.adapts:
+            threshold = n.v_th + b
         if n.holds:
-            u, age, word = hold(n, v, u, age)
+            u, age, word = hold(n, v, u, age, threshold)
             if trace:
                 set_half(held, t, word)
-        s, v = reset(n, u, sample.value_reset)
+        s, v = reset(n, u, threshold, sample.value_reset)
         if trace:
-            store(trace, 2 * t * LANES, u)
-            store(trace, (2 * t + 1) * LANES, g)
+            place = sample.values * t * LANES
+            store(trace, place, u)
+            store(trace, place + LANES, g)
+            if sample.adapts:
+                store(trace, place + 2 * LANES, b)
         else:
             count = count + select(s, one, zero)
             set_half(bits, t, pack(s))
             if states:
                 store(states, row, v)
+        if sample.adapts:
+            b = adapted(n, b, s)
     if not trace:
         store(counts, lane, count)
 
@@ -82,22 +100,34 @@ def _walk_back(sample, incoming, sums, tile, starts, units, trace, held):
     lane, width = tile * LANES, sample.width
     n, weights = neurons_of(sample.params, width, lane), after_floats(sums.weights, lane * sample.rows)
     d_count, zero = load(incoming.counts, lane), fill(float32(0.0))
-    dv, dg, d_bias = zero, zero, zero
-    d_a_syn, d_a, d_gain, d_th, d_reset = zero, zero, zero, zero, zero
+    dv, dg, db, b, d_bias = zero, zero, zero, zero, zero
+    d_a_syn, d_a, d_gain, d_th, d_reset, d_rho, d_beta = zero, zero, zero, zero, zero, zero, zero
+    threshold, step = n.v_th, sample.values * LANES
     for t in range(sample.steps - 1, -1, -1):
-        row, u = t * width + lane, load(trace, 2 * t * LANES)
+        row, u = t * width + lane, load(trace, t * step)
         if incoming.states:
             dv = dv + load(incoming.states, row)
         ds = add_spikes(d_count, sample, incoming, t, lane)
-        change = step_back(n, u, get_half(held, t), dv, dg, ds, sample.value_reset, sample.detach, sample.surrogate)
+        if sample.adapts:
+            b = load(trace, t * step + 2 * LANES)
+            threshold, ds = n.v_th + b, ds + n.beta * db
+        options = sample.value_reset, sample.detach, sample.surrogate
+        change = step_back(n, u, threshold, get_half(held, t), dv, dg, ds, *options)
         dv, dg = change.dv, change.dg
+        if sample.adapts:
+            if sums.learns:
+                d_rho, d_beta = d_rho + db * b, d_beta + select(u >= threshold, db, zero)
+            db = db * n.rho - change.ds * change.h
         d_bias = d_bias + dg
         if sums.learns:
             v_before, g_before = zero, zero
             if t > 0:
-                g_before = load(trace, (2 * t - 1) * LANES)
-                v_before = reset(n, load(trace, (2 * t - 2) * LANES), sample.value_reset)[1]
-            share = shares_of(change, v_before, g_before, load(trace, (2 * t + 1) * LANES))
+                earlier = (t - 1) * step
+                g_before = load(trace, earlier + LANES)
+                if sample.adapts:
+                    threshold = n.v_th + load(trace, earlier + 2 * LANES)
+                v_before = reset(n, load(trace, earlier), threshold, sample.value_reset)[1]
+            share = shares_of(change, v_before, g_before, load(trace, t * step + LANES))
             d_a_syn, d_a, d_gain = d_a_syn + share.a_syn, d_a + share.a, d_gain + share.gain
             d_reset, d_th = d_reset + change.jump, add_threshold(d_th, change, sample.value_reset)
         for e in range(starts[t], starts[t + 1]):
@@ -110,6 +140,9 @@ def _walk_back(sample, incoming, sums, tile, starts, units, trace, held):
     accumulate(sums.params, at.GAIN * width + lane, d_gain)
     accumulate(sums.params, at.V_TH * width + lane, d_th)
     accumulate(sums.params, at.V_RESET * width + lane, d_reset)
+    if sample.adapts:
+        accumulate(sums.params, at.DECAY_ADAPT * width + lane, d_rho)
+        accumulate(sums.params, at.BETA * width + lane, d_beta)
 
 
 @over_blocks
@@ -117,7 +150,8 @@ def _backward(frame, block):
     num_steps, batch = option(frame, at.STEPS), size(frame, ARGUMENTS, at.D_COUNTS, 0)
     clear_sums(frame, block)
     starts, held = np.empty(num_steps + 1, np.int32), np.empty(num_steps, np.uint16)
-    trace = np.empty(2 * num_steps * LANES, np.float32)
+    values = 3 if option(frame, at.ADAPTS) == 1 else 2
+    trace = np.empty(values * num_steps * LANES, np.float32)
     for b in samples_of(frame, block, batch):
         units, sample = arrivals(frame, b, starts), sample_of(frame, b)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)

@@ -7,6 +7,8 @@ With voltages measured from rest, `a = decay_mem`, `a_syn = decay_syn` and `gain
     u <- v while the neuron is refractory            hold
     s  = u >= v_th,  v <- u - (v_th - v_reset) s     reset (or v <- v_reset where s)
 
+Where thresholds adapt, `s = u >= v_th + b`, and then `b <- b rho + beta s`.
+
 `forceinline` compiles the step into the loop of each kernel: a call would cost a fifth of the time.
 """
 
@@ -34,6 +36,8 @@ class Neurons(NamedTuple):
     slope: Vector
     peak: Vector  # of the surrogate derivative
     gap: Vector  # from reset to threshold
+    rho: Vector  # decay of the rise of the threshold
+    beta: Vector  # what a spike adds to it
     holds: bool  # is any of them ever refractory?
 
 
@@ -53,6 +57,8 @@ def neurons_of(params, width, lane):
         load(params, at.SLOPE * width + lane),
         load(params, at.PEAK * width + lane),
         v_th - v_reset,
+        load(params, at.DECAY_ADAPT * width + lane),
+        load(params, at.BETA * width + lane),
         pack(hold >= fill(float32(1.0))) != 0,
     )
 
@@ -65,7 +71,7 @@ def integrate(n, v, g, x):
 
 
 @njit(forceinline=True)
-def hold(n, v, u, age):
+def hold(n, v, u, age, threshold):
     """Hold refractory neurons at `v`; call it if `n.holds`.
 
     `age` counts the steps since the last spike, as of the step before. Returns the voltages, the new ages, and 16 bits
@@ -74,16 +80,22 @@ def hold(n, v, u, age):
     age = age + fill(float32(1.0))
     stuck = age <= n.hold
     u = select(stuck, v, u)
-    return u, select(u >= n.v_th, fill(float32(0.0)), age), pack(stuck)
+    return u, select(u >= threshold, fill(float32(0.0)), age), pack(stuck)
 
 
 @njit(forceinline=True)
-def reset(n, u, value_reset):
+def adapted(n, b, s):
+    """Return the rise `b` of the threshold after a step with the spikes `s`."""
+    return b * n.rho + select(s, n.beta, fill(float32(0.0)))
+
+
+@njit(forceinline=True)
+def reset(n, u, threshold, value_reset):
     """Return which neurons fire at the voltage `u`, and their voltages after the reset.
 
     With `value_reset` a spike sets the voltage to `v_reset`, else it subtracts `v_th - v_reset`.
     """
-    s = u >= n.v_th
+    s = u >= threshold
     return s, select(s, n.v_reset if value_reset else u - n.gap, u)
 
 
@@ -99,12 +111,13 @@ class Change(NamedTuple):
 
 
 @njit(forceinline=True)
-def step_back(n, u, held, dv, dg, ds, value_reset, detach, surrogate):
+def step_back(n, u, threshold, held, dv, dg, ds, value_reset, detach, surrogate):
     """Go back through one step.
 
     Args:
         n: the `Neurons`.
-        u, held: voltages before the reset, and bits of the held neurons; without `n.holds` they are not read.
+        u, threshold: voltages before the reset, and what they are compared with.
+        held: bits of the held neurons; without `n.holds` they are not read.
         dv: gradient of the voltage after the step.
         dg: gradient of the current of the step after.
         ds: gradient of the spikes.
@@ -113,7 +126,7 @@ def step_back(n, u, held, dv, dg, ds, value_reset, detach, surrogate):
         surrogate: index in `snnlab.surrogate.SURROGATES`.
     """
     zero, one = fill(float32(0.0)), fill(float32(1.0))
-    s, h = u >= n.v_th, _derivative(u - n.v_th, n.slope, n.peak, surrogate)
+    s, h = u >= threshold, _derivative(u - threshold, n.slope, n.peak, surrogate)
     # The reset: what is left of u, and what a spike takes from it.
     kept = select(s, zero, one) if value_reset else one
     taken = zero if detach else (n.v_reset - u if value_reset else n.v_reset - n.v_th)

@@ -14,7 +14,7 @@ from numba import float32, njit, uint16
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.arrivals import arrivals
 from snnlab.kernels.cpu.ffi import RESULTS, data, option, over_blocks, register, size
-from snnlab.kernels.cpu.lif_step import NEVER, hold, integrate, neurons_of, reset
+from snnlab.kernels.cpu.lif_step import NEVER, adapted, hold, integrate, neurons_of, reset
 from snnlab.kernels.cpu.memory import (
     NOWHERE,
     address_of,
@@ -31,7 +31,7 @@ from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, pack, select,
 from snnlab.kernels.packed import LANES
 
 # Rows of scratch memory, a value per neuron.
-_V, _G, _AGE, _COUNT, FORWARD_ROWS = range(5)
+_V, _G, _AGE, _COUNT, _RISE, FORWARD_ROWS = range(6)
 
 
 @njit
@@ -61,19 +61,25 @@ def _arriving(sample, t, tile, starts, units, fired, num_fired):
 
 @njit(forceinline=True)
 def _step(sample, x, state, lane):
-    """Take one step; return voltages before the reset, currents, and as bits which were held and which fired."""
+    """Take one step; return voltages before the reset, currents, rise of the thresholds, and bits: held, and fired."""
     width, zero, one = sample.width, fill(float32(0.0)), fill(float32(1.0))
     n = neurons_of(sample.params, width, lane)
     v, held = load(state, _V * width + lane), uint16(0)
     u, g = integrate(n, v, load(state, _G * width + lane), x)
+    threshold, b = n.v_th, zero
+    if sample.adapts:
+        b = load(state, _RISE * width + lane)
+        threshold = n.v_th + b
     if n.holds:
-        u, age, held = hold(n, v, u, load(state, _AGE * width + lane))
+        u, age, held = hold(n, v, u, load(state, _AGE * width + lane), threshold)
         store(state, _AGE * width + lane, age)
-    s, v = reset(n, u, sample.value_reset)
+    s, v = reset(n, u, threshold, sample.value_reset)
+    if sample.adapts:
+        store(state, _RISE * width + lane, adapted(n, b, s))
     store(state, _V * width + lane, v)
     store(state, _G * width + lane, g)
     accumulate(state, _COUNT * width + lane, select(s, one, zero))
-    return u, g, held, pack(s)
+    return u, g, b, held, pack(s)
 
 
 @njit
@@ -88,8 +94,9 @@ def _begin(sample, state):
 def run(sample, starts, units, state, fired, bits, states, trace, words):
     """Run one sample forward; the counts stay in `state`.
 
-    With `trace`, write the voltages before the reset and the currents there, and which neurons were held and which
-    fired to `words`, for the way back. Without it, write spikes to `bits`, and voltages to `states` if that is not 0.
+    With `trace`, write the voltages before the reset, the currents and the rise of the thresholds there, and which
+    neurons were held and which fired to `words`, for the way back. Without it, write spikes to `bits`, and voltages to
+    `states` if that is not 0.
     """
     _begin(sample, state)
     num_fired = 0
@@ -97,15 +104,18 @@ def run(sample, starts, units, state, fired, bits, states, trace, words):
         before, now = after_ints(fired, sample.width * (t & 1)), after_ints(fired, sample.width * (1 - (t & 1)))
         num_now = 0
         for tile in range(sample.tiles):
-            lane, place = tile * LANES, 2 * (t * sample.tiles + tile)
+            lane, place = tile * LANES, t * sample.tiles + tile
             x = _arriving(sample, t, tile, starts, units, before, num_fired)
-            u, g, held, word = _step(sample, x, state, lane)
+            u, g, b, held, word = _step(sample, x, state, lane)
             num_now = list_spikes(word, sample.rows - sample.width + lane, now, num_now)
             if trace:
-                set_half(words, place, held)
-                set_half(words, place + 1, word)
-                store(trace, place * LANES, u)
-                store(trace, (place + 1) * LANES, g)
+                set_half(words, 2 * place, held)
+                set_half(words, 2 * place + 1, word)
+                left = sample.values * place * LANES
+                store(trace, left, u)
+                store(trace, left + LANES, g)
+                if sample.adapts:
+                    store(trace, left + 2 * LANES, b)
             else:
                 set_half(bits, tile * sample.steps + t, word)
             if states:

@@ -17,7 +17,7 @@ from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, get_float, get_half, get_int, named_word
 from snnlab.kernels.cpu.recurrent import FORWARD_ROWS, list_spikes, run
 from snnlab.kernels.cpu.sample import add_spikes, incoming_of, sample_of, samples_of
-from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, store
+from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
 
@@ -25,7 +25,7 @@ from snnlab.kernels.packed import LANES
 # `(tile, neuron, 16)`, without padded rows.
 _TRANSPOSED = at.ONWARD + 1
 # Rows of scratch memory, a value per neuron; the gradient of what arrives alternates between two of them.
-_D_V, _D_ARRIVING, _D_PARAMS = 0, 1, 3
+_D_V, _D_ARRIVING, _D_RISE, _D_PARAMS = 0, 1, 3, 4
 _ROWS = _D_PARAMS + at.LEARNED
 
 
@@ -58,23 +58,34 @@ def _sent_back(between, lane, d_arriving):
 def _step_back(sample, incoming, learns, t, tile, ds, dg, state, trace, words):
     """Go one step back: from the gradients of spikes and of the current to the gradient of what arrived."""
     width, lane = sample.width, tile * LANES
-    n, place = neurons_of(sample.params, width, lane), 2 * (t * sample.tiles + tile)
+    n, place = neurons_of(sample.params, width, lane), t * sample.tiles + tile
+    left, zero = sample.values * place * LANES, fill(float32(0.0))
     dv = load(state, _D_V * width + lane)
     if incoming.states:
         dv = dv + load(incoming.states, t * width + lane)
-    u, held = load(trace, place * LANES), get_half(words, place)
-    change = step_back(n, u, held, dv, dg, ds, sample.value_reset, sample.detach, sample.surrogate)
+    u, held = load(trace, left), get_half(words, 2 * place)
+    threshold, b, db = n.v_th, zero, zero
+    if sample.adapts:
+        b, db = load(trace, left + 2 * LANES), load(state, _D_RISE * width + lane)
+        threshold, ds = n.v_th + b, ds + n.beta * db
+    change = step_back(n, u, threshold, held, dv, dg, ds, sample.value_reset, sample.detach, sample.surrogate)
     store(state, _D_V * width + lane, change.dv)
     totals = after_floats(state, _D_PARAMS * width + lane)
+    if sample.adapts:
+        store(state, _D_RISE * width + lane, db * n.rho - change.ds * change.h)
+        if learns:
+            accumulate(totals, at.DECAY_ADAPT * width, db * b)
+            accumulate(totals, at.BETA * width, select(u >= threshold, db, zero))
     accumulate(totals, at.BIAS * width, change.dg)
     if learns:
-        zero = fill(float32(0.0))
         v_before, g_before = zero, zero
         if t > 0:
-            earlier = place - 2 * sample.tiles
-            g_before = load(trace, (earlier + 1) * LANES)
-            v_before = reset(n, load(trace, earlier * LANES), sample.value_reset)[1]
-        share = shares_of(change, v_before, g_before, load(trace, (place + 1) * LANES))
+            earlier = left - sample.values * sample.tiles * LANES
+            g_before = load(trace, earlier + LANES)
+            if sample.adapts:
+                threshold = n.v_th + load(trace, earlier + 2 * LANES)
+            v_before = reset(n, load(trace, earlier), threshold, sample.value_reset)[1]
+        share = shares_of(change, v_before, g_before, load(trace, left + LANES))
         accumulate(totals, at.DECAY_SYN * width, share.a_syn)
         accumulate(totals, at.DECAY_MEM * width, share.a)
         accumulate(totals, at.GAIN * width, share.gain)
@@ -121,7 +132,8 @@ def _backward(frame, block):
     clear_sums(frame, block)
     starts, fired = np.empty(num_steps + 1, np.int32), np.empty(2 * width, np.int32)
     state = np.empty(max(FORWARD_ROWS, _ROWS) * width, np.float32)
-    trace, words = np.empty(2 * num_steps * width, np.float32), np.empty(2 * num_steps * tiles, np.uint16)
+    values = 3 if option(frame, at.ADAPTS) == 1 else 2
+    trace, words = np.empty(values * num_steps * width, np.float32), np.empty(2 * num_steps * tiles, np.uint16)
     for b in samples_of(frame, block, batch):
         units, sample = arrivals(frame, b, starts), sample_of(frame, b)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)

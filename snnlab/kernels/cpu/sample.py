@@ -27,6 +27,8 @@ class Sample(NamedTuple):
     value_reset: bool
     detach: bool
     surrogate: int
+    adapts: bool
+    values: int  # vectors that a step leaves for the way back: voltage, current and, if the threshold adapts, its rise
 
 
 @njit
@@ -40,6 +42,7 @@ def samples_of(frame, block, batch):
 def sample_of(frame, b):
     """Return sample `b` of a call."""
     steps, tiles = option(frame, at.STEPS), size(frame, ARGUMENTS, at.WEIGHTS, 0)
+    adapts = option(frame, at.ADAPTS) == 1
     width, from_current = tiles * LANES, option(frame, at.SOURCE) == at.FROM_CURRENT
     return Sample(
         steps,
@@ -52,6 +55,8 @@ def sample_of(frame, b):
         option(frame, at.VALUE_RESET) == 1,
         option(frame, at.DETACH_RESET) == 1,
         option(frame, at.SURROGATE),
+        adapts,
+        3 if adapts else 2,
     )
 
 
