@@ -193,8 +193,13 @@ def lif_step(
     threshold = params.v_th if state.rise is None else params.v_th + state.rise
     s = spike((v - threshold) / jax.lax.stop_gradient(params.v_scale), params.slope)
     v = _after_spike(v, s, params.v_th, params.v_reset, reset, detach_reset)
-    rise = None if state.rise is None else state.rise * decay(params.tau_adapt, dt) + params.beta * s
-    return LifState(v, jnp.where(s > 0, 0, age), rise), s
+    return LifState(v, jnp.where(s > 0, 0, age), _risen(state.rise, s, params, dt)), s
+
+
+def _risen(rise, s, params: LifParams, dt: float):
+    if rise is None or params.tau_adapt is None:
+        return None
+    return rise * decay(params.tau_adapt, dt) + params.beta * s
 
 
 def if_step(

@@ -41,8 +41,8 @@ class LifRef(nnx.Module):
         detach_reset: whether the reset lets no gradient through.
         beta: what a spike adds to the threshold, in the unit of the voltage; the neuron adapts: under a constant
             current it fires less and less. Below 0 it fires more and more. Default: thresholds do not adapt.
-        tau_adapt: time constant with which that decays [ms], >= 0; default 200 with `beta`, which lets a network remember
-            what it heard a second ago.
+        tau_adapt: time constant with which that decays [ms], >= 0; default 200 with `beta`, long enough to remember for
+            hundreds of steps.
         dt: time step [ms].
 
     Raises:

@@ -310,7 +310,7 @@ def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params
         at.SLOPE: params.slope / params.v_scale,
         at.PEAK: 1.0 / params.v_scale,
     }
-    if params.beta is not None:
+    if params.beta is not None and params.tau_adapt is not None:
         rows |= {at.DECAY_ADAPT: decay(params.tau_adapt, dt), at.BETA: params.beta}
     return _rows(drive, rows, dt)
 
