@@ -194,7 +194,7 @@ def test_the_unit_of_the_voltage_does_not_matter(c, b, reset):
 
 
 def test_a_spike_raises_the_threshold_which_then_decays():
-    """Without a membrane the voltage is the current: `n` steps after a spike it fires from `v_th + beta rho^(n - 1)`."""
+    """Without a membrane, `n` steps after a spike a current fires from `v_th + beta rho^(n - 1)` on."""
     beta, tau, steps = 2.0, 30.0, 40
     needed = 1.0 + beta * np.exp(-np.arange(steps) / tau)
     for share, fires in ((1.0 + 1e-5, True), (1.0 - 1e-5, False)):

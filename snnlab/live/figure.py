@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from snnlab.history import Scored, metric_names
+from snnlab.history.report import METRIC_PREFIX
 from snnlab.live.frames import compared, side_by_side, style
 from snnlab.live.frames import curves as curves_of
 from snnlab.live.frames.curves import Curve, Mark
@@ -19,7 +20,7 @@ from snnlab.support.markup import plain
 PALE = "rgba(128,128,128,0.55)"  # grey
 GRID = "rgba(128,128,128,0.25)"
 NO_CURVE: Curve = (np.empty(0, np.float32), np.empty(0, np.float32))
-TERMS = "terms of the loss"
+TERMS, METRICS = "terms of the loss", "metrics"
 COLUMNS = 3
 ROW_HEIGHT = 200
 MARKERS = 40  # tests that are marked one by one
@@ -38,7 +39,7 @@ def panels_for(terms: Sequence[str], spiking: bool, scored: Scored, own: Sequenc
     """Return the plots that a run needs; a loss of one term has no plot of its terms."""
     found = [Panel("loss", ("loss", scored.loss)), Panel(scored.name, (scored.score, scored.result))]
     if own:
-        found.append(Panel("metrics", tuple(own)))
+        found.append(Panel(METRICS, tuple(own)))
     if len(terms) > 1:
         found.append(Panel(TERMS, tuple(terms), log=True))
     if spiking:
@@ -104,12 +105,15 @@ def _trace(name: str, panel: Panel, curve: Curve) -> go.Scatter:
     if panel.title == TERMS:
         line = _line(style.of_term(panel.curves.index(name)))
         return go.Scatter(**common, name=plain(name.replace("_", " ")), mode="lines", line=line)
-    look = style.of_metric(name)
-    if not name.startswith("test_"):
+    if panel.title == METRICS:
+        line = _line(style.of_term(panel.curves.index(name)))
+        return go.Scatter(**common, name=plain(name.removeprefix(METRIC_PREFIX)), mode="lines", line=line)
+    look, part = style.of_metric(name), name.partition("_")[0]
+    if part not in ("val", "test"):
         return go.Scatter(**common, name="train", mode="lines", line=_line(look), showlegend=name == "loss")
     marker = {"size": 8, "symbol": "diamond", "color": look.colour, "line": {"width": 1, "color": GREY}}
     mode = "lines+markers" if len(curve[0]) <= MARKERS else "lines"
-    common |= {"name": "test", "mode": mode, "showlegend": name == "test_loss"}
+    common |= {"name": part, "mode": mode, "showlegend": name.endswith("_loss")}
     return go.Scatter(**common, marker=marker, line=_line(look))
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snnlab.history import History
+from snnlab.history import History, Scored
 from snnlab.history.series import bin_means
 from snnlab.live.frames import curves, style
 from snnlab.live.frames.curves import Curve, Mark
@@ -20,14 +20,6 @@ NONE = "\u2013"  # there is no such value
 WIDTH, CUT = 100, 24  # characters of a line of the text, and of a name or value in it
 STOPS = 3  # values of a knob that are told one by one
 MOVES = 12  # that are told one by one, of each run
-PLOTS = {  # title of each: its curve
-    "training loss": "loss",
-    "test loss": "test_loss",
-    "training accuracy": "accuracy",
-    "test accuracy": "test_acc",
-    "spikes per sample": "spikes_per_sample",
-}
-LOSSES = ("loss", "test_loss")
 DECADES = 2  # a loss that spans more of them has a logarithmic axis
 
 
@@ -122,12 +114,24 @@ def look(number: int) -> style.Line:
 def plots(sides: Sequence[Side], x: str) -> dict[str, list[Curve | None]]:
     """Return the plots by their titles: the curve of each run over `x`, one of `AXES`; None if it has none."""
     every = [_curves(side, x) for side in sides]
-    found = {title: [of_run.get(name) for of_run in every] for title, name in PLOTS.items()}
+    titles = dict(itertools.chain.from_iterable(_titles(side.history.scored).items() for side in sides))
+    found = {title: [of_run.get(name) for of_run in every] for title, name in titles.items()}
     return {title: drawn for title, drawn in found.items() if any(curve is not None for curve in drawn)}
 
 
+def _titles(scored: Scored) -> dict[str, str]:
+    """The title of each plot, and its curve."""
+    return {
+        "training loss": "loss",
+        f"{scored.place} loss": scored.loss,
+        f"training {scored.name}": scored.score,
+        scored.words: scored.result,
+        "spikes per sample": "spikes_per_sample",
+    }
+
+
 def _curves(side: Side, x: str) -> dict[str, Curve]:
-    named = set(PLOTS.values())
+    named = set(_titles(side.history.scored).values())
     found = {name: bin_means(values, POINTS) for name, values in side.history.steps().items() if name in named}
     found |= curves.test_curves(side.history, side.steps_per_epoch)
     unit = side.steps_per_epoch if x == "epochs" else 1
@@ -142,7 +146,7 @@ def is_logarithmic(title: str, drawn: Sequence[Curve | None]) -> bool:
         >>> [is_logarithmic("test loss", [(steps, np.array([2.0, 1.0, end]))]) for end in (0.5, 500.0)]
         [False, True]
     """
-    if PLOTS[title] not in LOSSES:
+    if not title.endswith(" loss"):
         return False
     values = np.concatenate([curve[1] for curve in drawn if curve is not None])
     values = values[np.isfinite(values)]
@@ -169,39 +173,56 @@ def _joined(found: Sequence[Mark]) -> list[Mark]:
 
 def results(sides: Sequence[Side]) -> list[Row]:
     """Return where the runs stand, and what they came to: at the end, and at the epoch that was best in the test."""
-    last = [next(iter(side.history.newest_epochs(1)), {}) for side in sides]
-    best = [max(filter(_is_tested, side.history.epochs), key=lambda row: row["test_acc"], default={}) for side in sides]
-    accuracies = [row.get("test_acc") for row in best]
+    last = [_Results(next(iter(side.history.newest_epochs(1)), {}), side.history.scored) for side in sides]
+    best = [_best_of(side) for side in sides]
+    scored = {found.scored for found in last}
+    words, place = ("score", "test") if len(scored) > 1 else (last[0].scored.words, last[0].scored.place)
     rows = [
         Row("state", tuple(side.state for side in sides)),
         Row("steps", tuple(numbers.number(len(side.history)) for side in sides)),
         Row("epochs", tuple(numbers.number(side.history.num_epochs) for side in sides)),
-        Row("test accuracy", tuple(_percent(row) for row in last)),
-        Row("best test accuracy", tuple(_best(row) for row in best), _only_highest(accuracies)),
-        Row("test loss", tuple(_cell(row.get("test_loss")) for row in last)),
-        Row("spikes per sample", tuple(_cell(row.get("spikes_per_sample")) for row in last)),
-        Row("\u2026 at the best", tuple(_cell(row.get("spikes_per_sample")) for row in best)),
+        Row(words, tuple(found.text for found in last)),
+        Row(f"best {words}", tuple(_best(found) for found in best), _only_highest(best) if len(scored) == 1 else None),
+        Row(f"{place} loss", tuple(_cell(found.row.get(found.scored.loss)) for found in last)),
+        Row("spikes per sample", tuple(_cell(found.row.get("spikes_per_sample")) for found in last)),
+        Row("\u2026 at the best", tuple(_cell(found.row.get("spikes_per_sample")) for found in best)),
     ]
     return [row for row in rows if set(row.cells) != {NONE}]
 
 
-def _is_tested(row: Mapping[str, Any]) -> bool:
-    return row.get("test_acc") is not None and not np.isnan(row["test_acc"])
+class _Results(NamedTuple):
+    """The results of an epoch, empty if there are none, and how the run is scored."""
+
+    row: Mapping[str, Any]
+    scored: Scored
+
+    @property
+    def score(self) -> float | None:
+        """The score, if it was measured."""
+        value = self.row.get(self.scored.result)
+        return None if value is None or np.isnan(value) else value
+
+    @property
+    def text(self) -> str:
+        """The score in words."""
+        return NONE if self.score is None else self.scored.text(self.score)
 
 
-def _only_highest(values: Sequence[float | None]) -> int | None:
+def _best_of(side: Side) -> _Results:
+    found = [_Results(row, side.history.scored) for row in side.history.epochs]
+    there = [results for results in found if results.score is not None]
+    return max(there, key=lambda results: results.score or 0.0, default=_Results({}, side.history.scored))
+
+
+def _only_highest(best: Sequence[_Results]) -> int | None:
     """Which is the highest, if there are several and it is the only one."""
-    there = [-np.inf if value is None else value for value in values]
+    there = [-np.inf if found.score is None else found.score for found in best]
     highest = int(np.argmax(there))
     return highest if len(there) > 1 and there.count(there[highest]) == 1 else None
 
 
-def _percent(row: Mapping[str, Any]) -> str:
-    return f"{row['test_acc']:.1%}" if _is_tested(row) else NONE
-
-
-def _best(row: Mapping[str, Any]) -> str:
-    return f"{row['test_acc']:.1%}, epoch {row['epoch']}" if row else NONE
+def _best(found: _Results) -> str:
+    return f"{found.text}, epoch {found.row['epoch']}" if found.row else NONE
 
 
 # ---- what they were made with ----

@@ -11,7 +11,6 @@ from snnlab.support.markup import plain
 ROWS, CUT = 6, 40  # lines of labels for moves, and characters of a label
 TIP = ' x="epochs" puts the same passes through the data side by side.'
 LABELS = 6  # moves of each run that have a flag: the newest ones
-PERCENT = ("training accuracy", "test accuracy")
 BOX = "max-width: 960px; overflow-x: auto"
 CELL = "text-align: left; vertical-align: top; padding: 2px 14px 2px 0; white-space: nowrap"
 HEAD = "text-align: left; padding: 12px 14px 2px 0; font-weight: 600"
@@ -38,7 +37,7 @@ def _lines(sides: Sequence[Side], title: str, curves: Sequence[frame.Curve | Non
     found = []
     for k, (side, curve) in enumerate(zip(sides, curves, strict=True)):
         if curve is not None:
-            end = f"{curve[1][-1]:.1%}" if title in PERCENT else svg.number(curve[1][-1])
+            end = f"{curve[1][-1]:.1%}" if title.endswith(" accuracy") else svg.number(curve[1][-1])
             found.append(Line(side.label(), f"{side.letter} {end}", *curve, frame.look(k)))
     return found
 
