@@ -280,8 +280,8 @@ def test_gradient_over_time_of_a_hidden_layer_is_that_in_its_current(name, digit
 def test_it_measures_what_the_training_step_sees(name, digits):
     """Loss, accuracy and gradient are those of a step on the same samples: the walk changes nothing."""
     health, stepper = health_of(name, "numba")
-    x, y = jnp.asarray(digits.x_test[:SAMPLES]), jnp.asarray(digits.y_test[:SAMPLES])
-    metrics = jax.jit(stepper.structure.step)(stepper.start, x, y)[1]
+    x, targets = jax.tree.map(jnp.asarray, (digits.x_test[:SAMPLES], Targets(digits.y_test[:SAMPLES])))
+    metrics = jax.jit(stepper.structure.step)(stepper.start, x, targets)[1]
     total = np.sqrt(sum(layer.gradient**2 for layer in health.layers))
     expected = [metrics[name] for name in ("loss", "accuracy", "grad_norm")]
     np.testing.assert_allclose((health.loss, health.accuracy, total), expected, rtol=1e-4)
