@@ -95,6 +95,10 @@ class Run(TimeMachine):
         folder: str | os.PathLike = "exports",
     ):
         self.folder = arguments.path("folder", folder)
+        if isinstance(data, Dataset) and data.task != "label":
+            raise ArgumentError(
+                f"data: a dashboard shows data with one label a sample, this is for task={data.task!r}; use snnlab.Trainer"
+            )
         self._loss, self._optimizer = loss, optimizer
         rate = {"learning_rate": learning_rate, "schedule": schedule}
         self.trainer = self._make_trainer(model, data, epochs=epochs, batch_size=batch_size, **rate, seed=seed)
