@@ -12,11 +12,13 @@ reference; so does the outer one of two derivatives. With a `jax.jit` between de
 from snnlab.kernels.dispatch import Lif, backend, current, expon, from_rest, leaky, lif, lstm, project, recurrent_lif
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed
+from snnlab.kernels.window import Window
 
 __all__ = [
     "Drive",
     "Lif",
     "Packed",
+    "Window",
     "backend",
     "current",
     "expon",

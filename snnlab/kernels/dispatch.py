@@ -148,8 +148,16 @@ def lif(
         1.0
     """
     drive, params = _in_one_precision(drive, params)
-    rest, params = params.v_rest.reshape(1, 1, -1), from_rest(params)
-    if surrogate in SURROGATES.values() and _has_kernel(backend, drive, *jax.tree.leaves(params)):
+    rest, params = drive.spread(params.v_rest).reshape(1, 1, -1), from_rest(params)
+    has_kernel = surrogate in SURROGATES.values() and _has_kernel(backend, drive, *jax.tree.leaves(params))
+    if drive.window is not None and has_kernel and not isinstance(drive.x, jnp.ndarray):
+        from snnlab.kernels.cpu import calls_conv
+
+        options = _kernel_options(params, surrogate, reset, detach_reset)
+        packed, counts, v = calls_conv.lif(drive, params, options, dt=dt)
+        return Lif(packed.dense(), rest + v, counts, packed)
+    drive, params = drive.unfolded(), drive.spread(params)
+    if has_kernel:
         from snnlab.kernels.cpu import calls
 
         options = _kernel_options(params, surrogate, reset, detach_reset)
@@ -193,6 +201,7 @@ def recurrent_lif(
     Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
     """
     drive, w_rec, params = _in_one_precision(drive, w_rec, params)
+    drive, params = drive.unfolded(), drive.spread(params)
     if w_rec.shape != (drive.features, drive.features):
         raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
     rest, params = params.v_rest.reshape(1, 1, -1), from_rest(params)
@@ -222,6 +231,7 @@ def leaky(
         ((2, 1, 1), True)
     """
     drive, tau_mem = _in_one_precision(drive, tau_mem)
+    drive, tau_mem = drive.unfolded(), drive.spread(tau_mem)
     if _has_kernel(backend, drive, tau_mem):
         from snnlab.kernels.cpu import calls
 
@@ -238,6 +248,7 @@ def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Arr
         (3, 2, 5)
     """
     (drive,) = _in_one_precision(drive)
+    drive = drive.unfolded()
     if _has_kernel(backend, drive):
         from snnlab.kernels.cpu import calls
 

@@ -10,6 +10,7 @@ from snnlab.encode import SpikeTimes
 from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.kernels.packed import Packed
+from snnlab.kernels.window import Window
 
 Input = SpikeTimes | Packed | Float[Array, "time batch pre"]
 
@@ -26,6 +27,8 @@ class Drive:
         bias: a constant for every neuron, or None.
         delay: steps that a spike travels.
         tau_syn: time constant of an exponential synapse [ms], or None for no synapse.
+        window: the geometry of a convolution, or None. `W` then is that of `Window`, and what else is one value per
+            neuron is one value per channel.
 
     Example:
         >>> drive = Drive(x=jnp.ones((5, 2, 3)), kernel=jnp.ones((3, 7)), delay=1)
@@ -38,6 +41,7 @@ class Drive:
     bias: Float[Array, " post"] | None = None
     delay: int = 0
     tau_syn: Float[Array, "..."] | None = None
+    window: Window | None = None
 
     def __post_init__(self):
         if isinstance(self.x, SpikeTimes) and self.x.strength != 1.0 and self.kernel is not None:
@@ -79,12 +83,25 @@ class Drive:
     def features(self) -> int:
         """Number of neurons that receive the input."""
         if self.kernel is not None:
-            return self.kernel.shape[1]
+            return self.kernel.shape[1] * (1 if self.window is None else self.window.pixels)
         return self.x.shape[2] if isinstance(self.x, jnp.ndarray) else self.x.num_units
 
     def arriving(self) -> Float[Array, "time batch post"]:
         """`x[t - delay] W`, dense."""
         dense = self.x if isinstance(self.x, jnp.ndarray) else self.x.dense()
-        if self.kernel is not None:
+        if self.window is not None:
+            dense = self.window.convolve(dense, self.weights)
+        elif self.kernel is not None:
             dense = dense @ self.kernel
         return jnp.pad(dense, ((self.delay, 0), (0, 0), (0, 0)))[: len(dense)] if self.delay else dense
+
+    def spread(self, values):
+        """Give every neuron the value of its channel; without a convolution, return the values as they are."""
+        return values if self.window is None else self.window.spread(values)
+
+    def unfolded(self) -> "Drive":
+        """Return the same drive without a window, its convolution computed at every step."""
+        if self.window is None:
+            return self
+        own = {"bias": self.spread(self.bias), "tau_syn": self.spread(self.tau_syn)}
+        return Drive(x=self.arriving(), **own)

@@ -26,7 +26,7 @@ from snnlab.errors import StateError
 from snnlab.kernels.axes import alike, spread, varying
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.drive import Drive
-from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack
+from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack, without_padding
 
 # Blocks of the batch: enough that all threads share evenly, few enough that adding their sums costs nothing.
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 2, 16, 64
@@ -45,6 +45,8 @@ class Options(NamedTuple):
     detach_reset: bool = False
     adapts: bool = False
     features: int = 0  # neurons, without padding
+    pixels: int = 1  # places at which a convolution has neurons
+    grid: tuple[int, ...] = ()  # of a convolution
 
 
 class Source(NamedTuple):
@@ -57,7 +59,7 @@ class Source(NamedTuple):
     current: Float[Array, "batch time post"]
 
 
-def _source(times=None, units=None, bits=None, carrier=None, current=None) -> Source:
+def source_of(times=None, units=None, bits=None, carrier=None, current=None) -> Source:
     none = jnp.zeros((0, 0, 0), jnp.float32)
     return Source(
         jnp.zeros((0, 0), jnp.int32) if times is None else times,
@@ -66,6 +68,15 @@ def _source(times=None, units=None, bits=None, carrier=None, current=None) -> So
         none if carrier is None else carrier,
         none if current is None else current,
     )
+
+
+class Factors(NamedTuple):
+    """What the gradient of packed spikes is a product of."""
+
+    d_current: Float[Array, "batch time post"]  # of a convolution `(batch, tile, time, 16)`
+    onward: Float[Array, "post pre"]  # of a convolution as its backward kernel reads it
+    grid: tuple[int, ...] = ()  # of a convolution, as an option of its kernel
+    image: tuple[int, int] = (0, 0)  # of a convolution: rows and columns of its input
 
 
 class SentBack(threading.local):
@@ -77,22 +88,21 @@ class SentBack(threading.local):
 
     def __init__(self):
         self._product: Any = None
-        self._factors: tuple[Array, Array] | None = None
+        self._factors: Factors | None = None
 
-    def product(self, d_current: Float[Array, "batch time post"], onward: Float[Array, "post pre"]) -> Array:
-        """Return `d_current onward`, and keep its factors if the layer is narrow; `d_current` may be padded."""
-        product = d_current[..., : len(onward)] @ onward
-        self._product, self._factors = product, (d_current, onward) if len(onward) <= _NARROW else None
+    def keep(self, product: Array, factors: Factors | None) -> Array:
+        """Keep the factors of a product, if it has any that a kernel can read; return the product."""
+        self._product, self._factors = product, factors
         return product
 
-    def take(self, gradient) -> tuple[Array, Array] | None:
-        """Return the factors of a gradient, if it is the last product of a narrow layer; forget them."""
+    def take(self, gradient) -> Factors | None:
+        """Return the factors of a gradient, if it is the last product that was kept; forget them."""
         factors = self._factors if self._product is gradient else None
         self._product = self._factors = None
         return factors
 
 
-_sent_back = SentBack()
+sent_back = SentBack()
 
 
 class Call(NamedTuple):
@@ -105,10 +115,10 @@ class Call(NamedTuple):
     blocks: int
 
     @classmethod
-    def of(cls, steps: int, weights: Array, source: Source) -> "Call":
+    def of(cls, options: Options, steps: int, weights: Array, source: Source) -> "Call":
         """Read the shapes from the arguments of a kernel."""
         batch = max(len(source.times), len(source.bits), len(source.current))
-        tiles, units, _ = weights.shape
+        tiles, units = weights.shape[0] * options.pixels, weights.shape[1]
         affordable = _BLOCK_BYTES // max(1, 4 * weights.size)
         wanted = max(_MIN_BLOCKS, batch // _BLOCK_SAMPLES)
         return cls(batch, steps, tiles, units, max(1, min(wanted, _MAX_BLOCKS, batch, affordable)))
@@ -116,11 +126,11 @@ class Call(NamedTuple):
     def options(self, options: Options, **flags: bool) -> np.ndarray:
         """Make the first argument of a kernel."""
         out = np.zeros(at.NUM_OPTIONS, np.int32)
-        out[at.BLOCKS], out[at.STEPS] = self.blocks, self.steps
-        out[at.SOURCE : at.ADAPTS + 1] = options[:-1]
+        out[at.BLOCKS], out[at.STEPS], out[at.PIXELS] = self.blocks, self.steps, options.pixels
+        out[at.SOURCE : at.ADAPTS + 1] = options[:6]
         for name, flag in flags.items():
             out[getattr(at, name.upper())] = flag
-        return out
+        return np.concatenate([out, np.int32(options.grid)])
 
     def over_time(self) -> jax.ShapeDtypeStruct:
         """Shape of an array with a value for every neuron and step."""
@@ -164,7 +174,7 @@ def fire(target: str, options: Options, steps: int, params, weights, source: Sou
 
     Inside `jit`, results that nobody reads are not computed.
     """
-    call = Call.of(steps, weights, source)
+    call = Call.of(options, steps, weights, source)
     bits = jax.ShapeDtypeStruct((call.batch, call.tiles, steps), jnp.uint16)
 
     def run(states: bool):
@@ -214,13 +224,27 @@ def fire_back(target: str, options: Options, steps: int, saved, cotangents, *mor
         cotangents: gradients of the results of `fire`.
         *more: further arguments of the kernel.
     """
+    factors = sent_back.take(cotangents[0])
+    factors = None if factors is None or factors.grid else factors  # those of a convolution are read by another kernel
+    d_params, d_weights, d_input = spikes_back(target, options, steps, saved, cotangents, factors, *more)
+    return d_params, d_weights, _source_gradient(options, *saved[1:3], d_input)
+
+
+def spikes_back(target: str, options: Options, steps: int, saved, cotangents, factors: Factors | None, *more):
+    """Run the backward kernel of a spiking one: the gradients of parameters and weights, and of the arriving current.
+
+    Args:
+        target, options, steps, saved, cotangents, more: as for `fire_back`.
+        factors: of the gradient of the spikes, or None.
+    """
     *primals, learns = saved
     d_carrier, _, d_counts, d_states = cotangents
-    factors, none = _sent_back.take(d_carrier), jnp.zeros((0, 0, 0), jnp.float32)
+    none = jnp.zeros((0, 0, 0), jnp.float32)
     flags = {"learns": bool(learns), "states": not _is_zero(d_states), "spikes": not _is_zero(d_carrier)}
     d_spikes, onward = d_carrier if flags["spikes"] else none, jnp.zeros((0, primals[0].shape[1]), jnp.float32)
     if factors is not None:
-        d_spikes, onward = factors
+        d_spikes, onward = factors.d_current, factors.onward
+        flags["spikes"] = not factors.grid  # by themselves, or times `onward`
     d_states = d_states if flags["states"] else none
     return _gradient(target, options, steps, flags, primals, d_spikes, _filled(d_counts), d_states, onward, *more)
 
@@ -230,8 +254,9 @@ def _lif_backward(options, steps, saved, cotangents):
 
 
 def _gradient(target: str, options: Options, steps: int, flags, primals, *cotangents):
+    """Run a backward kernel: the gradients of parameters and weights, and of the arriving current if it is wanted."""
     params, weights, source = primals
-    call = Call.of(steps, weights, source)
+    call = Call.of(options, steps, weights, source)
     inputs = options.source != at.FROM_EVENTS
     sums = [weights.shape, (at.LEARNED, params.shape[1])]
     of_blocks = [jax.ShapeDtypeStruct((call.blocks, *shape), jnp.float32) for shape in sums]
@@ -239,16 +264,23 @@ def _gradient(target: str, options: Options, steps: int, flags, primals, *cotang
     results += [call.over_time() if inputs else _NOTHING, *of_blocks]
     arguments = _arguments(call.options(options, inputs=inputs, **flags), params, weights, source)
     d_weights, d_params, d_input, *_ = foreign(target, results, *arguments, *cotangents)
-    d_params = jnp.pad(d_params, ((0, at.NUM_PARAMS - at.LEARNED), (0, 0)))
+    return jnp.pad(d_params, ((0, at.NUM_PARAMS - at.LEARNED), (0, 0))), d_weights, d_input
+
+
+def _source_gradient(options: Options, weights: Array, source: Source, d_input: Array) -> Source:
+    """Compute the gradient of a source from that of the current that it makes."""
     d_carrier, d_current = jnp.zeros_like(source.carrier), jnp.zeros_like(source.current)
     if options.source == at.FROM_BITS:
         left = jnp.pad(d_input, ((0, 0), (0, options.delay), (0, 0)))[:, options.delay :]  # at t, and arrived later
-        onward = weights[:, : d_carrier.shape[2]].swapaxes(1, 2).reshape(-1, d_carrier.shape[2])
-        d_carrier = _sent_back.product(left, onward[: options.features])
+        onward = weights[:, : d_carrier.shape[2]].swapaxes(1, 2).reshape(-1, d_carrier.shape[2])[: options.features]
+        factors = Factors(left, onward) if len(onward) <= _NARROW else None
+        d_carrier = sent_back.keep(left[..., : len(onward)] @ onward, factors)
     elif options.source == at.FROM_CURRENT:
         d_current = d_input
-    no_gradient = dict.fromkeys(("times", "units", "bits"))  # of integers
-    return d_params, d_weights, source._replace(carrier=d_carrier, current=d_current, **no_gradient)
+    return source._replace(carrier=d_carrier, current=d_current, **NO_GRADIENT)
+
+
+NO_GRADIENT = dict.fromkeys(("times", "units", "bits"))  # of integers
 
 
 _lif.defvjp(_lif_forward, _lif_backward, symbolic_zeros=True)
@@ -257,7 +289,7 @@ _lif.defvjp(_lif_forward, _lif_backward, symbolic_zeros=True)
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _filter(options: Options, steps: int, params, weights, source: Source):
     """Exponential synapse and leaky neuron (a decay of 0 leaves either out): the trace, and its maximum over time."""
-    call = Call.of(steps, weights, source)
+    call = Call.of(options, steps, weights, source)
 
     def run(states: bool):
         results = (call.over_time() if states else _NOTHING, call.per_sample())
@@ -277,7 +309,10 @@ def _filter_backward(options, steps, saved, cotangents):
     d_trace, d_peak = cotangents
     flags = {"learns": bool(learns), "states": not _is_zero(d_trace), "peaks": not _is_zero(d_peak)}
     d_trace = d_trace if flags["states"] else jnp.zeros((0, 0, 0), jnp.float32)
-    return _gradient("snnlab_filter_gradient", options, steps, flags, primals, d_trace, _filled(d_peak))
+    d_params, d_weights, d_input = _gradient(
+        "snnlab_filter_gradient", options, steps, flags, primals, d_trace, _filled(d_peak)
+    )
+    return d_params, d_weights, _source_gradient(options, *primals[1:], d_input)
 
 
 _filter.defvjp(_filter_forward, _filter_backward, symbolic_zeros=True)
@@ -297,7 +332,7 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
     """
     weights, source, options = feed(drive, options)
     results: Any = _lif(options, drive.num_steps, *alike(lif_rows(drive, params, dt), weights, source))
-    return without_padding(drive, *results)
+    return fired(drive, *results)
 
 
 def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params padded"]:
@@ -315,10 +350,11 @@ def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params
     return _rows(drive, rows, dt)
 
 
-def without_padding(drive: Drive, carrier, bits, counts, states):
+def fired(drive: Drive, carrier, bits, counts, states):
     """Turn the results of a spiking kernel into those of `lif`."""
-    packed = Packed(bits=bits, carrier=carrier, num_units=drive.features)
-    return packed, counts[:, : drive.features], from_tiles(states, drive.features)
+    n, pixels = drive.features, 1 if drive.window is None else drive.window.pixels
+    packed = Packed(bits=bits, carrier=carrier, num_units=n, pixels=pixels)
+    return packed, without_padding(counts, n, pixels), from_tiles(states, n, pixels)
 
 
 def leaky(drive: Drive, tau_mem: Float[Array, "..."] | None, *, dt: float):
@@ -344,6 +380,7 @@ def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "para
         rows[at.DECAY_SYN] = decay(drive.tau_syn, dt)
     # A padded neuron has a threshold that its zero current does not reach.
     fill, n = np.zeros((at.NUM_PARAMS, 1), np.float32), drive.features
+    n = n if drive.window is None else n // drive.window.pixels  # all pixels share them
     fill[[at.V_TH, at.SLOPE, at.PEAK]] = 1.0
     own = [jnp.broadcast_to(rows[k], (1, n)) if k in rows else fill[k].repeat(n)[None] for k in range(at.NUM_PARAMS)]
     return jnp.concatenate([jnp.concatenate(own), np.repeat(fill, -n % LANES, axis=1)], axis=1)
@@ -354,12 +391,12 @@ def feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"]
     x, options = drive.x, options._replace(delay=drive.delay, features=drive.features)
     if isinstance(x, SpikeTimes):
         units = jnp.arange(x.num_units, dtype=jnp.int32)[None] if x.units is None else x.int32("units")
-        return tiles(drive.weights), _source(times=x.int32("times"), units=units), options
+        return tiles(drive.weights), source_of(times=x.int32("times"), units=units), options
     if isinstance(x, Packed):
-        source = _source(bits=x.bits, carrier=x.carrier)
-        return tiles(pad(drive.weights, 0)), source, options._replace(source=at.FROM_BITS)
+        source = source_of(bits=x.bits, carrier=x.carrier)
+        return tiles(pad(drive.weights, 0, pixels=x.pixels)), source, options._replace(source=at.FROM_BITS)
     none = jnp.zeros((-(-drive.features // LANES), 0, LANES), jnp.float32)
-    return none, _source(current=to_tiles(drive.arriving())), options._replace(source=at.FROM_CURRENT)
+    return none, source_of(current=to_tiles(drive.arriving())), options._replace(source=at.FROM_CURRENT)
 
 
 def tiles(kernel: Float[Array, "pre post"]) -> Float[Array, "tile pre lane"]:

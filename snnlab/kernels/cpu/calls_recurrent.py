@@ -57,4 +57,4 @@ def recurrent_lif(
     weights = jnp.concatenate([weights, calls.tiles(pad(w_rec, 0))], axis=1)
     rows = calls.lif_rows(drive, params, dt)
     results: Any = _recurrent(options, drive.num_steps, *alike(rows, weights, source))
-    return calls.without_padding(drive, *results)
+    return calls.fired(drive, *results)

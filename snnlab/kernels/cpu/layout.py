@@ -2,6 +2,11 @@
 
 Neurons come in *tiles* of 16. Arrays over time are `(batch, time, neuron)` here, padded to whole tiles, so that each
 sample is contiguous. Weights are `(tile, unit, 16)`; packed spikes are `(batch, tile, time)`, 16 neurons a uint16.
+
+In a convolution the 16 neurons of a tile are 16 channels at one pixel; the tiles of a pixel follow each other. All
+pixels share PARAMS and WEIGHTS, which have a tile for every 16 channels. UNITS are units of cells: `cell DEPTH + channel`;
+with BITS they are the first of each tile of the input. The gradient of the current, and D_SPIKES where it is that of a
+convolution, are `(batch, tile, time, 16)`, so that a tile is contiguous.
 """
 
 # Arguments of every kernel.
@@ -28,9 +33,30 @@ D_TRACE, D_PEAK = 7, 8
     PEAKS,  # backward: the maximum over time has a gradient
     LEARNS,  # backward: gradients of the parameters are wanted
     INPUTS,  # backward: the gradient of the current is wanted
+    PIXELS,  # places at which a convolution has neurons; 1 in other layers
     NUM_OPTIONS,
-) = range(14)
+) = range(15)
 FROM_EVENTS, FROM_BITS, FROM_CURRENT = range(3)
+
+# A convolution appends its own grid to OPTIONS; backward, that of the convolution after it follows, which has SIZE_ROWS
+# of 0 if there is none. The entries of a grid:
+(
+    ROWS,  # cells of the input over which the window slides
+    COLUMNS,
+    DEPTH,  # units of a cell
+    POOL,  # pixels of the input are summed to cells of POOL x POOL
+    SIZE_ROWS,  # of the window
+    SIZE_COLUMNS,
+    STRIDE_ROWS,
+    STRIDE_COLUMNS,
+    PADDING_ROWS,
+    PADDING_COLUMNS,
+    OUT_ROWS,  # places of the window
+    OUT_COLUMNS,
+    OUT_CHANNELS,  # without padding
+    GRID_DELAY,  # steps that a spike travels
+    GRID,
+) = range(15)
 
 # Rows of PARAMS (float32), a value per neuron: first the learned ones, in the order of their gradients.
 # GAIN is (1 - decay) r; voltages are measured from rest. A spike adds BETA to the threshold; DECAY_ADAPT takes it away.

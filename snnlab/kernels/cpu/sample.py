@@ -41,7 +41,7 @@ def samples_of(frame, block, batch):
 @njit
 def sample_of(frame, b):
     """Return sample `b` of a call."""
-    steps, tiles = option(frame, at.STEPS), size(frame, ARGUMENTS, at.WEIGHTS, 0)
+    steps, tiles = option(frame, at.STEPS), size(frame, ARGUMENTS, at.WEIGHTS, 0) * option(frame, at.PIXELS)
     adapts = option(frame, at.ADAPTS) == 1
     width, from_current = tiles * LANES, option(frame, at.SOURCE) == at.FROM_CURRENT
     return Sample(

@@ -30,9 +30,10 @@ class Sums(NamedTuple):
 def sums_of(frame, block, b, sample):
     """Return where the gradients of sample `b` go: to the sums of its block, that of the current to the result."""
     wanted, row = option(frame, at.INPUTS) == 1, b * sample.steps * sample.width
+    width = size(frame, ARGUMENTS, at.PARAMS, 1)  # in a convolution, less than that of a sample
     return Sums(
-        after_floats(data(frame, RESULTS, _SUMS_WEIGHTS), block * sample.width * sample.rows),
-        after_floats(data(frame, RESULTS, _SUMS_PARAMS), block * sample.width * at.LEARNED),
+        after_floats(data(frame, RESULTS, _SUMS_WEIGHTS), block * width * sample.rows),
+        after_floats(data(frame, RESULTS, _SUMS_PARAMS), block * width * at.LEARNED),
         after_floats(data(frame, RESULTS, _D_CURRENT), row) if wanted else 0,
         option(frame, at.LEARNS) == 1,
     )

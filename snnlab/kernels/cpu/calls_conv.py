@@ -1,0 +1,136 @@
+"""The kernel of LIF behind a convolution as a JAX function, as in `calls`; the input are spikes.
+
+If all spikes of a layer go to one convolution, their gradient is a convolution of the gradient of its currents with its
+weights. `calls.SentBack` hands both to the kernel of the first layer, which convolves by itself, where it has to.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from snnlab.dynamics import LifParams
+from snnlab.encode import SpikeTimes
+from snnlab.errors import ArgumentError
+from snnlab.kernels.axes import alike
+from snnlab.kernels.cpu import calls, conv, conv_back  # noqa: F401 (both register targets of the FFI)
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.drive import Drive
+from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles
+from snnlab.kernels.window import Window
+
+_NO_GRID = (0,) * at.GRID
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _conv(window: Window, options: calls.Options, steps: int, params, weights, source: calls.Source):
+    """As `calls.fire`."""
+    return calls.fire("snnlab_conv", options, steps, params, weights, source)
+
+
+def _forward(window, options, steps, params, weights, source):
+    arguments = calls.values((params, weights, source))
+    return _conv(window, options, steps, *arguments), (*arguments, calls.Static(params.perturbed))
+
+
+def _backward(window, options, steps, saved, cotangents):
+    factors = calls.sent_back.take(cotangents[0])
+    if factors is not None and factors.grid and factors.image != window.grid:
+        factors = None
+    own = options._replace(grid=options.grid + ((factors and factors.grid) or _NO_GRID))
+    d_params, d_weights, d_input = calls.spikes_back("snnlab_conv_gradient", own, steps, saved, cotangents, factors)
+    weights, source = saved[1:3]
+    if options.source == at.FROM_EVENTS:
+        return d_params, d_weights, source._replace(**calls.NO_GRADIENT)
+    tiles = weights.shape[0] * options.pixels
+    d_current = d_input.reshape(len(d_input), tiles, steps * LANES)  # the order in which the kernel wrote it
+    product = _convolved_back(window, options, d_current.reshape(len(d_input), tiles, steps, LANES), weights)
+    factors = calls.Factors(d_current, _onward(window, weights), options.grid, window.in_shape[1:])
+    d_carrier = calls.sent_back.keep(product, factors)
+    return d_params, d_weights, source._replace(carrier=d_carrier, **calls.NO_GRADIENT)
+
+
+_conv.defvjp(_forward, _backward, symbolic_zeros=True)
+
+
+def _onward(window: Window, weights: Float[Array, "tile row lane"]) -> Float[Array, "place post_pre"]:
+    """Weights as the kernel of the layer before reads them: `(row, column, tile of units, channel, 16 units)`."""
+    places, tiles = int(np.prod(window.size)), len(weights)
+    by_unit = weights.reshape(tiles, places, -1, LANES, LANES)
+    return by_unit.transpose(1, 2, 0, 4, 3).reshape(places, -1)
+
+
+def _convolved_back(window: Window, options: calls.Options, d_current, weights) -> Float[Array, "batch time padded"]:
+    """Compute the gradient of each spike from that of the currents that they make, in XLA."""
+    batch, _, steps, _ = d_current.shape
+    by_step = d_current.swapaxes(1, 2).reshape(batch, steps, -1)
+    left = jnp.pad(by_step, ((0, 0), (0, options.delay), (0, 0)))[:, options.delay :]  # at t, and arrived later
+    depth, channels = window.in_shape[0], options.features // options.pixels
+    rows = weights.swapaxes(0, 1).reshape(int(np.prod(window.size)), -1, len(weights) * LANES)
+    kernel = rows[:, :depth, :channels].reshape(-1, channels)
+    x = jax.ShapeDtypeStruct((steps, batch, window.num_units), jnp.float32)
+    (back,) = jax.linear_transpose(lambda x: window.convolve(x, kernel), x)(
+        from_tiles(left, options.features, options.pixels)
+    )
+    return to_tiles(back, window.in_shape[1] * window.in_shape[2])
+
+
+def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
+    """LIF neurons behind a convolution of spikes, and behind an exponential synapse if the drive has one.
+
+    Args:
+        drive: input of the neurons: spikes, and the window that weighs them.
+        params: see `dynamics.LifParams`, single values or one per channel; voltages are measured from rest, so `v_rest`
+            is not read.
+        options: surrogate and kind of reset; the drive says the others.
+        dt: time step [ms].
+
+    Returns:
+        The spikes as `Packed`, their counts, and the voltages after the reset.
+    """
+    assert drive.window is not None
+    weights, source, options = _feed(drive, drive.window, options)
+    arguments = alike(calls.lif_rows(drive, params, dt), weights, source)
+    results: Any = _conv(drive.window, options, drive.num_steps, *arguments)
+    return calls.fired(drive, *results)
+
+
+def _feed(drive: Drive, window: Window, options: calls.Options):
+    """As `calls.feed`: weights in tiles, the source that they weigh, and the options that say which it is."""
+    x, kernel, pixels = drive.x, drive.weights, window.in_shape[1] * window.in_shape[2]
+    if x.num_units != window.num_units:
+        raise ArgumentError(f"x: has {x.num_units} units, the window has an input of {window.in_shape}")
+    options = options._replace(delay=drive.delay, features=drive.features, pixels=window.pixels)
+    cells, depth = window.cell_of_pixel().ravel(), window.in_shape[0]
+    if isinstance(x, SpikeTimes):
+        unit = np.where(cells < 0, -1, cells * depth + np.arange(depth, dtype=np.int32)[:, None]).ravel()
+        if x.units is None:
+            units = jnp.asarray(unit[None])
+        else:
+            found = x.int32("units")
+            there = (found >= 0) & (found < len(unit))
+            units = jnp.where(there, jnp.asarray(unit)[jnp.where(there, found, 0)], -1)
+        source = calls.source_of(times=x.int32("times"), units=units)
+    else:
+        if x.pixels != pixels:
+            x = _repacked(x, pixels)
+        padded = -(-depth // LANES) * LANES
+        unit = np.where(cells < 0, -1, cells * padded)[:, None] + np.arange(0, padded, LANES) * (cells >= 0)[:, None]
+        source = calls.source_of(bits=x.bits, carrier=x.carrier, units=jnp.asarray(np.int32(unit.reshape(1, -1))))
+        options = options._replace(source=at.FROM_BITS)
+        kernel = pad(kernel.reshape(-1, depth, kernel.shape[1]), 1).reshape(-1, kernel.shape[1])
+        depth = padded
+    delay = min(drive.delay, drive.num_steps)
+    grid = (*window.cells, depth, window.pool, *window.size, *window.stride, *window.padding, *window.grid)
+    return calls.tiles(kernel), source, options._replace(grid=(*grid, drive.weights.shape[1], delay))
+
+
+def _repacked(x: Packed, pixels: int) -> Packed:
+    """Pack the spikes of another layer as those of a convolution with as many units."""
+    carrier = to_tiles(x.dense(), pixels)
+    words = carrier.reshape(*carrier.shape[:2], -1, LANES).astype(jnp.uint16) << jnp.arange(LANES, dtype=jnp.uint16)
+    bits = words.sum(-1, dtype=jnp.uint16).swapaxes(1, 2)
+    return Packed(bits=bits, carrier=carrier, num_units=x.num_units, pixels=pixels)

@@ -1,0 +1,242 @@
+"""LIF behind a convolution on the CPU: 16 channels of one pixel at a time, from the first step to the last.
+
+For every pixel, the weights of the spikes in its window are added at their times to a sequence of 16 values, which then
+drives the neurons, with their state in registers. A spike costs 16 additions in each window that holds it; a pixel to
+which nothing comes costs nothing. Spikes are sorted by the unit that they come from, in the order cell, channel: those in
+one row of a window stand one behind the other, and so do their weights.
+
+The equations are those of `snnlab.kernels.cpu.lif_step`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32, njit, uint16
+
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
+from snnlab.kernels.cpu.lif_step import NEVER, adapted, hold, integrate, neurons_of, reset
+from snnlab.kernels.cpu.memory import (
+    NOWHERE,
+    address_of,
+    after_floats,
+    after_halves,
+    after_ints,
+    get_half,
+    get_int,
+    named_word,
+    set_half,
+)
+from snnlab.kernels.cpu.sample import sample_of, samples_of
+from snnlab.kernels.cpu.simd import accumulate, count_ones, fill, load, pack, select, store, trailing_zeros
+from snnlab.kernels.packed import LANES
+
+
+class Grid(NamedTuple):
+    """The geometry of a convolution; see `layout`."""
+
+    rows: int
+    columns: int
+    depth: int
+    pool: int
+    size_rows: int
+    size_columns: int
+    stride_rows: int
+    stride_columns: int
+    padding_rows: int
+    padding_columns: int
+    out_rows: int
+    out_columns: int
+    channels: int
+    delay: int
+
+
+@njit
+def grid_of(frame, first):
+    """Read the grid whose entries in the options begin at `first`."""
+    return Grid(
+        option(frame, first + at.ROWS),
+        option(frame, first + at.COLUMNS),
+        option(frame, first + at.DEPTH),
+        option(frame, first + at.POOL),
+        option(frame, first + at.SIZE_ROWS),
+        option(frame, first + at.SIZE_COLUMNS),
+        option(frame, first + at.STRIDE_ROWS),
+        option(frame, first + at.STRIDE_COLUMNS),
+        option(frame, first + at.PADDING_ROWS),
+        option(frame, first + at.PADDING_COLUMNS),
+        option(frame, first + at.OUT_ROWS),
+        option(frame, first + at.OUT_COLUMNS),
+        option(frame, first + at.OUT_CHANNELS),
+        option(frame, first + at.GRID_DELAY),
+    )
+
+
+@njit
+def _list_events(times, units, count, delay, steps, num_units):
+    """List the events that exist: their times of arrival and their units."""
+    when, what = np.empty(count, np.int32), np.empty(count, np.int32)
+    total = 0
+    for e in range(count):
+        t, u = get_int(times, e), get_int(units, e)
+        when[total], what[total] = t + delay, u
+        total += (t >= 0) & (t < steps - delay) & (u >= 0) & (u < num_units)
+    return when, what, total
+
+
+@njit
+def _list_bits(bits, first_units, tiles, delay, steps):
+    """Do the same for packed spikes; `first_units` has the first unit of each tile, -1 where spikes go nowhere."""
+    total = 0
+    for k in range(tiles * steps):
+        total += count_ones(np.int64(get_half(bits, k)))
+    when, what = np.empty(total, np.int32), np.empty(total, np.int32)
+    total = 0
+    for tile in range(tiles):
+        first = get_int(first_units, tile)
+        for t in range(0 if first < 0 else delay, 0 if first < 0 else steps):
+            word = np.int64(get_half(bits, tile * steps + t - delay))
+            while word:
+                when[total], what[total] = t, first + trailing_zeros(word)
+                total += 1
+                word &= word - 1
+    return when, what, total
+
+
+class Spikes(NamedTuple):
+    """The spikes of one sample, sorted by unit: those of unit `u` are `starts[u] .. starts[u + 1]`."""
+
+    starts: np.ndarray
+    when: np.ndarray  # step at which it arrives
+    what: np.ndarray  # unit
+
+
+@njit
+def _sort(when, what, total, num_units):
+    """Sort spikes by unit, by counting; those of one unit stay in their order."""
+    starts = np.zeros(num_units + 2, np.int32)  # one behind: counting, then placing, moves every start to its place
+    for e in range(total):
+        starts[what[e] + 2] += 1
+    for u in range(2, num_units + 2):
+        starts[u] += starts[u - 1]
+    sorted_when, sorted_what = np.empty(total, np.int32), np.empty(total, np.int32)
+    for e in range(total):
+        place = starts[what[e] + 1]
+        sorted_when[place], sorted_what[place] = when[e], what[e]
+        starts[what[e] + 1] = place + 1
+    return Spikes(starts, sorted_when, sorted_what)
+
+
+@njit
+def spikes_of(frame, b, grid):
+    """Return the spikes that arrive in sample `b` of a call."""
+    steps, num_units = option(frame, at.STEPS), grid.rows * grid.columns * grid.depth
+    units, delay = data(frame, ARGUMENTS, at.UNITS), min(option(frame, at.DELAY), steps)
+    if option(frame, at.SOURCE) == at.FROM_BITS:
+        tiles = size(frame, ARGUMENTS, at.BITS, 1)
+        bits = after_halves(data(frame, ARGUMENTS, at.BITS), b * tiles * steps)
+        when, what, total = _list_bits(bits, units, tiles, delay, steps)
+    else:
+        count, rows = size(frame, ARGUMENTS, at.TIMES, 1), size(frame, ARGUMENTS, at.UNITS, 0)
+        times = after_ints(data(frame, ARGUMENTS, at.TIMES), b * count)
+        units = after_ints(units, min(b, rows - 1) * count)
+        when, what, total = _list_events(times, units, count, delay, steps, num_units)
+    return _sort(when, what, total, num_units)
+
+
+@njit
+def weigh(grid, spikes, pixel, weights, values, steps, back):
+    """Add the weights of the spikes in the window of a pixel to `values`, 16 a step; return the first step of any.
+
+    With `back`, add the values at the steps of the spikes to the weights instead.
+    """
+    top = (pixel // grid.out_columns) * grid.stride_rows - grid.padding_rows
+    left = (pixel % grid.out_columns) * grid.stride_columns - grid.padding_columns
+    begin, end = max(0, -left), min(grid.size_columns, grid.columns - left)
+    first = steps
+    for row in range(max(0, -top), min(grid.size_rows, grid.rows - top)):
+        unit = ((top + row) * grid.columns + left + begin) * grid.depth
+        to_weight = (row * grid.size_columns + begin) * grid.depth - unit
+        for e in range(spikes.starts[unit], spikes.starts[unit + (end - begin) * grid.depth]):
+            t = np.int64(spikes.when[e])
+            weight = (spikes.what[e] + to_weight) * LANES
+            if back:
+                accumulate(weights, weight, load(values, t * LANES))
+            else:
+                accumulate(values, t * LANES, load(weights, weight))
+                first = min(first, t)
+    return first
+
+
+@njit
+def begins(n, first):
+    """Return the first step at which 16 neurons do anything, if nothing arrives before step `first`."""
+    zero = fill(float32(0.0))
+    u, g = integrate(n, zero, zero, n.bias)
+    still = pack(u >= zero) & pack(zero >= u) & pack(g >= zero) & pack(zero >= g)
+    return first if still == 0xFFFF and pack(u >= n.v_th) == 0 else 0
+
+
+@njit
+def run(sample, n, begin, arriving, tile, bits, counts, states, trace, held):
+    """Run 16 neurons forward from step `begin`, until which they are at rest; set what arrives to 0 for the next ones.
+
+    With `trace`, write the voltages before the reset, the currents and the rise of the thresholds there, and which
+    neurons were held to `held`, from `begin` on, for the way back. Without it, write spikes to `bits`, their number to
+    `counts`, and voltages to `states` if that is not 0.
+    """
+    zero, one, lane = fill(float32(0.0)), fill(float32(1.0)), tile * LANES
+    for t in range(0 if trace else begin):
+        set_half(bits, t, uint16(0))
+        if states:
+            store(states, t * sample.width + lane, zero)
+    v, g, b, age, count, threshold = zero, zero, zero, fill(float32(NEVER)), zero, n.v_th
+    for t in range(begin, sample.steps):
+        u, g = integrate(n, v, g, n.bias + load(arriving, t * LANES))
+        store(arriving, t * LANES, zero)
+        if sample.adapts:
+            threshold = n.v_th + b
+        if n.holds:
+            u, age, word = hold(n, v, u, age, threshold)
+            if trace:
+                set_half(held, t, word)
+        s, v = reset(n, u, threshold, sample.value_reset)
+        if trace:
+            place = sample.values * t * LANES
+            store(trace, place, u)
+            store(trace, place + LANES, g)
+            if sample.adapts:
+                store(trace, place + 2 * LANES, b)
+        else:
+            count = count + select(s, one, zero)
+            set_half(bits, t, pack(s))
+            if states:
+                store(states, t * sample.width + lane, v)
+        if sample.adapts:
+            b = adapted(n, b, s)
+    if not trace:
+        store(counts, lane, count)
+
+
+@over_blocks
+def _forward(frame, block):
+    steps, batch, wanted = option(frame, at.STEPS), size(frame, RESULTS, 0, 0), option(frame, at.STATES) == 1
+    grid, tiles = grid_of(frame, at.NUM_OPTIONS), size(frame, ARGUMENTS, at.WEIGHTS, 0)
+    width = tiles * LANES
+    arriving = np.zeros(steps * LANES, np.float32)
+    for b in samples_of(frame, block, batch):
+        spikes, sample = spikes_of(frame, b, grid), sample_of(frame, b)
+        counts = after_floats(data(frame, RESULTS, 1), b * sample.width)
+        states = after_floats(data(frame, RESULTS, 2), b * steps * sample.width) if wanted else NOWHERE
+        for tile in range(sample.tiles):
+            lane, values = tile % tiles * LANES, address_of(arriving)
+            n, weights = neurons_of(sample.params, width, lane), after_floats(sample.weights, lane * sample.rows)
+            begin = begins(n, weigh(grid, spikes, tile // tiles, weights, values, steps, False))
+            bits = after_halves(data(frame, RESULTS, 0), (b * sample.tiles + tile) * steps)
+            run(sample, n, begin, values, tile, bits, counts, states, NOWHERE, NOWHERE)
+
+
+@register("snnlab_conv")
+def _conv(pointer):
+    _forward(pointer, named_word("snnlab_conv"))
+    return 0
