@@ -4,6 +4,7 @@ Time constants, thresholds and other parameters are numbers, arrays with one val
 says who may change them; see `snnlab.variables`.
 """
 
+from snnlab.layers.conv_projection import ConvProjection
 from snnlab.layers.expon import Expon
 from snnlab.layers.graph import Graph
 from snnlab.layers.integrate_and_fire import IF
@@ -19,6 +20,7 @@ __all__ = [
     "IF",
     "LSTM",
     "Conv",
+    "ConvProjection",
     "Delay",
     "Expon",
     "Graph",

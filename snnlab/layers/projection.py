@@ -94,8 +94,11 @@ class Projection(nnx.Module):
                 return neuron(drive)
             if isinstance(synapse, Expon):
                 return neuron(replace(drive, tau_syn=synapse.tau_syn[...]))
-        arriving = kernels.current(drive, dt=1.0)  # for neurons or a synapse of your own
-        return neuron(arriving if synapse is None else synapse(arriving))
+        return self._of_your_own(kernels.current(drive, dt=1.0))
+
+    def _of_your_own(self, arriving: Float[Array, "time batch n"]):
+        """Run neurons or a synapse of your own."""
+        return self.neuron(arriving if self.synapse is None else self.synapse(arriving))
 
     def drive(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Drive:
         """Weigh the input, which then reaches the synapse; a `Drive` is returned as it is.
