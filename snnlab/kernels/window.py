@@ -16,7 +16,7 @@ from snnlab.support import arguments
 class Window:
     """A window that slides over an image; at each of its places, its *pixels*, stand neurons with the same weights.
 
-        y[o, row, column] = sum over c, i, j of  x[c, stride row + i - padding, stride column + j - padding] W[i, j, c, o]
+        y[o, row, column] = sum over c, i, j of  x[c, stride row + i - padding, stride column + j - padding] W[i j c, o]
 
     Units are flat, in the order channel, row, column. Weights are `(rows columns channels, out)`, a row for every value
     in the window, in the order row, column, channel.

@@ -103,7 +103,8 @@ def _feed(drive: Drive, window: Window, options: calls.Options):
     x, kernel, pixels = drive.x, drive.weights, window.in_shape[1] * window.in_shape[2]
     if x.num_units != window.num_units:
         raise ArgumentError(f"x: has {x.num_units} units, the window has an input of {window.in_shape}")
-    options = options._replace(delay=drive.delay, features=drive.features, pixels=window.pixels)
+    delay = min(drive.delay, drive.num_steps)
+    options = options._replace(delay=delay, features=drive.features, pixels=window.pixels)
     cells, depth = window.cell_of_pixel().ravel(), window.in_shape[0]
     if isinstance(x, SpikeTimes):
         unit = np.where(cells < 0, -1, cells * depth + np.arange(depth, dtype=np.int32)[:, None]).ravel()
@@ -123,7 +124,6 @@ def _feed(drive: Drive, window: Window, options: calls.Options):
         options = options._replace(source=at.FROM_BITS)
         kernel = pad(kernel.reshape(-1, depth, kernel.shape[1]), 1).reshape(-1, kernel.shape[1])
         depth = padded
-    delay = min(drive.delay, drive.num_steps)
     grid = (*window.cells, depth, window.pool, *window.size, *window.stride, *window.padding, *window.grid)
     return calls.tiles(kernel), source, options._replace(grid=(*grid, drive.weights.shape[1], delay))
 

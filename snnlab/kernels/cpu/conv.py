@@ -1,9 +1,9 @@
 """LIF behind a convolution on the CPU: 16 channels of one pixel at a time, from the first step to the last.
 
 For every pixel, the weights of the spikes in its window are added at their times to a sequence of 16 values, which then
-drives the neurons, with their state in registers. A spike costs 16 additions in each window that holds it; a pixel to
-which nothing comes costs nothing. Spikes are sorted by the unit that they come from, in the order cell, channel: those in
-one row of a window stand one behind the other, and so do their weights.
+drives the neurons, with their state in registers. A spike costs 16 additions in each window that holds it; a pixel that
+nothing reaches costs nothing. Spikes are sorted by the unit that they come from, in the order cell, channel: so those
+in one row of a window stand one behind the other, as their weights do.
 
 The equations are those of `snnlab.kernels.cpu.lif_step`.
 """

@@ -2,8 +2,8 @@
 
 The voltages are computed again. The gradient of the weights is summed for spikes only. A spike has a gradient through
 every window of the next convolution that holds it, and a silent neuron has that gradient too, so it is a sum over those
-windows at every step. It is summed here, for 16 channels of one cell, and only from the step at which the first of their
-neurons wakes up: what comes before reaches no weight.
+windows at every step. It is summed here, for 16 channels of one cell, from the step at which the first of their neurons
+leaves its rest: what comes before reaches no weight. It takes most of the time of a step of training.
 """
 
 from typing import NamedTuple
@@ -12,13 +12,13 @@ import numpy as np
 from numba import float32, njit
 
 from snnlab.kernels.cpu import layout as at
-from snnlab.kernels.cpu.conv import Grid, begins, grid_of, run, spikes_of, weigh
+from snnlab.kernels.cpu.conv import Grid, Spikes, begins, grid_of, run, spikes_of, weigh
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, register, size
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, get_float, get_half, named_word
-from snnlab.kernels.cpu.sample import add_spikes, incoming_of, sample_of, samples_of
+from snnlab.kernels.cpu.sample import Incoming, Sample, add_spikes, incoming_of, sample_of, samples_of
 from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, select, store
-from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
+from snnlab.kernels.cpu.sums import Sums, add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
 
 _AFTER = at.NUM_OPTIONS + at.GRID  # where the grid of the next convolution begins
@@ -105,12 +105,25 @@ def _sent_back(after, cell, depth_tile, begin, end, steps, out):
     return begin
 
 
+class _Task(NamedTuple):
+    """One sample on its way back."""
+
+    sample: Sample
+    grid: Grid
+    tiles: int  # of a pixel
+    spikes: Spikes
+    after: _After
+    incoming: Incoming
+    sums: Sums
+
+
 @njit
-def _walk_back(sample, n, incoming, sums, tile, lane, width, begin, d_spikes, trace, held, d_arriving):
+def _walk_back(task, n, tile, begin, trace, held, d_spikes, d_arriving):
     """Take 16 neurons backward to step `begin`, through what `run` left in `trace` and `held`.
 
-    Write the gradient of what arrived to `d_arriving`. With `d_spikes`, read the gradient of spikes there, too.
+    Write the gradient of what arrived to `d_arriving`. Read that of the spikes from `d_spikes`, too, if that is not 0.
     """
+    sample, incoming, sums = task.sample, task.incoming, task.sums
     out, d_count, zero = tile * LANES, load(incoming.counts, tile * LANES), fill(float32(0.0))
     dv, dg, db, b, d_bias = zero, zero, zero, zero, zero
     d_a_syn, d_a, d_gain, d_th, d_reset, d_rho, d_beta = zero, zero, zero, zero, zero, zero, zero
@@ -145,57 +158,47 @@ def _walk_back(sample, n, incoming, sums, tile, lane, width, begin, d_spikes, tr
             d_bias, d_a_syn, d_a, d_gain = d_bias + dg, d_a_syn + share.a_syn, d_a + share.a, d_gain + share.gain
             d_reset, d_th = d_reset + change.jump, add_threshold(d_th, change, sample.value_reset)
     if sums.learns:
-        accumulate(sums.params, at.BIAS * width + lane, d_bias)
-        accumulate(sums.params, at.DECAY_SYN * width + lane, d_a_syn)
-        accumulate(sums.params, at.DECAY_MEM * width + lane, d_a)
-        accumulate(sums.params, at.GAIN * width + lane, d_gain)
-        accumulate(sums.params, at.V_TH * width + lane, d_th)
-        accumulate(sums.params, at.V_RESET * width + lane, d_reset)
+        width, totals = task.tiles * LANES, after_floats(sums.params, tile % task.tiles * LANES)
+        accumulate(totals, at.BIAS * width, d_bias)
+        accumulate(totals, at.DECAY_SYN * width, d_a_syn)
+        accumulate(totals, at.DECAY_MEM * width, d_a)
+        accumulate(totals, at.GAIN * width, d_gain)
+        accumulate(totals, at.V_TH * width, d_th)
+        accumulate(totals, at.V_RESET * width, d_reset)
         if sample.adapts:
-            accumulate(sums.params, at.DECAY_ADAPT * width + lane, d_rho)
-            accumulate(sums.params, at.BETA * width + lane, d_beta)
-
-
-class _Scratch(NamedTuple):
-    """Addresses of memory for 16 neurons of one sample."""
-
-    arriving: int
-    trace: int
-    held: int
-    d_spikes: int
-    d_arriving: int
+            accumulate(totals, at.DECAY_ADAPT * width, d_rho)
+            accumulate(totals, at.BETA * width, d_beta)
 
 
 @njit
-def _cell_back(sample, grid, after, incoming, sums, spikes, cell, tile, tiles, scratch):
-    """Take 16 channels of all pixels of a cell backward."""
-    lane, width, pool, steps = tile * LANES, tiles * LANES, max(1, after.grid.pool), sample.steps
-    n, columns = neurons_of(sample.params, width, lane), (grid.out_columns + pool - 1) // pool
-    weights, d_weights = after_floats(sample.weights, lane * sample.rows), after_floats(sums.weights, lane * sample.rows)
-    row, column = cell // columns, cell % columns
-    sent = row < after.grid.rows and column < after.grid.columns  # it is no rest that fills no cell
-    known = steps
+def _cell_back(task, row, column, channel_tile, values, held):
+    """Take 16 channels of all pixels of a cell backward; `values` are 6 scratch rows, the first of them 0."""
+    sample, grid, after, sums, steps = task.sample, task.grid, task.after, task.sums, task.sample.steps
+    lane, pool, arriving = channel_tile * LANES, max(1, after.grid.pool), address_of(values)
+    n = neurons_of(sample.params, task.tiles * LANES, lane)
+    weights, d_weights = (
+        after_floats(sample.weights, lane * sample.rows),
+        after_floats(sums.weights, lane * sample.rows),
+    )
+    trace, scratch = after_floats(arriving, steps * LANES), after_floats(arriving, 5 * steps * LANES)
+    sent = row < after.grid.rows and column < after.grid.columns  # pixels that fill no cell send nothing
+    d_spikes, known = after_floats(arriving, 4 * steps * LANES) if sent else NOWHERE, steps
     for y in range(row * pool, min(grid.out_rows, (row + 1) * pool)):
         for x in range(column * pool, min(grid.out_columns, (column + 1) * pool)):
             pixel = y * grid.out_columns + x
-            at_tile = pixel * tiles + tile
-            begin = begins(n, weigh(grid, spikes, pixel, weights, scratch.arriving, steps, False))
-            d_arriving = scratch.d_arriving
-            if sums.current:
-                d_arriving = after_floats(sums.current, at_tile * steps * LANES)
+            tile = pixel * task.tiles + channel_tile
+            begin = begins(n, weigh(grid, task.spikes, pixel, weights, arriving, steps, False))
             if sums.current or sums.learns:  # all steps have a gradient, also those at rest
                 begin = 0
             if begin == steps:
                 continue
             if sent and begin < known:
-                number = row * after.grid.columns + column
-                known = _sent_back(after, number, tile, begin, known, steps, scratch.d_spikes)
-            run(sample, n, begin, scratch.arriving, at_tile, NOWHERE, NOWHERE, NOWHERE, scratch.trace, scratch.held)
-            d_spikes = scratch.d_spikes if sent else NOWHERE
-            _walk_back(
-                sample, n, incoming, sums, at_tile, lane, width, begin, d_spikes, scratch.trace, scratch.held, d_arriving
-            )
-            weigh(grid, spikes, pixel, d_weights, d_arriving, steps, True)
+                cell = row * after.grid.columns + column
+                known = _sent_back(after, cell, channel_tile, begin, known, steps, d_spikes)
+            d_arriving = after_floats(sums.current, tile * steps * LANES) if sums.current else scratch
+            run(sample, n, begin, arriving, tile, NOWHERE, NOWHERE, NOWHERE, trace, address_of(held))
+            _walk_back(task, n, tile, begin, trace, address_of(held), d_spikes, d_arriving)
+            weigh(grid, task.spikes, pixel, d_weights, d_arriving, steps, True)
 
 
 @over_blocks
@@ -203,19 +206,16 @@ def _backward(frame, block):
     steps, batch = option(frame, at.STEPS), size(frame, ARGUMENTS, at.D_COUNTS, 0)
     grid, tiles = grid_of(frame, at.NUM_OPTIONS), size(frame, ARGUMENTS, at.WEIGHTS, 0)
     clear_sums(frame, block)
-    values = np.zeros((6, steps * LANES), np.float32)
-    held = np.empty(steps, np.uint16)
+    values, held = np.zeros((6, steps * LANES), np.float32), np.empty(steps, np.uint16)
     for b in samples_of(frame, block, batch):
-        spikes, sample, after = spikes_of(frame, b, grid), sample_of(frame, b), _after_of(frame, b, steps)
+        sample, after = sample_of(frame, b), _after_of(frame, b, steps)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)
-        first, row, pool = address_of(values), steps * LANES, max(1, after.grid.pool)
-        scratch = _Scratch(
-            first, after_floats(first, row), address_of(held), after_floats(first, 4 * row), after_floats(first, 5 * row)
-        )
-        cells = ((grid.out_rows + pool - 1) // pool) * ((grid.out_columns + pool - 1) // pool)
-        for cell in range(cells):
-            for tile in range(tiles):
-                _cell_back(sample, grid, after, incoming, sums, spikes, cell, tile, tiles, scratch)
+        task = _Task(sample, grid, tiles, spikes_of(frame, b, grid), after, incoming, sums)
+        pool = max(1, after.grid.pool)
+        for row in range((grid.out_rows + pool - 1) // pool):
+            for column in range((grid.out_columns + pool - 1) // pool):
+                for tile in range(tiles):
+                    _cell_back(task, row, column, tile, values, held)
 
 
 @register("snnlab_conv_gradient")

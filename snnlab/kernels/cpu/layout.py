@@ -4,9 +4,9 @@ Neurons come in *tiles* of 16. Arrays over time are `(batch, time, neuron)` here
 sample is contiguous. Weights are `(tile, unit, 16)`; packed spikes are `(batch, tile, time)`, 16 neurons a uint16.
 
 In a convolution the 16 neurons of a tile are 16 channels at one pixel; the tiles of a pixel follow each other. All
-pixels share PARAMS and WEIGHTS, which have a tile for every 16 channels. UNITS are units of cells: `cell DEPTH + channel`;
-with BITS they are the first of each tile of the input. The gradient of the current, and D_SPIKES where it is that of a
-convolution, are `(batch, tile, time, 16)`, so that a tile is contiguous.
+pixels share PARAMS and WEIGHTS, which have a tile for every 16 channels. UNITS are units of cells, `cell DEPTH +
+channel`; with BITS they are the first of each tile of the input. The gradient of the current, and D_SPIKES where it is
+that of a convolution, are `(batch, tile, time, 16)`, so that a tile is contiguous.
 """
 
 # Arguments of every kernel.
