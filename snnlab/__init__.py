@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Checkpoints": "checkpoint",
     "Classification": "losses",
+    "ConvConfig": "config",
     "Dataset": "data",
     "History": "history",
     "LiveTrainer": "live",

@@ -1,5 +1,6 @@
 # What `snnlab.` offers, for editors and type checkers: at run time each name is imported when it is first used.
 from snnlab.checkpoint import Checkpoints as Checkpoints
+from snnlab.config import ConvConfig as ConvConfig
 from snnlab.config import LstmConfig as LstmConfig
 from snnlab.config import SnnConfig as SnnConfig
 from snnlab.data import Dataset as Dataset
@@ -21,6 +22,7 @@ from snnlab.train import Trainer as Trainer
 __all__ = [
     "Checkpoints",
     "Classification",
+    "ConvConfig",
     "Dataset",
     "History",
     "LiveTrainer",

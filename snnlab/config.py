@@ -80,21 +80,22 @@ class SnnConfig:
         for name in ("tau_latency", "threshold_latency"):
             if self.code not in (None, "latency") and getattr(self, name) != getattr(SnnConfig, name):
                 raise ArgumentError(f"{name}: does nothing with code={self.code!r}; leave it out")
-        self._check_neurons()
+        _check_neurons(self)
         arguments.count("delay", self.delay, 0, accepted.MAX_STEPS)
         for name in ("detach_reset", "centralize", "bias"):
             arguments.flag(name, getattr(self, name))
 
-    def _check_neurons(self) -> None:
-        for name in ("tau_mem", "tau_syn", "tau_out"):
-            arguments.one(name, arguments.time_constant(name, getattr(self, name)))
-        arguments.number("tau_ref", self.tau_ref, 0.0, unit="ms")
-        for name in ("v_th", "v_rest", "v_reset"):
-            arguments.number(name, getattr(self, name))
-        accepted.check_threshold(self.v_th, self.v_reset)
-        arguments.number("slope", self.slope, 0.0)
-        arguments.choice("surrogate", self.surrogate, accepted.SURROGATES)
-        arguments.choice("reset", self.reset, accepted.RESETS)
+
+def _check_neurons(config: "SnnConfig | ConvConfig") -> None:
+    for name in ("tau_mem", "tau_syn", "tau_out"):
+        arguments.one(name, arguments.time_constant(name, getattr(config, name)))
+    arguments.number("tau_ref", config.tau_ref, 0.0, unit="ms")
+    for name in ("v_th", "v_rest", "v_reset"):
+        arguments.number(name, getattr(config, name))
+    accepted.check_threshold(config.v_th, config.v_reset)
+    arguments.number("slope", config.slope, 0.0)
+    arguments.choice("surrogate", config.surrogate, accepted.SURROGATES)
+    arguments.choice("reset", config.reset, accepted.RESETS)
 
 
 TUTORIAL_SNN = SnnConfig(
@@ -106,6 +107,62 @@ steep, and its biases (the default of BrainPy's `Linear`) learn faster than its 
 In BrainPy a spike decays for one step on arrival. With the same weights, currents here are larger by
 `e^(dt/tau_syn)`, one per cent.
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvConfig:
+    """Settings of the convolutional spiking network for images: latency code -> convolutions of LifRef neurons, each
+    over the pooled spikes of the layer before -> Leaky readout, each behind an Expon synapse.
+
+    Time constants are >= 0 and may be infinite. Voltages may have any unit, with `v_th` > `v_reset`; see
+    `snnlab.layers.LifRef`. Where no other reason is given, a value is that of `SnnConfig`.
+
+    Raises:
+        ArgumentError: if a value is out of range.
+
+    Example:
+        >>> ConvConfig(channels=(8, 16, 32)).channels
+        (8, 16, 32)
+    """
+
+    channels: tuple[int, ...] = (16, 32)  # of each convolution; 16 at a time fill a vector of the processor
+    window: int = 3  # rows and columns, padded by half of them: then any image has room for it, the smallest, too
+    pool: int = 2  # pixels along rows and columns whose spikes are summed for the next layer
+    gain: float = 2.0  # of the first weights, times He's: few spikes reach a small window, and He's leave it silent
+    num_steps: int = SnnConfig.num_steps  # steps
+    dt: float = SnnConfig.dt  # ms
+    tau_latency: float = SnnConfig.tau_latency  # ms
+    threshold_latency: float = SnnConfig.threshold_latency  # the weakest pixel that fires, in 0..1
+    input_dropout: float = 0.0  # share of input spikes dropped in training; shared weights overfit less
+    tau_mem: float = SnnConfig.tau_mem  # ms
+    tau_syn: float = SnnConfig.tau_syn  # ms
+    tau_out: float = SnnConfig.tau_out  # ms, membrane of the readout
+    tau_ref: float = SnnConfig.tau_ref  # ms
+    v_th: float = SnnConfig.v_th  # in the unit of all voltages
+    v_rest: float = SnnConfig.v_rest
+    v_reset: float = SnnConfig.v_reset
+    slope: float = SnnConfig.slope  # of the surrogate
+    surrogate: str = SnnConfig.surrogate  # a name in `snnlab.surrogate.SURROGATES`
+    reset: str = SnnConfig.reset  # or "value": set `v_reset`
+    detach_reset: bool = SnnConfig.detach_reset  # let no gradient through the reset
+
+    def __post_init__(self):
+        channels = (self.channels,) if isinstance(self.channels, int) else tuple(self.channels)
+        object.__setattr__(self, "channels", channels)  # a file has a list
+        if not channels:
+            raise ArgumentError("channels: must be one number for each convolution, got none")
+        for number in channels:
+            arguments.count("channels", number, 1, accepted.MAX_UNITS)
+        arguments.count("window", self.window)
+        arguments.count("pool", self.pool)
+        arguments.number("gain", self.gain, 0.0, strict=True)
+        arguments.count("num_steps", self.num_steps, 1, accepted.MAX_STEPS)
+        arguments.time_step("dt", self.dt)
+        arguments.number("tau_latency", self.tau_latency, 0.0, strict=True, unit="ms")
+        arguments.number("threshold_latency", self.threshold_latency, 0.0, 1.0)
+        arguments.number("input_dropout", self.input_dropout, 0.0, 1.0)
+        _check_neurons(self)
+        arguments.flag("detach_reset", self.detach_reset)
 
 
 @dataclass(frozen=True, kw_only=True)

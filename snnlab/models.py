@@ -1,4 +1,4 @@
-"""The two reference networks, and their construction from a config."""
+"""The reference networks, and their construction from a config."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -10,11 +10,11 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, PRNGKeyArray, Shaped
 
-from snnlab.config import WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig
+from snnlab.config import WIDE, WIDE_DROPOUT, ConvConfig, LstmConfig, SnnConfig
 from snnlab.encode import Binned, Delta, Latency, Rows, drop_spikes
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Stack
-from snnlab.layers.weights import lecun_normal
+from snnlab.layers import LSTM, ConvProjection, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.layers.weights import he_normal, lecun_normal
 from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
@@ -123,22 +123,9 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     _check_duration(config)
     encoder = _encoder(config, sample_shape)
     units = encoder.num_units(sample_shape)
-    names = (
-        "tau_mem",
-        "tau_ref",
-        "v_th",
-        "v_rest",
-        "v_reset",
-        "slope",
-        "surrogate",
-        "reset",
-        "detach_reset",
-        "dt",
-    )
-    lif = LifRef(config.hidden, **{name: getattr(config, name) for name in names})
     hidden = Projection(
         units,
-        lif,
+        _lif(config.hidden, config),
         synapse=Expon(config.hidden, tau_syn=config.tau_syn, dt=config.dt),
         use_bias=config.bias,
         rngs=rngs,
@@ -161,10 +148,83 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     return Network(encoder, stack, input_dropout=dropout)
 
 
-def _check_duration(config: SnnConfig) -> None:
+def _lif(features: int, config: SnnConfig | ConvConfig) -> LifRef:
+    names = ("tau_mem", "tau_ref", "v_th", "v_rest", "v_reset", "slope", "surrogate", "reset", "detach_reset", "dt")
+    return LifRef(features, **{name: getattr(config, name) for name in names})
+
+
+def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
+    """`[Expon] -> LifRef(channels) at every pixel -> pool -> ... -> [Expon] -> Leaky(num_classes)` on images.
+
+    Args:
+        config: see `ConvConfig`.
+        sample_shape: (rows, columns) of one image, or (channels, rows, columns).
+        num_classes: width of the readout.
+        rngs: random streams for the weights.
+
+    Raises:
+        ArgumentError: if a value is out of range, if the samples are no such images, or too small for the layers.
+
+    Warns:
+        UserWarning: if the sequence is so short that no neuron can fire.
+
+    Example:
+        >>> net = conv(ConvConfig(num_steps=5), sample_shape=(8, 8), num_classes=3, rngs=nnx.Rngs(0))
+        >>> [(name, layer.out_shape) for name, layer in net.stack.layers.items()]
+        [('conv1', (16, 8, 8)), ('conv2', (32, 4, 4)), ('readout', (3, 1, 1))]
+
+    Source: Lee et al. (2016), DOI 10.3389/fnins.2016.00508.
+    """
+    arguments.count("num_classes", num_classes)
+    _check_duration(config)
+    shape = _channels_first(sample_shape)
+    layers: dict[str, Callable] = {}
+    before = 1  # pixels that the spikes of the layer before are summed over
+    for number, channels in enumerate(config.channels, 1):
+        if min(shape[1:]) < before:
+            raise ArgumentError(f"channels: images of {sample_shape} have no room for {len(config.channels)} layers")
+        layer = ConvProjection(
+            shape,
+            _lif(channels, config),
+            window=config.window,
+            padding=(config.window - 1) // 2,
+            pool=before,
+            synapse=Expon(channels, tau_syn=config.tau_syn, dt=config.dt),
+            kernel_init=lambda key, sizes: config.gain * he_normal(key, sizes),
+            rngs=rngs,
+        )
+        layers[f"conv{number}"], shape, before = layer, layer.out_shape, config.pool
+    if min(shape[1:]) < before:
+        raise ArgumentError(f"pool: images of {sample_shape} have no room for {len(config.channels)} layers")
+    layers["readout"] = ConvProjection(
+        shape,
+        Leaky(num_classes, tau_mem=config.tau_out, dt=config.dt),
+        window=(shape[1] // before, shape[2] // before),
+        pool=before,
+        synapse=Expon(num_classes, tau_syn=config.tau_syn, dt=config.dt),
+        rngs=rngs,
+    )
+    code = Latency(num_steps=config.num_steps, dt=config.dt, tau=config.tau_latency, threshold=config.threshold_latency)
+    return Network(code, Stack(layers), input_dropout=config.input_dropout)
+
+
+def _channels_first(sample_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return channels, rows and columns of an image."""
+    if len(sample_shape) == 2:
+        return 1, *sample_shape
+    if len(sample_shape) != 3:
+        raise ArgumentError(f"sample_shape: must be (rows, columns) or (channels, rows, columns), got {sample_shape}")
+    if sample_shape[2] <= MOST_CHANNELS < sample_shape[0]:
+        raise ArgumentError(
+            f"sample_shape: {sample_shape} seems to have its channels last; put them first, x.transpose(0, 3, 1, 2)"
+        )
+    return sample_shape
+
+
+def _check_duration(config: SnnConfig | ConvConfig) -> None:
     """Warn if a membrane hardly moves in the whole sequence, as with a time step in seconds."""
     duration = config.num_steps * config.dt
-    if duration < BRIEF * config.tau_mem < math.inf and config.code not in ("rows", "delta"):
+    if duration < BRIEF * config.tau_mem < math.inf and getattr(config, "code", None) not in ("rows", "delta"):
         warn(
             f"{config.num_steps} steps of dt = {config.dt:g} ms last {duration:g} ms, tau_mem is {config.tau_mem:g} "
             "ms: no neuron has time to fire; dt is in milliseconds",
@@ -236,16 +296,18 @@ class Recipe(NamedTuple):
         10
     """
 
-    config: SnnConfig | LstmConfig
+    config: SnnConfig | ConvConfig | LstmConfig
     sample_shape: tuple[int, ...]
     num_classes: int
 
 
-def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> Network:
+def build(
+    config: SnnConfig | ConvConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_classes: int, seed: int = 0
+) -> Network:
     """Build the network that a config describes; the same seed gives the same network.
 
     Args:
-        config: `SnnConfig` or `LstmConfig`.
+        config: `SnnConfig`, `ConvConfig` or `LstmConfig`.
         sample_shape: shape of one image, or of the sensor that sends the events.
         num_classes: width of the readout.
         seed: seed of the weights, 0 to 2**32 - 1.
@@ -257,7 +319,7 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
         >>> build(LstmConfig(hidden=20), sample_shape=(8, 8), num_classes=10).recipe.config
         LstmConfig(hidden=20)
     """
-    arguments.instance("config", config, (SnnConfig, LstmConfig), "SnnConfig or LstmConfig")
+    arguments.instance("config", config, tuple(_MAKERS), "SnnConfig, ConvConfig or LstmConfig")
     seed = arguments.seed("seed", seed)
     if isinstance(sample_shape, str) or not isinstance(sample_shape, Iterable):
         raise ArgumentError(f"sample_shape: must be the shape of a sample, such as (8, 8), got {sample_shape!r}")
@@ -265,12 +327,13 @@ def build(config: SnnConfig | LstmConfig, *, sample_shape: tuple[int, ...], num_
     with never_lost(), transfers_allowed():
         keep_programs()
         rngs = nnx.Rngs(params=seed)
-        if isinstance(config, SnnConfig):
-            net = snn(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
-        else:
-            net = lstm(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
+        make = next(make for kind, make in _MAKERS.items() if isinstance(config, kind))
+        net = make(config, sample_shape=sample_shape, num_classes=num_classes, rngs=rngs)
     net.recipe = Recipe(config, sample_shape, num_classes)
     return net
+
+
+_MAKERS: dict[type, Callable[..., Network]] = {SnnConfig: snn, ConvConfig: conv, LstmConfig: lstm}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -343,7 +406,7 @@ class Description:
         return list(self.layers)[:-1]
 
     @property
-    def config(self) -> SnnConfig | LstmConfig | None:
+    def config(self) -> SnnConfig | ConvConfig | LstmConfig | None:
         """Settings that describe the model."""
         return None if self.recipe is None else self.recipe.config
 

@@ -281,7 +281,7 @@ def identity(trainer: Trainer) -> dict[str, Any]:
     attributes = getattr(trainer.stepper.system["loss"], "__dict__", {})
     constants = {k: v for k, v in attributes.items() if isinstance(v, str | float | int) and not k.startswith("_")}
     return {
-        "model": type(trainer.model).__name__ if config is None else asdict(config),
+        "model": type(trainer.model).__name__ if config is None else json.loads(json.dumps(asdict(config))),
         "arrays": {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _leaves(trainer.state)},
         "loss": {"terms": sorted(trainer.metric_names)} | constants,
         "data": {"samples": [len(trainer.data.x_train), len(trainer.data.x_test)], "crc": trainer.data.crc},

@@ -12,25 +12,32 @@ import tyro
 from snnlab import __version__
 from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_existing
 from snnlab.cli.terminal import USUAL, bar_format, fitting, say, width_of, wrapped
-from snnlab.config import RATE, SPIKING_LOSS, WIDE, WIDE_DROPOUT, LstmConfig, SnnConfig, TrainConfig
+from snnlab.config import RATE, SPIKING_LOSS, WIDE, WIDE_DROPOUT, ConvConfig, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.history import Scored
 from snnlab.support.files import atomic_path
 from snnlab.support.interrupt import never_lost, uninterrupted
 
-SNN_ONLY = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
+SPIKING = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
+NETWORKS: dict[str, tuple[type, tuple[str, ...]]] = {
+    "snn": (SnnConfig, ("hidden", "l1", *SPIKING)),
+    "conv": (ConvConfig, ("channels", "l1", *SPIKING)),
+    "lstm": (LstmConfig, ("hidden",)),
+}
+"""The config of each network, and the options that apply to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
     """Train a reference network on real images or events, with a live progress line.
 
-    Ctrl-C stops the training; --out and --resume keep what was learned. Options that begin with "snn:" do not apply to
-    the lstm.
+    Ctrl-C stops the training; --out and --resume keep what was learned. Options that begin with "snn:" apply to the
+    spiking networks, snn and conv.
     """
 
-    network: Annotated[Literal["snn", "lstm"], tyro.conf.arg(name="network"), tyro.conf.Positional] = "snn"
-    """snn: a spiking network that reads latency-coded images, or events; lstm: an LSTM that reads images row by row."""
+    network: Annotated[Literal["snn", "conv", "lstm"], tyro.conf.arg(name="network"), tyro.conf.Positional] = "snn"
+    """snn: a spiking network that reads latency-coded images, or events; conv: a spiking network with two convolutions,
+    for images; lstm: an LSTM that reads images row by row."""
     data: str = "digits"
     """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files; events for the snn:
     event_digits (synthetic), nmnist, shd, or a folder with train.npz and test.npz."""
@@ -43,7 +50,9 @@ class Train:
     seed: int = TrainConfig.seed
     """Seed of all random numbers; the same seed repeats a run bit for bit."""
     hidden: Annotated[int | None, default_is("INT", SnnConfig.hidden)] = None
-    """Neurons, or LSTM units, in the hidden layer."""
+    """Neurons, or LSTM units, in the hidden layer; not for conv."""
+    channels: Annotated[tuple[int, ...] | None, default_is("INT...", " ".join(map(str, ConvConfig.channels)))] = None
+    """conv: channels of each convolution."""
     num_steps: Annotated[int | None, default_is("INT", f"{SnnConfig.num_steps}; for events, until the last one")] = None
     """snn: time steps per sample."""
     dt: Annotated[float | None, default_is("MS", SnnConfig.dt)] = None
@@ -69,19 +78,24 @@ class Train:
     save_every: float = 10.0
     """Seconds between checkpoints (with --resume)."""
 
-    def network_config(self, dataset=None) -> SnnConfig | LstmConfig:
+    def network_config(self, dataset=None) -> SnnConfig | ConvConfig | LstmConfig:
         """Return the config of the chosen network: options as given, else defaults, or what the events need."""
-        names = ("hidden", *SNN_ONLY)
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        events = dataset is not None and dataset.has_events
-        if self.network == "snn":
-            return replace(SnnConfig(**given), **(self._for_events(dataset) if events else {}))
-        if events:
-            raise ArgumentError(f"--data: {self.data} has events, which the lstm does not read; use snnlab train snn")
-        for name in (*SNN_ONLY, "l1"):
+        make, names = NETWORKS[self.network]
+        given = {}
+        for name in ("hidden", "channels", "l1", *SPIKING):
             if getattr(self, name) is not None:
-                raise ArgumentError(f"--{name.replace('_', '-')}: does not apply to the lstm; leave it out")
-        return LstmConfig(**given)
+                if name not in names:
+                    option = name.replace("_", "-")
+                    raise ArgumentError(f"--{option}: does not apply to the {self.network}; leave it out")
+                given[name] = getattr(self, name)
+        given.pop("l1", None)  # of the loss
+        if dataset is None or not dataset.has_events:
+            return make(**given)
+        if make is not SnnConfig:
+            raise ArgumentError(
+                f"--data: {self.data} has events, which the {self.network} does not read; use snnlab train snn"
+            )
+        return replace(SnnConfig(**given), **self._for_events(dataset))
 
     def _loss(self):
         """Return a loss with the `l1` that was given, or None for the default loss."""
@@ -186,7 +200,7 @@ class Train:
             refuse_existing(file, self.overwrite or resumed)
         check_folders(self.out, self.json and self.json.parent, self.resume)
 
-    def _save(self, trainer, config: SnnConfig | LstmConfig) -> None:
+    def _save(self, trainer, config: SnnConfig | ConvConfig | LstmConfig) -> None:
         from snnlab import export
 
         if self.out is not None:

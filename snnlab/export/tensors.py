@@ -7,6 +7,7 @@ The format holds only arrays and strings, so reading a file runs no code. Any to
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -21,7 +22,7 @@ import numpy as np
 from flax import nnx
 
 from snnlab import __version__
-from snnlab.config import LstmConfig, SnnConfig
+from snnlab.config import ConvConfig, LstmConfig, SnnConfig
 from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.models import Network, build, describe
 from snnlab.support import arguments
@@ -32,7 +33,7 @@ from snnlab.support.tensors import read_tensors, write_tensors
 from snnlab.support.transfers import transfers_allowed
 from snnlab.variables import check_values, short_names
 
-KINDS = {"snn": SnnConfig, "lstm": LstmConfig}
+KINDS = {"snn": SnnConfig, "conv": ConvConfig, "lstm": LstmConfig}
 
 
 def save(
@@ -155,10 +156,21 @@ def _build(recipe: dict[str, Any], values: int) -> Network:
     config = KINDS[recipe["kind"]](**recipe["config"])
     shape = tuple(arguments.count("sample_shape", size) for size in recipe["sample_shape"])
     classes = arguments.count("num_classes", recipe["num_classes"])
-    inputs = math.prod(shape) if recipe["kind"] == "snn" else shape[-1]
-    if config.hidden * max(inputs, classes) > values:
-        raise ValueError(f"{inputs} x {config.hidden} x {classes} units, but the file has only {values} values")
+    needed = _fewest_values(config, shape, classes)
+    if needed > values:
+        raise ValueError(f"it has at least {needed} values, but the file has only {values}")
     return build(config, sample_shape=shape, num_classes=classes)
+
+
+def _fewest_values(config: SnnConfig | ConvConfig | LstmConfig, shape: tuple[int, ...], classes: int) -> int:
+    """Return a number of values that the network has at least, without building it."""
+    if isinstance(config, ConvConfig):
+        channels = config.channels
+        between = sum(a * b for a, b in itertools.pairwise(channels)) + channels[0]
+        cells = [size // config.pool ** len(channels) for size in shape[-2:]]
+        return config.window**2 * between + channels[-1] * classes * math.prod(cells)
+    inputs = math.prod(shape) if isinstance(config, SnnConfig) else shape[-1]
+    return config.hidden * max(inputs, classes)
 
 
 def _about(model: nnx.Module) -> dict[str, Any]:
