@@ -17,7 +17,20 @@ from snnlab.config import LstmConfig
 from snnlab.encode import Latency
 from snnlab.errors import ArgumentError, SnnlabError
 from snnlab.export.nir.graph import kind
-from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack
+from snnlab.layers import (
+    IF,
+    Conv,
+    ConvProjection,
+    Delay,
+    Expon,
+    Leaky,
+    LifRef,
+    Pool,
+    Projection,
+    Recurrent,
+    Scale,
+    Stack,
+)
 from snnlab.models import Network, build
 
 T, B, P, N = 101, 3, 11, 5
@@ -440,6 +453,27 @@ def test_a_network_comes_back(tmp_path, method, reader_dt, unit_gain):
     assert found.classes[0] == B and found.readout_error < 0.1
     again = snnlab.from_nir(tmp_path / "net.nir", dt=reader_dt or 1.0, method=method)
     assert isinstance(again.layers["loop"], Recurrent) and again.layers["first"].delay == 2
+
+
+def test_convolutions_of_spiking_neurons_come_back(tmp_path):
+    """Pooled, padded and strided, with a synapse or without, with a value per channel: the same spikes come back, from
+    nodes that every reader of NIR knows."""
+    rngs = nnx.Rngs(0)
+    a = ConvProjection(
+        (2, 7, 6), LifRef(3, v_th=[0.2, 0.3, 0.4], reset="value"), window=3, padding=1, use_bias=True, rngs=rngs
+    )
+    neuron, synapse = LifRef(4, v_th=0.2, tau_mem=[5.0, 8.0, 13.0, 20.0], reset="value"), Expon(4)
+    b = ConvProjection(a.out_shape, neuron, synapse=synapse, window=2, stride=(1, 2), pool=2, delay=1, rngs=rngs)
+    c = ConvProjection(b.out_shape, Leaky(5), synapse=Expon(5), window=b.out_shape[1:], rngs=rngs)
+    net, x = Stack(a=a, b=b, c=c), jnp.asarray(some_input(84))
+    snnlab.save_nir(net, tmp_path / "net.nir", method="exponential")
+    kinds = {kind(node) for node in nir.read(tmp_path / "net.nir").nodes.values()}
+    assert {"Conv2d", "SumPool2d", "LIF", "CubaLIF", "Delay"} <= kinds
+    own, again = net(x), snnlab.from_nir(tmp_path / "net.nir", dt=1.0, method="exponential")(x)
+    assert min(own.counts[name].sum() for name in ("a", "b")) > 20
+    for name in ("a", "b"):
+        np.testing.assert_array_equal(own.spikes[name], again.spikes[name])
+    np.testing.assert_allclose(own.readout, again.readout, atol=1e-4)
 
 
 def test_a_neuron_that_never_leaks_is_an_integrator():

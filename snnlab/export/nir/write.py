@@ -11,7 +11,21 @@ from snnlab.errors import ArgumentError
 from snnlab.export.nir.constants import METHODS, NO_SPIKE_THRESHOLD, fade, tau_to_nir
 from snnlab.export.nir.file import need_nir
 from snnlab.export.nir.timestep import SECONDS
-from snnlab.layers import IF, Conv, Delay, Expon, Leaky, LifRef, Pool, Projection, Recurrent, Scale, Stack, Threshold
+from snnlab.layers import (
+    IF,
+    Conv,
+    ConvProjection,
+    Delay,
+    Expon,
+    Leaky,
+    LifRef,
+    Pool,
+    Projection,
+    Recurrent,
+    Scale,
+    Stack,
+    Threshold,
+)
 from snnlab.layers.wiring import INPUT, OUTPUT
 from snnlab.models import Network
 from snnlab.support import arguments
@@ -208,13 +222,35 @@ class _Writer:
             self.put(f"{name}_delay", self.nir.Delay(np.full(self.shape, layer.delay * self.reader_dt / 1000.0)))
         node, gain = self.neuron(layer.neuron, layer.synapse, integrator, (layer.features,))
         bias = None if layer.bias is None else layer.bias[...]
-        self.put(f"{name}_weights", self.matrix(layer.kernel[...], bias, gain))
+        kernel = layer.kernel[...]
+        if isinstance(layer, ConvProjection):
+            kernel = layer.window.flat(kernel)
+        self.put(f"{name}_weights", self.matrix(kernel, bias, gain))
         self.shape = (layer.features,)
         if isinstance(layer, Recurrent):
             ends = {"input": self.nir.Input(np.array(self.shape)), "output": self.nir.Output(np.array(self.shape))}
             nodes = ends | {"lif": node, "w_rec": self.matrix(layer.recurrent_kernel[...], None, gain)}
             edges = [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")]
             node = self.graph(nodes, edges)
+        self.put(name, node)
+
+    def convolution(self, name: str, layer: ConvProjection, integrator: bool) -> None:
+        window = layer.window
+        if window.pixels == 1:  # weights from every input
+            return self.projection(name, layer, integrator)
+        self.accept(window.in_shape)
+        if layer.delay:
+            self.put(f"{name}_delay", self.nir.Delay(np.full(self.shape, layer.delay * self.reader_dt / 1000.0)))
+        if window.pool > 1:
+            size = np.array((window.pool, window.pool))
+            self.put(f"{name}_pool", self.nir.SumPool2d(size, size, np.array((0, 0))))
+        node, gain = self.neuron(layer.neuron, layer.synapse, integrator, layer.out_shape)
+        filters = _finite("kernel", layer.kernel[...]).reshape(*window.size, window.in_shape[0], -1) * gain
+        bias = np.zeros(len(gain), np.float32) if layer.bias is None else _finite("bias", layer.bias[...]) * gain
+        options = {"stride": window.stride, "padding": window.padding, "dilation": (1, 1), "groups": 1}
+        weight = filters.transpose(3, 2, 0, 1)
+        self.put(f"{name}_weights", self.nir.Conv2d(input_shape=window.cells, weight=weight, bias=bias, **options))
+        self.shape = layer.out_shape
         self.put(name, node)
 
     def alone(self, name: str, layer: Expon | LifRef | Leaky | IF, integrator: bool) -> None:
@@ -297,7 +333,11 @@ class _Writer:
             fields |= {"v_threshold": NO_SPIKE_THRESHOLD * one, "v_reset": 0 * one}
         name = {"tau_syn": "CubaLI", "tau": "LI"}.get(next((k for k in ("tau_syn", "tau") if k in fields), ""), "I")
         name += "F" if "v_threshold" in fields else ""
-        fields = {key: _field(key, np.broadcast_to(value, n)).reshape(shape) for key, value in fields.items()}
+        pixels = math.prod(shape) // n  # which share what is one value per channel
+        fields = {
+            key: np.repeat(_field(key, np.broadcast_to(value, n)), pixels).reshape(shape)
+            for key, value in fields.items()
+        }
         return getattr(self.nir, name)(**fields), np.asarray(np.broadcast_to(gain, n), np.float32)
 
     def membrane(self, neuron: Expon | LifRef | Leaky | IF) -> tuple[dict[str, Any], np.ndarray | float, bool]:
@@ -346,6 +386,7 @@ BY_ITSELF = (Expon, LifRef, Leaky, IF, Scale, Delay, Threshold)
 WRITERS: dict[type, Callable[..., None]] = {
     Projection: _Writer.projection,
     Recurrent: _Writer.projection,
+    ConvProjection: _Writer.convolution,
     Expon: _Writer.alone,
     LifRef: _Writer.alone,
     Leaky: _Writer.alone,
@@ -367,6 +408,8 @@ def _image(stack: Stack) -> tuple[int, ...]:
         if near.intersection(stack.sources.get(name, ())):
             if isinstance(layer, Conv | Pool):
                 return layer.shape
+            if isinstance(layer, ConvProjection):
+                return layer.window.in_shape
             if type(layer) in BY_ITSELF:
                 near.add(name)
     return (0,)
