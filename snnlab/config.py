@@ -147,12 +147,12 @@ class ConvConfig:
     detach_reset: bool = SnnConfig.detach_reset  # let no gradient through the reset
 
     def __post_init__(self):
-        channels = (self.channels,) if isinstance(self.channels, int) else tuple(self.channels)
-        object.__setattr__(self, "channels", channels)  # a file has a list
-        if not channels:
-            raise ArgumentError("channels: must be one number for each convolution, got none")
-        for number in channels:
-            arguments.count("channels", number, 1, accepted.MAX_UNITS)
+        if isinstance(self.channels, list):  # as a file has them
+            object.__setattr__(self, "channels", tuple(self.channels))
+        if not isinstance(self.channels, tuple) or not self.channels:
+            raise ArgumentError(f"channels: must be a tuple, a number for each convolution, got {self.channels!r}")
+        for k, number in enumerate(self.channels):
+            arguments.count(f"channels[{k}]", number, 1, accepted.MAX_UNITS)
         arguments.count("window", self.window)
         arguments.count("pool", self.pool)
         arguments.number("gain", self.gain, 0.0, strict=True)

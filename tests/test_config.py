@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snnlab import accepted, models
-from snnlab.config import TUTORIAL_SNN, LstmConfig, SnnConfig, TrainConfig
+from snnlab.config import TUTORIAL_SNN, ConvConfig, LstmConfig, SnnConfig, TrainConfig
 from snnlab.encode import Latency
 from snnlab.errors import ArgumentError
 from snnlab.layers import Leaky, LifRef
@@ -20,6 +20,19 @@ NOT_COUNTS = (0, -1, 1.5, "1", None, True, NAN)
 NOT_TIMES = tuple(value for value in NOT_NUMBERS if value != INF)
 NOT_FLAGS = (0, 1, "yes", None)
 
+OF_NEURONS = {
+    "tau_mem": (-1.0, *NOT_TIMES),
+    "tau_syn": (-1.0, *NOT_TIMES),
+    "tau_out": (-1.0, *NOT_TIMES),
+    "tau_ref": (-0.1, *NOT_NUMBERS),
+    "v_th": (-1.0, 0.0, *NOT_NUMBERS),
+    "v_rest": NOT_NUMBERS,
+    "v_reset": NOT_NUMBERS,
+    "slope": (-1.0, *NOT_NUMBERS),
+    "surrogate": ("nonsense", None, 1),
+    "reset": ("hard", None, 1),
+    "detach_reset": NOT_FLAGS,
+}
 WRONG = {
     SnnConfig: {
         "hidden": NOT_COUNTS,
@@ -29,20 +42,22 @@ WRONG = {
         "tau_latency": (0.0, -1.0, *NOT_NUMBERS),
         "threshold_latency": (-0.1, 1.1, *NOT_NUMBERS),
         "input_dropout": (-0.1, 1.1, NAN, INF, "1", True),
-        "tau_mem": (-1.0, *NOT_TIMES),
-        "tau_syn": (-1.0, *NOT_TIMES),
-        "tau_out": (-1.0, *NOT_TIMES),
-        "tau_ref": (-0.1, *NOT_NUMBERS),
-        "v_th": (-1.0, 0.0, *NOT_NUMBERS),
-        "v_rest": NOT_NUMBERS,
-        "v_reset": NOT_NUMBERS,
-        "slope": (-1.0, *NOT_NUMBERS),
-        "surrogate": ("nonsense", None, 1),
-        "reset": ("hard", None, 1),
-        "detach_reset": NOT_FLAGS,
+        **OF_NEURONS,
         "delay": (-1, 1.5, "1", None, True),
         "centralize": NOT_FLAGS,
         "bias": NOT_FLAGS,
+    },
+    ConvConfig: {
+        "channels": ((), 0, -1, 16, None, True, NAN),
+        "window": NOT_COUNTS,
+        "pool": NOT_COUNTS,
+        "gain": (0.0, -1.0, *NOT_NUMBERS),
+        "num_steps": NOT_COUNTS,
+        "dt": (0.0, -1.0, *NOT_NUMBERS),
+        "tau_latency": (0.0, -1.0, *NOT_NUMBERS),
+        "threshold_latency": (-0.1, 1.1, *NOT_NUMBERS),
+        "input_dropout": (-0.1, 1.1, *NOT_NUMBERS),
+        **OF_NEURONS,
     },
     LstmConfig: {"hidden": NOT_COUNTS},
     TrainConfig: {
@@ -69,6 +84,13 @@ def test_a_value_out_of_range_is_refused_with_name_and_value(config, name, value
         config(**{name: value})
     said, shape = str(error.value), f"shape {np.shape(value)}"
     assert said.startswith(f"{name}: must be ") and (str(value) in said or shape in said)
+
+
+def test_each_convolution_has_its_channels():
+    for wrong in NOT_COUNTS:
+        with pytest.raises(ArgumentError, match=r"channels\[1\]: must be an integer >= 1"):
+            ConvConfig(channels=(4, wrong))
+    assert ConvConfig(channels=[4, 8]) == ConvConfig(channels=(4, 8))  # as a file gives them back
 
 
 def test_bounds_that_hang_on_another_field():

@@ -5,10 +5,12 @@ import pytest
 from flax import nnx
 
 from snnlab import models
-from snnlab.config import LstmConfig, SnnConfig
+from snnlab.config import ConvConfig, LstmConfig, SnnConfig
 from snnlab.encode import Latency
+from snnlab.errors import ArgumentError
 from snnlab.layers import Expon, LifRef, Projection, Stack
 from snnlab.models import Description, describe
+from snnlab.train import Trainer
 
 
 class Mine(nnx.Module):
@@ -40,6 +42,40 @@ def test_all_is_known_of_a_network_that_was_built(config):
     spiking = isinstance(config, SnnConfig)
     assert known.dt == (2.0 if spiking else None)
     assert [layer.dt for layer in known.layers.values()] == ([2.0, 2.0] if spiking else [None, None])
+
+
+def test_a_convolutional_network_has_room_for_small_images_and_large_ones():
+    """Windows keep the size of an image, and pooling divides it: 28 x 28, 14 x 14, then the 7 x 7 of the readout."""
+    net = models.build(ConvConfig(channels=(3, 5), num_steps=7, dt=2.0), sample_shape=(28, 28), num_classes=4)
+    known = describe(net)
+    assert [layer.module.out_shape for layer in known.layers.values()] == [(3, 28, 28), (5, 14, 14), (4, 1, 1)]
+    assert [layer.features for layer in known.layers.values()] == [2352, 980, 4] and known.dt == 2.0
+    assert net.stack.layers["readout"].kernel.shape == (7 * 7 * 5, 4)
+    record = net(jnp.ones((2, 28, 28)))
+    assert record.readout.shape == (7, 2, 4) and record.counts["conv1"].shape == (2, 2352)
+
+
+def test_channels_of_an_image_come_first():
+    assert models.build(ConvConfig(), sample_shape=(3, 8, 8), num_classes=2).stack.layers["conv1"].kernel.shape == (
+        27,
+        16,
+    )
+    for shape, message in [
+        ((8, 8, 3), r"channels last; put them first, x\.transpose\(0, 3, 1, 2\)"),
+        ((8,), r"sample_shape: must be \(rows, columns\)"),
+        ((3, 3), "pool: images of .* have no room for 2 layers"),
+        ((1, 8), "channels: images of .* have no room for 2 layers"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            models.build(ConvConfig(), sample_shape=shape, num_classes=2)
+
+
+def test_a_convolutional_network_learns(digits):
+    """Random weights would be right for a tenth of the digits."""
+    net = models.build(ConvConfig(channels=(8,), num_steps=30), sample_shape=(8, 8), num_classes=10)
+    trainer = Trainer(net, digits.subset(train=1024, test=256), epochs=3, batch_size=32, learning_rate=3e-3)
+    last = [report for report in trainer if report.phase == "epoch"][-1].metrics
+    assert last["test_acc"] > 0.5 and last["spikes_per_sample"] > 10
 
 
 def test_parts_of_layers():

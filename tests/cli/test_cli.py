@@ -78,6 +78,18 @@ def test_train_writes_what_it_says(tmp_path, run_here, network, extra):
     assert snnlab.History.load(tmp_path / "out" / "history.json").epochs == saved["epochs"]
 
 
+def test_a_convolutional_network_trains_stops_and_continues(tmp_path, run_here):
+    """Its weights, its config and its checkpoints come back from their files."""
+    options = ("--channels", 3, 5, "--num-steps", 20, "--batch-size", 256, "--resume", tmp_path / "run")
+    done = run_here("train", "conv", *options, "--epochs", 2, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch ") == 2 and "spikes " in done.stdout
+    net = snnlab.load(tmp_path / "out" / "net.safetensors")
+    assert net.recipe.config.channels == (3, 5) and net.stack.names == ("conv1", "conv2", "readout")
+    again = run_here("train", "conv", *options, "--epochs", 2)
+    assert again.returncode == 0 and "the training is complete" in again.stderr
+
+
 def test_spikes_have_their_price(tmp_path, run_here):
     """--l1 is the weight of the spikes of a sample in the loss: a hundred times as dear, there are fewer."""
     spikes = []
@@ -178,6 +190,10 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path, 
     ("arguments", "message"),
     [
         (("train", "lstm", "--tau-mem", "3"), "--tau-mem: does not apply to the lstm"),
+        (("train", "conv", "--hidden", "3"), "--hidden: does not apply to the conv"),
+        (("train", "snn", "--channels", "3", "4"), "--channels: does not apply to the snn"),
+        (("train", "conv", "--channels", "3", "0"), "channels[1]: must be an integer >= 1 and <= 4194304, got 0"),
+        (("train", "conv", "--data", "event_digits"), "--data: event_digits has events, which the conv does not read"),
         (("train", "--data", "digit"), "'digit' is unknown. Did you mean 'digits'?"),
         (("train", "--batch-size", "5000"), "batch_size: must be at most the 1437 training samples, got 5000"),
         (("train", "--batch-size", "0"), "batch_size: must be an integer >= 1, got 0"),
