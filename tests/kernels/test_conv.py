@@ -96,7 +96,7 @@ def expected_spikes(drive, params, reset):
 
 
 EDGE = {"seed": 1, "pattern": "streams", "refractory": True, "synapse": True, "bias": True, "delay": 1}
-EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid", "per_channel": True}
+EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid", "per_channel": True, "adapts": True}
 
 
 @drawn(
@@ -107,6 +107,7 @@ EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid", "per_channe
     pattern=st.sampled_from(PATTERNS),
     per_channel=flags,
     refractory=flags,
+    adapts=flags,
     synapse=flags,
     bias=flags,
     delay=st.integers(0, 3),
@@ -117,7 +118,7 @@ EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid", "per_channe
 @example(shape=(1, 1, 1, 1), place=WINDOWS[0], **EDGE)
 @example(shape=(9, 2, 2, 33), place=WINDOWS[2], **(EDGE | {"delay": 12}))
 def test_kernel_is_the_reference(
-    seed, shape, place, pattern, per_channel, refractory, synapse, bias, delay, reset, detach_reset, name
+    seed, shape, place, pattern, per_channel, refractory, adapts, synapse, bias, delay, reset, detach_reset, name
 ):
     """Spikes, voltages, counts, and the gradient of all of them in weights, input and every constant."""
     rng = np.random.default_rng(seed)
@@ -126,7 +127,7 @@ def test_kernel_is_the_reference(
     x = make_input(rng, pattern, num_steps, batch, window.num_units)
     drive = make_drive(rng, x, window, channels, synapse=synapse, bias=bias, delay=delay)
     fixed = {} if refractory else {"tau_ref": 0.0}
-    params = make_params(rng, channels, per_channel, **fixed)
+    params = make_params(rng, channels, per_channel, adapts, **fixed)
     spikes, closest = expected_spikes(drive, params, reset)
     assume(closest > 1e-5)  # otherwise rounding decides whether it is a spike
     options = {"reset": reset, "detach_reset": detach_reset, "surrogate": SURROGATES[name]}
