@@ -8,7 +8,7 @@ from ipywidgets import Widget
 
 from snnlab.errors import ArgumentError
 from snnlab.health import Diagnosis, diverged
-from snnlab.history import term_names
+from snnlab.history import metric_names, term_names
 from snnlab.live.frames.about import PARTS, about_frame
 from snnlab.live.frames.branches import Lane, Times
 from snnlab.live.frames.chosen import Chosen
@@ -361,6 +361,8 @@ def about_of(trainer: Trainer, **given: Any) -> dict[str, Any]:
         order=list(described.layers),
         layers=described.hidden,
         terms=term_names(trainer.metric_names),
+        metrics=metric_names(trainer.metric_names),
+        part=trainer.scored.part,
         spiking="spikes_per_sample" in trainer.metric_names,
         samples=len(trainer.data.seen.x),
         classes=trainer.data.class_names,

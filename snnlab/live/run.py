@@ -97,7 +97,7 @@ class Run(TimeMachine):
         self.folder = arguments.path("folder", folder)
         if isinstance(data, Dataset) and data.task != "label":
             raise ArgumentError(
-                f"data: a dashboard shows data with one label a sample, this is for task={data.task!r}; use snnlab.Trainer"
+                f"data: a dashboard shows one label a sample, this is for task={data.task!r}; use snnlab.Trainer"
             )
         self._loss, self._optimizer = loss, optimizer
         rate = {"learning_rate": learning_rate, "schedule": schedule}

@@ -58,6 +58,8 @@ def about_frame(
     folder: str,
     show: Sequence[str],
     paper: Paper | str,
+    metrics: Sequence[str] = (),
+    part: str = "test",
 ) -> dict[str, Any]:
     """Describe the fixed part of the screen.
 
@@ -73,6 +75,8 @@ def about_frame(
         folder: where Export writes.
         show: the panels, see `snnlab.live.frames.status.PANELS`.
         paper: what can be drawn in place of a test sample, or why nothing can.
+        metrics: names of metrics of the user's own.
+        part: of the data that is looked at, "test" or "val".
     """
     described = [_knob(knob) for knob in knobs.values()]
     place = {name: k for k, name in enumerate([CODE, *order])}
@@ -82,6 +86,8 @@ def about_frame(
         "knobs": described,
         "layers": list(layers),
         "terms": list(terms),
+        "metrics": list(metrics),
+        "part": part,
         "spiking": spiking,
         "nouns": wording.nouns(spiking),
         "samples": samples,

@@ -160,13 +160,13 @@ def _lane(lane: Lane, times: Times) -> dict[str, Any]:
 
 
 def _best(lane: Lane, first: int) -> tuple[int, float] | None:
-    """The first epoch with the highest test accuracy, and that accuracy; None if there is none.
+    """The first epoch with the highest score, and that score; None if there is none.
 
     Args:
         lane: the branch.
         first: only the epochs after so many; those that it shares with its parent compare nothing.
     """
-    accuracies = _results(lane, "test_acc", first)
+    accuracies = _results(lane, lane.history.scored.result, first)
     if not np.isfinite(accuracies).any():
         return None
     epoch = int(np.nanargmax(accuracies))

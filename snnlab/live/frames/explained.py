@@ -185,6 +185,7 @@ OTHERS = {
     "learn.gradient norm": Words(
         "Length of the gradient of all parameters; it explodes if training diverges.", "‖g‖ = √(Σ_w (∂loss/∂w)²)"
     ),
+    "learn.metrics": Words("Metrics of your own, which the loss returns beside its terms; they are not minimized."),
     "tab.Learn": Words("All other curves: terms of the loss, spikes, gradient."),
     "tab.Look inside": Words("One neuron, which you select in the raster, and its layer."),
     "tab.Health": Words("Which neurons fire, which can learn, and how strong the gradients are."),

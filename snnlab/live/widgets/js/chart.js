@@ -245,8 +245,11 @@ export function drawKeys(pen, keys, { x, y, width }) {
   });
 }
 
+/** Whether a curve is of the part of the data that is looked at. @param {string} name */
+export const isTest = (name) => /^(test|val)_/.test(name);
+
 /** The look of a curve. @param {string} name @param {number} term its place among the terms of the loss, or -1 */
 export function lookOfCurve(name, term) {
   if (term >= 0) return STYLE.terms[term % STYLE.terms.length];
-  return name.startsWith("test_") ? STYLE.test : (STYLE.others[name] ?? STYLE.train);
+  return isTest(name) ? STYLE.test : (STYLE.others[name] ?? STYLE.train);
 }

@@ -1,5 +1,5 @@
 // The curves of a run, as a column of small plots that share the axis of steps.
-import { drawChart, drawKeys, keysOf, lookOfCurve, lookOfEarlier, lookOfGhost, movingMean, nearest, titleOf, valuesOf } from "./chart.js";
+import { drawChart, drawKeys, isTest, keysOf, lookOfCurve, lookOfEarlier, lookOfGhost, movingMean, nearest, titleOf, valuesOf } from "./chart.js";
 import { mount, pointOf } from "./canvas.js";
 import { readable } from "./numbers.js";
 import { TRACK, lastOf, makeScrubber, timesOf } from "./scrubber.js";
@@ -14,10 +14,14 @@ export const MAIN = [
   { title: "accuracy", key: "curves.accuracy", curves: ["accuracy", "test_acc"] }, { title: "loss", key: "curves.loss", curves: ["loss", "test_loss"] },
 ];
 
+/** @type {Record<string, string>} */
+const PARTS = { test: "test", val: "validation" };
+
 /** The others. @param {import("./types").About} about @returns {Wanted[]} */
-export function othersOf({ terms, spiking }) {
+export function othersOf({ terms, metrics, spiking }) {
   /** @type {Wanted[]} */ const found = [];
   if (terms.length > 1) found.push({ title: "terms of the loss", key: "learn.terms of the loss", curves: terms, log: true });
+  if (metrics.length) found.push({ title: "metrics", key: "learn.metrics", curves: metrics });
   if (spiking) found.push({ title: "spikes per sample", key: "learn.spikes per sample", curves: ["spikes_per_sample"] });
   return [...found, { title: "gradient norm", key: "learn.gradient norm", curves: ["grad_norm"], log: true }];
 }
@@ -92,7 +96,7 @@ export function wordsAt({ title, earlier }, names, step) {
 
 /** @param {import("./types").Model} model @param {Wanted[]} wanted @returns {import("./chart.js").Plot[]} */
 function plotsOf(model, wanted) {
-  const { now = {} } = model.get("curves"), earlier = model.get("earlier"), { terms, explained: known } = model.get("about"), { smooth, log } = model.get("ui");
+  const { now = {} } = model.get("curves"), earlier = model.get("earlier"), { terms, metrics, part, explained: known } = model.get("about"), { smooth, log } = model.get("ui");
   return wanted.map(({ title, key, curves, log: always }, k) => ({
     title,
     key,
@@ -103,11 +107,12 @@ function plotsOf(model, wanted) {
       const values = valuesOf(own[curves[0]]);
       return { name, number, values: smooth ? movingMean(values) : values };
     }),
-    series: curves.map((name) => {
-      const test = name.startsWith("test_"), values = valuesOf(now[name]), one = curves.length === 1;
-      const label = one ? "" : test ? "test" : title.startsWith("terms") ? name.replaceAll("_", " ") : "train";
-      const [colour, dash] = lookOfCurve(name, title.startsWith("terms") ? terms.indexOf(name) : -1);
-      const own = !title.startsWith("terms") ? "" : `term.${name}` in known ? `term.${name}` : "term.own";
+    series: curves.map((wantedName) => {
+      const name = wantedName.replace(/^test_/, `${part}_`), test = isTest(name), values = valuesOf(now[name]), one = curves.length === 1;
+      const group = title === "metrics" ? metrics : title.startsWith("terms") ? terms : [];
+      const label = group.length ? name.replace(/^metric /, "").replaceAll("_", " ") : one ? "" : test ? PARTS[part] : "train";
+      const [colour, dash] = lookOfCurve(name, group.indexOf(name));
+      const own = group !== terms ? "" : `term.${name}` in known ? `term.${name}` : "term.own";
       return { name, label, colour, dash, test, key: own, values: smooth && !test ? movingMean(values) : values };
     }),
   }));

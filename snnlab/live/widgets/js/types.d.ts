@@ -41,7 +41,7 @@ export interface Knob {
 export interface About {
   knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; folder: string;
   hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean;
-  nouns: { unit: string; activity: string; state: string }; show: string[]; only?: string; terms: string[];
+  nouns: { unit: string; activity: string; state: string }; show: string[]; only?: string; terms: string[]; metrics: string[]; part: string;
   paper: { rows: number; columns: number; frame: [top: number, left: number, bottom: number, right: number] | null; reason: string };
   explained: Record<string, [sentence: string, equation: string]>; tour: Stop[];
 }
