@@ -20,6 +20,11 @@ class Task(Protocol):
 
     Attributes:
         score: name of the score in the history, such as "accuracy": the larger, the better.
+
+    Example:
+        >>> from snnlab.tasks import LabelTask
+        >>> isinstance(LabelTask(10), Task)
+        True
     """
 
     score: ClassVar[str]

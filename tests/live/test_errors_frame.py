@@ -12,6 +12,7 @@ from snnlab.errors import ArgumentError
 from snnlab.live.frames.errors import ABSENT, FULL, Review, Reviews, cell_frame, confusion_frame
 from snnlab.live.look.reviewer import Reviewer
 from snnlab.models import build
+from snnlab.record import Record
 from snnlab.train import Trainer
 
 
@@ -41,7 +42,7 @@ def test_review_agrees_with_the_engine(small):
     assert review.step == 16 and review.total == 64 and review.index.tolist() == list(range(64))
     assert review.right.mean() == pytest.approx(trainer.history.newest_epochs(1)[0]["test_acc"], abs=1e-6)
     record = nnx.jit(lambda net, x: net(x).readout)(trainer.snapshot(), small.x_test)
-    scores = np.asarray(losses.READOUTS[trainer.loss.readout](losses.Record(record, {})), np.float64)
+    scores = np.asarray(losses.READOUTS[trainer.loss.readout](Record(record, {})), np.float64)
     shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     np.testing.assert_array_equal(review.predictions, scores.argmax(1))
     np.testing.assert_allclose(review.confidence, shares.max(1), rtol=1e-4)

@@ -14,6 +14,7 @@ from snnlab import kernels, models
 from snnlab.checkpoint import Checkpoints
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, load
+from snnlab.data.targets import Targets
 from snnlab.encode import Delta, Latency, Population, Rate
 from snnlab.export import load as load_network
 from snnlab.export import save
@@ -76,8 +77,8 @@ def test_no_array_is_promoted(small, setting, backend, monkeypatch):
         net = models.Network(Rate(num_steps=5), Stack(hidden=hidden, out=out))
         for model in (net, models.build(SMALL, sample_shape=(8, 8), num_classes=10)):
             trainer = Trainer(model, small, loss=Classification(l1=1e-3, l2=1e-3, max_rate=9.0), batch_size=32)
-            x, y = jnp.asarray(small.x_train[:32]), jnp.asarray(small.y_train[:32])
-            jax.eval_shape(trainer.stepper.structure.step, trainer.state, x, y)
+            x, targets = jax.tree.map(jnp.asarray, (small.x_train[:32], Targets(small.y_train[:32])))
+            jax.eval_shape(trainer.stepper.structure.step, trainer.state, x, targets)
 
 
 @pytest.mark.parametrize("backend", ["numba", SLOW("reference")])

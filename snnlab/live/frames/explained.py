@@ -54,6 +54,17 @@ KNOBS = {
     "v_rest": Words(
         "Resting voltage: where the voltage decays to without input.", "v ← v_rest + (v - v_rest) e^(-dt/tau_mem)"
     ),
+    "beta": Words(
+        "What a spike adds to the threshold: the neuron adapts, and fires less and less.",
+        "s = H(v - v_th - rise), rise ← rise e^(-dt/tau_adapt) + beta s",
+    ),
+    "tau_adapt": Words(
+        "How slowly a threshold that was raised by spikes comes down again.", "rise ← rise e^(-dt/tau_adapt) + beta s"
+    ),
+    "tau": Words(
+        "How far apart two spikes may be and still count as near, in the distance of spike trains.",
+        "f ← f e^(-dt/tau) + s - y; distance = Σ_t f² dt/tau",
+    ),
     "slope": Words(
         "Slope of the surrogate: the larger it is, the fewer voltages around the threshold can learn.",
         "ds/dv = h(slope (v - v_th) / v_scale) / v_scale in the backward pass",
