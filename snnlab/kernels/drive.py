@@ -103,5 +103,4 @@ class Drive:
         """Return the same drive without a window, its convolution computed at every step."""
         if self.window is None:
             return self
-        own = {"bias": self.spread(self.bias), "tau_syn": self.spread(self.tau_syn)}
-        return Drive(x=self.arriving(), **own)
+        return Drive(x=self.arriving(), bias=self.spread(self.bias), tau_syn=self.spread(self.tau_syn))

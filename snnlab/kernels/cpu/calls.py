@@ -130,7 +130,7 @@ class Call(NamedTuple):
         out[at.SOURCE : at.ADAPTS + 1] = options[:6]
         for name, flag in flags.items():
             out[getattr(at, name.upper())] = flag
-        return np.concatenate([out, np.int32(options.grid)])
+        return np.concatenate([out, np.asarray(options.grid, np.int32)])
 
     def over_time(self) -> jax.ShapeDtypeStruct:
         """Shape of an array with a value for every neuron and step."""
@@ -227,7 +227,7 @@ def fire_back(target: str, options: Options, steps: int, saved, cotangents, *mor
     factors = sent_back.take(cotangents[0])
     factors = None if factors is None or factors.grid else factors  # those of a convolution are read by another kernel
     d_params, d_weights, d_input = spikes_back(target, options, steps, saved, cotangents, factors, *more)
-    return d_params, d_weights, _source_gradient(options, *saved[1:3], d_input)
+    return d_params, d_weights, _source_gradient(options, saved[1], saved[2], d_input)
 
 
 def spikes_back(target: str, options: Options, steps: int, saved, cotangents, factors: Factors | None, *more):
@@ -312,7 +312,7 @@ def _filter_backward(options, steps, saved, cotangents):
     d_params, d_weights, d_input = _gradient(
         "snnlab_filter_gradient", options, steps, flags, primals, d_trace, _filled(d_peak)
     )
-    return d_params, d_weights, _source_gradient(options, *primals[1:], d_input)
+    return d_params, d_weights, _source_gradient(options, primals[1], primals[2], d_input)
 
 
 _filter.defvjp(_filter_forward, _filter_backward, symbolic_zeros=True)

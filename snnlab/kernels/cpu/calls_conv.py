@@ -100,32 +100,39 @@ def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
 
 def _feed(drive: Drive, window: Window, options: calls.Options):
     """As `calls.feed`: weights in tiles, the source that they weigh, and the options that say which it is."""
-    x, kernel, pixels = drive.x, drive.weights, window.in_shape[1] * window.in_shape[2]
-    if x.num_units != window.num_units:
+    x, kernel, depth = drive.x, drive.weights, window.in_shape[0]
+    if isinstance(x, SpikeTimes | Packed) and x.num_units != window.num_units:
         raise ArgumentError(f"x: has {x.num_units} units, the window has an input of {window.in_shape}")
     delay = min(drive.delay, drive.num_steps)
     options = options._replace(delay=delay, features=drive.features, pixels=window.pixels)
-    cells, depth = window.cell_of_pixel().ravel(), window.in_shape[0]
-    if isinstance(x, SpikeTimes):
-        unit = np.where(cells < 0, -1, cells * depth + np.arange(depth, dtype=np.int32)[:, None]).ravel()
-        if x.units is None:
-            units = jnp.asarray(unit[None])
-        else:
-            found = x.int32("units")
-            there = (found >= 0) & (found < len(unit))
-            units = jnp.where(there, jnp.asarray(unit)[jnp.where(there, found, 0)], -1)
-        source = calls.source_of(times=x.int32("times"), units=units)
-    else:
-        if x.pixels != pixels:
-            x = _repacked(x, pixels)
+    if isinstance(x, Packed):
         padded = -(-depth // LANES) * LANES
-        unit = np.where(cells < 0, -1, cells * padded)[:, None] + np.arange(0, padded, LANES) * (cells >= 0)[:, None]
-        source = calls.source_of(bits=x.bits, carrier=x.carrier, units=jnp.asarray(np.int32(unit.reshape(1, -1))))
-        options = options._replace(source=at.FROM_BITS)
-        kernel = pad(kernel.reshape(-1, depth, kernel.shape[1]), 1).reshape(-1, kernel.shape[1])
-        depth = padded
+        source, options = _from_packed(x, window, padded), options._replace(source=at.FROM_BITS)
+        kernel, depth = pad(kernel.reshape(-1, depth, kernel.shape[1]), 1).reshape(-1, kernel.shape[1]), padded
+    else:
+        source = _from_events(x, window)
     grid = (*window.cells, depth, window.pool, *window.size, *window.stride, *window.padding, *window.grid)
-    return calls.tiles(kernel), source, options._replace(grid=(*grid, drive.weights.shape[1], delay))
+    return calls.tiles(kernel), source, options._replace(grid=(*grid, kernel.shape[1], delay))
+
+
+def _from_events(x, window: Window) -> calls.Source:
+    """Make a source of events, each with its unit in the cell that it falls into; -1 if it falls into none."""
+    cells, depth = window.cell_of_pixel().ravel(), window.in_shape[0]
+    unit = np.where(cells < 0, -1, cells * depth + np.arange(depth, dtype=np.int32)[:, None]).ravel()
+    if x.units is None:
+        return calls.source_of(times=x.int32("times"), units=jnp.asarray(unit[None]))
+    found = x.int32("units")
+    there = (found >= 0) & (found < len(unit))
+    units = jnp.where(there, jnp.asarray(unit)[jnp.where(there, found, 0)], -1)
+    return calls.source_of(times=x.int32("times"), units=units)
+
+
+def _from_packed(x: Packed, window: Window, depth: int) -> calls.Source:
+    """Make a source of packed spikes, and of the first unit of each of their tiles in its cell; -1 if it is in none."""
+    cells, pixels = window.cell_of_pixel().reshape(-1, 1), window.in_shape[1] * window.in_shape[2]
+    x = x if x.pixels == pixels else _repacked(x, pixels)
+    first = np.where(cells < 0, -1, cells * depth + np.arange(0, depth, LANES, dtype=np.int32))
+    return calls.source_of(bits=x.bits, carrier=x.carrier, units=jnp.asarray(first.reshape(1, -1)))
 
 
 def _repacked(x: Packed, pixels: int) -> Packed:
