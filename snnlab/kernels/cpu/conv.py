@@ -28,7 +28,7 @@ from snnlab.kernels.cpu.memory import (
     set_half,
 )
 from snnlab.kernels.cpu.sample import sample_of, samples_of
-from snnlab.kernels.cpu.simd import accumulate, count_ones, fill, load, pack, select, store, trailing_zeros
+from snnlab.kernels.cpu.simd import Vector, accumulate, count_ones, fill, load, pack, select, store, trailing_zeros
 from snnlab.kernels.packed import LANES
 
 
@@ -177,63 +177,103 @@ def begins(n, first):
     return first if still == 0xFFFF and pack(u >= n.v_th) == 0 else 0
 
 
-@njit
-def run(sample, n, begin, arriving, tile, bits, counts, states, trace, held):
-    """Run 16 neurons forward from step `begin`, until which they are at rest; set what arrives to 0 for the next ones.
+class Place(NamedTuple):
+    """16 neurons, and addresses of what they read and write: what arrives; their spikes or, for the way back, voltages
+    before the reset and currents, and which of them were held."""
 
-    With `trace`, write the voltages before the reset, the currents and the rise of the thresholds there, and which
-    neurons were held to `held`, from `begin` on, for the way back. Without it, write spikes to `bits`, their number to
-    `counts`, and voltages to `states` if that is not 0.
-    """
-    zero, one, lane = fill(float32(0.0)), fill(float32(1.0)), tile * LANES
-    for t in range(0 if trace else begin):
-        set_half(bits, t, uint16(0))
+    tile: int
+    arriving: int
+    bits: int
+    trace: int
+    held: int
+
+
+class _State(NamedTuple):
+    v: Vector
+    g: Vector
+    age: Vector
+    count: Vector
+
+
+@njit(forceinline=True)
+def _step(sample, n, state, place, states, t):
+    """Take one step of 16 neurons; set what arrives to 0 for the next ones."""
+    u, g = integrate(n, state.v, state.g, n.bias + load(place.arriving, t * LANES))
+    store(place.arriving, t * LANES, fill(float32(0.0)))
+    age, count = state.age, state.count
+    if n.holds:
+        u, age, word = hold(n, state.v, u, age)
+        if place.trace:
+            set_half(place.held, t, word)
+    s, v = reset(n, u, sample.value_reset)
+    if place.trace:
+        store(place.trace, 2 * t * LANES, u)
+        store(place.trace, (2 * t + 1) * LANES, g)
+    else:
+        count = count + select(s, fill(float32(1.0)), fill(float32(0.0)))
+        set_half(place.bits, t, pack(s))
         if states:
-            store(states, t * sample.width + lane, zero)
-    v, g, b, age, count, threshold = zero, zero, zero, fill(float32(NEVER)), zero, n.v_th
-    for t in range(begin, sample.steps):
-        u, g = integrate(n, v, g, n.bias + load(arriving, t * LANES))
-        store(arriving, t * LANES, zero)
-        if sample.adapts:
-            threshold = n.v_th + b
-        if n.holds:
-            u, age, word = hold(n, v, u, age, threshold)
-            if trace:
-                set_half(held, t, word)
-        s, v = reset(n, u, threshold, sample.value_reset)
-        if trace:
-            place = sample.values * t * LANES
-            store(trace, place, u)
-            store(trace, place + LANES, g)
-            if sample.adapts:
-                store(trace, place + 2 * LANES, b)
-        else:
-            count = count + select(s, one, zero)
-            set_half(bits, t, pack(s))
-            if states:
-                store(states, t * sample.width + lane, v)
-        if sample.adapts:
-            b = adapted(n, b, s)
-    if not trace:
-        store(counts, lane, count)
+            store(states, t * sample.width + place.tile * LANES, v)
+    return _State(v, g, age, count)
+
+
+@njit
+def _rest(sample, place, states, begin):
+    """Write what neurons that rest until step `begin` put out."""
+    for t in range(begin):
+        set_half(place.bits, t, uint16(0))
+        if states:
+            store(states, t * sample.width + place.tile * LANES, fill(float32(0.0)))
+
+
+@njit
+def run(sample, n, begin, one, two, both, counts, states):
+    """Run the neurons of a place, or of both, forward from step `begin`, until which they are at rest.
+
+    A step waits for the one before, so two places side by side take hardly longer than one. Without traces, write
+    spikes, their number to `counts`, and voltages to `states` if that is not 0.
+    """
+    zero = fill(float32(0.0))
+    a = b = _State(zero, zero, fill(float32(NEVER)), zero)
+    if both:
+        for t in range(begin, sample.steps):
+            a = _step(sample, n, a, one, states, t)
+            b = _step(sample, n, b, two, states, t)
+    else:
+        for t in range(begin, sample.steps):
+            a = _step(sample, n, a, one, states, t)
+    if not one.trace:
+        _rest(sample, one, states, begin)
+        store(counts, one.tile * LANES, a.count)
+        if both:
+            _rest(sample, two, states, begin)
+            store(counts, two.tile * LANES, b.count)
 
 
 @over_blocks
 def _forward(frame, block):
     steps, batch, wanted = option(frame, at.STEPS), size(frame, RESULTS, 0, 0), option(frame, at.STATES) == 1
     grid, tiles = grid_of(frame, at.NUM_OPTIONS), size(frame, ARGUMENTS, at.WEIGHTS, 0)
-    width = tiles * LANES
-    arriving = np.zeros(steps * LANES, np.float32)
+    width, pixels = tiles * LANES, grid.out_rows * grid.out_columns
+    arriving = np.zeros((2, steps * LANES), np.float32)
     for b in samples_of(frame, block, batch):
         spikes, sample = spikes_of(frame, b, grid), sample_of(frame, b)
         counts = after_floats(data(frame, RESULTS, 1), b * sample.width)
         states = after_floats(data(frame, RESULTS, 2), b * steps * sample.width) if wanted else NOWHERE
-        for tile in range(sample.tiles):
-            lane, values = tile % tiles * LANES, address_of(arriving)
-            n, weights = neurons_of(sample.params, width, lane), after_floats(sample.weights, lane * sample.rows)
-            begin = begins(n, weigh(grid, spikes, tile // tiles, weights, values, steps, False))
-            bits = after_halves(data(frame, RESULTS, 0), (b * sample.tiles + tile) * steps)
-            run(sample, n, begin, values, tile, bits, counts, states, NOWHERE, NOWHERE)
+        bits = after_halves(data(frame, RESULTS, 0), b * sample.tiles * steps)
+        for pixel in range(0, pixels, 2):  # and the next one
+            for channel_tile in range(tiles):
+                lane, both = channel_tile * LANES, pixel + 1 < pixels
+                n, weights = neurons_of(sample.params, width, lane), after_floats(sample.weights, lane * sample.rows)
+                first, second = address_of(arriving), after_floats(address_of(arriving), steps * LANES)
+                begin = weigh(grid, spikes, pixel, weights, first, steps, False)
+                if both:
+                    begin = min(begin, weigh(grid, spikes, pixel + 1, weights, second, steps, False))
+                tile = pixel * tiles + channel_tile
+                one = Place(tile, first, after_halves(bits, tile * steps), NOWHERE, NOWHERE)
+                tile += tiles
+                two = Place(tile, second, after_halves(bits, tile * steps), NOWHERE, NOWHERE)
+                run(sample, n, begins(n, begin), one, two, both, counts, states)
 
 
 @register("snnlab_conv")

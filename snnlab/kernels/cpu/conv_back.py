@@ -12,12 +12,12 @@ import numpy as np
 from numba import float32, njit
 
 from snnlab.kernels.cpu import layout as at
-from snnlab.kernels.cpu.conv import Grid, Spikes, begins, grid_of, run, spikes_of, weigh
+from snnlab.kernels.cpu.conv import Grid, Place, Spikes, begins, grid_of, run, spikes_of, weigh
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, register, size
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
-from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, get_float, get_half, named_word
+from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_float, get_half, named_word
 from snnlab.kernels.cpu.sample import Incoming, Sample, add_spikes, incoming_of, sample_of, samples_of
-from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, select, store
+from snnlab.kernels.cpu.simd import Vector, accumulate, clear, fill, load, store
 from snnlab.kernels.cpu.sums import Sums, add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
 
@@ -117,88 +117,130 @@ class _Task(NamedTuple):
     sums: Sums
 
 
-@njit
-def _walk_back(task, n, tile, begin, trace, held, d_spikes, d_arriving):
-    """Take 16 neurons backward to step `begin`, through what `run` left in `trace` and `held`.
+class _Gradients(NamedTuple):
+    """Gradients of voltage and current before a step, and the sums of those of the parameters over the steps so far."""
 
-    Write the gradient of what arrived to `d_arriving`. Read that of the spikes from `d_spikes`, too, if that is not 0.
+    v: Vector
+    g: Vector
+    bias: Vector
+    a_syn: Vector
+    a: Vector
+    gain: Vector
+    v_th: Vector
+    v_reset: Vector
+
+
+@njit(forceinline=True)
+def _step_back(task, n, d, place, d_count, d_spikes, d_arriving, t):
+    """Take one step back, through what `run` left at a place; write the gradient of what arrived to `d_arriving`."""
+    sample, incoming, out = task.sample, task.incoming, place.tile * LANES
+    dv, u = d.v, load(place.trace, 2 * t * LANES)
+    if incoming.states:
+        dv = dv + load(incoming.states, t * sample.width + out)
+    ds = add_spikes(d_count, sample, incoming, t, out)
+    if d_spikes:
+        ds = ds + load(d_spikes, t * LANES)
+    held = get_half(place.held, t)
+    change = step_back(n, u, held, dv, d.g, ds, sample.value_reset, sample.detach, sample.surrogate)
+    store(d_arriving, t * LANES, change.dg)
+    if not task.sums.learns:
+        return _Gradients(change.dv, change.dg, d.bias, d.a_syn, d.a, d.gain, d.v_th, d.v_reset)
+    v_before = g_before = fill(float32(0.0))
+    if t > 0:
+        g_before = load(place.trace, (2 * t - 1) * LANES)
+        v_before = reset(n, load(place.trace, (2 * t - 2) * LANES), sample.value_reset)[1]
+    share = shares_of(change, v_before, g_before, load(place.trace, (2 * t + 1) * LANES))
+    v_th, v_reset = add_threshold(d.v_th, change, sample.value_reset), d.v_reset + change.jump
+    own = d.bias + change.dg, d.a_syn + share.a_syn, d.a + share.a, d.gain + share.gain
+    return _Gradients(change.dv, change.dg, *own, v_th, v_reset)
+
+
+@njit
+def _walk_back(task, n, begin, one, two, both, d_spikes, d_one, d_two):
+    """Take the neurons of a place, or of both side by side, backward to step `begin`.
+
+    Read the gradient of spikes from `d_spikes`, too, if that is not 0.
     """
-    sample, incoming, sums = task.sample, task.incoming, task.sums
-    out, d_count, zero = tile * LANES, load(incoming.counts, tile * LANES), fill(float32(0.0))
-    dv, dg, db, b, d_bias = zero, zero, zero, zero, zero
-    d_a_syn, d_a, d_gain, d_th, d_reset, d_rho, d_beta = zero, zero, zero, zero, zero, zero, zero
-    threshold, step = n.v_th, sample.values * LANES
-    for t in range(sample.steps - 1, begin - 1, -1):
-        u = load(trace, t * step)
-        if incoming.states:
-            dv = dv + load(incoming.states, t * sample.width + out)
-        ds = add_spikes(d_count, sample, incoming, t, out)
-        if d_spikes:
-            ds = ds + load(d_spikes, t * LANES)
-        if sample.adapts:
-            b = load(trace, t * step + 2 * LANES)
-            threshold, ds = n.v_th + b, ds + n.beta * db
-        options = sample.value_reset, sample.detach, sample.surrogate
-        change = step_back(n, u, threshold, get_half(held, t), dv, dg, ds, *options)
-        dv, dg = change.dv, change.dg
-        if sample.adapts:
-            if sums.learns:
-                d_rho, d_beta = d_rho + db * b, d_beta + select(u >= threshold, db, zero)
-            db = db * n.rho - change.ds * change.h
-        store(d_arriving, t * LANES, dg)
-        if sums.learns:
-            v_before, g_before = zero, zero
-            if t > 0:
-                earlier = (t - 1) * step
-                g_before = load(trace, earlier + LANES)
-                if sample.adapts:
-                    threshold = n.v_th + load(trace, earlier + 2 * LANES)
-                v_before = reset(n, load(trace, earlier), threshold, sample.value_reset)[1]
-            share = shares_of(change, v_before, g_before, load(trace, t * step + LANES))
-            d_bias, d_a_syn, d_a, d_gain = d_bias + dg, d_a_syn + share.a_syn, d_a + share.a, d_gain + share.gain
-            d_reset, d_th = d_reset + change.jump, add_threshold(d_th, change, sample.value_reset)
-    if sums.learns:
-        width, totals = task.tiles * LANES, after_floats(sums.params, tile % task.tiles * LANES)
-        accumulate(totals, at.BIAS * width, d_bias)
-        accumulate(totals, at.DECAY_SYN * width, d_a_syn)
-        accumulate(totals, at.DECAY_MEM * width, d_a)
-        accumulate(totals, at.GAIN * width, d_gain)
-        accumulate(totals, at.V_TH * width, d_th)
-        accumulate(totals, at.V_RESET * width, d_reset)
-        if sample.adapts:
-            accumulate(totals, at.DECAY_ADAPT * width, d_rho)
-            accumulate(totals, at.BETA * width, d_beta)
+    zero, counts = fill(float32(0.0)), task.incoming.counts
+    a = b = _Gradients(zero, zero, zero, zero, zero, zero, zero, zero)
+    count_a, count_b = load(counts, one.tile * LANES), zero
+    if both:
+        count_b = load(counts, two.tile * LANES)
+        for t in range(task.sample.steps - 1, begin - 1, -1):
+            a = _step_back(task, n, a, one, count_a, d_spikes, d_one, t)
+            b = _step_back(task, n, b, two, count_b, d_spikes, d_two, t)
+    else:
+        for t in range(task.sample.steps - 1, begin - 1, -1):
+            a = _step_back(task, n, a, one, count_a, d_spikes, d_one, t)
+    width, totals = task.tiles * LANES, after_floats(task.sums.params, one.tile % task.tiles * LANES)
+    accumulate(totals, at.BIAS * width, a.bias + b.bias)
+    accumulate(totals, at.DECAY_SYN * width, a.a_syn + b.a_syn)
+    accumulate(totals, at.DECAY_MEM * width, a.a + b.a)
+    accumulate(totals, at.GAIN * width, a.gain + b.gain)
+    accumulate(totals, at.V_TH * width, a.v_th + b.v_th)
+    accumulate(totals, at.V_RESET * width, a.v_reset + b.v_reset)
+
+
+# Rows of scratch memory for one sequence: of each of two places what arrives, voltages and currents, and the gradient
+# of what arrives; and the gradient of spikes, which the pixels of a cell share.
+_ARRIVING, _TRACE, _D_ARRIVING, _D_SPIKES, _ROWS = 0, 2, 6, 8, 9
 
 
 @njit
-def _cell_back(task, row, column, channel_tile, values, held):
-    """Take 16 channels of all pixels of a cell backward; `values` are 6 scratch rows, the first of them 0."""
-    sample, grid, after, sums, steps = task.sample, task.grid, task.after, task.sums, task.sample.steps
-    lane, pool, arriving = channel_tile * LANES, max(1, after.grid.pool), address_of(values)
-    n = neurons_of(sample.params, task.tiles * LANES, lane)
-    weights, d_weights = (
-        after_floats(sample.weights, lane * sample.rows),
-        after_floats(sums.weights, lane * sample.rows),
-    )
-    trace, scratch = after_floats(arriving, steps * LANES), after_floats(arriving, 5 * steps * LANES)
-    sent = row < after.grid.rows and column < after.grid.columns  # pixels that fill no cell send nothing
-    d_spikes, known = after_floats(arriving, 4 * steps * LANES) if sent else NOWHERE, steps
-    for y in range(row * pool, min(grid.out_rows, (row + 1) * pool)):
-        for x in range(column * pool, min(grid.out_columns, (column + 1) * pool)):
+def _pair_back(task, pixel, both, channel_tile, cell, known, values, held):
+    """Take 16 channels of a pixel, or also of the next one, backward.
+
+    Args:
+        task: the sample.
+        pixel, both, channel_tile: where the neurons are.
+        cell: of the next convolution, or -1 for none.
+        known: the step from which on the gradient of their spikes is known.
+        values, held: scratch memory.
+
+    Returns:
+        The step from which on it is known now.
+    """
+    sample, grid, sums, steps = task.sample, task.grid, task.sums, task.sample.steps
+    lane, row = channel_tile * LANES, steps * LANES
+    n, weights = neurons_of(sample.params, task.tiles * LANES, lane), after_floats(sample.weights, lane * sample.rows)
+    scratch, words, tile = address_of(values), address_of(held), pixel * task.tiles + channel_tile
+    one = Place(tile, scratch, NOWHERE, after_floats(scratch, _TRACE * row), words)
+    traces = after_floats(scratch, (_TRACE + 2) * row), after_halves(words, steps)
+    two = Place(tile + task.tiles, after_floats(scratch, row), NOWHERE, *traces)
+    begin = weigh(grid, task.spikes, pixel, weights, one.arriving, steps, False)
+    if both:
+        begin = min(begin, weigh(grid, task.spikes, pixel + 1, weights, two.arriving, steps, False))
+    begin = begins(n, begin)
+    d_one, d_two = after_floats(scratch, _D_ARRIVING * row), after_floats(scratch, (_D_ARRIVING + 1) * row)
+    if sums.current:
+        d_one, d_two = after_floats(sums.current, tile * row), after_floats(sums.current, two.tile * row)
+    if sums.current or sums.learns:  # all steps have a gradient, also those at rest
+        begin = 0
+    if begin == steps:
+        return known
+    d_spikes = after_floats(scratch, _D_SPIKES * row) if cell >= 0 else NOWHERE
+    if d_spikes and begin < known:
+        known = _sent_back(task.after, cell, channel_tile, begin, known, steps, d_spikes)
+    run(sample, n, begin, one, two, both, NOWHERE, NOWHERE)
+    _walk_back(task, n, begin, one, two, both, d_spikes, d_one, d_two)
+    weights = after_floats(sums.weights, lane * sample.rows)
+    weigh(grid, task.spikes, pixel, weights, d_one, steps, True)
+    if both:
+        weigh(grid, task.spikes, pixel + 1, weights, d_two, steps, True)
+    return known
+
+
+@njit
+def _cell_back(task, row, column, high, wide, channel_tile, values, held):
+    """Take 16 channels of all pixels of a cell of `high x wide` backward, two at once."""
+    grid, after = task.grid, task.after.grid
+    sent = row < after.rows and column < after.columns  # pixels that fill no cell send nothing
+    cell, known = row * after.columns + column if sent else -1, task.sample.steps
+    end = min(grid.out_columns, (column + 1) * wide)
+    for y in range(row * high, min(grid.out_rows, (row + 1) * high)):
+        for x in range(column * wide, end, 2):
             pixel = y * grid.out_columns + x
-            tile = pixel * task.tiles + channel_tile
-            begin = begins(n, weigh(grid, task.spikes, pixel, weights, arriving, steps, False))
-            if sums.current or sums.learns:  # all steps have a gradient, also those at rest
-                begin = 0
-            if begin == steps:
-                continue
-            if sent and begin < known:
-                cell = row * after.grid.columns + column
-                known = _sent_back(after, cell, channel_tile, begin, known, steps, d_spikes)
-            d_arriving = after_floats(sums.current, tile * steps * LANES) if sums.current else scratch
-            run(sample, n, begin, arriving, tile, NOWHERE, NOWHERE, NOWHERE, trace, address_of(held))
-            _walk_back(task, n, tile, begin, trace, address_of(held), d_spikes, d_arriving)
-            weigh(grid, task.spikes, pixel, d_weights, d_arriving, steps, True)
+            known = _pair_back(task, pixel, x + 1 < end, channel_tile, cell, known, values, held)
 
 
 @over_blocks
@@ -206,16 +248,16 @@ def _backward(frame, block):
     steps, batch = option(frame, at.STEPS), size(frame, ARGUMENTS, at.D_COUNTS, 0)
     grid, tiles = grid_of(frame, at.NUM_OPTIONS), size(frame, ARGUMENTS, at.WEIGHTS, 0)
     clear_sums(frame, block)
-    values, held = np.zeros((6, steps * LANES), np.float32), np.empty(steps, np.uint16)
+    values, held = np.zeros((_ROWS, steps * LANES), np.float32), np.empty(2 * steps, np.uint16)
     for b in samples_of(frame, block, batch):
         sample, after = sample_of(frame, b), _after_of(frame, b, steps)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)
         task = _Task(sample, grid, tiles, spikes_of(frame, b, grid), after, incoming, sums)
-        pool = max(1, after.grid.pool)
-        for row in range((grid.out_rows + pool - 1) // pool):
-            for column in range((grid.out_columns + pool - 1) // pool):
+        high, wide = (after.grid.pool, after.grid.pool) if after.grid.pool else (1, 2)
+        for row in range((grid.out_rows + high - 1) // high):
+            for column in range((grid.out_columns + wide - 1) // wide):
                 for tile in range(tiles):
-                    _cell_back(task, row, column, tile, values, held)
+                    _cell_back(task, row, column, high, wide, tile, values, held)
 
 
 @register("snnlab_conv_gradient")
