@@ -30,6 +30,7 @@ from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpa
 
 # Blocks of the batch: enough that all threads share evenly, few enough that adding their sums costs nothing.
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 2, 16, 64
+_BLOCK_IMAGES = 8  # samples of a convolution, which take much longer each
 _BLOCK_BYTES = 1 << 26  # for the gradients of the weights, because every block has its own sum
 
 _NARROW = 32  # neurons: up to here the kernel multiplies by their weights itself; beyond, a matrix product is quicker
@@ -120,7 +121,7 @@ class Call(NamedTuple):
         batch = max(len(source.times), len(source.bits), len(source.current))
         tiles, units = weights.shape[0] * options.pixels, weights.shape[1]
         affordable = _BLOCK_BYTES // max(1, 4 * weights.size)
-        wanted = max(_MIN_BLOCKS, batch // _BLOCK_SAMPLES)
+        wanted = max(_MIN_BLOCKS, batch // (_BLOCK_SAMPLES if options.pixels == 1 else _BLOCK_IMAGES))
         return cls(batch, steps, tiles, units, max(1, min(wanted, _MAX_BLOCKS, batch, affordable)))
 
     def options(self, options: Options, **flags: bool) -> np.ndarray:
