@@ -13,7 +13,20 @@ from jax.nn import initializers
 from snnlab.controls import Mailbox
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
-from snnlab.layers import IF, LSTM, Expon, Graph, Leaky, LifRef, Projection, Recurrent, Scale, Stack, weights
+from snnlab.layers import (
+    IF,
+    LSTM,
+    ConvProjection,
+    Expon,
+    Graph,
+    Leaky,
+    LifRef,
+    Projection,
+    Recurrent,
+    Scale,
+    Stack,
+    weights,
+)
 from snnlab.record import Trace
 from snnlab.surrogate import SURROGATES, Surrogate
 from snnlab.train.knobs import find_knobs
@@ -38,7 +51,9 @@ LAYERS = {
     "LSTM": lambda: LSTM(N, M, rngs=nnx.Rngs(0)),
     "Projection to LifRef": lambda: projection(LifRef(M, v_th=0.2), delay=2),
     "Recurrent": lambda: Recurrent(N, LifRef(M, v_th=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
-    "Recurrent adapting": lambda: Recurrent(N, LifRef(M, v_th=0.2, beta=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
+    "ConvProjection": lambda: ConvProjection(
+        (1, N), LifRef(3, v_th=0.2), window=(1, 2), padding=(0, 1), synapse=Expon(3), rngs=nnx.Rngs(0)
+    ),
     "Projection to Leaky": lambda: projection(Leaky(M), use_bias=True),
     "Graph": lambda: Graph(
         {"w": nnx.Linear(N, M, use_bias=False, rngs=nnx.Rngs(0)), "a": LifRef(M, v_th=0.2), "u": Scale([0.7] * M)},
