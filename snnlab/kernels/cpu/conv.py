@@ -179,7 +179,7 @@ def begins(n, first):
 
 class Place(NamedTuple):
     """16 neurons, and addresses of what they read and write: what arrives; their spikes or, for the way back, voltages
-    before the reset and currents, and which of them were held."""
+    before the reset, currents and the rise of thresholds, and which of them were held."""
 
     tile: int
     arriving: int
@@ -191,6 +191,7 @@ class Place(NamedTuple):
 class _State(NamedTuple):
     v: Vector
     g: Vector
+    rise: Vector  # of the threshold
     age: Vector
     count: Vector
 
@@ -200,21 +201,28 @@ def _step(sample, n, state, place, states, t):
     """Take one step of 16 neurons; set what arrives to 0 for the next ones."""
     u, g = integrate(n, state.v, state.g, n.bias + load(place.arriving, t * LANES))
     store(place.arriving, t * LANES, fill(float32(0.0)))
-    age, count = state.age, state.count
+    age, count, rise, threshold = state.age, state.count, state.rise, n.v_th
+    if sample.adapts:
+        threshold = n.v_th + rise
     if n.holds:
-        u, age, word = hold(n, state.v, u, age)
+        u, age, word = hold(n, state.v, u, age, threshold)
         if place.trace:
             set_half(place.held, t, word)
-    s, v = reset(n, u, sample.value_reset)
+    s, v = reset(n, u, threshold, sample.value_reset)
     if place.trace:
-        store(place.trace, 2 * t * LANES, u)
-        store(place.trace, (2 * t + 1) * LANES, g)
+        left = sample.values * t * LANES
+        store(place.trace, left, u)
+        store(place.trace, left + LANES, g)
+        if sample.adapts:
+            store(place.trace, left + 2 * LANES, rise)
     else:
         count = count + select(s, fill(float32(1.0)), fill(float32(0.0)))
         set_half(place.bits, t, pack(s))
         if states:
             store(states, t * sample.width + place.tile * LANES, v)
-    return _State(v, g, age, count)
+    if sample.adapts:
+        rise = adapted(n, rise, s)
+    return _State(v, g, rise, age, count)
 
 
 @njit
@@ -234,7 +242,7 @@ def run(sample, n, begin, one, two, both, counts, states):
     spikes, their number to `counts`, and voltages to `states` if that is not 0.
     """
     zero = fill(float32(0.0))
-    a = b = _State(zero, zero, fill(float32(NEVER)), zero)
+    a = b = _State(zero, zero, zero, fill(float32(NEVER)), zero)
     if both:
         for t in range(begin, sample.steps):
             a = _step(sample, n, a, one, states, t)

@@ -17,7 +17,7 @@ from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, registe
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_float, get_half, named_word
 from snnlab.kernels.cpu.sample import Incoming, Sample, add_spikes, incoming_of, sample_of, samples_of
-from snnlab.kernels.cpu.simd import Vector, accumulate, clear, fill, load, store
+from snnlab.kernels.cpu.simd import Vector, accumulate, clear, fill, load, select, store
 from snnlab.kernels.cpu.sums import Sums, add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
 
@@ -118,41 +118,54 @@ class _Task(NamedTuple):
 
 
 class _Gradients(NamedTuple):
-    """Gradients of voltage and current before a step, and the sums of those of the parameters over the steps so far."""
+    """Gradients of voltage, current and rise of the threshold before a step, and the sums of those of the parameters."""
 
     v: Vector
     g: Vector
+    rise: Vector
     bias: Vector
     a_syn: Vector
     a: Vector
     gain: Vector
     v_th: Vector
     v_reset: Vector
+    rho: Vector
+    beta: Vector
 
 
 @njit(forceinline=True)
 def _step_back(task, n, d, place, d_count, d_spikes, d_arriving, t):
     """Take one step back, through what `run` left at a place; write the gradient of what arrived to `d_arriving`."""
     sample, incoming, out = task.sample, task.incoming, place.tile * LANES
-    dv, u = d.v, load(place.trace, 2 * t * LANES)
+    step, zero = sample.values * LANES, fill(float32(0.0))
+    dv, u, threshold, rise = d.v, load(place.trace, t * step), n.v_th, zero
     if incoming.states:
         dv = dv + load(incoming.states, t * sample.width + out)
     ds = add_spikes(d_count, sample, incoming, t, out)
     if d_spikes:
         ds = ds + load(d_spikes, t * LANES)
-    held = get_half(place.held, t)
-    change = step_back(n, u, held, dv, d.g, ds, sample.value_reset, sample.detach, sample.surrogate)
+    if sample.adapts:
+        rise = load(place.trace, t * step + 2 * LANES)
+        threshold, ds = n.v_th + rise, ds + n.beta * d.rise
+    held, options = get_half(place.held, t), (sample.value_reset, sample.detach, sample.surrogate)
+    change = step_back(n, u, threshold, held, dv, d.g, ds, *options)
+    d_rise = d.rise * n.rho - change.ds * change.h if sample.adapts else zero
     store(d_arriving, t * LANES, change.dg)
     if not task.sums.learns:
-        return _Gradients(change.dv, change.dg, d.bias, d.a_syn, d.a, d.gain, d.v_th, d.v_reset)
-    v_before = g_before = fill(float32(0.0))
+        sums = d.bias, d.a_syn, d.a, d.gain, d.v_th, d.v_reset, d.rho, d.beta
+        return _Gradients(change.dv, change.dg, d_rise, *sums)
+    rho, beta = d.rho, d.beta
+    if sample.adapts:
+        rho, beta = rho + d.rise * rise, beta + select(u >= threshold, d.rise, zero)
+    v_before = g_before = zero
     if t > 0:
-        g_before = load(place.trace, (2 * t - 1) * LANES)
-        v_before = reset(n, load(place.trace, (2 * t - 2) * LANES), sample.value_reset)[1]
-    share = shares_of(change, v_before, g_before, load(place.trace, (2 * t + 1) * LANES))
+        before = n.v_th + load(place.trace, (t - 1) * step + 2 * LANES) if sample.adapts else n.v_th
+        g_before = load(place.trace, (t - 1) * step + LANES)
+        v_before = reset(n, load(place.trace, (t - 1) * step), before, sample.value_reset)[1]
+    share = shares_of(change, v_before, g_before, load(place.trace, t * step + LANES))
     v_th, v_reset = add_threshold(d.v_th, change, sample.value_reset), d.v_reset + change.jump
     own = d.bias + change.dg, d.a_syn + share.a_syn, d.a + share.a, d.gain + share.gain
-    return _Gradients(change.dv, change.dg, *own, v_th, v_reset)
+    return _Gradients(change.dv, change.dg, d_rise, *own, v_th, v_reset, rho, beta)
 
 
 @njit
@@ -162,7 +175,7 @@ def _walk_back(task, n, begin, one, two, both, d_spikes, d_one, d_two):
     Read the gradient of spikes from `d_spikes`, too, if that is not 0.
     """
     zero, counts = fill(float32(0.0)), task.incoming.counts
-    a = b = _Gradients(zero, zero, zero, zero, zero, zero, zero, zero)
+    a = b = _Gradients(zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero)
     count_a, count_b = load(counts, one.tile * LANES), zero
     if both:
         count_b = load(counts, two.tile * LANES)
@@ -179,11 +192,14 @@ def _walk_back(task, n, begin, one, two, both, d_spikes, d_one, d_two):
     accumulate(totals, at.GAIN * width, a.gain + b.gain)
     accumulate(totals, at.V_TH * width, a.v_th + b.v_th)
     accumulate(totals, at.V_RESET * width, a.v_reset + b.v_reset)
+    if task.sample.adapts:
+        accumulate(totals, at.DECAY_ADAPT * width, a.rho + b.rho)
+        accumulate(totals, at.BETA * width, a.beta + b.beta)
 
 
-# Rows of scratch memory for one sequence: of each of two places what arrives, voltages and currents, and the gradient
-# of what arrives; and the gradient of spikes, which the pixels of a cell share.
-_ARRIVING, _TRACE, _D_ARRIVING, _D_SPIKES, _ROWS = 0, 2, 6, 8, 9
+# Rows of scratch memory for one sequence: of each of two places what arrives, three of a trace, and the gradient of
+# what arrives; and the gradient of spikes, which the pixels of a cell share.
+_ARRIVING, _TRACE, _D_ARRIVING, _D_SPIKES, _ROWS = 0, 2, 8, 10, 11
 
 
 @njit
@@ -205,7 +221,7 @@ def _pair_back(task, pixel, both, channel_tile, cell, known, values, held):
     n, weights = neurons_of(sample.params, task.tiles * LANES, lane), after_floats(sample.weights, lane * sample.rows)
     scratch, words, tile = address_of(values), address_of(held), pixel * task.tiles + channel_tile
     one = Place(tile, scratch, NOWHERE, after_floats(scratch, _TRACE * row), words)
-    traces = after_floats(scratch, (_TRACE + 2) * row), after_halves(words, steps)
+    traces = after_floats(scratch, (_TRACE + 3) * row), after_halves(words, steps)
     two = Place(tile + task.tiles, after_floats(scratch, row), NOWHERE, *traces)
     begin = weigh(grid, task.spikes, pixel, weights, one.arriving, steps, False)
     if both:
