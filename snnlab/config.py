@@ -20,6 +20,9 @@ CODES = ("latency", "rows", "delta", "events")
 """Codes of the spiking network: one early spike for a bright pixel; the frames of a signal `(time, *frame)`, one per
 step, as currents; the changes of such a signal; and samples that already are events."""
 
+NEURONS = ("lif", "alif")
+"""Neurons of the spiking network: leaky integrate-and-fire, and the same with a threshold that adapts."""
+
 SPIKING_LOSS: dict[str, Any] = {"readout": "mean", "l1": 1e-4, "l2": 1e-4}
 """The default loss of a network that spikes, as arguments of `snnlab.losses.Classification`.
 
@@ -32,6 +35,9 @@ regularizers are shown and can be turned up, but hardly act.
 class SnnConfig:
     """Settings of the spiking network: code -> LifRef(hidden) -> Leaky readout, each behind an Expon synapse.
 
+    With `hidden=(256, 128)` there are two hidden layers, one behind the other; with `recurrent` the neurons of a hidden
+    layer also reach each other, one step later; with `neuron="alif"` their thresholds adapt.
+
     Time constants are >= 0 and may be infinite. Voltages may have any unit, with `v_th` > `v_reset`; see
     `snnlab.layers.LifRef`.
 
@@ -41,9 +47,13 @@ class SnnConfig:
     Example:
         >>> SnnConfig(hidden=200, tau_mem=20.0).hidden
         200
+        >>> SnnConfig(hidden=(256, 128), recurrent=True, neuron="alif").widths
+        (256, 128)
     """
 
-    hidden: int = 100  # neurons
+    hidden: int | tuple[int, ...] = 100  # neurons; several numbers are as many layers
+    recurrent: bool = False  # neurons of a hidden layer also reach each other
+    neuron: str = "lif"  # or "alif": a spike raises the threshold
     code: str | None = None  # one of CODES; None: "latency" for images, other samples need a choice
     num_steps: int = 100  # steps; with "rows" and "delta" the samples have their own
     dt: float = 1.0  # ms: 100 steps last ten membrane time constants; with the tutorial's 0.1 ms they last one
@@ -63,12 +73,21 @@ class SnnConfig:
     surrogate: str = "inv_square"  # a name in `snnlab.surrogate.SURROGATES`
     reset: str = "subtract"  # or "value": set `v_reset`
     detach_reset: bool = False  # let no gradient through the reset
+    beta: float = 0.2  # of "alif", in the unit of all voltages: five spikes double a threshold of 1
+    tau_adapt: float = 200.0  # ms, of "alif": how long a network remembers, in the tasks of Bellec et al. (2018)
     delay: int = 0  # steps, from the hidden layer to the readout
     centralize: bool = True  # the gradient of the input weights; see `snnlab.train.optimizer.centralized`
     bias: bool = False  # a learned constant that arrives at every step: one step of Adam moves the voltage far
 
     def __post_init__(self):
-        arguments.count("hidden", self.hidden, 1, accepted.MAX_UNITS)
+        object.__setattr__(self, "hidden", _widths("hidden", self.hidden))
+        arguments.flag("recurrent", self.recurrent)
+        arguments.choice("neuron", self.neuron, NEURONS)
+        arguments.number("beta", self.beta)
+        arguments.one("tau_adapt", arguments.time_constant("tau_adapt", self.tau_adapt))
+        for name in ("beta", "tau_adapt"):
+            if self.neuron != "alif" and getattr(self, name) != getattr(SnnConfig, name):
+                raise ArgumentError(f'{name}: does nothing with neuron={self.neuron!r}; pass neuron="alif"')
         if self.code is not None:
             arguments.choice("code", self.code, CODES)
         arguments.count("num_steps", self.num_steps, 1, accepted.MAX_STEPS)
@@ -84,6 +103,20 @@ class SnnConfig:
         arguments.count("delay", self.delay, 0, accepted.MAX_STEPS)
         for name in ("detach_reset", "centralize", "bias"):
             arguments.flag(name, getattr(self, name))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of neurons of each hidden layer."""
+        return self.hidden if isinstance(self.hidden, tuple) else (self.hidden,)
+
+
+def _widths(name: str, given) -> int | tuple[int, ...]:
+    """Check one width or several; several are a tuple, also if a file has them as a list."""
+    if not isinstance(given, list | tuple):
+        return arguments.count(name, given, 1, accepted.MAX_UNITS)
+    if not given:
+        raise ArgumentError(f"{name}: must be a number of neurons, or one for each layer, got {given!r}")
+    return tuple(arguments.count(f"{name}[{k}]", number, 1, accepted.MAX_UNITS) for k, number in enumerate(given))
 
 
 def _check_neurons(config: "SnnConfig | ConvConfig") -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Array, PRNGKeyArray, Shaped
 from snnlab.config import WIDE, WIDE_DROPOUT, ConvConfig, LstmConfig, SnnConfig
 from snnlab.encode import Binned, Delta, Latency, Rows, drop_spikes
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, ConvProjection, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.layers import LSTM, ConvProjection, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.layers.weights import he_normal, lecun_normal
 from snnlab.record import Record
 from snnlab.support import arguments
@@ -116,41 +116,47 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         >>> net = snn(SnnConfig(hidden=7, num_steps=5), sample_shape=(4, 4), num_classes=3, rngs=nnx.Rngs(0))
         >>> list(net.stack.layers)
         ['hidden', 'readout']
+        >>> deep = snn(SnnConfig(hidden=(9, 7), recurrent=True), sample_shape=(4, 4), num_classes=3, rngs=nnx.Rngs(0))
+        >>> [(name, type(layer).__name__) for name, layer in deep.stack.layers.items()]
+        [('hidden1', 'Recurrent'), ('hidden2', 'Recurrent'), ('readout', 'Projection')]
 
     Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
     """
     arguments.count("num_classes", num_classes)
     _check_duration(config)
     encoder = _encoder(config, sample_shape)
-    units = encoder.num_units(sample_shape)
-    hidden = Projection(
-        units,
-        _lif(config.hidden, config),
-        synapse=Expon(config.hidden, tau_syn=config.tau_syn, dt=config.dt),
-        use_bias=config.bias,
-        rngs=rngs,
-    )
+    units, layers, kind = encoder.num_units(sample_shape), {}, Recurrent if config.recurrent else Projection
+    adapts: dict[str, Any] = {name: getattr(config, name) for name in ("beta", "tau_adapt") if config.neuron == "alif"}
+    for number, width in enumerate(config.widths, 1):
+        layer = kind(
+            units,
+            _lif(width, config, **adapts),
+            synapse=Expon(width, tau_syn=config.tau_syn, dt=config.dt),
+            use_bias=config.bias,
+            rngs=rngs,
+        )
+        layers["hidden" if len(config.widths) == 1 else f"hidden{number}"] = layer
+        units = width
+    next(iter(layers.values())).kernel.set_metadata(centralize=config.centralize)
     readout = Projection(
-        config.hidden,
+        units,
         Leaky(num_classes, tau_mem=config.tau_out, dt=config.dt),
         synapse=Expon(num_classes, tau_syn=config.tau_syn, dt=config.dt),
         delay=config.delay,
         use_bias=config.bias,
         rngs=rngs,
     )
-    hidden.kernel.set_metadata(centralize=config.centralize)
     # Adam moves every weight by the same step, so a score moves further the more neurons fire, as in wider layers.
-    readout.kernel.set_metadata(pace=min(1.0, WIDE / config.hidden))
-    stack = Stack(hidden=hidden, readout=readout)
+    readout.kernel.set_metadata(pace=min(1.0, WIDE / units))
     dropout = config.input_dropout
     if dropout is None:
-        dropout = WIDE_DROPOUT if config.hidden > WIDE else 0.0
-    return Network(encoder, stack, input_dropout=dropout)
+        dropout = WIDE_DROPOUT if config.widths[0] > WIDE else 0.0
+    return Network(encoder, Stack({**layers, "readout": readout}), input_dropout=dropout)
 
 
-def _lif(features: int, config: SnnConfig | ConvConfig) -> LifRef:
+def _lif(features: int, config: SnnConfig | ConvConfig, **more: Any) -> LifRef:
     names = ("tau_mem", "tau_ref", "v_th", "v_rest", "v_reset", "slope", "surrogate", "reset", "detach_reset", "dt")
-    return LifRef(features, **{name: getattr(config, name) for name in names})
+    return LifRef(features, **{name: getattr(config, name) for name in names}, **more)
 
 
 def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:

@@ -35,7 +35,9 @@ OF_NEURONS = {
 }
 WRONG = {
     SnnConfig: {
-        "hidden": NOT_COUNTS,
+        "hidden": ((), *NOT_COUNTS),
+        "recurrent": NOT_FLAGS,
+        "neuron": ("adex", None, 1),
         "code": ("rate", 1),
         "num_steps": NOT_COUNTS,
         "dt": (0.0, -1.0, *NOT_NUMBERS),
@@ -43,6 +45,8 @@ WRONG = {
         "threshold_latency": (-0.1, 1.1, *NOT_NUMBERS),
         "input_dropout": (-0.1, 1.1, NAN, INF, "1", True),
         **OF_NEURONS,
+        "beta": NOT_NUMBERS,
+        "tau_adapt": (-1.0, *NOT_TIMES),
         "delay": (-1, 1.5, "1", None, True),
         "centralize": NOT_FLAGS,
         "bias": NOT_FLAGS,
@@ -84,6 +88,21 @@ def test_a_value_out_of_range_is_refused_with_name_and_value(config, name, value
         config(**{name: value})
     said, shape = str(error.value), f"shape {np.shape(value)}"
     assert said.startswith(f"{name}: must be ") and (str(value) in said or shape in said)
+
+
+def test_each_hidden_layer_has_its_neurons():
+    for wrong in NOT_COUNTS:
+        with pytest.raises(ArgumentError, match=r"hidden\[1\]: must be an integer >= 1"):
+            SnnConfig(hidden=(4, wrong))
+    assert SnnConfig(hidden=[4, 8]) == SnnConfig(hidden=(4, 8))  # as a file gives them back
+    assert SnnConfig(hidden=7).widths == (7,)
+
+
+@pytest.mark.parametrize("given", [{"beta": 0.3}, {"tau_adapt": 50.0}])
+def test_what_adapts_needs_neurons_that_do(given):
+    with pytest.raises(ArgumentError, match=f"{next(iter(given))}: does nothing with neuron='lif'"):
+        SnnConfig(**given)
+    assert SnnConfig(neuron="alif", **given).neuron == "alif"
 
 
 def test_each_convolution_has_its_channels():

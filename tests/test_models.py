@@ -1,6 +1,9 @@
 """What is known of a model, whoever wrote it."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
@@ -8,7 +11,8 @@ from snnlab import models
 from snnlab.config import ConvConfig, LstmConfig, SnnConfig
 from snnlab.encode import Latency
 from snnlab.errors import ArgumentError
-from snnlab.layers import Expon, LifRef, Projection, Stack
+from snnlab.export import load, save
+from snnlab.layers import Expon, LifRef, Projection, Recurrent, Stack
 from snnlab.models import Description, describe
 from snnlab.train import Trainer
 
@@ -42,6 +46,31 @@ def test_all_is_known_of_a_network_that_was_built(config):
     spiking = isinstance(config, SnnConfig)
     assert known.dt == (2.0 if spiking else None)
     assert [layer.dt for layer in known.layers.values()] == ([2.0, 2.0] if spiking else [None, None])
+
+
+DEEP = SnnConfig(hidden=(9, 7), recurrent=True, neuron="alif", beta=0.3, tau_adapt=50.0, num_steps=30)
+
+
+def test_layers_are_as_many_as_the_config_has():
+    known = describe(models.build(DEEP, sample_shape=(4, 4), num_classes=3))
+    assert known.hidden == ["hidden1", "hidden2"] and [layer.features for layer in known.layers.values()] == [9, 7, 3]
+    for name in known.hidden:
+        layer = known.layers[name]
+        assert isinstance(layer.module, Recurrent) and float(layer.neuron.beta[...]) == pytest.approx(0.3)
+        assert float(layer.neuron.tau_adapt[...]) == 50.0
+    plain = describe(models.build(SnnConfig(hidden=(9, 7)), sample_shape=(4, 4), num_classes=3))
+    assert all(type(plain.layers[name].module) is Projection for name in plain.hidden)
+    assert plain.layers["hidden1"].neuron.beta is None
+
+
+def test_a_deep_network_of_neurons_that_adapt_learns_and_comes_back_from_a_file(digits, tmp_path):
+    net = models.build(replace(DEEP, hidden=(40, 30), v_th=0.5), sample_shape=(8, 8), num_classes=10)
+    trainer = Trainer(net, digits.subset(train=1024, test=256), epochs=5, batch_size=32)
+    last = [report for report in trainer if report.phase == "epoch"][-1].metrics
+    assert last["test_acc"] > 0.5 and len([name for name in trainer.mailbox.knobs if "tau_adapt" in name]) == 2
+    again = load(save(trainer.model, tmp_path / "net.safetensors"))
+    x = digits.x_test[:20]
+    np.testing.assert_array_equal(again(x).readout, trainer.model(x).readout)
 
 
 def test_a_convolutional_network_has_room_for_small_images_and_large_ones():

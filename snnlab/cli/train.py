@@ -20,7 +20,7 @@ from snnlab.support.interrupt import never_lost, uninterrupted
 
 SPIKING = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 NETWORKS: dict[str, tuple[type, tuple[str, ...]]] = {
-    "snn": (SnnConfig, ("hidden", "l1", *SPIKING)),
+    "snn": (SnnConfig, ("hidden", "recurrent", "neuron", "l1", *SPIKING)),
     "conv": (ConvConfig, ("channels", "l1", *SPIKING)),
     "lstm": (LstmConfig, ("hidden",)),
 }
@@ -49,8 +49,12 @@ class Train:
     """Initial learning rate; it decays to zero along a cosine."""
     seed: int = TrainConfig.seed
     """Seed of all random numbers; the same seed repeats a run bit for bit."""
-    hidden: Annotated[int | None, default_is("INT", SnnConfig.hidden)] = None
-    """Neurons, or LSTM units, in the hidden layer; not for conv."""
+    hidden: Annotated[tuple[int, ...] | None, default_is("INT...", SnnConfig.hidden)] = None
+    """Neurons, or LSTM units, in the hidden layer; for the snn, several numbers are as many layers; not for conv."""
+    recurrent: bool = False
+    """snn, not conv: neurons of a hidden layer also reach each other."""
+    neuron: Annotated[Literal["lif", "alif"] | None, default_is("{lif,alif}", SnnConfig.neuron)] = None
+    """snn, not conv: leaky integrate-and-fire, or the same with a threshold that adapts."""
     channels: Annotated[tuple[int, ...] | None, default_is("INT...", " ".join(map(str, ConvConfig.channels)))] = None
     """conv: channels of each convolution."""
     num_steps: Annotated[int | None, default_is("INT", f"{SnnConfig.num_steps}; for events, until the last one")] = None
@@ -82,13 +86,15 @@ class Train:
         """Return the config of the chosen network: options as given, else defaults, or what the events need."""
         make, names = NETWORKS[self.network]
         given = {}
-        for name in ("hidden", "channels", "l1", *SPIKING):
-            if getattr(self, name) is not None:
+        for name in ("hidden", "recurrent", "neuron", "channels", "l1", *SPIKING):
+            if getattr(self, name) not in (None, False):
                 if name not in names:
                     option = name.replace("_", "-")
                     raise ArgumentError(f"--{option}: does not apply to the {self.network}; leave it out")
                 given[name] = getattr(self, name)
         given.pop("l1", None)  # of the loss
+        if len(given.get("hidden", ())) == 1:
+            (given["hidden"],) = given["hidden"]
         if dataset is None or not dataset.has_events:
             return make(**given)
         if make is not SnnConfig:

@@ -170,7 +170,8 @@ def _fewest_values(config: SnnConfig | ConvConfig | LstmConfig, shape: tuple[int
         cells = [size // config.pool ** len(channels) for size in shape[-2:]]
         return config.window**2 * between + channels[-1] * classes * math.prod(cells)
     inputs = math.prod(shape) if isinstance(config, SnnConfig) else shape[-1]
-    return config.hidden * max(inputs, classes)
+    widths = config.widths if isinstance(config, SnnConfig) else (config.hidden,)
+    return max(widths[0] * inputs, widths[-1] * classes, *(a * b for a, b in itertools.pairwise(widths)), 0)
 
 
 def _about(model: nnx.Module) -> dict[str, Any]:

@@ -552,9 +552,8 @@ def _recorded(trainer: Trainer) -> Recorded:
 def _structure(trainer: Trainer) -> dict[str, int]:
     """What can change only at a restart, and its value now; of the model only what snnlab can build again."""
     config = describe(trainer.model).config
-    return _of(OF_THE_MODEL, {} if config is None else asdict(config)) | {
-        name: getattr(trainer.config, name) for name in OF_THE_TRAINING
-    }
+    numbers = {} if config is None else {name: v for name, v in asdict(config).items() if isinstance(v, int)}
+    return _of(OF_THE_MODEL, numbers) | {name: getattr(trainer.config, name) for name in OF_THE_TRAINING}
 
 
 def _choices(trainer: Trainer) -> dict[str, int]:

@@ -118,7 +118,7 @@ class _Task(NamedTuple):
 
 
 class _Gradients(NamedTuple):
-    """Gradients of voltage, current and rise of the threshold before a step, and the sums of those of the parameters."""
+    """Gradients of voltage, current and rise of the threshold before a step; sums of those of the parameters."""
 
     v: Vector
     g: Vector
