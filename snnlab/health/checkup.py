@@ -28,7 +28,7 @@ from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
 from snnlab.encode.ranges import unfit
 from snnlab.kernels import Drive, Packed
-from snnlab.layers import Expon, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import ConvProjection, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.losses import loss_terms
 from snnlab.models import LayerDescription, describe
 from snnlab.record import Record, Trace
@@ -48,6 +48,9 @@ Source, on the role of the initial activity: Rossbroich, Gygax & Zenke (2022), D
 
 COUNTS = 0.1
 """Of the largest change of the loss: a spike at a step where it would change less hardly counts."""
+
+MOST_NEURONS = 1 << 18
+"""Neurons of a convolution that a checkup looks at, over all samples: at 100 steps, a value of each takes 100 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +168,8 @@ class Checkup:
     Args:
         stepper: model and loss.
         data: data set with the samples.
-        samples: number of samples; all if there are fewer.
+        samples: number of samples; all if there are fewer. A convolution with many neurons gets fewer, because the
+            checkup looks at the current of each of them at every step.
 
     Attributes:
         stepper: model and loss.
@@ -185,9 +189,11 @@ class Checkup:
     @transfers_allowed()
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
         self.stepper = stepper
-        x, targets = data.seen.x, data.seen.targets[:samples]
+        known = describe(stepper.structure.merge(stepper.start)["model"])
+        images = [layer.module.features for layer in known.layers.values() if isinstance(layer.module, ConvProjection)]
+        samples = max(1, min(samples, MOST_NEURONS // max(images, default=1)))
+        code, x, targets = known.encoder, data.seen.x, data.seen.targets[:samples]
         self._samples = jax.tree.map(jnp.asarray, (x[:samples], targets))
-        code = describe(stepper.structure.merge(stepper.start)["model"]).encoder
         self._unfit = None if isinstance(x, EventLists) else unfit(code, x[:samples])
         self._classes = data.class_names
         self._one_at_a_time = data.task in ("label", "step_labels")  # then classes can be counted
@@ -369,7 +375,7 @@ def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[s
         if _is_wired(layer):
             reached[name] = current = kernels.current(layer.drive(x), dt=1.0) + nudges.get(name, 0.0)
             return Drive(x=current)
-        if isinstance(x, SpikeTimes):  # for a layer of your own; they have no gradient
+        if isinstance(x, SpikeTimes) or isinstance(layer, ConvProjection):  # events have no gradient, and images are large
             return x
         reached[name] = x = (x.dense() if isinstance(x, Packed) else x) + nudges.get(name, 0.0)
         return x
@@ -426,6 +432,8 @@ def _watch(name: str, layer: LayerDescription | None, trace: Trace) -> _Seen:
     if not isinstance(neuron, LifRef) or trace.current is None:
         return _Seen(name=name, spiking=spiking, tau_mem=tau_mem)
     p = neuron.params
+    if isinstance(layer.module, ConvProjection):
+        p = layer.module.window.spread(p)
     held = jnp.floor(p.tau_ref / dt + 1e-3)  # steps; as in `dynamics.lif_step`
     gain = approach(p.tau_mem, dt) * p.r
     driven = kernels.leaky(jax.lax.stop_gradient(trace.current), p.tau_mem, dt=dt)[1]

@@ -16,7 +16,7 @@ from snnlab.data.targets import Targets
 from snnlab.encode import Latency, Rows, SpikeTimes
 from snnlab.health import FIRING_SHARE, Checkup, diagnose
 from snnlab.history import History
-from snnlab.layers import LSTM, Expon, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import LSTM, ConvProjection, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.record import Record
 from snnlab.surrogate import get_surrogate
 from snnlab.tasks import LabelTask
@@ -382,3 +382,18 @@ def test_what_is_not_finite_is_said(digits):
     stepper = stepper_of(snn(num_steps=10))
     nothing = jax.tree.map(lambda weights: jnp.full_like(weights, jnp.nan), stepper.start.params)
     assert not Checkup(stepper, digits, samples=20)(stepper.start._replace(params=nothing)).finite
+
+
+def test_a_convolution_has_its_health(digits):
+    """Its constants are one per channel, its neurons many; what passes from layer to layer stays packed."""
+    rngs = nnx.Rngs(0)
+    first = ConvProjection((8, 8), LifRef(3, v_th=[0.2, 0.3, 9.0]), window=3, synapse=Expon(3), rngs=rngs)
+    net = models.Network(
+        Latency(num_steps=40),
+        Stack(first=first, out=ConvProjection(first.out_shape, Leaky(10), window=3, pool=2, rngs=rngs)),
+    )
+    stepper = stepper_of(net)
+    first, out = Checkup(stepper, digits, samples=20)(stepper.start).layers
+    assert first.rates.shape == (108,) and out.rates is None and min(first.gradient, out.gradient) > 0.0
+    assert not first.rates.reshape(3, 36)[2].any() and first.rates.reshape(3, 36)[:2].any()
+    assert first.gradient_over_time is None and 0.0 < first.peak_voltage < 9.0

@@ -9,7 +9,7 @@ from snnlab import losses, models
 from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, EventLists
 from snnlab.errors import ArgumentError
-from snnlab.layers import IF, Leaky, LifRef, Projection, Stack
+from snnlab.layers import IF, ConvProjection, Leaky, LifRef, Projection, Stack
 from snnlab.live.frames.activity import Seen, activity_frame, decision_steps, decisions_frame, principal_axes
 from snnlab.live.look.xray import XRay, cell, running_readout
 from snnlab.record import Record
@@ -218,3 +218,12 @@ def test_constants_of_a_neuron():
     )
     with pytest.raises(ArgumentError, match=r"unit: must be in 0\.\.2, the units of a, got 3"):
         cell(net, "a", 3)
+
+
+def test_neurons_of_a_convolution_have_the_constants_of_their_channel():
+    """Two channels over 2 x 3 pixels, in the order channel, row, column."""
+    conv = ConvProjection((3, 4), LifRef(2, tau_mem=[5.0, 20.0]), window=2, rngs=nnx.Rngs(0))
+    net = Stack(a=conv, b=ConvProjection(conv.out_shape, Leaky(2), window=(2, 3), rngs=nnx.Rngs(0)))
+    assert [cell(net, "a", unit).tau_mem for unit in (0, 5, 6, 11)] == [5.0, 5.0, 20.0, 20.0]
+    with pytest.raises(ArgumentError, match=r"unit: must be in 0\.\.11"):
+        cell(net, "a", 12)

@@ -217,8 +217,10 @@ def cell(model: nnx.Module, layer: str, unit: int) -> Cell | None:
     neuron = None if known is None else known.neuron
     if not isinstance(neuron, LifRef | IF):
         return None
-    if not 0 <= unit < neuron.features:
-        raise ArgumentError(f"unit: must be in 0..{neuron.features - 1}, the units of {layer}, got {unit}")
+    features = neuron.features if known.features is None else known.features
+    if not 0 <= unit < features:
+        raise ArgumentError(f"unit: must be in 0..{features - 1}, the units of {layer}, got {unit}")
+    unit = unit * neuron.features // features  # the neurons of a channel share its constants
     names = ["v_th", "v_rest", "v_reset", "r", *(["tau_mem", "tau_ref"] if isinstance(neuron, LifRef) else [])]
     arrays = {name: np.asarray(getattr(neuron, name)[...]) for name in names}
     values = {name: float(array[unit] if array.ndim else array) for name, array in arrays.items()}
