@@ -11,10 +11,10 @@ const GHOST_TIME = 4000; // milliseconds for which the former raster stays after
 
 /** @param {Model} model @param {() => void} chosen */
 export function makeRasterPanel(model, chosen) {
-  const { layers, sorts, samples } = /** @type {import("./types").About} */ (model.get("about"));
-  const raster = new Raster(model, chosen);
+  const { layers, sorts, samples, part } = /** @type {import("./types").About} */ (model.get("about"));
+  const raster = new Raster(model, chosen), validates = part === "val";
   const sample = h("input", {
-    type: "number", min: 0, max: samples - 1, step: 1, "aria-label": "test sample", "data-explain": "raster.test sample", "data-set": "sample",
+    type: "number", min: 0, max: samples - 1, step: 1, "aria-label": validates ? "validation sample" : "test sample", "data-explain": "raster.test sample", "data-set": "sample",
     onchange: () => model.send({ set: { sample: Math.round(+sample.value) } }),
   });
   const layer = choice(model, "layer", "raster.layer", ["all", ...layers]), sort = choice(model, "sort", "raster.sorted by", sorts);
@@ -28,7 +28,7 @@ export function makeRasterPanel(model, chosen) {
   const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
   const choices = layers.length > 1 ? label("layer", layer) : null;
   const save = saveMenu(() => "raster", () => [raster.canvas]);
-  const fields = h("div", { class: "fields" }, label("test sample", sample), choices, label("sorted by", sort), makePlay(raster.player), save, ask("Raster"));
+  const fields = h("div", { class: "fields" }, label(validates ? "sample" : "test sample", sample), choices, label("sorted by", sort), makePlay(raster.player), save, ask("Raster"));
   raster.el.className = "fill";
   const el = panel("raster", "Raster", fields, raster.el);
   el.addEventListener("keydown", (event) => {
