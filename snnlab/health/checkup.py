@@ -30,7 +30,7 @@ from snnlab.encode.ranges import unfit
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import ConvProjection, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.losses import loss_terms
-from snnlab.models import LayerDescription, describe
+from snnlab.models import Description, LayerDescription, describe
 from snnlab.record import Record, Trace
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
@@ -162,6 +162,12 @@ class Health:
     class_names: tuple[str, ...] = ()
 
 
+def affordable(known: Description, samples: int) -> int:
+    """Return the number of samples, or fewer for a convolution with many neurons; see `MOST_NEURONS`."""
+    layers = [layer.module for layer in known.layers.values() if isinstance(layer.module, ConvProjection)]
+    return max(1, min(samples, MOST_NEURONS // max((layer.features for layer in layers), default=1)))
+
+
 class Checkup:
     """Measures the health of a network on the first samples that are looked at; compiled once for all states.
 
@@ -190,8 +196,7 @@ class Checkup:
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
         self.stepper = stepper
         known = describe(stepper.structure.merge(stepper.start)["model"])
-        images = [layer.module.features for layer in known.layers.values() if isinstance(layer.module, ConvProjection)]
-        samples = max(1, min(samples, MOST_NEURONS // max(images, default=1)))
+        samples = affordable(known, samples)
         code, x, targets = known.encoder, data.seen.x, data.seen.targets[:samples]
         self._samples = jax.tree.map(jnp.asarray, (x[:samples], targets))
         self._unfit = None if isinstance(x, EventLists) else unfit(code, x[:samples])
@@ -375,7 +380,7 @@ def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[s
         if _is_wired(layer):
             reached[name] = current = kernels.current(layer.drive(x), dt=1.0) + nudges.get(name, 0.0)
             return Drive(x=current)
-        if isinstance(x, SpikeTimes) or isinstance(layer, ConvProjection):  # events have no gradient, and images are large
+        if isinstance(x, SpikeTimes) or isinstance(layer, ConvProjection):  # without gradient, or too large for one
             return x
         reached[name] = x = (x.dense() if isinstance(x, Packed) else x) + nudges.get(name, 0.0)
         return x
@@ -432,7 +437,7 @@ def _watch(name: str, layer: LayerDescription | None, trace: Trace) -> _Seen:
     if not isinstance(neuron, LifRef) or trace.current is None:
         return _Seen(name=name, spiking=spiking, tau_mem=tau_mem)
     p = neuron.params
-    if isinstance(layer.module, ConvProjection):
+    if layer is not None and isinstance(layer.module, ConvProjection):
         p = layer.module.window.spread(p)
     held = jnp.floor(p.tau_ref / dt + 1e-3)  # steps; as in `dynamics.lif_step`
     gain = approach(p.tau_mem, dt) * p.r

@@ -12,7 +12,7 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, EventLists
 from snnlab.encode import Latency, Rows
 from snnlab.errors import ArgumentError
-from snnlab.layers import Expon, Graph, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import ConvProjection, Expon, Graph, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.layers.operators import Conv
 from snnlab.live.frames.energy import energy_frame
 from snnlab.live.look.energy import Meter
@@ -117,6 +117,28 @@ def test_convolutions(small):
     assert energy.layers[0].layer == "conv" and energy.layers[0].acs == pytest.approx(effective / 3)
     assert energy.layers[0].dense == 5 * dense and energy.layers[0].zeros == 3
     assert [layer.layer for layer in energy.layers] == ["conv", "out"] and energy.layers[1].macs == 0.0
+
+
+def test_convolutions_of_spiking_neurons(small):
+    """The same by hand, over the sums of 2 x 2 pixels: every spike of a pixel goes through the weights of its cell."""
+    layer = ConvProjection(
+        (8, 8), LifRef(3, v_th=0.1), window=3, stride=2, padding=1, pool=2, delay=1, rngs=nnx.Rngs(0)
+    )
+    layer.kernel[...] = layer.kernel[...].at[1, 0].set(0.0)
+    readout = ConvProjection(layer.out_shape, LifRef(10), window=layer.out_shape[1:], rngs=nnx.Rngs(0))
+    net = Network(Latency(num_steps=30), Stack(conv=layer, out=readout))
+    energy = measured(net, small, 3)
+    code = np.asarray(net.encoder(small.x_test[:3]).dense()).reshape(30, 3, 8, 8)[:-1]  # the last step arrives too late
+    weights = np.asarray(layer.kernel[...]).reshape(3, 3, 3)
+    effective = dense = 0
+    for row, column, a, b in itertools.product(range(2), range(2), range(3), range(3)):
+        y, x = 2 * row + a - 1, 2 * column + b - 1
+        if 0 <= y < 4 and 0 <= x < 4:
+            dense += 4 * 3
+            pixels = code[:, :, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2]
+            effective += np.count_nonzero(pixels) * np.count_nonzero(weights[a, b])
+    assert energy.layers[0].layer == "conv" and energy.layers[0].acs == pytest.approx(effective / 3) and effective > 100
+    assert energy.layers[0].dense == 30 * dense and energy.layers[0].zeros == 1 and energy.uncounted == ()
 
 
 def test_feedback_and_layers_of_ones_own(small):

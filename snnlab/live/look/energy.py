@@ -11,7 +11,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from snnlab.data import Dataset
 from snnlab.encode import SpikeTimes
-from snnlab.layers import IF, LSTM, Expon, Graph, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.health import affordable
+from snnlab.layers import IF, LSTM, ConvProjection, Expon, Graph, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.layers.graph import Sum
 from snnlab.layers.operators import Conv, Delay, Pool, Scale, Threshold
 from snnlab.layers.wiring import INPUT
@@ -52,9 +53,8 @@ class Meter:
 
     @transfers_allowed()
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
-        self._x = jnp.asarray(data.seen.x[: arguments.count("samples", samples)])
-        model = stepper.structure.merge(stepper.start)["model"]
-        self._known = describe(model)
+        self._known = describe(stepper.structure.merge(stepper.start)["model"])
+        self._x = jnp.asarray(data.seen.x[: affordable(self._known, arguments.count("samples", samples))])
         self._count = compiled(_count, stepper.structure)
 
     @never_lost()
@@ -111,7 +111,7 @@ def _operations(name: str, ways: list[_Ways], steps: int, samples: int) -> Opera
 
 def _is_known(layer: Callable) -> bool:
     """A subclass may do something else with its weights."""
-    return type(layer) in (Projection, Recurrent, nnx.Linear, LSTM, Conv, *WITHOUT_WEIGHTS)
+    return type(layer) in (Projection, ConvProjection, Recurrent, nnx.Linear, LSTM, Conv, *WITHOUT_WEIGHTS)
 
 
 def _count(structure: Structure, state: State, x) -> tuple[dict[str, list[_Ways]], tuple | None, Int[Array, ""]]:
@@ -153,6 +153,8 @@ def _ways(layer: Any, reached: Callable, trace: Trace) -> list[_Ways]:
         return [_full(layer.kernel[...], *_active(reached()))]
     if type(layer) is LSTM:
         return [_full(layer.w_x[...], *_active(reached())), _full(layer.w_h[...], *_active(trace.output, 1))]
+    if type(layer) is ConvProjection:
+        return [_shared(layer.window.convolve, layer.kernel[...], *_active(reached(), layer.delay))]
     return [_convolution(layer, *_active(reached()))] if type(layer) is Conv else []
 
 
@@ -177,9 +179,7 @@ def _full(kernel: Float[Array, "pre post"], active, spikes) -> _Ways:
 
 
 def _convolution(layer: Conv, active, spikes) -> _Ways:
-    """The weights that an input goes through are the derivative of the sum of all outputs, if each weight is 1."""
-
-    def fanout(kernel) -> Float[Array, " pre"]:
+    def convolve(x, kernel):
         alike = Conv(
             np.ones(kernel.shape),
             shape=layer.shape,
@@ -189,9 +189,17 @@ def _convolution(layer: Conv, active, spikes) -> _Ways:
             groups=layer.groups,
         )
         alike.kernel.set_value(kernel)
-        return jax.grad(lambda x: alike(x).sum())(jnp.zeros((1, 1, len(active))))[0, 0]
+        return alike(x)
 
-    kernel = layer.kernel[...]
+    return _shared(convolve, layer.kernel[...], active, spikes)
+
+
+def _shared(convolve: Callable, kernel: Array, active, spikes) -> _Ways:
+    """The weights that an input goes through are the derivative of the sum of all outputs, if each weight is 1."""
+
+    def fanout(kernel) -> Float[Array, " pre"]:
+        return jax.grad(lambda x: convolve(x, kernel).sum())(jnp.zeros((1, 1, len(active))))[0, 0]
+
     there = (kernel != 0.0).astype(jnp.float32)
     zeros = (kernel == 0.0).sum()
     return _Ways(active, spikes, fanout(there), fanout(jnp.ones_like(kernel)), jnp.int32(kernel.size), zeros)

@@ -215,7 +215,7 @@ def cell(model: nnx.Module, layer: str, unit: int) -> Cell | None:
     """
     known = describe(model).layers.get(layer)
     neuron = None if known is None else known.neuron
-    if not isinstance(neuron, LifRef | IF):
+    if known is None or not isinstance(neuron, LifRef | IF):
         return None
     features = neuron.features if known.features is None else known.features
     if not 0 <= unit < features:
