@@ -486,7 +486,10 @@ def test_interrupt_keeps_what_was_learned(small):
         (lambda d: make_trainer(d, loss="mean"), "loss: must be a function of a record and labels, got str"),
         (lambda d: make_trainer(d, optimizer=1e-3), "optimizer: must be an Optax transformation, .* got float"),
         (lambda d: make_trainer(d, optimizer=optax.adam), "optimizer: .* got function"),
-        (lambda d: models.build(d, sample_shape=(8, 8), num_classes=10), "config: must be SnnConfig, ConvConfig or LstmConfig"),
+        (
+            lambda d: models.build(d, sample_shape=(8, 8), num_classes=10),
+            "config: must be SnnConfig, ConvConfig or LstmConfig",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_runs(small, build, message):
