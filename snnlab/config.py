@@ -162,8 +162,9 @@ class ConvConfig:
     window: int = 3  # rows and columns, padded by half of them: then any image has room for it, the smallest, too
     pool: int = 2  # pixels along rows and columns whose spikes are summed for the next layer
     gain: float = 2.0  # of the first weights, times He's: few spikes reach a small window, and He's leave it silent
-    num_steps: int = SnnConfig.num_steps  # steps
-    dt: float = SnnConfig.dt  # ms
+    num_steps: int = 50  # steps
+    dt: float = 2.0  # ms: twice that of `SnnConfig`, so that training takes half the time; no less accurate on held-out
+    # images of Fashion-MNIST (one seed, two epochs of a tenth of the data)
     tau_latency: float = SnnConfig.tau_latency  # ms
     threshold_latency: float = SnnConfig.threshold_latency  # the weakest pixel that fires, in 0..1
     input_dropout: float = 0.0  # share of input spikes dropped in training; shared weights overfit less

@@ -24,6 +24,7 @@ from snnlab.support.warn import warn
 from snnlab.variables import setting
 
 BRIEF = 0.1  # membrane time constants: in a shorter sequence, voltages stay near rest
+QUIET = 0.1  # of a readout that hears thousands of spikes, times He's weights: its first scores hardly differ
 MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
 
 
@@ -208,6 +209,7 @@ def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int,
         window=(shape[1] // before, shape[2] // before),
         pool=before,
         synapse=Expon(num_classes, tau_syn=config.tau_syn, dt=config.dt),
+        kernel_init=lambda key, sizes: QUIET * he_normal(key, sizes),
         rngs=rngs,
     )
     code = Latency(num_steps=config.num_steps, dt=config.dt, tau=config.tau_latency, threshold=config.threshold_latency)

@@ -57,9 +57,11 @@ class Train:
     """snn, not conv: leaky integrate-and-fire, or the same with a threshold that adapts."""
     channels: Annotated[tuple[int, ...] | None, default_is("INT...", " ".join(map(str, ConvConfig.channels)))] = None
     """conv: channels of each convolution."""
-    num_steps: Annotated[int | None, default_is("INT", f"{SnnConfig.num_steps}; for events, until the last one")] = None
+    num_steps: Annotated[
+        int | None, default_is("INT", f"{SnnConfig.num_steps}, conv {ConvConfig.num_steps}; events: until the last one")
+    ] = None
     """snn: time steps per sample."""
-    dt: Annotated[float | None, default_is("MS", SnnConfig.dt)] = None
+    dt: Annotated[float | None, default_is("MS", f"{SnnConfig.dt}, conv {ConvConfig.dt}")] = None
     """snn: length of a time step [ms]."""
     tau_mem: Annotated[float | None, default_is("MS", SnnConfig.tau_mem)] = None
     """snn: membrane time constant [ms]."""
