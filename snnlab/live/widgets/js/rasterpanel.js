@@ -28,7 +28,8 @@ export function makeRasterPanel(model, chosen) {
   const label = (/** @type {string} */ words, /** @type {HTMLElement} */ field) => h("label", {}, h("span", {}, words), field);
   const choices = layers.length > 1 ? label("layer", layer) : null;
   const save = saveMenu(() => "raster", () => [raster.canvas]);
-  const fields = h("div", { class: "fields" }, label(validates ? "sample" : "test sample", sample), choices, label("sorted by", sort), makePlay(raster.player), save, ask("Raster"));
+  const which = label(validates ? "sample" : "test sample", sample);
+  const fields = h("div", { class: "fields" }, which, choices, label("sorted by", sort), makePlay(raster.player), save, ask("Raster"));
   raster.el.className = "fill";
   const el = panel("raster", "Raster", fields, raster.el);
   el.addEventListener("keydown", (event) => {
