@@ -163,7 +163,15 @@ class Health:
 
 
 def affordable(known: Description, samples: int) -> int:
-    """Return the number of samples, or fewer for a convolution with many neurons; see `MOST_NEURONS`."""
+    """Return the number of samples, or fewer for a convolution with many neurons; see `MOST_NEURONS`.
+
+    Example:
+        >>> from snnlab.config import ConvConfig
+        >>> from snnlab.models import build
+        >>> net = build(ConvConfig(channels=(16,)), sample_shape=(64, 64), num_classes=10)
+        >>> affordable(describe(net), samples=128) < 128
+        True
+    """
     layers = [layer.module for layer in known.layers.values() if isinstance(layer.module, ConvProjection)]
     return max(1, min(samples, MOST_NEURONS // max((layer.features for layer in layers), default=1)))
 
