@@ -36,7 +36,10 @@ def told(notebook: Notebook) -> dict:
 
 def stands(notebook: Notebook, **wanted) -> dict:
     """Wait until the run is there; what the kernel told."""
-    wait_until(lambda: {**told(notebook), **wanted} == told(notebook), 60, str(wanted))
+    try:
+        wait_until(lambda: {**told(notebook), **wanted} == told(notebook), 60, str(wanted))
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it is {told(notebook)}, and says {notebook.status.inner_text()!r}") from None
     return told(notebook)
 
 
