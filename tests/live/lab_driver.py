@@ -40,6 +40,7 @@ def _spy():
         if lab._display is not None:
             state |= {"frames": lab._display.board.ping, "lag": lab._display.board.lag}
         state["rss_mb"] = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+        state["points_mb"], state["budget_mb"] = lab.timeline.bytes / 2**20, lab.timeline.budget / 2**20
         part.write_text(json.dumps(state))
         part.replace(part.with_name("state.json"))
         time.sleep(0.02)
