@@ -116,6 +116,11 @@ def _widths(name: str, given) -> int | tuple[int, ...]:
         return arguments.count(name, given, 1, accepted.MAX_UNITS)
     if not given:
         raise ArgumentError(f"{name}: must be a number of neurons, or one for each layer, got {given!r}")
+    return _each(name, given)
+
+
+def _each(name: str, given: "list[int] | tuple[int, ...]") -> tuple[int, ...]:
+    """Check a number of units for each layer."""
     return tuple(arguments.count(f"{name}[{k}]", number, 1, accepted.MAX_UNITS) for k, number in enumerate(given))
 
 
@@ -181,12 +186,9 @@ class ConvConfig:
     detach_reset: bool = SnnConfig.detach_reset  # let no gradient through the reset
 
     def __post_init__(self):
-        if isinstance(self.channels, list):  # as a file has them
-            object.__setattr__(self, "channels", tuple(self.channels))
-        if not isinstance(self.channels, tuple) or not self.channels:
+        if not isinstance(self.channels, list | tuple) or not self.channels:
             raise ArgumentError(f"channels: must be a tuple, a number for each convolution, got {self.channels!r}")
-        for k, number in enumerate(self.channels):
-            arguments.count(f"channels[{k}]", number, 1, accepted.MAX_UNITS)
+        object.__setattr__(self, "channels", _each("channels", self.channels))  # a file has a list
         arguments.count("window", self.window)
         arguments.count("pool", self.pool)
         arguments.number("gain", self.gain, 0.0, strict=True)

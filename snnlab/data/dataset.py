@@ -232,17 +232,20 @@ class Dataset:
         order = np.random.default_rng(arguments.seed("seed", seed)).permutation(samples)
         labels = self.y_train[order] if self.task == "label" else np.zeros(samples, int)
         taken = _in_proportion(labels, count)
-        return self._with({"train": np.sort(np.delete(order, taken)), "val": np.sort(order[taken])}, {"val": "train"})
+        chosen = {"train": np.sort(np.delete(order, taken)), "val": np.sort(order[taken])}
+        return Dataset(**self._values(chosen, {"val": "train"}))
 
-    def _with(self, chosen: Mapping[str, np.ndarray | slice], source: Mapping[str, str] | None = None) -> "Dataset":
-        """Return the data set with the chosen samples of its parts; a part may be taken from another one."""
+    def _values(
+        self, chosen: Mapping[str, np.ndarray | slice], source: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The arguments that make this data set, with the chosen samples of its parts; one may come from another."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         for part, index in chosen.items():
             origin = (source or {}).get(part, part)
             for name in ("x", "y", *MORE):
                 array = self._get(name, origin)
                 values[f"{name}_{part}"] = None if array is None else _taken(array, index)
-        return Dataset(**values)
+        return values
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -316,14 +319,13 @@ class Dataset:
                 raise ArgumentError(f"{part}: must be an integer in 1..{have}, got {count!r}")
             first = _first_of_every_class(self._get("y", part), count) if self.task == "label" else None
             chosen[part] = slice(count) if first is None else first
-        found = self._with(chosen)
-        if events is None:
-            return found
-        if not self.has_events:
-            raise ArgumentError(f"events: does not apply to {self.name!r}, which has no events; leave it out")
-        arguments.count("events", events)
-        values = {field.name: getattr(found, field.name) for field in fields(found)}
-        return Dataset(**values | {f"x_{part}": values[f"x_{part}"].capped(events) for part in self.parts})
+        values = self._values(chosen)
+        if events is not None:
+            if not self.has_events:
+                raise ArgumentError(f"events: does not apply to {self.name!r}, which has no events; leave it out")
+            arguments.count("events", events)
+            values |= {f"x_{part}": values[f"x_{part}"].capped(events) for part in self.parts}
+        return Dataset(**values)
 
     def __repr__(self) -> str:
         words = {"train": "train", "val": "validation", "test": "test"}

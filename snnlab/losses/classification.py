@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from snnlab.errors import ArgumentError
 from snnlab.losses.regularizers import Regularized
-from snnlab.losses.terms import READOUTS, weighted_mean
+from snnlab.losses.terms import READOUTS, step_weights, weighted_mean
 from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.variables import Fixed
@@ -140,9 +140,10 @@ class StepClassification(Regularized):
         record = arguments.instance("record", record, Record, "a Record, as a network returns it")
         scores, known = self.scores(record), jnp.maximum(labels, 0)
         each = optax.softmax_cross_entropy_with_integer_labels(scores, known)
-        w = jnp.ones_like(each) if mask is None else mask.astype(each.dtype)
-        w = w if weights is None else w * weights[:, None]
-        w = w if self.class_weights is None else w * _checked_weights(self.class_weights, scores)[known]
+        w = step_weights(mask, weights)
+        if self.class_weights is not None:
+            of_class = _checked_weights(self.class_weights, scores)[known]
+            w = of_class if w is None else w * of_class
         return {"cross_entropy": weighted_mean(each, w), **self.regularizers(record)}
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from snnlab.errors import ArgumentError
 from snnlab.losses.regularizers import Regularized
-from snnlab.losses.terms import READOUTS, weighted_mean
+from snnlab.losses.terms import READOUTS, step_weights, weighted_mean
 from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.variables import Fixed
@@ -121,7 +121,4 @@ class TraceRegression(_Numbers):
     ) -> Mapping[str, Float[Array, ""]]:
         record = arguments.instance("record", record, Record, "a Record, as a network returns it")
         each = self._error(self.scores(record), targets)
-        w = None if mask is None else mask.astype(each.dtype)
-        if weights is not None:
-            w = weights[:, None] * (jnp.ones_like(each) if w is None else w)
-        return {"squared_error": weighted_mean(each, w), **self.regularizers(record)}
+        return {"squared_error": weighted_mean(each, step_weights(mask, weights)), **self.regularizers(record)}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Shaped
 
 from snnlab.data.targets import Targets
 from snnlab.errors import ArgumentError
@@ -133,6 +133,18 @@ def _check_numbers(kind: str, values: Mapping[Any, Any]) -> None:
             raise ArgumentError(f"loss: the {kind} {name!r} must be one number, got shape {shape}; use .mean()")
 
 
+def step_weights(mask: Bool[Array, "batch time"] | None, weights: Float[Array, " batch"] | None):
+    """Weights of the steps of samples: that of the sample, or 0 where a step is masked; None if all weigh the same.
+
+    Example:
+        >>> step_weights(jnp.array([[True, False]]), jnp.array([3.0])).tolist(), step_weights(None, None)
+        ([[3.0, 0.0]], None)
+    """
+    if weights is None:
+        return None if mask is None else mask.astype(jnp.float32)
+    return weights[:, None] if mask is None else jnp.where(mask, weights[:, None], 0.0)
+
+
 def weighted_mean(values: Float[Array, "..."], weights: Float[Array, "..."] | None) -> Float[Array, ""]:
     """Mean of values; with weights `sum w v / sum w`, and 0 if all weights are 0.
 
@@ -142,5 +154,6 @@ def weighted_mean(values: Float[Array, "..."], weights: Float[Array, "..."] | No
     """
     if weights is None:
         return values.mean()
+    weights = jnp.broadcast_to(weights, values.shape)
     total = weights.sum()
     return jnp.where(weights > 0.0, weights * values, 0.0).sum() / jnp.where(total > 0.0, total, 1.0)

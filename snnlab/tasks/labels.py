@@ -146,7 +146,8 @@ class SeveralLabelsTask:
         """See `Task`."""
         said, true = scores > 0.0, targets.values > 0
         right = said == true
-        sums = {"right": right, "seen": jnp.ones_like(right), "whole": right.all(-1), "samples": right.any(-1) | True}
+        sums = {"right": right, "seen": jnp.ones_like(right)}
+        sums |= {"whole": right.all(-1), "samples": jnp.ones(len(right), bool)}
         sums |= {"hits": said & true, "said": said, "true": true}
         return {name: jnp.sum(values, dtype=jnp.float32) for name, values in sums.items()}
 

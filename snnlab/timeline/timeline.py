@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from snnlab.config import LstmConfig, SnnConfig, TrainConfig
+from snnlab.config import ConvConfig, LstmConfig, SnnConfig, TrainConfig
 from snnlab.controls import EPOCHS
 from snnlab.errors import ArgumentError, StateError
 from snnlab.history import History, Report
@@ -24,7 +24,7 @@ BUDGET = 64e6  # bytes of the points that are kept
 MOST = 512  # points; more than a scrubber can show
 TRUNK = "a"
 SHARED = {"model", "neuron", "data", "loss", "optimizer"} | {
-    field.name for config in (SnnConfig, LstmConfig, TrainConfig) for field in fields(config)
+    field.name for config in (SnnConfig, ConvConfig, LstmConfig, TrainConfig) for field in fields(config)
 }  # what a run is made of, unless it is a knob
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TURN = 0.25  # seconds that a branch trains before it is the turn of the next

@@ -15,10 +15,9 @@ from flax import nnx
 from snnlab.config import TrainConfig
 from snnlab.controls import EPOCHS, LEARNING_RATE, Knob, Mailbox, Move
 from snnlab.data import Dataset
-from snnlab.data.targets import Targets
 from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.history import History, Report
-from snnlab.history.report import METRIC_PREFIX, Scored, epoch_result, metric_names
+from snnlab.history.report import Scored, epoch_result
 from snnlab.history.series import has_risen
 from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
@@ -36,6 +35,7 @@ from snnlab.train.divergence import (
     one_step_less,
     way_back,
 )
+from snnlab.train.evaluation import Evaluation
 from snnlab.train.fit_check import check_fit
 from snnlab.train.knobs import find_knobs, set_knob
 from snnlab.train.optimizer import default_optimizer, length_of, with_length
@@ -513,20 +513,18 @@ class Trainer:
 
     def _evaluate(self, epoch: int) -> Iterator[Report]:
         """Measure the whole part that is looked at."""
-        x, targets = self.data.part(self.scored.part)
-        size, totals, sums = self.config.batch_size, {}, {}
-        for number, first in enumerate(range(0, len(x), size)):
+        seen = Evaluation(self._test, self.data.seen, self.config.batch_size)
+        for number in range(len(seen)):
             started = time.perf_counter()
-            batch = targets[first : first + size]
-            metrics = self._add_batch(x[first : first + size], batch, number, len(targets), totals, sums)
-            yield self._report("test", epoch, metrics, len(batch) / self._clock(started))
-        samples, seconds = self.steps_per_epoch * size, self.seconds - self._seconds_of_epochs()
+            metrics, size = seen.add(self._state, number)
+            yield self._report("test", epoch, metrics, size / self._clock(started))
+        samples, seconds = self.steps_per_epoch * self.config.batch_size, self.seconds - self._seconds_of_epochs()
         result = epoch_result(
             epoch,
             self.history.steps(),
             self.steps_per_epoch,
-            totals,
-            self.task.results(sums),
+            seen.totals,
+            self.task.results(seen.sums),
             self.scored,
             seconds,
             samples / seconds,
@@ -536,16 +534,6 @@ class Trainer:
         if not has_risen(here.losses):
             self._ends = [here]
         yield self._report("epoch", epoch, result, result["samples_per_second"])
-
-    def _add_batch(self, x, targets: Targets, number: int, samples: int, totals: dict, sums: dict) -> dict[str, float]:
-        """Measure one batch: add its metrics to the totals, weighted by its size, and its sums to those of the task."""
-        metrics, measured = self._test(self._state, x, targets, np.int32(number))
-        metrics = {name: float(value) for name, value in metrics.items()}
-        for name, value in metrics.items():
-            totals[name] = totals.get(name, 0.0) + value * len(targets) / samples
-        for name, value in measured.items():
-            sums[name] = sums.get(name, 0.0) + np.asarray(value, np.float64)
-        return metrics
 
     @transfers_allowed()
     def evaluate(self, part: str = "test") -> dict[str, float]:
@@ -567,13 +555,10 @@ class Trainer:
             >>> sorted(trainer.fit().epochs[0].keys() & {"val_acc", "test_acc"}), sorted(trainer.evaluate())
             (['val_acc'], ['accuracy', 'balanced accuracy', 'loss'])
         """
-        x, targets = self.data.part(part)
-        totals, sums, size = {}, {}, self.config.batch_size
-        for number, first in enumerate(range(0, len(x), size)):
-            self._add_batch(x[first : first + size], targets[first : first + size], number, len(x), totals, sums)
-        own = {name: value for name, value in totals.items() if name in ("loss", "spikes_per_sample")}
-        own |= {name.removeprefix(METRIC_PREFIX): totals[name] for name in metric_names(totals)}
-        return own | self.task.results(sums)
+        seen = Evaluation(self._test, self.data.part(part), self.config.batch_size)
+        for number in range(len(seen)):
+            seen.add(self._state, number)
+        return seen.results(self.task)
 
     def _go(self, point: Point) -> None:
         """Be at a point; the mailbox keeps what it holds."""

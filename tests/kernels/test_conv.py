@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import subprocess
 import sys
-import threading
 from itertools import product
 
 import jax
@@ -13,7 +12,17 @@ import numpy as np
 import pytest
 from hypothesis import assume, example
 from hypothesis import strategies as st
-from test_kernels import PATTERNS, by_hand, close, f32, flags, make_input, make_params, outputs_and_gradient
+from test_kernels import (
+    PATTERNS,
+    by_hand,
+    close,
+    f32,
+    flags,
+    make_input,
+    make_params,
+    outputs_and_gradient,
+    same_in_three_threads,
+)
 from tiers import UNOPTIMIZED, drawn
 
 from snnlab import kernels
@@ -315,17 +324,7 @@ def test_same_input_same_bits_however_many_threads():
     def run(kernel):
         return run_lif("numba", dataclasses.replace(drive, kernel=kernel), params, **ARCTAN)["counts"].sum()
 
-    expected, wrong = jax.tree.map(np.asarray, run(drive.kernel)), []
-
-    def work():
-        for _ in range(10):
-            if not all(np.array_equal(a, b) for a, b in zip(run(drive.kernel), expected, strict=True)):
-                wrong.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    [thread.start() for thread in threads]
-    [thread.join(timeout=600) for thread in threads]
-    assert wrong == [] and not any(thread.is_alive() for thread in threads)
+    same_in_three_threads(lambda: run(drive.kernel), 10)
 
 
 def test_under_vmap_and_outside_of_jit():

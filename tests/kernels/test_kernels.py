@@ -143,6 +143,21 @@ def arriving_by_hand(drive):
     return np.concatenate([np.zeros((late, *arriving.shape[1:])), arriving])[: len(arriving)]
 
 
+def same_in_three_threads(run, times: int) -> None:
+    """What `run()` returns has the same bits in every call of three threads at once."""
+    expected, wrong = jax.tree.leaves(jax.tree.map(np.asarray, run())), []
+
+    def work():
+        for _ in range(times):
+            if not all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(run()), expected, strict=True)):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    [thread.start() for thread in threads]
+    [thread.join(timeout=600) for thread in threads]
+    assert wrong == [] and not any(thread.is_alive() for thread in threads)
+
+
 def by_hand(drive, params, reset, w_rec=0.0):
     """The equations in NumPy, float64, dt = 1: the spikes, and how close a voltage came to its threshold."""
     p = jax.tree.map(lambda value: np.asarray(value, np.float64), params)
@@ -322,18 +337,7 @@ def test_same_input_same_bits_however_many_threads():
             ].sum()
         )(kernel)
 
-    expected = jax.tree.map(np.asarray, run(drive.kernel))
-    wrong = []
-
-    def work():
-        for _ in range(60):
-            if not all(np.array_equal(a, b) for a, b in zip(run(drive.kernel), expected, strict=True)):
-                wrong.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    [thread.start() for thread in threads]
-    [thread.join(timeout=600) for thread in threads]
-    assert wrong == [] and not any(thread.is_alive() for thread in threads)
+    same_in_three_threads(lambda: run(drive.kernel), 60)
 
 
 def test_under_jit_vmap_and_scan():

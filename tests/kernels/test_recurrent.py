@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import threading
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +20,7 @@ from test_kernels import (
     make_input,
     make_params,
     outputs_and_gradient,
+    same_in_three_threads,
 )
 from tiers import UNOPTIMIZED, drawn
 
@@ -197,18 +197,7 @@ def test_same_input_same_bits_however_many_threads():
 
     options = {"surrogate": SURROGATES["arctan"]}
     arrays = drive.kernel, make_w_rec(rng, 50), params
-    expected = jax.tree.leaves(jax.tree.map(np.asarray, run(arrays)))
-    wrong = []
-
-    def work():
-        for _ in range(20):
-            if not all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(run(arrays)), expected, strict=True)):
-                wrong.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    [thread.start() for thread in threads]
-    [thread.join(timeout=600) for thread in threads]
-    assert wrong == [] and not any(thread.is_alive() for thread in threads)
+    same_in_three_threads(lambda: run(arrays), 20)
 
 
 def test_under_vmap():

@@ -31,7 +31,7 @@ from snnlab.kernels.cpu.memory import (
     named_word,
     set_half,
 )
-from snnlab.kernels.cpu.sample import add_spikes, incoming_of, sample_of, samples_of
+from snnlab.kernels.cpu.sample import add_spikes, incoming_of, sample_of, samples_of, values_of
 from snnlab.kernels.cpu.simd import accumulate, fill, load, pack, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
@@ -150,8 +150,7 @@ def _backward(frame, block):
     num_steps, batch = option(frame, at.STEPS), size(frame, ARGUMENTS, at.D_COUNTS, 0)
     clear_sums(frame, block)
     starts, held = np.empty(num_steps + 1, np.int32), np.empty(num_steps, np.uint16)
-    values = 3 if option(frame, at.ADAPTS) == 1 else 2
-    trace = np.empty(values * num_steps * LANES, np.float32)
+    trace = np.empty(values_of(frame) * num_steps * LANES, np.float32)
     for b in samples_of(frame, block, batch):
         units, sample = arrivals(frame, b, starts), sample_of(frame, b)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)

@@ -16,7 +16,7 @@ from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, registe
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, get_float, get_half, get_int, named_word
 from snnlab.kernels.cpu.recurrent import FORWARD_ROWS, list_spikes, run
-from snnlab.kernels.cpu.sample import add_spikes, incoming_of, sample_of, samples_of
+from snnlab.kernels.cpu.sample import add_spikes, incoming_of, sample_of, samples_of, values_of
 from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
@@ -132,8 +132,10 @@ def _backward(frame, block):
     clear_sums(frame, block)
     starts, fired = np.empty(num_steps + 1, np.int32), np.empty(2 * width, np.int32)
     state = np.empty(max(FORWARD_ROWS, _ROWS) * width, np.float32)
-    values = 3 if option(frame, at.ADAPTS) == 1 else 2
-    trace, words = np.empty(values * num_steps * width, np.float32), np.empty(2 * num_steps * tiles, np.uint16)
+    trace, words = (
+        np.empty(values_of(frame) * num_steps * width, np.float32),
+        np.empty(2 * num_steps * tiles, np.uint16),
+    )
     for b in samples_of(frame, block, batch):
         units, sample = arrivals(frame, b, starts), sample_of(frame, b)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)

@@ -39,10 +39,15 @@ def samples_of(frame, block, batch):
 
 
 @njit
+def values_of(frame):
+    """Return `Sample.values` of all samples of a call."""
+    return 3 if option(frame, at.ADAPTS) == 1 else 2
+
+
+@njit
 def sample_of(frame, b):
     """Return sample `b` of a call."""
     steps, tiles = option(frame, at.STEPS), size(frame, ARGUMENTS, at.WEIGHTS, 0) * option(frame, at.PIXELS)
-    adapts = option(frame, at.ADAPTS) == 1
     width, from_current = tiles * LANES, option(frame, at.SOURCE) == at.FROM_CURRENT
     return Sample(
         steps,
@@ -55,8 +60,8 @@ def sample_of(frame, b):
         option(frame, at.VALUE_RESET) == 1,
         option(frame, at.DETACH_RESET) == 1,
         option(frame, at.SURROGATE),
-        adapts,
-        3 if adapts else 2,
+        option(frame, at.ADAPTS) == 1,
+        values_of(frame),
     )
 
 
