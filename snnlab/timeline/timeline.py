@@ -240,7 +240,10 @@ class Timeline:
         if now == last:
             return
         branch = self._branches[self.here]
-        if now.history is not branch.history:
+        if self.behind:
+            if now.steps == now.history.inherited:  # nothing was trained since it went back
+                self._seen = now
+                return
             branch = self._leave(now)
         if now.moves > last.moves and last.history is now.history:
             branch.moves.add(at_step(last, last.steps, self.trainer.steps_per_epoch))

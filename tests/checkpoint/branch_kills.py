@@ -205,7 +205,7 @@ def lost(run, said: dict[str, Any]) -> list[str]:
         if digest(run.timeline.point(steps)) != then:
             found.append(f"branch {name} has other bits at step {steps}")
     run.timeline.switch(here)
-    run.trainer.at = at
+    run.timeline.go(at)
     return found
 
 

@@ -106,6 +106,18 @@ def test_nothing_is_destroyed(small):
     assert "tau_mem" not in str(timeline.trainer.history.interventions)
 
 
+def test_a_branch_begins_when_something_is_trained(small):
+    """A trainer that was put back by hand, not by the timeline, stands on its branch until then."""
+    timeline = trained(small)
+    past = timeline.find(step=5)
+    timeline.trainer.at = past
+    timeline.keep()
+    assert list(timeline.branches) == ["a"] and timeline.behind and timeline.branches["a"].tip.steps == 24
+    for _ in timeline:
+        break
+    assert list(timeline.branches) == ["a", "b"] and timeline.branches["b"].start == 5
+
+
 def test_a_branch_of_a_branch(small):
     timeline = trained(small)
     timeline.branch(16, "b", v_th=0.6)
