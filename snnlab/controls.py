@@ -17,6 +17,7 @@ LEARNING_RATE = "learning_rate"  # the knob
 EPOCHS = "epochs"  # no knob, but among the moves of a run: from this step on, the schedule is that of so many epochs
 MOST = float(arguments.SINGLE.max)  # that float32 holds
 SLICE = 0.1  # seconds: a chunk takes at most this share of the steps of a second, if there is a pace
+SHORTER = 8  # a brief chunk has so many times fewer steps, but one at least
 CALM_RATE = 0.01  # the top of Adam's usual range: from a rate far above it, a tenth is still too high
 
 Move = tuple[int, str, float]  # step, knob, new value
@@ -65,6 +66,9 @@ class Mailbox:
     Args:
         knobs: the knobs of the run.
 
+    Attributes:
+        brief: take chunks of an eighth of the steps, because somebody waits for each of them.
+
     Example:
         >>> box = Mailbox([Knob(name="hidden.v_th", value=1.0, low=0.01, high=4.0)])
         >>> box.post("v_th", 0.5)
@@ -84,6 +88,7 @@ class Mailbox:
         self._planned: list[Move] = []
         self._stop_at: int | None = None
         self._pace: float | None = None
+        self.brief = False
         self._step = self._end = 0  # the engine takes the steps from `_step` to before `_end`
 
     @property
@@ -218,6 +223,8 @@ class Mailbox:
             count = min([count, *(stop - step for stop in stops if stop > step)])
             if self._pace is not None:
                 count = max(1, min(count, int(self._pace * SLICE)))
+            if self.brief:
+                count = max(1, count // SHORTER)
             self._step, self._end = step, step + count
             return count
 

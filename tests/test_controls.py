@@ -116,6 +116,13 @@ def test_a_move_for_later_is_planned_and_one_that_is_due_is_posted(box):
     assert box.claim(13, 8) == 1
 
 
+def test_a_brief_chunk_has_an_eighth_of_the_steps_but_one_at_least(box):
+    box.brief = True
+    assert [box.claim(0, count) for count in (32, 8, 3, 1)] == [4, 1, 1, 1]
+    box.brief = False
+    assert box.claim(0, 32) == 32
+
+
 def test_a_value_that_is_tried_out_is_shown_and_never_used(box):
     box.try_out("v_th", 1.0)
     box.try_out("hidden.v_th", 2.0)

@@ -54,6 +54,7 @@ class Display:
         self._traveller, self._travelling = Traveller(self._travel, self._wake_screens), False
         self.board = Cockpit(self._about(), self._deeds, self._chosen, self.wake)
         self.screen = Screen(self.board, self.view, self._twins)
+        self.screen.on_answer = run.courtesy.answer
         self.watcher = self._watcher_of(run.trainer)
         self.screen.show()  # no page sees a board of which nothing is known yet
         self.screen.open()
@@ -94,6 +95,8 @@ class Display:
         self.watcher.awake.set()
         if "raster" not in self._show:
             self.wake()
+            return
+        self._run.courtesy.ask()
 
     def watch(self, trainer: Trainer) -> None:
         """Look at another trainer."""

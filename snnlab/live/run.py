@@ -19,6 +19,7 @@ from snnlab.errors import ArgumentError, StateError
 from snnlab.export import FORMATS, save, save_nir
 from snnlab.health import Checkup, Diagnosis, Health, diagnose, diverged
 from snnlab.history import History, Report
+from snnlab.live.courtesy import Courtesy
 from snnlab.live.frames.status import Recorded, Status
 from snnlab.live.session import Session
 from snnlab.live.states import RunState, Transport
@@ -65,6 +66,7 @@ class Run(TimeMachine):
     Attributes:
         trainer: the engine.
         timeline: the points of this run that are kept, and its branches.
+        courtesy: asks the training to step back while somebody waits for a picture.
         runs: what earlier runs recorded: `history`, `steps_per_epoch` and `settings` of each.
 
     Example:
@@ -108,7 +110,8 @@ class Run(TimeMachine):
         self._lock = threading.RLock()  # `trainer`, `runs` and session change together
         self._checkpoints: Checkpoints | None = None
         self.timeline = Timeline(self.trainer)
-        self._session = Session(self.timeline, on_change=self._changed)
+        self.courtesy = Courtesy()
+        self._session = Session(self.timeline, on_change=self._changed, courtesy=self.courtesy)
         self._checkup: Checkup | None = None
         self._here = threading.local()  # the moment at which the run stands still for a thread
 
@@ -130,7 +133,8 @@ class Run(TimeMachine):
         self.timeline = Timeline(trainer, budget=max(self.timeline.budget, Timeline.least(trainer)))
         if self._checkpoints:
             self._checkpoints.keep_branches(self.timeline)
-        self._session = Session(self.timeline, on_change=self._changed, checkpoints=self._checkpoints)
+        saving = self._checkpoints
+        self._session = Session(self.timeline, self._changed, checkpoints=saving, courtesy=self.courtesy)
 
     # ---- where the run stands ----
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from snnlab.checkpoint import Checkpoints
 from snnlab.errors import StateError
 from snnlab.history import Report
+from snnlab.live.courtesy import Courtesy
 from snnlab.live.states import RunState
 from snnlab.support.exit import end_at_exit
 from snnlab.support.interrupt import uninterrupted, wait_for
@@ -30,6 +31,7 @@ class Session:
         timeline: the engine, and the points of the run that are kept.
         on_change: called, from any thread, whenever `state` changes.
         checkpoints: of this trainer, if it saves while it trains.
+        courtesy: asks the training to step back for a moment.
 
     Attributes:
         state: where the run stands.
@@ -45,10 +47,12 @@ class Session:
         timeline: Timeline,
         on_change: Callable[[], None] = lambda: None,
         checkpoints: Checkpoints | None = None,
+        courtesy: Courtesy | None = None,
     ):
         self.trainer = trainer = timeline.trainer
         self._timeline = timeline
         self.checkpoints = checkpoints
+        self._courtesy = courtesy or Courtesy()
         self.state = RunState.IDLE
         self.report: Report | None = None
         self.error: str | None = None
@@ -239,6 +243,8 @@ class Session:
         if report.phase == "epoch":
             self.landmark = self.trainer.at
         self._hold_if_wanted(report)
+        self._courtesy.give_way()
+        self.trainer.mailbox.brief = self._courtesy.recent
         self._keep_pace(report)
 
     def _keep_pace(self, report: Report) -> None:

@@ -55,6 +55,22 @@ def test_pause_holds_resume_continues_stop_ends(lab):
     assert lab.trainer.compilations == 1
 
 
+def test_moves_of_a_hand_shorten_chunks_and_change_no_bit(small):
+    """Somebody waits for the picture of a move: until its step and after it, the steps are the same."""
+    alone, watched = (make(small, epochs=2) for _ in range(2))
+    for lab in (alone, watched):
+        lab.trainer.plan([(5, "v_th", 0.8)])
+    alone.fit()
+    watched.courtesy.ask()
+    watched.start()
+    wait_until(lambda: len(watched.history) > 2, 60, "training")
+    assert watched.trainer.mailbox.brief
+    watched.courtesy.ask()
+    watched.wait(60)
+    pairs = zip(jax.tree.leaves(alone.trainer.state.params), jax.tree.leaves(watched.trainer.state.params), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+
+
 def test_stop_ends_a_paused_run(lab):
     train_and_pause(lab)
     lab.stop()

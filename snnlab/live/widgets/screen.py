@@ -59,6 +59,7 @@ class Screen:
 
     Attributes:
         awake: set it to have a picture now.
+        on_answer: called when a picture that somebody waited for is on the screen.
     """
 
     def __init__(self, board: Cockpit, view: Callable[[], View], twins: Mapping[str, KnobRow] = MappingProxyType({})):
@@ -71,6 +72,8 @@ class Screen:
         self._hellos = 0
         self._missed = False  # something is to be shown, and the last picture was not drawn yet
         self._urgent = False  # somebody waits for it
+        self._awaited: int | None = None  # the picture that somebody waits for, once it was sent
+        self.on_answer: Callable[[], object] = lambda: None
         board.on_drawn = self._catch_up
         self._thread = threading.Thread(target=self._pump, name="snnlab-pump", daemon=True)
 
@@ -90,9 +93,10 @@ class Screen:
         while not self._closed:
             self._missed = not (board.ready or (self._urgent and board.almost_ready))
             if not self._missed:
-                self._urgent = False
+                urgent, self._urgent = self._urgent, False
                 try:
                     self.show()
+                    self._awaited = board.ping if urgent else self._awaited
                 except Exception as error:  # a picture that fails must not end all pictures
                     board.run = board.run | {"said": Said(f"display error: {error!r}", True)._asdict()}
                     self._shown = {}
@@ -106,6 +110,9 @@ class Screen:
 
     def _catch_up(self) -> None:
         """Show what came while the last picture was on its way."""
+        if self._awaited is not None and self._board.pong >= self._awaited:
+            self._awaited = None
+            self.on_answer()
         if self._missed:
             self.awake.set()
 
