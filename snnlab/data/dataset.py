@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnlab.data.eventlists import EventLists
-from snnlab.data.targets import KINDS, MAX_CLASSES, Kind, Targets, lengths_of, mask_of, weights_of
+from snnlab.data.targets import KINDS, MAX_CLASSES, Targets, lengths_of, mask_of, weights_of
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
@@ -94,7 +94,7 @@ class Dataset:
         kind = KINDS[arguments.choice("task", self.task, KINDS)]
         self._check_validation()
         for part in self.parts:
-            self._set(self._checked(part, kind))
+            self._set(self._checked(part))
         for part in self.parts[1:]:
             self._check_alike(part)
         names = self.class_names
@@ -122,42 +122,11 @@ class Dataset:
             lacking = "x_val" if "x" not in given else "y_val"
             raise ArgumentError(f"{lacking}: must be given with {given[0]}_val")
 
-    def _checked(self, part: str, kind: Kind) -> dict[str, Any]:
+    def _checked(self, part: str) -> dict[str, Any]:
         """Check the arrays of a part; return them as they are kept."""
-        x, lengths = _sequences(f"x_{part}", self._get("x", part))
-        if lengths is None:
-            lengths = self._get("lengths", part)
-        elif self._get("lengths", part) is not None:
-            raise ArgumentError(f"lengths_{part}: the arrays in x_{part} have lengths of their own; leave it out")
-        x = _samples(f"x_{part}", x)
-        y = kind.check(f"y_{part}", self._get("y", part))
-        if len(x) != len(y):
-            what = "labels" if kind.classes and not kind.every_step else "targets"
-            raise ArgumentError(f"y_{part}: has {len(y)} {what}, x_{part} has {len(x)} samples")
-        weights = self._get("weights", part)
-        return {
-            f"x_{part}": x,
-            f"y_{part}": y,
-            f"lengths_{part}": None if lengths is None else _lengths(part, lengths, x, y if kind.every_step else None),
-            f"mask_{part}": self._mask(part, kind, y, lengths),
-            f"weights_{part}": None if weights is None else weights_of(f"weights_{part}", weights, len(x)),
-        }
-
-    def _mask(self, part: str, kind: Kind, y: np.ndarray, lengths) -> np.ndarray | None:
-        """Return which steps are scored: not masked, labelled, and before the end of the sample. None for all."""
-        given = self._get("mask", part)
-        if not kind.every_step:
-            if given is not None:
-                raise ArgumentError(f"mask_{part}: does nothing with task={self.task!r}; leave it out")
-            return None
-        mask = np.ones(y.shape[:2], bool) if given is None else mask_of(f"mask_{part}", given, y)
-        if self.task == "step_labels":
-            mask &= y >= 0
-        if lengths is not None:
-            mask &= np.arange(y.shape[1]) < np.asarray(lengths)[:, None]
-        if not mask.any():
-            raise ArgumentError(f"mask_{part}: with it, no step of any sample has a target that is scored")
-        return None if mask.all() else mask
+        given = {name: self._get(name, part) for name in ("x", "y", *MORE)}
+        found = checked(given, self.task, lambda name: f"{name}_{part}")
+        return {f"{name}_{part}": array for name, array in found.items()}
 
     def _check_alike(self, part: str) -> None:
         """Check that a part has samples and targets like those that are trained with."""
@@ -350,6 +319,57 @@ class Dataset:
         return f"; dropped {dropped:,} of {total:,} events, those after {limit:,} of a sample" if dropped else ""
 
 
+def checked(given: Mapping[str, Any], task: str, called: Callable[[str], str]) -> dict[str, Any]:
+    """Check samples, their targets and what is beside them.
+
+    Args:
+        given: "x" and "y"; and "mask", "lengths" and "weights", None where there are none.
+        task: what the targets are, see `Dataset`.
+        called: how errors call an array, by its name here.
+
+    Returns:
+        The arrays as they are kept, by the same names.
+
+    Raises:
+        ArgumentError: see `Dataset`.
+    """
+    kind = KINDS[task]
+    x, lengths = _sequences(called("x"), given["x"])
+    if lengths is None:
+        lengths = given["lengths"]
+    elif given["lengths"] is not None:
+        raise ArgumentError(f"{called('lengths')}: the arrays in {called('x')} have lengths of their own; leave it out")
+    x = _samples(called("x"), x)
+    y = kind.check(called("y"), given["y"])
+    if len(x) != len(y):
+        what = "labels" if kind.classes and not kind.every_step else "targets"
+        raise ArgumentError(f"{called('y')}: has {len(y)} {what}, {called('x')} has {len(x)} samples")
+    weights = given["weights"]
+    return {
+        "x": x,
+        "y": y,
+        "lengths": None if lengths is None else _lengths(lengths, x, y if kind.every_step else None, called),
+        "mask": _mask(given["mask"], task, y, lengths, called),
+        "weights": None if weights is None else weights_of(called("weights"), weights, len(x)),
+    }
+
+
+def _mask(given, task: str, y: np.ndarray, lengths, called: Callable[[str], str]) -> np.ndarray | None:
+    """Return which steps are scored: not masked, labelled, and before the end of the sample. None for all."""
+    if not KINDS[task].every_step:
+        if given is not None:
+            raise ArgumentError(f"{called('mask')}: does nothing with task={task!r}; leave it out")
+        return None
+    mask = np.ones(y.shape[:2], bool) if given is None else mask_of(called("mask"), given, y)
+    if task == "step_labels":
+        mask &= y >= 0
+    if lengths is not None:
+        mask &= np.arange(y.shape[1]) < np.asarray(lengths)[:, None]
+    if not mask.any():
+        raise ArgumentError(f"{called('mask')}: with it, no step of any sample has a target that is scored")
+    return None if mask.all() else mask
+
+
 def _taken(array: np.ndarray | EventLists, index: np.ndarray | slice) -> np.ndarray | EventLists:
     if isinstance(array, EventLists):
         return array.head(index.stop) if isinstance(index, slice) else array.take(index)
@@ -383,12 +403,13 @@ def _sequences(name: str, values) -> tuple[Any, np.ndarray | None]:
     return padded, lengths
 
 
-def _lengths(part: str, lengths, x: np.ndarray | EventLists, y: np.ndarray | None) -> np.ndarray:
+def _lengths(lengths, x: np.ndarray | EventLists, y: np.ndarray | None, called: Callable[[str], str]) -> np.ndarray:
+    name = called("lengths")
     if isinstance(x, EventLists) or x.ndim < 3:
-        raise ArgumentError(f"lengths_{part}: samples with lengths must be (time, *frame), those of x_{part} are not")
+        raise ArgumentError(f"{name}: samples with lengths must be (time, *frame), those of {called('x')} are not")
     if y is not None and y.shape[1] != x.shape[1]:
-        raise ArgumentError(f"y_{part}: has targets for {y.shape[1]} steps, the samples have {x.shape[1]}")
-    return lengths_of(f"lengths_{part}", lengths, len(x), x.shape[1])
+        raise ArgumentError(f"{called('y')}: has targets for {y.shape[1]} steps, the samples have {x.shape[1]}")
+    return lengths_of(name, lengths, len(x), x.shape[1])
 
 
 def _first_of_every_class(labels: np.ndarray, count: int) -> np.ndarray | None:

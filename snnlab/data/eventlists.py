@@ -194,6 +194,24 @@ def compact(sample, sensor: tuple[int, int, int]) -> Shaped[np.ndarray, " events
     return found
 
 
+def in_order(events: Shaped[np.ndarray, " events"], *, channels: bool) -> Shaped[np.ndarray, " events"]:
+    """Sort the events of one sample by time, those of one time stay in their order.
+
+    Args:
+        events: with the fields t, x, y and p.
+        channels: the sensor has a single row: only t and x are read, as a channel is a pixel with the only polarity.
+
+    Example:
+        >>> events = np.array([(30, 1), (20, 5)], [("t", int), ("x", int)])
+        >>> in_order(events, channels=True).tolist()
+        [(20, 5, 0, 0), (30, 1, 0, 0)]
+    """
+    wide = np.zeros(len(events), [(field, np.int64) for field in FIELDS])
+    for field in ("t", "x") if channels else FIELDS:
+        wide[field] = events[field]
+    return wide[np.argsort(wide["t"], kind="stable")]
+
+
 def _structured(**columns: np.ndarray) -> np.ndarray:
     """Join columns of equal length into one structured array; their types stay as they are."""
     rows = np.empty(len(columns["t"]), [(name, column.dtype) for name, column in columns.items()])

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnlab.data.dataset import Dataset
-from snnlab.data.eventlists import FIELDS, EventLists, compact
+from snnlab.data.eventlists import EventLists, compact, in_order
 from snnlab.errors import ArgumentError, DataError, FileFormatError, SnnlabError
 from snnlab.support import arguments
 from snnlab.support.extras import install_hint
@@ -128,15 +128,7 @@ def _samples(name: str, source, folder: Path, part: str, progress: bool) -> Iter
         try:
             with np.errstate(invalid="ignore"):  # NaN becomes a time that is refused
                 events, label = source[k]
-            events = compact(_in_order(events, channels=name == "shd"), SETS[name].sensor)
+            events = compact(in_order(events, channels=name == "shd"), SETS[name].sensor)
         except (ArgumentError, ValueError, IndexError, KeyError, OSError) as error:
             raise FileFormatError(f"{where}: is damaged or not {SETS[name].kind} ({error})") from error
         yield events, label
-
-
-def _in_order(events: np.ndarray, channels: bool) -> np.ndarray:
-    """Sort events by time. A channel is a pixel in the only row, with the only polarity, which tonic numbers 1."""
-    wide = np.zeros(len(events), [(field, np.int64) for field in FIELDS])
-    for field in ("t", "x") if channels else FIELDS:
-        wide[field] = events[field]
-    return wide[np.argsort(wide["t"], kind="stable")]

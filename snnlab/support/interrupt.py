@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 _SLICE = 0.1  # seconds
 
+_held: list[list[tuple]] = []  # what each open block of `uninterrupted` delays
+
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
@@ -35,12 +37,30 @@ def uninterrupted() -> Iterator[None]:
         return
     held: list[tuple] = []
     signal.signal(signal.SIGINT, lambda *interrupt: held.append(interrupt))
+    _held.append(held)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+        _held.pop()
         if held:
             handler(*held[-1])
+
+
+def interrupted() -> bool:
+    """Whether a Ctrl-C is being delayed now, by `uninterrupted` in this thread: what may wait for ever should give up.
+
+    Example:
+        >>> try:
+        ...     with uninterrupted():
+        ...         before = interrupted()
+        ...         signal.raise_signal(signal.SIGINT)
+        ...         print(before, interrupted())
+        ... except KeyboardInterrupt:
+        ...     pass
+        False True
+    """
+    return threading.current_thread() is threading.main_thread() and any(map(bool, _held))
 
 
 @contextmanager
