@@ -7,7 +7,7 @@ epoch alone, so the number of steps also gives the position in the data.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -41,7 +41,9 @@ class Snapshot:
     """A point of a run, ready to be written.
 
     Args:
-        arrays: `state/...` and `start/...` by the path in `snnlab.train.step.State`, `history/...` by metric.
+        arrays: `state/...` and `start/...` by the path in `snnlab.train.step.State`, `history/...` by metric;
+            `used/...` by the epoch in whose middle the run stands: CRCs of the batches that it has used, see
+            `snnlab.train.streamed`.
         facts: the rest, as JSON: "format"; "identity", see `identity`; "epochs", "interventions", "notes", "planned",
             "posted", "seconds"; "learning_rate", "network", "data", "knobs", see `about`; "note", of the caller.
 
@@ -82,7 +84,9 @@ def take(trainer: Trainer, point: Point, note: Any = None, timeline: Timeline | 
     """
     facts = {"format": FORMAT, **about(trainer), **_facts_of(point), "note": note}
     arrays = _arrays_of(point) | {f"start/{name}": without_key(leaf) for name, leaf in _leaves(point.origin)}
+    tips = [point]
     if timeline is not None:
+        tips += [branch.tip for branch in timeline.branches.values()]
         facts["here"], facts["branches"] = timeline.here, []
         for number, branch in enumerate(timeline.branches.values()):
             shown = branch.tip.history is point.history  # the point is on this branch, at its tip
@@ -92,7 +96,18 @@ def take(trainer: Trainer, point: Point, note: Any = None, timeline: Timeline | 
             if not shown:
                 facts["branches"][-1] |= _facts_of(branch.tip)
                 arrays |= {f"branch {number}/{name}": array for name, array in _arrays_of(branch.tip).items()}
-    return Snapshot(arrays, json.loads(json.dumps(facts)))
+    return Snapshot(arrays | _used(trainer, tips), json.loads(json.dumps(facts)))
+
+
+def _used(trainer: Trainer, tips: Iterable[Point]) -> dict[str, np.ndarray]:
+    """What is known of the batches of the epochs in whose middle a tip stands, to continue with the same ones."""
+    found: dict[str, np.ndarray] = {}
+    for tip in tips:
+        epoch, position = divmod(tip.steps, trainer.steps_per_epoch)
+        used = trainer.runner.feed.used.get((trainer.config.seed, epoch + 1))
+        if position and used is not None and position > len(found.get(f"used/{epoch + 1}", ())):
+            found[f"used/{epoch + 1}"] = used[:position].copy()  # they are noted while this is written
+    return found
 
 
 def _facts_of(point: Point) -> dict[str, Any]:
@@ -130,9 +145,11 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
         raise ArgumentError(f"epochs: must be at least the {epochs} of the saved run, got {trainer.epochs}")
     try:
         point = _point(trainer, snapshot)
+        used = {_epoch(name): _crcs(array) for name, array in part(snapshot.arrays, "used/").items()}
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
         raise FileFormatError(f"{NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
     trainer.at = point
+    trainer.runner.feed.used.update({(trainer.config.seed, epoch): crcs for epoch, crcs in used.items()})
     rate = trainer.config.learning_rate
     if rate is not None and rate != facts[LEARNING_RATE]:  # another one is a move of its knob
         trainer.set({LEARNING_RATE: rate})
@@ -195,6 +212,16 @@ def _point(trainer: Trainer, snapshot: Snapshot) -> Point:
     origin = _fill(trainer.state, "start", snapshot.arrays)
     _check_values("start", trainer.state, origin)
     return replace(_read_point(trainer, facts, snapshot.arrays), origin=origin)
+
+
+def _epoch(name: str) -> int:
+    return arguments.count("epoch", int(name))
+
+
+def _crcs(array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.uint32 or array.ndim != 1:
+        raise ValueError(f"CRCs are {array.dtype}{list(array.shape)}")
+    return array.copy()
 
 
 def _read_point(trainer: Trainer, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Point:
@@ -284,7 +311,7 @@ def identity(trainer: Trainer) -> dict[str, Any]:
         "model": type(trainer.model).__name__ if config is None else json.loads(json.dumps(asdict(config))),
         "arrays": {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _leaves(trainer.state)},
         "loss": {"terms": sorted(trainer.metric_names)} | constants,
-        "data": {"samples": [len(trainer.data.x_train), len(trainer.data.x_test)], "crc": trainer.data.crc},
+        "data": trainer.runner.feed.identity,
         "settings": {name: value for name, value in asdict(trainer.config).items() if name != LEARNING_RATE},
     }
 

@@ -11,13 +11,14 @@ from snnlab.data.event_folder import is_event_folder, load_event_folder, save_ev
 from snnlab.data.eventlists import EventLists
 from snnlab.data.idx_folder import load_folder
 from snnlab.data.published import SAMPLES, SOURCES
+from snnlab.data.source import Source
 from snnlab.data.tfds_images import load_images
 from snnlab.data.tonic_sets import SETS, load_tonic
 from snnlab.data.yinyang import load_yinyang
 from snnlab.errors import ArgumentError, DataError
 from snnlab.support import arguments
 
-__all__ = ["Dataset", "EventLists", "load", "names", "save_events", "sizes"]
+__all__ = ["Dataset", "EventLists", "Source", "load", "names", "save_events", "sizes"]
 
 _AT_HAND: dict[str, Callable[[], Dataset]] = {
     "digits": load_digits,

@@ -20,7 +20,7 @@ import optax
 from flax import nnx
 
 from snnlab.config import TrainConfig
-from snnlab.data import Dataset
+from snnlab.data import Dataset, Source
 from snnlab.errors import ArgumentError, FileFormatError, StateError
 from snnlab.health import Diagnosis
 from snnlab.history import History, term_names
@@ -52,7 +52,9 @@ class LiveTrainer(Run):
 
     Args:
         model: see `snnlab.train.Trainer`.
-        data: see `snnlab.data.Dataset`.
+        data: see `snnlab.train.Trainer`, like the next two.
+        test: with data that give batches: what to test with.
+        validation: with data that give batches: what is looked at while the network learns.
         loss: see `snnlab.train.Trainer`.
         optimizer: see `snnlab.train.Trainer`.
         epochs: see `snnlab.config.TrainConfig`, like the next four.
@@ -84,12 +86,14 @@ class LiveTrainer(Run):
     def __init__(
         self,
         model: nnx.Module,
-        data: Dataset,
+        data: Dataset | Source | Any,
         *,
+        test: Any = None,
+        validation: Any = None,
         loss: Callable | None = None,
         optimizer: optax.GradientTransformation | None = None,
         epochs: int = TrainConfig.epochs,
-        batch_size: int = TrainConfig.batch_size,
+        batch_size: int | None = None,
         learning_rate: float | None = None,
         schedule: str | None = None,
         seed: int = TrainConfig.seed,
@@ -105,6 +109,8 @@ class LiveTrainer(Run):
         super().__init__(
             model,
             data,
+            test=test,
+            validation=validation,
             loss=loss,
             optimizer=optimizer,
             epochs=epochs,

@@ -14,7 +14,7 @@ from flax import nnx
 
 from snnlab.checkpoint import Checkpoints
 from snnlab.config import TrainConfig
-from snnlab.data import Dataset
+from snnlab.data import Dataset, Source
 from snnlab.errors import ArgumentError, StateError
 from snnlab.export import FORMATS, save, save_nir
 from snnlab.health import Checkup, Diagnosis, Health, diagnose, diverged
@@ -50,7 +50,9 @@ class Run(TimeMachine):
 
     Args:
         model: see `snnlab.train.Trainer`.
-        data: see `snnlab.data.Dataset`.
+        data: see `snnlab.train.Trainer`, like the next two.
+        test: with data that give batches: what to test with.
+        validation: with data that give batches: what is looked at while the network learns.
         loss: see `snnlab.train.Trainer`.
         optimizer: see `snnlab.train.Trainer`.
         epochs: see `snnlab.config.TrainConfig`, like the next four.
@@ -85,25 +87,28 @@ class Run(TimeMachine):
     def __init__(
         self,
         model: nnx.Module,
-        data: Dataset,
+        data: Dataset | Source | Any,
         *,
+        test: Any = None,
+        validation: Any = None,
         loss: Callable | None = None,
         optimizer: optax.GradientTransformation | None = None,
         epochs: int = TrainConfig.epochs,
-        batch_size: int = TrainConfig.batch_size,
+        batch_size: int | None = None,
         learning_rate: float | None = None,
         schedule: str | None = None,
         seed: int = TrainConfig.seed,
         folder: str | os.PathLike = "exports",
     ):
         self.folder = arguments.path("folder", folder)
-        if isinstance(data, Dataset) and data.task != "label":
+        if isinstance(data, Dataset | Source) and data.task != "label":
             raise ArgumentError(
                 f"data: a dashboard shows one label a sample, this is for task={data.task!r}; use snnlab.Trainer"
             )
         self._loss, self._optimizer = loss, optimizer
         rate = {"learning_rate": learning_rate, "schedule": schedule}
-        self.trainer = self._make_trainer(model, data, epochs=epochs, batch_size=batch_size, **rate, seed=seed)
+        parts = {"test": test, "validation": validation}
+        self.trainer = self._make_trainer(model, data, epochs=epochs, batch_size=batch_size, **parts, **rate, seed=seed)
         self._made_as = _choices(self.trainer)
         self.runs: list[Recorded] = []
         self._changing = threading.RLock()  # one change at a time; taken before `_lock`
@@ -459,7 +464,7 @@ class Run(TimeMachine):
         used = {knob.name: knob.value for knob in trainer.knobs_of(trainer.state) if knob.name in waiting}
         self.runs.append(recorded._replace(settings={**recorded.settings, **used}))
 
-    def _make_trainer(self, model: nnx.Module, data: Dataset, **settings: Any) -> Trainer:
+    def _make_trainer(self, model: nnx.Module, data: Any, **settings: Any) -> Trainer:
         return Trainer(model, data, loss=self._loss, optimizer=self._optimizer, **settings)
 
     def _prepare(self, trainer: Trainer, seed: int | None, changes: Mapping[str, int]) -> Callable[[], Trainer]:
@@ -477,7 +482,7 @@ class Run(TimeMachine):
             return lambda: _again(trainer, model, new_seed)
         config = replace(trainer.config, seed=new_seed, **_of(OF_THE_TRAINING, changes))
         model = model or trainer.stepper.structure.merge(trainer.origin)["model"]
-        new = self._make_trainer(model, trainer.data, **asdict(config))
+        new = self._make_trainer(model, trainer.source or trainer.data, **asdict(config))
         return lambda: _with_knobs_of(trainer, new)
 
     # ---- files ----

@@ -51,6 +51,10 @@ def scores_of(loss: Callable | None, record: Record, default: Float[Array, "..."
     return loss.scores(record) if isinstance(loss, _Scoring) else default
 
 
+OF_A_READOUT = ("predicts", "predictions")
+"""First argument of a loss that is given the readout `(batch, time, class)` in place of the record, as in BrainPy."""
+
+
 class Measured(NamedTuple):
     """What a loss returned.
 
@@ -66,7 +70,9 @@ class Measured(NamedTuple):
 def measure(loss: Callable, record: Record, targets: Targets | Shaped[Array, "batch ..."]) -> Measured:
     """Call a loss: `(record, targets)` and, if the data has them, `mask` and `weights` by name.
 
-    A loss returns one number, terms by name, or either of them with metrics by name.
+    If its first argument is called `predicts`, it gets the readout `(batch, time, class)`, so that a loss written for
+    BrainPy's trainers runs as it stands. A loss returns one number, terms by name, or either of them with metrics by
+    name.
 
     Raises:
         ArgumentError: if there is no term, a name is not a string, a term or metric is not one number, or the data has
@@ -78,7 +84,7 @@ def measure(loss: Callable, record: Record, targets: Targets | Shaped[Array, "ba
         Measured(terms={'objective': Array(6., dtype=float32)}, metrics={'most': Array(1., dtype=float32)})
     """
     targets = targets if isinstance(targets, Targets) else Targets(targets)
-    returned: Any = loss(record, targets.values, **_asked(loss, targets))
+    returned: Any = loss(_given(loss, record), targets.values, **_asked(loss, targets))
     metrics: Mapping[str, Any] = {}
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping):
         returned, metrics = returned
@@ -106,6 +112,12 @@ def loss_terms(
         {'objective': Array(0., dtype=float32)}
     """
     return measure(loss, record, targets).terms
+
+
+def _given(loss: Callable, record: Record) -> Any:
+    """What a loss gets first, see `OF_A_READOUT`."""
+    first = next(iter(inspect.signature(loss).parameters), None)
+    return record.readout.swapaxes(0, 1) if first in OF_A_READOUT else record
 
 
 def _asked(loss: Callable, targets: Targets) -> dict[str, Any]:

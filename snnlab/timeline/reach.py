@@ -10,7 +10,6 @@ from snnlab.support.interrupt import never_lost
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train import Trainer
 from snnlab.train.point import Point
-from snnlab.train.runner import MAX_CHUNK
 
 
 def at_step(point: Point, steps: int, steps_per_epoch: int) -> Point:
@@ -44,8 +43,9 @@ def reach(trainer: Trainer, start: Point, steps: int) -> Point:
             move = moves.pop(0)
             _, state = trainer.with_move(state, move["knob"], move["new"])
         epoch, position = divmod(at, trainer.steps_per_epoch)
-        end = min(steps, at + MAX_CHUNK, (epoch + 1) * trainer.steps_per_epoch, *(move["step"] for move in moves[:1]))
-        batches = trainer.runner.batches(trainer.config.seed, epoch + 1)
+        batches = trainer.runner.batches(trainer.config.seed, epoch + 1, again=True)
+        most = trainer.runner.feed.ready(batches, position)
+        end = min(steps, at + most, *(move["step"] for move in moves[:1]))
         state, log, _ = trainer.runner(state, batches[position : position + end - at])
         _check(start.history, log, at, end)
         at = end

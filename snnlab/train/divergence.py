@@ -24,7 +24,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ import optax
 from flax import nnx
 
 from snnlab.controls import Knob, calmer
-from snnlab.data import Dataset
+from snnlab.data.dataset import Part
 from snnlab.data.targets import Targets
 from snnlab.errors import DivergenceError
 from snnlab.history import term_names
@@ -43,7 +43,7 @@ from snnlab.train.step import State, Stepper, not_finite, run_model
 from snnlab.variables import short_names
 
 Log = dict[str, np.ndarray]  # metrics of some steps
-Run = Callable[[State, np.ndarray], tuple[State, Log, bool]]  # see `Runner`
+Run = Callable[[State, Any], tuple[State, Log, bool]]  # see `Runner`
 
 
 class Kind(enum.Enum):
@@ -60,7 +60,7 @@ class Fault(NamedTuple):
     Attributes:
         kind: what is to blame.
         step: its number, counted from 0.
-        batch: indices of its samples.
+        batch: the only one of its batches, see `Feed`.
         row: its metrics.
         before: the state that it starts from, which is finite.
         after: the state that it leads to.
@@ -68,7 +68,7 @@ class Fault(NamedTuple):
 
     kind: Kind
     step: int
-    batch: np.ndarray
+    batch: Any
     row: Log
     before: State
     after: State
@@ -82,22 +82,22 @@ class Place(NamedTuple):
     layer: str | None = None
 
 
-def locate(run: Run, point: Point, batches: np.ndarray) -> tuple[list[State], list[Log], Fault | None]:
+def locate(run: Run, point: Point, batches) -> tuple[list[State], list[Log], Fault | None]:
     """Repeat a chunk step by step, up to the first step that is not finite.
 
     Args:
         run: takes steps, see `Runner`.
         point: where the chunk began.
-        batches: indices of its samples `(step, batch)`.
+        batches: of its steps, see `Feed`.
 
     Returns:
         The states between the good steps (the first is that of `point`), the metrics of each good step, and the fault;
         None if the chunk is finite this time, which is possible where sums have no fixed order.
     """
     states, rows = [point.state], []
-    for batch in batches:
-        before = states[-1]
-        after, row, sound = run(before, batch[None])
+    for k in range(len(batches)):
+        before, batch = states[-1], batches[k : k + 1]
+        after, row, sound = run(before, batch)
         if not is_well(row, sound):
             kind = _kind(run, point.origin, before, batch, row)
             return states, rows, Fault(kind, point.steps + len(rows), batch, row, before, after)
@@ -122,7 +122,7 @@ def way_back(fault: Fault, points: Sequence[Point]) -> Point | None:
     return next((point for point in reversed(points) if point.steps < here.steps), None)
 
 
-def one_step_less(run: Run, point: Point, batches: np.ndarray) -> Point:
+def one_step_less(run: Run, point: Point, batches) -> Point:
     """Return the point before the last step of a chunk that began at `point`."""
     state = run(point.state, batches[:-1])[0] if len(batches) > 1 else point.state
     return replace(point, state=state, steps=point.steps + len(batches) - 1)
@@ -139,19 +139,19 @@ def joined(rows: Sequence[Log]) -> Log:
 
 
 def explain(
-    fault: Fault, stepper: Stepper, data: Dataset, rate: Knob | None, kept: int, goal: Point | None
+    fault: Fault, stepper: Stepper, samples: Part, rate: Knob | None, kept: int, goal: Point | None
 ) -> DivergenceError:
     """Say in one error where the fault is, what was kept, and what to do.
 
     Args:
         fault: that stopped the run.
         stepper: what a step is.
-        data: of the run.
+        samples: of the step, and their targets.
         rate: the knob of the learning rate, if the optimizer has one.
         kept: number of steps that were kept.
         goal: where to continue, see `way_back`.
     """
-    place = _place(fault, stepper, data)
+    place = _place(fault, stepper, samples)
     advice = calmer(rate.value) if rate is not None and goal is not None else None
     if rate is not None and advice is not None and advice < rate.low:
         advice = None
@@ -183,11 +183,11 @@ def _advice(rate: Knob | None, advice: float | None, goal: Point | None) -> str:
     return f"Lower the learning rate from {rate.value:.2g} to {advice:g} and go on from there."
 
 
-def _kind(run: Run, origin: State, before: State, batch: np.ndarray, row: Log) -> Kind:
+def _kind(run: Run, origin: State, before: State, batch, row: Log) -> Kind:
     """Judge a step that is not finite, also by the loss of its samples with the weights of the origin."""
     if _is_finite(row):
         return Kind.UPDATE
-    at_origin = run(before._replace(params=origin.params, rest=origin.rest), batch[None])[1]
+    at_origin = run(before._replace(params=origin.params, rest=origin.rest), batch)[1]
     return Kind.WEIGHTS if _is_finite(at_origin) else Kind.SAMPLES
 
 
@@ -196,9 +196,8 @@ def _is_finite(log: Log) -> bool:
     return bool(np.isfinite(log["loss"]).all() and np.isfinite(log["grad_norm"]).all())
 
 
-def _place(fault: Fault, stepper: Stepper, data: Dataset) -> Place:
-    part = data.part("train")
-    x, targets = part.x[fault.batch], part.targets[fault.batch]
+def _place(fault: Fault, stepper: Stepper, samples: Part) -> Place:
+    x, targets = samples
     row, names = fault.row, term_names(fault.row)
     if not np.isfinite(row["loss"][0]):
         bad = [name for name in names if not np.isfinite(row[name][0])]

@@ -1,6 +1,6 @@
 """Measure a whole part of the data with the model of one state, batch by batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,34 +18,34 @@ class Evaluation:
 
     Args:
         test: the compiled `Structure.test`.
-        part: of the data.
-        batch_size: of all batches; the last one may be smaller.
+        batches: of the part; the last one may be smaller than the others.
 
     Attributes:
-        totals: means so far, by the names of the history.
         sums: of the task so far.
     """
 
-    def __init__(self, test: Callable, part: Part, batch_size: int):
-        self.totals: dict[str, float] = {}
+    def __init__(self, test: Callable, batches: Iterable[Part]):
         self.sums: dict[str, Any] = {}
-        self._test, self._part, self._batch_size = test, part, batch_size
+        self._test, self._batches = test, batches
+        self._weighted: dict[str, float] = {}
+        self._samples = 0
 
-    def __len__(self) -> int:
-        """Number of batches."""
-        return -(-len(self._part.x) // self._batch_size)
+    def run(self, state) -> Iterator[tuple[dict[str, float], int]]:
+        """Measure batch after batch; yield the metrics and the size of each."""
+        for number, (x, targets) in enumerate(self._batches):
+            measured, sums = self._test(state, x, targets, np.int32(number))
+            metrics, size = {name: float(value) for name, value in measured.items()}, len(targets)
+            self._samples += size
+            for name, value in metrics.items():
+                self._weighted[name] = self._weighted.get(name, 0.0) + value * size
+            for name, value in sums.items():
+                self.sums[name] = self.sums.get(name, 0.0) + np.asarray(value, np.float64)
+            yield metrics, size
 
-    def add(self, state, number: int) -> tuple[dict[str, float], int]:
-        """Measure batch `number`; return its metrics and its size."""
-        x, targets = self._part
-        batch = slice(number * self._batch_size, (number + 1) * self._batch_size)
-        measured, sums = self._test(state, x[batch], targets[batch], np.int32(number))
-        metrics, size = {name: float(value) for name, value in measured.items()}, len(targets[batch])
-        for name, value in metrics.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value * size / len(targets)
-        for name, value in sums.items():
-            self.sums[name] = self.sums.get(name, 0.0) + np.asarray(value, np.float64)
-        return metrics, size
+    @property
+    def totals(self) -> dict[str, float]:
+        """Means over the samples measured so far, by the names of the history."""
+        return {name: value / self._samples for name, value in self._weighted.items()}
 
     def results(self, task: Task) -> dict[str, float]:
         """Return loss, spikes, metrics of the user's own, and those of the task, after all batches."""

@@ -12,6 +12,7 @@ from flax import nnx
 from snnlab import data, losses
 from snnlab.controls import EPOCHS
 from snnlab.models import build, describe
+from snnlab.support.numbers import count
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train.optimizer import length_of
 from snnlab.train.trainer import Trainer
@@ -51,12 +52,7 @@ def script(trainer: Trainer) -> str:
     longer = [(row["step"], int(row["new"])) for row in trainer.history.interventions if row["knob"] == EPOCHS]
     settings = _changed(dataclasses.replace(trainer.config, epochs=_first_epochs(trainer)))
     options = ["loss=loss", *(["optimizer=optimizer"] if trainer.own_optimizer else []), *settings]
-    lines = ["import zlib", "", "import snnlab", "", _data(trainer.data)]
-    x, values = trainer.data.x_train, "data.x_train"
-    if isinstance(x, data.EventLists):
-        x, values = x.times, "data.x_train.times"
-    crc = zlib.crc32(np.ascontiguousarray(x).data)
-    lines.append(f'assert zlib.crc32({values}) == {crc}, "these are not the data of the run"')
+    lines = _source(trainer) if trainer.source is not None else _dataset(trainer.data)
     lines += [_model(trainer), _loss(trainer)]
     lines += ["optimizer = ...  # your Optax transformation"] if trainer.own_optimizer else []
     lines.append(f"trainer = snnlab.Trainer(net, data, {', '.join(options)})")
@@ -73,6 +69,27 @@ def script(trainer: Trainer) -> str:
 def _first_epochs(trainer: Trainer) -> int:
     """The number of epochs that the schedule was made for at the start; without a schedule, that of now."""
     return length_of(trainer.origin.opt_state) // trainer.steps_per_epoch if trainer.scheduled else trainer.epochs
+
+
+def _source(trainer: Trainer) -> list[str]:
+    """Say what the source was; a function or a loader cannot be written down."""
+    steps, size = trainer.steps_per_epoch, trainer.config.batch_size
+    epoch = count(steps, f"batch of {size}", f"batches of {size}")
+    return [
+        "import snnlab",
+        "",
+        f"data = ...  # your {trainer.source}, {epoch} an epoch; the run repeats if its batches do",
+    ]
+
+
+def _dataset(dataset: data.Dataset) -> list[str]:
+    """Load the data and check them."""
+    x, values = dataset.x_train, "data.x_train"
+    if isinstance(x, data.EventLists):
+        x, values = x.times, "data.x_train.times"
+    crc = zlib.crc32(np.ascontiguousarray(x).data)
+    check = f'assert zlib.crc32({values}) == {crc}, "these are not the data of the run"'
+    return ["import zlib", "", "import snnlab", "", _data(dataset), check]
 
 
 def _data(dataset: data.Dataset) -> str:

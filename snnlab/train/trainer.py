@@ -14,7 +14,8 @@ from flax import nnx
 
 from snnlab.config import TrainConfig
 from snnlab.controls import EPOCHS, LEARNING_RATE, Knob, Mailbox, Move
-from snnlab.data import Dataset
+from snnlab.data import Dataset, Source
+from snnlab.data.source import Opened
 from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.history import History, Report
 from snnlab.history.report import Scored, epoch_result
@@ -36,12 +37,14 @@ from snnlab.train.divergence import (
     way_back,
 )
 from snnlab.train.evaluation import Evaluation
+from snnlab.train.feed import MAX_CHUNK, Loaded, Used
 from snnlab.train.fit_check import check_fit
 from snnlab.train.knobs import find_knobs, set_knob
 from snnlab.train.optimizer import default_optimizer, length_of, with_length
 from snnlab.train.point import Point
-from snnlab.train.runner import MAX_CHUNK, Runner
+from snnlab.train.runner import Runner
 from snnlab.train.step import State, Stepper, Structure, code_key, compiled
+from snnlab.train.streamed import Streamed
 
 MAX_STEPS = 2**31 - 1  # of a run: they are counted in int32
 CHUNK_SECONDS = 0.08  # of computing in one chunk: short enough to feel immediate, long enough to hide the dispatch
@@ -60,18 +63,22 @@ class Trainer:
         model: an `nnx.Module` that maps images `(batch, *sample_shape)` or events (see `EventLists`) to a `Record` or
             a readout `(time, batch, class)`. If its call takes `key`, it gets a fresh random key every step. The model
             is updated whenever an iteration ends, also by an error or an interrupt.
-        data: see `snnlab.data.Dataset`.
+        data: see `snnlab.data.Dataset`; or what gives batches, such as a generator function, a loader, or arrays on a
+            disk, see `snnlab.data.Source`, which also says more about them.
+        test: with data that give batches: what to test with, as `data`.
+        validation: with data that give batches: what is looked at while the network learns; default: `test`.
         loss: `(record, targets) -> {name: term}`, or a scalar; or `(terms, {name: metric})`, with metrics of your own
-            that are recorded and drawn, but not minimized. If the data has a mask or weights, it needs arguments `mask`
-            and `weights`. If it is an `nnx.Module`, its `Live` variables become knobs and its parameters are learned;
-            if it has `scores(record)`, these are compared with the targets. Default: that of the task, see
-            `snnlab.tasks`; for labels `Classification()`, and for a model that spikes with the arguments
+            that are recorded and drawn, but not minimized. If its first argument is called `predicts`, as in BrainPy,
+            it gets the readout `(batch, time, class)` in place of the record. If the data has a mask or weights, it
+            needs arguments `mask` and `weights`. If it is an `nnx.Module`, its `Live` variables become knobs and its
+            parameters are learned; if it has `scores(record)`, these are compared with the targets. Default: that of
+            the task, see `snnlab.tasks`; for labels `Classification()`, and for a model that spikes with the arguments
             `snnlab.config.SPIKING_LOSS`.
         optimizer: any Optax transformation. One that asks for it gets the loss, its gradient, and the loss of the batch
             as a function of the parameters: `optax.lbfgs()` and `optax.contrib.reduce_on_plateau()` do. Every number
             that `optax.inject_hyperparams` puts into it is a knob. Default: `default_optimizer`.
         epochs: passes over the training set; may be raised later, see `epochs`.
-        batch_size: samples in one optimizer step.
+        batch_size: samples in one optimizer step; default 128, or as many as a batch of the source has.
         learning_rate: at the start; default 0.01. An optimizer of your own has its own.
         schedule: "cosine", the default, falls to zero at the last step, "constant" stays. Not with an optimizer of your
             own.
@@ -82,7 +89,8 @@ class Trainer:
 
     Attributes:
         model: the module that was passed in.
-        data: the data set.
+        data: the data set; of a source, its first samples.
+        source: what gives the batches, or None with a data set.
         task: how its targets are scored.
         scored: how the results are called, and which part of the data is looked at.
         config: the settings, as a `TrainConfig`.
@@ -112,18 +120,24 @@ class Trainer:
     def __init__(
         self,
         model: nnx.Module,
-        data: Dataset,
+        data: Dataset | Source | Any,
         *,
+        test: Any = None,
+        validation: Any = None,
         loss: Callable | None = None,
         optimizer: optax.GradientTransformation | optax.MultiSteps | None = None,
         epochs: int = TrainConfig.epochs,
-        batch_size: int = TrainConfig.batch_size,
+        batch_size: int | None = None,
         learning_rate: float | None = None,
         schedule: str | None = None,
         seed: int = TrainConfig.seed,
     ):
         self.model = arguments.instance("model", model, nnx.Module, "an nnx.Module, such as what `build` returns")
-        self.data = arguments.instance("data", data, Dataset, "a Dataset, such as what `load_data` returns")
+        opened = _opened(data, test, validation, batch_size, seed)
+        self.source = None if opened is None else opened.source
+        self.data: Dataset = data if opened is None else opened.head
+        data = self.data
+        batch_size = _batch_size(batch_size) if opened is None else opened.batch_size
         self.task = task_of(data)
         self.scored = Scored(data.watched, self.task.score)
         optimizer = optimizer.gradient_transformation() if isinstance(optimizer, optax.MultiSteps) else optimizer
@@ -136,10 +150,12 @@ class Trainer:
             batch_size=batch_size,
             seed=seed,
         )
-        samples = len(data.x_train)
-        if batch_size > samples:
-            raise ArgumentError(f"batch_size: must be at most the {samples} training samples, got {batch_size}")
-        self.steps_per_epoch = samples // batch_size
+        if opened is None and batch_size > len(data.x_train):
+            raise ArgumentError(
+                f"batch_size: must be at most the {len(data.x_train)} training samples, got {batch_size}"
+            )
+        feed = Loaded(data, batch_size) if opened is None else Streamed(opened)
+        self.steps_per_epoch = feed.steps
         self._check_epochs(epochs)
         self.own_optimizer = optimizer is not None
         with never_lost(), transfers_allowed():
@@ -151,13 +167,13 @@ class Trainer:
             self.origin: State = self.stepper.start
             self._state: State = self.origin
             self.mailbox = Mailbox(_checked(self.knobs_of(self.origin)))
-            self.runner = Runner(self.stepper, data, batch_size)
+            self.runner = Runner(self.stepper, feed)
             self.metric_names = self.runner.metric_names
             self._test = compiled(Structure.test, self.stepper.structure)
         self.history = History()
         self.seconds = self.compile_seconds = 0.0
         self._steps_in_chunk = 1
-        self._previous: tuple[Point, np.ndarray] | None = None  # where the last good chunk began, and its batches
+        self._previous: tuple[Point, Any] | None = None  # where the last good chunk began, and its batches
         self._ends: list[Point] = []  # the end of the last epoch before the loss rose, if there is one
         self._diverged: tuple[DivergenceError, Point | None] | None = None  # and where to continue
 
@@ -165,12 +181,13 @@ class Trainer:
         """For `pickle`: make the same trainer, and put it where the run is. It compiles anew."""
         settings = {name: value for name, value in asdict(self.config).items() if value is not None}
         optimizer = self.stepper.structure.optimizer if self.own_optimizer else None
-        return _made_again, (self.model, self.data, {"loss": self.loss, "optimizer": optimizer, **settings}, self.at)
+        settings = {"loss": self.loss, "optimizer": optimizer, **settings}
+        return _made_again, (self.model, self.source or self.data, settings, self.at, self.runner.feed.used)
 
     def __deepcopy__(self, memo) -> "Trainer":
-        model, data, settings, point = self.__reduce__()[1]
+        model, data, settings, point, used = self.__reduce__()[1]
         settings["loss"], point = copy.deepcopy(self.loss), replace(point, history=copy.deepcopy(point.history))
-        return _made_again(nnx.clone(model), data, settings, point)
+        return _made_again(nnx.clone(model), data, settings, point, used)
 
     def __copy__(self) -> "Trainer":
         return copy.deepcopy(self)  # or both would write into one history
@@ -451,13 +468,15 @@ class Trainer:
         batches = self.runner.batches(self.config.seed, epoch)
         position = len(self.history) - (epoch - 1) * self.steps_per_epoch
         while position < self.steps_per_epoch:
-            wanted = min(self._steps_in_chunk, self.steps_per_epoch - position)
+            started = time.perf_counter()
+            wanted = min(self._steps_in_chunk, self.runner.feed.ready(batches, position))
+            self._clock(started)  # to wait for data is time that the run takes
             count = self.mailbox.claim(len(self.history), wanted)
             yield self._train(epoch, batches[position : position + count])
             position += count
         yield from self._evaluate(epoch)
 
-    def _train(self, epoch: int, batches: np.ndarray) -> Report:
+    def _train(self, epoch: int, batches) -> Report:
         started = time.perf_counter()
         self._turn_knobs()
         began = self.at
@@ -469,7 +488,7 @@ class Trainer:
         count, seconds = len(batches), self._clock(started)
         self._steps_in_chunk = int(np.clip(count * CHUNK_SECONDS / seconds, 1, MAX_CHUNK))
         means = {name: float(values.mean()) for name, values in log.items()}
-        return self._report("train", epoch, means, count * self.config.batch_size / seconds)
+        return self._report("train", epoch, means, self.runner.feed.size(batches) / seconds)
 
     def _turn_knobs(self) -> None:
         """Apply what the mailbox holds for the next step, after another number of epochs."""
@@ -486,7 +505,7 @@ class Trainer:
         if log:
             self.history.add_steps({"epoch": np.full(len(log["loss"]), self.history.num_epochs + 1), **log})
 
-    def _retrace(self, began: Point, batches: np.ndarray) -> tuple[State, Log]:
+    def _retrace(self, began: Point, batches) -> tuple[State, Log]:
         """Repeat a chunk that is not finite step by step, and keep what is good of it.
 
         Returns:
@@ -507,18 +526,19 @@ class Trainer:
         start = Point(state=self.origin, origin=self.origin, history=self.history)
         goal = way_back(fault, [start, *self._ends, self.at])
         knobs = {knob.name: knob for knob in self.knobs_of(self._state)}
-        error = explain(fault, self.stepper, self.data, knobs.get(LEARNING_RATE), len(self.history), goal)
+        samples = self.runner.feed.look(fault.batch)
+        error = explain(fault, self.stepper, samples, knobs.get(LEARNING_RATE), len(self.history), goal)
         self._diverged = error, goal
         raise error
 
     def _evaluate(self, epoch: int) -> Iterator[Report]:
         """Measure the whole part that is looked at."""
-        seen = Evaluation(self._test, self.data.seen, self.config.batch_size)
-        for number in range(len(seen)):
-            started = time.perf_counter()
-            metrics, size = seen.add(self._state, number)
+        seen = Evaluation(self._test, self.runner.feed.part(self.data.watched))
+        started = time.perf_counter()
+        for metrics, size in seen.run(self._state):
             yield self._report("test", epoch, metrics, size / self._clock(started))
-        samples, seconds = self.steps_per_epoch * self.config.batch_size, self.seconds - self._seconds_of_epochs()
+            started = time.perf_counter()
+        samples, seconds = self.runner.feed.samples, self.seconds - self._seconds_of_epochs()
         result = epoch_result(
             epoch,
             self.history.steps(),
@@ -555,9 +575,10 @@ class Trainer:
             >>> sorted(trainer.fit().epochs[0].keys() & {"val_acc", "test_acc"}), sorted(trainer.evaluate())
             (['val_acc'], ['accuracy', 'balanced accuracy', 'loss'])
         """
-        seen = Evaluation(self._test, self.data.part(part), self.config.batch_size)
-        for number in range(len(seen)):
-            seen.add(self._state, number)
+        arguments.choice("part", part, self.data.parts)
+        seen = Evaluation(self._test, self.runner.feed.part(part))
+        for _ in seen.run(self._state):
+            pass
         return seen.results(self.task)
 
     def _go(self, point: Point) -> None:
@@ -607,10 +628,34 @@ class Trainer:
         )
 
 
-def _made_again(model: nnx.Module, data: Dataset, settings: dict[str, Any], point: Point) -> Trainer:
+def _made_again(
+    model: nnx.Module, data: Dataset | Source, settings: dict[str, Any], point: Point, used: Used
+) -> Trainer:
     trainer = Trainer(model, data, **settings)
+    trainer.runner.feed.used.update(used)
     trainer.at = point
     return trainer
+
+
+def _opened(data, test, validation, batch_size: int | None, seed: int) -> Opened | None:
+    """Open what gives batches; None for a data set, which has all its parts."""
+    if isinstance(data, Dataset | Source):
+        for name, given in (("test", test), ("validation", validation)):
+            if given is not None:
+                raise ArgumentError(f"{name}: the {type(data).__name__} has parts of its own; leave it out")
+    if isinstance(data, Dataset):
+        return None
+    if not isinstance(data, Source):
+        if test is None and not callable(data):
+            arguments.instance("data", data, Dataset, "a Dataset, such as what `load_data` returns; or pass test=, too")
+        data = Source(train=data, test=test, val=validation)
+    if batch_size is not None:
+        _batch_size(batch_size)
+    return data.open(batch_size, arguments.seed("seed", seed))
+
+
+def _batch_size(given: int | None) -> int:
+    return TrainConfig.batch_size if given is None else arguments.count("batch_size", given)
 
 
 def _checked(knobs: list[Knob]) -> list[Knob]:

@@ -12,7 +12,7 @@ from networks import ENDLESS, SMALL
 from snnlab import models
 from snnlab.errors import ArgumentError, StateError
 from snnlab.live import LiveTrainer
-from snnlab.train.runner import MAX_CHUNK
+from snnlab.train.feed import MAX_CHUNK
 
 
 def make(data, **options) -> LiveTrainer:

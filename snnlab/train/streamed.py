@@ -1,0 +1,360 @@
+"""Take batches from a stream, which is read in a thread of its own while the network learns.
+
+The batches lie in blocks of one shape, so that one compiled program serves all of them, as it does the samples of a
+data set. A block is handed over when it is full, or as soon as somebody waits for it.
+
+Nobody can read what a loader gave a second time; it can only be started again. So the CRC of every batch that was used
+is kept, and where batches are read again, to rewind a run or to continue it in the middle of an epoch, they are
+compared.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from snnlab.data.dataset import Part
+from snnlab.data.source import Opened, Stream, crc_of
+from snnlab.errors import StateError
+from snnlab.support.ahead import Ahead
+from snnlab.train.feed import MAX_CHUNK, Used
+
+BLOCK_BYTES = 16e6  # of the samples of a block; there are up to seven of them
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some consecutive batches of an epoch, which are not read yet. Slices are windows, too.
+
+    Attributes:
+        seed: of the run.
+        epoch: its number, from 1.
+        start: position of the first one in the epoch.
+        stop: position after the last one.
+        again: whether steps that were taken are repeated.
+
+    Example:
+        >>> len(Window(0, 1, 0, 8)[2:5]), Window(0, 1, 0, 8)[2:5][:-1]
+        (3, Window(seed=0, epoch=1, start=2, stop=4, again=False))
+    """
+
+    seed: int
+    epoch: int
+    start: int
+    stop: int
+    again: bool = False
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, index: slice) -> "Window":
+        chosen = range(self.start, self.stop)[index]
+        return Window(self.seed, self.epoch, chosen.start, chosen.stop, self.again)
+
+
+class Block:
+    """Consecutive batches in one set of arrays, which are never written again once they were handed over.
+
+    Args:
+        first: position of the first batch in the epoch.
+        room: for so many batches.
+        like: a batch, which says what they are like.
+    """
+
+    def __init__(self, first: int, room: int, like: Part):
+        self.first, self.room, self.size = first, room, len(like.targets)
+        self.crcs: list[int] = []
+        self._samples: Part = jax.tree.map(lambda a: np.zeros((room * self.size, *a.shape[1:]), a.dtype), like)
+        self._sent = False  # to the device
+
+    def __len__(self) -> int:
+        return len(self.crcs)
+
+    def __contains__(self, position: int) -> bool:
+        return self.first <= position < self.first + len(self)
+
+    def add(self, batch: Part, crc: int) -> None:
+        """Copy a batch to the next free place."""
+        rows = slice(len(self) * self.size, (len(self) + 1) * self.size)
+        for own, given in zip(jax.tree.leaves(self._samples), jax.tree.leaves(batch), strict=True):
+            own[rows] = given
+        self.crcs.append(crc)
+
+    @property
+    def samples(self) -> Part:
+        """All samples, on the device."""
+        if not self._sent:
+            self._samples, self._sent = jax.tree.map(jnp.asarray, self._samples), True
+        return self._samples
+
+    def index(self, window: Window) -> np.ndarray:
+        """Return where the samples of some batches are, in as many rows as there is room for."""
+        rows = np.arange(self.room * self.size, dtype=np.int32).reshape(self.room, self.size)
+        return np.roll(rows, self.first - window.start, axis=0)
+
+
+class Reading:
+    """One pass through an epoch, with the blocks that were read last.
+
+    Args:
+        stream: of the training part.
+        window: the batches that are read.
+        room: batches in a block.
+        used: the CRCs of batches of this epoch that were used before; those that are skipped are compared.
+    """
+
+    def __init__(self, stream: Stream, window: Window, room: int, used: np.ndarray):
+        self.key, self.next = (window.seed, window.epoch), window.start
+        self.blocks: deque[Block] = deque(maxlen=2)
+        self._ahead = Ahead(lambda wanted: _blocks(stream, window, room, used, wanted), "snnlab-read")
+
+    def has(self, window: Window) -> bool:
+        """Whether the batch at the start of a window is here, or comes next."""
+        return self.key == (window.seed, window.epoch) and (
+            self.next == window.start or any(window.start in block for block in self.blocks)
+        )
+
+    def block(self, position: int) -> Block:
+        """Wait for the block with this batch, and return it."""
+        found = next((block for block in self.blocks if position in block), None)
+        if found is None:
+            found = next(self._ahead)
+            self.blocks.append(found)
+            self.next = found.first + len(found)
+        return found
+
+    def close(self) -> None:
+        """Read no further."""
+        self._ahead.close()
+
+
+def _blocks(stream: Stream, window: Window, room: int, used: np.ndarray, wanted: Callable[[], bool]) -> Iterator[Block]:
+    """Read an epoch from a position on, in blocks; a batch that is smaller than the others has its own."""
+    block: Block | None = None
+    try:
+        for position, batch in stream.read(window.seed, window.epoch, window.start):
+            crc = crc_of(batch)
+            if position < window.start:
+                _check_skipped(position, crc, used, window)
+                continue
+            smaller = len(batch.targets) < stream.size
+            if block is not None and smaller:
+                yield block
+                block = None
+            if block is None:
+                block = Block(position, 1 if smaller else room, batch)
+            block.add(batch, crc)
+            if len(block) == block.room or wanted():
+                yield block
+                block = None
+    except Exception:
+        if block is not None:
+            yield block  # what was read before is good
+        raise
+    if block is not None:
+        yield block
+
+
+def _check_skipped(position: int, crc: int, used: np.ndarray, window: Window) -> None:
+    """Raise a StateError if a batch on the way is not the one that was used."""
+    if position >= len(used):
+        raise StateError(
+            f"{_where(window, position)} was used, but it was not noted what it was, so the run cannot continue from "
+            f"the middle of this epoch; {WAYS}"
+        )
+    if used[position] != crc:
+        raise StateError(
+            f"{_where(window, position)} is another one than when it was used, so the run cannot continue from the "
+            f"middle of this epoch; {WAYS}"
+        )
+
+
+def _where(window: Window, position: int) -> str:
+    return f"train: batch {position + 1} of epoch {window.epoch}"
+
+
+WAYS = (
+    "let the batches depend on nothing but the arguments `epoch` and `seed`, or pass a data set with __getitem__. The "
+    "run can go on from the end of an epoch"
+)
+
+
+class Streamed:
+    """A source that is read while the network learns.
+
+    Args:
+        opened: the source.
+
+    Attributes:
+        used: CRCs of the batches that were used, by seed and epoch.
+
+    Example:
+        >>> from snnlab.data.source import Source
+        >>> batches = [(np.full((4, 2), k, np.uint8), np.arange(4) % 2) for k in range(3)]
+        >>> feed = Streamed(Source(train=batches, test=batches).open())
+        >>> epoch = feed.batches(seed=0, epoch=1)
+        >>> feed.ready(epoch, 0) > 0, feed.look(epoch[:1]).x[:, 0].tolist(), feed.steps
+        (True, [0, 0, 0, 0], 3)
+        >>> feed.close()
+    """
+
+    def __init__(self, opened: Opened):
+        self.used: Used = {}
+        self._opened, self._stream = opened, opened.streams["train"]
+        self.steps = self._stream.batches
+        self.samples = self.steps * self._stream.size
+        if self._stream.last is not None:
+            self.samples += self._stream.last - self._stream.size
+        self._now: Reading | None = None  # what the run continues with
+        self._before: Reading | None = None  # what it had before that: a fault may be found in it
+        self._past: Reading | None = None  # steps that are repeated
+
+    @property
+    def example(self) -> Part:
+        """The first batch, read when the source was opened."""
+        return self._stream.first
+
+    @property
+    def form(self) -> tuple:
+        """Shapes of a block."""
+        leaves, tree = jax.tree.flatten(self.example)
+        return ("stream", self._room, self._stream.last, tree, *((leaf.shape, leaf.dtype) for leaf in leaves))
+
+    @property
+    def _room(self) -> int:
+        """Batches in a block."""
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(self.example))
+        return int(np.clip(BLOCK_BYTES // max(1, size), 1, min(MAX_CHUNK, self.steps)))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Shapes, numbers of batches, and the CRC of the first batch, unless that is another one every time."""
+        return {
+            "batches": {part: stream.batches for part, stream in self._opened.streams.items()},
+            "batch": [f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(self.example)],
+            "crc": self._stream.crc,
+        }
+
+    def open(self) -> Iterator[tuple[Part, np.ndarray]]:
+        """Return empty blocks, full ones and that of a smaller last batch."""
+        window, last = Window(0, 1, 0, 1), self._stream.last
+        full = Block(0, self._room, self.example)
+        yield full.samples, full.index(window)
+        if last not in (None, self._stream.size):
+            small = Block(0, 1, Part(self.example.x[:last], self.example.targets[:last]))
+            yield small.samples, small.index(window)
+
+    def batches(self, seed: int, epoch: int, *, again: bool = False) -> Window:
+        """Return the whole epoch."""
+        return Window(seed, epoch, 0, self.steps, again)
+
+    def ready(self, batches: Window, position: int) -> int:
+        """Wait until the batch is read; return how many there are from there in its block.
+
+        Raises:
+            DataError: if a batch cannot be read, or is not like the others.
+            StateError: if the run would continue with other batches than those that it had.
+        """
+        window = batches[position:]
+        block = self._block(window)
+        return block.first + len(block) - window.start
+
+    def take(self, batches: Window) -> tuple[Part, np.ndarray]:
+        """Return the block that the batches are in, and their places.
+
+        Raises:
+            StateError: if they shall be those of steps that were taken, and are others.
+        """
+        block = self._block(batches)
+        first = batches.start - block.first
+        crcs = np.array(block.crcs[first : first + len(batches)], np.uint32)
+        self._note(batches, crcs)
+        return block.samples, block.index(batches)
+
+    def size(self, batches: Window) -> int:
+        """Return the number of samples; the last batch of an epoch may be smaller."""
+        return len(batches) * self._block(batches).size
+
+    def look(self, batches: Window) -> Part:
+        """Return the samples of a batch."""
+        block = self._block(batches)
+        (x, targets), index = block.samples, block.index(batches)[0]
+        return Part(x[index], targets[index])
+
+    def part(self, name: str) -> Iterator[Part]:
+        """Go through a part; the next batch is read while one is measured."""
+        stream = self._opened.streams[name]
+        reading = Ahead(lambda wanted: (batch for _, batch in stream.read(0, 1)), "snnlab-read")
+        try:
+            yield from reading
+        finally:
+            reading.close()
+
+    def close(self) -> None:
+        """Read no further."""
+        for reading in (self._now, self._before, self._past):
+            if reading is not None:
+                reading.close()
+        self._now = self._before = self._past = None
+
+    def _block(self, window: Window) -> Block:
+        """Return the block that has the batch at the start of a window."""
+        reading = self._reading(window)
+        try:
+            return reading.block(window.start)
+        except Exception:
+            if reading is self._now:
+                self._now = None  # what was wrong may be mended: begin anew
+            if reading is self._past:
+                self._past = None
+            raise
+
+    def _reading(self, window: Window) -> Reading:
+        known = (self._past,) if window.again else (self._now, self._before)
+        found = next((reading for reading in known if reading is not None and reading.has(window)), None)
+        if found is not None:
+            return found
+        if window.again:
+            if self._past is not None:
+                self._past.close()
+            self._past = self._begin(window)
+            return self._past
+        past, self._past = self._past, None
+        if past is not None and past.has(window):  # a run that was rewound continues where its steps were repeated
+            begun = past
+        else:
+            begun = self._begin(window)
+            if past is not None:
+                past.close()
+        if self._before is not None:
+            self._before.close()
+        if self._now is not None:
+            self._now.close()
+        self._before, self._now = self._now, begun
+        if self._before is not None and self._before.key == begun.key:
+            self._before = None  # its batches may be others
+        return begun
+
+    def _begin(self, window: Window) -> Reading:
+        used = self.used.get((window.seed, window.epoch), np.empty(0, np.uint32))
+        return Reading(self._stream, window, self._room, used)
+
+    def _note(self, window: Window, crcs: np.ndarray) -> None:
+        """Remember which batches are used; where steps are repeated, compare them."""
+        key = (window.seed, window.epoch)
+        used = self.used.get(key, np.empty(0, np.uint32))
+        if window.again:
+            known = used[window.start : window.stop]
+            differ = np.flatnonzero(known != crcs[: len(known)])
+            if differ.size:
+                where = _where(window, window.start + differ[0])
+                raise StateError(f"{where} is another one than when it was used, so it cannot be repeated; {WAYS}")
+            return
+        if len(used) < window.stop:
+            used = np.concatenate([used, np.zeros(window.stop - len(used), np.uint32)])
+        used[window.start : window.stop] = crcs
+        self.used[key] = used

@@ -1,0 +1,97 @@
+"""What is read ahead: the same items, one early, errors in their place; and nothing is read for nobody."""
+
+import gc
+import signal
+import threading
+import time
+
+import pytest
+
+from snnlab.support.ahead import Ahead
+from snnlab.support.interrupt import uninterrupted
+
+
+def until(condition) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it did not happen")
+
+
+def test_it_stays_one_item_ahead():
+    """Before the first is asked for, one is laid down and the next one read; not more."""
+    read = []
+
+    def items():
+        for k in range(5):
+            read.append(k)
+            yield k
+
+    ahead = Ahead(lambda wanted: items(), "test")
+    until(lambda: read == [0, 1])
+    time.sleep(0.05)
+    assert read == [0, 1] and next(ahead) == 0
+    until(lambda: read == [0, 1, 2])
+    assert list(ahead) == [1, 2, 3, 4] and list(ahead) == []
+
+
+def test_an_error_comes_after_the_items_before_it_and_stays():
+    def items():
+        yield "good"
+        raise OSError("the disk is gone")
+
+    ahead = Ahead(lambda wanted: items(), "test")
+    assert next(ahead) == "good"
+    for _ in range(2):
+        with pytest.raises(OSError, match="the disk is gone"):
+            next(ahead)
+
+
+def test_it_tells_whether_somebody_waits():
+    told = []
+
+    def items(wanted):
+        until(wanted)
+        told.append(wanted())
+        yield 1
+
+    assert list(Ahead(items, "test")) == [1] and told == [True]
+
+
+@pytest.mark.parametrize("how", ["closed", "forgotten"])
+def test_the_thread_ends_with_its_reader(how):
+    before, ended = threading.active_count(), threading.Event()
+
+    def items():
+        try:
+            while True:
+                yield 0
+        finally:
+            ended.set()
+
+    ahead = Ahead(lambda wanted: items(), "test")
+    next(ahead)
+    if how == "closed":
+        ahead.close()
+    else:
+        del ahead
+        gc.collect()
+    assert ended.wait(10.0)
+    until(lambda: threading.active_count() <= before)
+
+
+def test_ctrl_c_ends_the_wait_for_an_item_that_never_comes():
+    """Also where it is delayed, as within a step of a run."""
+    never = threading.Event()
+
+    def items():
+        never.wait(60.0)
+        yield 0
+
+    ahead = Ahead(lambda wanted: items(), "test")
+    timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        next(ahead)
+    never.set()
