@@ -26,6 +26,7 @@ _HOMES = {
     "LiveTrainer": "live",
     "LstmConfig": "config",
     "SnnConfig": "config",
+    "Source": "data",
     "Timeline": "timeline",
     "Trainer": "train",
     "build": "models",

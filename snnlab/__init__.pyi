@@ -4,6 +4,7 @@ from snnlab.config import ConvConfig as ConvConfig
 from snnlab.config import LstmConfig as LstmConfig
 from snnlab.config import SnnConfig as SnnConfig
 from snnlab.data import Dataset as Dataset
+from snnlab.data import Source as Source
 from snnlab.data import load as load_data
 from snnlab.export import from_nir as from_nir
 from snnlab.export import load as load
@@ -28,6 +29,7 @@ __all__ = [
     "LiveTrainer",
     "LstmConfig",
     "SnnConfig",
+    "Source",
     "Timeline",
     "Trainer",
     "__version__",

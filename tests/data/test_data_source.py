@@ -77,6 +77,68 @@ def test_batches_come_as_they_are(given):
     np.testing.assert_array_equal(opened.head.y_test, Y)
 
 
+class Tensor:
+    """A tensor as those of TensorFlow and PyTorch: it says what it is by `numpy()`."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def numpy(self):
+        return self.array
+
+
+class Unknown(Again):
+    """A data set of TensorFlow that does not know its length, or has none."""
+
+    def __len__(self):
+        raise TypeError("The dataset is infinite.")
+
+
+class Resumable:
+    """A data set of Grain, `IterDataset`: what it iterates with can be asked for its state."""
+
+    def __iter__(self):
+        class Iterator:
+            def __init__(self):
+                self.rest = batches()
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                return next(self.rest)
+
+            def get_state(self):
+                return {}
+
+        return Iterator()
+
+
+class Batched:
+    """A data set of Grain, `MapDataset(...).batch(7)`: its items are batches, and it can be cut."""
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, k):
+        return list(batches())[k]
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (Unknown(lambda: ((Tensor(x), Tensor(y)) for x, y in batches())), "a loader"),
+        (Resumable(), "a loader"),
+        (Batched(), "a list of batches"),
+    ],
+    ids=["tf.data", "grain.IterDataset", "grain.MapDataset of batches"],
+)
+def test_what_other_packages_have_is_recognized_by_what_it_can_do(given, what):
+    source = Source(train=given, test=given)
+    assert repr(source) == f"Source('stream': train {what}, test {what})"
+    agree(read(source), list(batches()))
+
+
 def test_a_function_is_told_the_epoch_and_the_seed():
     asked = []
 

@@ -177,3 +177,19 @@ def test_without_tonic(monkeypatch, tmp_path):
 def test_what_means_nothing_to_them(tmp_path):
     with pytest.raises(SnnlabError, match=r"manual_dir: .*'shd'"):
         data.load("shd", manual_dir=tmp_path)
+
+
+def test_a_set_of_tonic_is_a_source(written):
+    """Read from the disk while it is trained with: sensor, shuffled order and events are those of the files."""
+    from tonic.datasets import NMNIST
+
+    given = NMNIST(save_to=str(written / "tonic"), train=True)
+    opened = data.Source(train=given, test=given, name="nmnist").open(batch_size=20)
+    assert opened.head.sample_shape == (2, 34, 34) and opened.head.num_classes == 10 and opened.limit == 4
+    order = np.random.default_rng([0, 1]).permutation(FILES)[:20]
+    batch = next(opened.streams["train"].read(0, 1))[1]
+    assert batch.targets.values.tolist() == [given.targets[k] for k in order]
+    for digit, (times, units) in zip(batch.targets.values, batch.x, strict=True):
+        events = [(t, x, y, p) for t, x, y, p in recording(int(digit))]
+        assert times.tolist() == [t for t, *_ in events]
+        assert units.tolist() == [(p * 34 + y) * 34 + x for _, x, y, p in events]

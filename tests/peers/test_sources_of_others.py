@@ -1,0 +1,84 @@
+"""Loaders and data sets of PyTorch, and a run of BrainPy's tutorial, given to a trainer as they stand."""
+
+import jax
+import numpy as np
+import pytest
+from networks import make_trainer, streamed_trainer
+from tiers import needed
+
+from snnlab import models
+from snnlab.config import LstmConfig
+from snnlab.train import Trainer
+
+torch, loading = needed("torch", "peers"), needed("torch.utils.data", "peers")
+
+
+def same(one: Trainer, two: Trainer) -> None:
+    for a, b in zip(jax.tree.leaves(one.state.params), jax.tree.leaves(two.state.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Digits(loading.Dataset):
+    """A data set as PyTorch's users write it."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __len__(self):
+        return len(self.data.x_train)
+
+    def __getitem__(self, k):
+        return torch.from_numpy(self.data.x_train[k]), int(self.data.y_train[k])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_loader(small, workers):
+    """In its own order, which is that of a run whose batches are a list."""
+    loader = loading.DataLoader(Digits(small), batch_size=32, num_workers=workers)
+    listed = [(small.x_train[k : k + 32], small.y_train[k : k + 32]) for k in range(0, 256, 32)]
+    one, two = streamed_trainer(small, loader), streamed_trainer(small, listed)
+    one.fit(), two.fit()
+    same(one, two)
+
+
+def test_a_data_set_of_samples(small):
+    """Shuffled here, as a `Dataset` is; also what PyTorch makes of tensors."""
+    usual = make_trainer(small)
+    usual.fit()
+    tensors = loading.TensorDataset(torch.from_numpy(small.x_train), torch.from_numpy(small.y_train))
+    for given in (Digits(small), tensors):
+        trainer = streamed_trainer(small, given, batch_size=32)
+        trainer.fit()
+        same(trainer, usual)
+
+
+def test_the_tutorial_of_brainpy(digits):
+    """Its generator and its loss, with BrainPy's own arrays and functions; only the network is one of snnlab."""
+    bp = needed("brainpy", "peers")
+    bm = bp.math
+
+    def get_data(x, y, batch_size=256):
+        rng = bm.random.default_rng(0)
+
+        def data_generator():
+            images, labels = bm.array(x, dtype=bm.float_) / 255, bm.array(y, dtype=bm.float_)
+            key = rng.split_key()
+            rng.shuffle(images, key=key)
+            rng.shuffle(labels, key=key)
+            for i in range(0, len(x), batch_size):
+                yield images[i : i + batch_size], labels[i : i + batch_size]
+
+        return data_generator
+
+    def loss_fun(predicts, targets):
+        predicts = bm.max(predicts, axis=1)
+        loss = bp.losses.cross_entropy_loss(predicts, targets)
+        acc = bm.mean(predicts.argmax(axis=-1) == targets)
+        return loss, {"acc": acc}
+
+    net = models.build(LstmConfig(hidden=48), sample_shape=(8, 8), num_classes=10)
+    train, test = (get_data(x, y, 64) for x, y in ((digits.x_train, digits.y_train), (digits.x_test, digits.y_test)))
+    trainer = Trainer(net, train, test=test, loss=loss_fun, epochs=10)
+    trainer.fit()
+    last = trainer.history.epochs[-1]
+    assert last["test_acc"] > 0.8 and last["metrics"]["acc"] == pytest.approx(last["test_acc"], abs=1e-6)
