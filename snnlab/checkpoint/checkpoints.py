@@ -41,6 +41,10 @@ class Checkpoints:
     A snapshot is taken between two chunks and written by its own thread, so training does not wait. If a checkpoint
     cannot be written, training continues, you are warned once, and snnlab retries; earlier checkpoints stay.
 
+    If the data come from a source of batches (see `snnlab.data.Source`), a checkpoint holds the position in the epoch,
+    as the number of steps, and the CRCs of the batches up to there. A run that continues in the middle of an epoch
+    compares them with what it reads, and raises a `StateError` if the batches are others than before.
+
     If the checkpoint has branches (see `snnlab.Timeline`), the trainer continues the one that the run was on, and the
     others are saved with it again as they are. If it was saved with fewer epochs than the trainer has, the run
     continues to these, see `Trainer.epochs`.

@@ -16,6 +16,7 @@ from snnlab.data.eventlists import EventLists
 from snnlab.data.order import shuffled
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
+from snnlab.support.thread_settings import noted
 
 MAY_ASK = ("epoch", "seed")  # arguments that a function gets if it names them
 
@@ -58,14 +59,18 @@ class Function:
         [3, 30]
     """
 
-    exact, batches, what = False, None, "a function"
+    exact: bool = False
+    batches: int | None = None
+    what: str = "a function"
 
     def __init__(self, name: str, function: Callable):
         self._name, self._function = name, function
         self._asked = _asked(name, function)
+        self._settle = noted()  # it is called in another thread
 
     def read(self, seed: int, epoch: int, start: int = 0) -> Iterator[Any]:
         """Call the function with what it asks for."""
+        self._settle()
         known = {"epoch": epoch, "seed": seed}
         returned = self._function(**{name: known[name] for name in self._asked})
         if not isinstance(returned, Iterable) or isinstance(returned, Mapping | str):
@@ -79,11 +84,12 @@ class Function:
 class Loader:
     """An iterable that begins anew whenever it is iterated, such as a loader of PyTorch, TensorFlow or Grain."""
 
-    exact, what = False, "a loader"
+    exact: bool = False
+    what: str = "a loader"
 
     def __init__(self, loader: Iterable):
         self._loader = loader
-        self.batches = _length(loader)
+        self.batches: int | None = _length(loader)
 
     def read(self, seed: int, epoch: int, start: int = 0) -> Iterator[Any]:
         """Iterate anew."""
@@ -93,11 +99,12 @@ class Loader:
 class Listed:
     """A list of batches, or a data set whose items are batches; an epoch has them in their order."""
 
-    exact, what = True, "a list of batches"
+    exact: bool = True
+    what: str = "a list of batches"
 
     def __init__(self, batches: Sequence):
         self._batches = batches
-        self.batches = len(batches)
+        self.batches: int | None = len(batches)
 
     def read(self, seed: int, epoch: int, start: int = 0) -> Iterator[Any]:
         """Take the batches one by one."""
@@ -122,7 +129,7 @@ class Samples:
         ([[0, 1], [2, 3], [4]], [[4]])
     """
 
-    exact = True
+    exact: bool = True
 
     def __init__(
         self, name: str, take: Callable[[np.ndarray], Any], samples: int, batch_size: int, order: str, what: str
@@ -133,7 +140,7 @@ class Samples:
         if self._shuffled and batch_size > samples:
             raise ArgumentError(f"batch_size: must be at most the {samples} training samples, got {batch_size}")
         self._take, self._samples, self._size, self.what = take, samples, batch_size, what
-        self.batches = samples // batch_size if self._shuffled else -(-samples // batch_size)
+        self.batches: int | None = samples // batch_size if self._shuffled else -(-samples // batch_size)
 
     def read(self, seed: int, epoch: int, start: int = 0) -> Iterator[Any]:
         """Take the samples of one batch after the other."""
@@ -188,6 +195,8 @@ def _refuse(name: str, given: Any) -> None:
     if isinstance(given, str | bytes | Mapping | np.ndarray | EventLists):
         hint = "; x and y must come as a pair (x, y)" if isinstance(given, Mapping | np.ndarray | EventLists) else ""
         raise ArgumentError(f"{name}: must be {ACCEPTED}, got {type(given).__name__}{hint}")
+    if getattr(given, "persistent_workers", False):  # its iterators are one and the same
+        raise ArgumentError(f"{name}: may be read twice at a time; make the loader with persistent_workers=False")
     if isinstance(given, Sized) and _length(given) == 0:
         raise ArgumentError(f"{name}: is empty")
 
@@ -273,7 +282,8 @@ def _let_go(array: Any) -> None:
     They stay in the cache of the system. With mode "c", changes lie in the pages, so these are kept.
     """
     mapped = getattr(array, "_mmap", None)
-    if getattr(array, "mode", None) in ("r", "r+", "w+") and hasattr(mapped, "madvise"):
+    shared = isinstance(mapped, mmap.mmap) and getattr(array, "mode", None) in ("r", "r+", "w+")
+    if shared and hasattr(mapped, "madvise"):  # not on Windows
         mapped.madvise(mmap.MADV_DONTNEED)
 
 

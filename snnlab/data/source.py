@@ -1,5 +1,6 @@
 """`Source`: data that come batch by batch, from a function, a loader or a disk, and are never in memory as a whole."""
 
+import dataclasses
 import sys
 import time
 import zlib
@@ -113,6 +114,10 @@ class Source:
         for part in self.parts:
             self._understood(part, 1)
 
+    def __reduce__(self):
+        """For `pickle`: what was read at the start is read again."""
+        return _again, ({field.name: getattr(self, field.name) for field in dataclasses.fields(self)},)
+
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the parts that there are: "train", "val" if there is one, and "test"."""
@@ -169,6 +174,10 @@ class Source:
         if self.classes is None or isinstance(self.classes, list | tuple):
             return None if self.classes is None else tuple(map(str, self.classes))
         return tuple(map(str, range(int(self.classes))))  # pyright: ignore[reportArgumentType] (a number, see above)
+
+
+def _again(arguments: dict[str, Any]) -> Source:
+    return Source(**arguments)
 
 
 class Head(Dataset):
@@ -424,7 +433,8 @@ class Stream:
                 raise ArgumentError(
                     "sensor: must be (polarities, height, width) for recordings of events; Source(..., sensor=)"
                 )
-            given = tuple(map(int, reversed(size)))
+            polarities, height, width = map(int, reversed(size))
+            given = polarities, height, width
         return given
 
     def _targets(self, where: str, y: Any) -> np.ndarray:
@@ -468,11 +478,10 @@ class Stream:
     def _made(self, found: dict[str, Any]) -> Part:
         """Return a batch that owns its memory: a generator may write the next one into the same arrays."""
         x = found["x"]
-        x = replace(x, limit=self.limit)[:] if isinstance(x, EventLists) else x
-        arrays = [x, found["y"], *(found[name] for name in MORE)]
+        made = {**found, "x": replace(x, limit=self.limit)[:] if isinstance(x, EventLists) else x}
         if not isinstance(self._provider, Samples):
-            arrays = [None if array is None else np.array(array) for array in arrays]
-        return Part(arrays[0], Targets(*arrays[1:]))
+            made = _owned(made)
+        return Part(made["x"], Targets(made["y"], *(made[name] for name in MORE)))
 
     def _ended(self, number: int, epoch: int, expected: int) -> str:
         of = f" of epoch {epoch}" if self._part == "train" else ""

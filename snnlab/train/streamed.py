@@ -23,6 +23,7 @@ from snnlab.errors import StateError
 from snnlab.support.ahead import Ahead
 from snnlab.train.feed import MAX_CHUNK, Used
 
+ALIGNED = 64  # bytes
 BLOCK_BYTES = 16e6  # of the samples of a block; there are up to seven of them
 
 
@@ -68,7 +69,7 @@ class Block:
     def __init__(self, first: int, room: int, like: Part):
         self.first, self.room, self.size = first, room, len(like.targets)
         self.crcs: list[int] = []
-        self._samples: Part = jax.tree.map(lambda a: np.zeros((room * self.size, *a.shape[1:]), a.dtype), like)
+        self._samples: Part = jax.tree.map(lambda a: _zeros((room * self.size, *a.shape[1:]), a.dtype), like)
         self._sent = False  # to the device
 
     def __len__(self) -> int:
@@ -95,6 +96,14 @@ class Block:
         """Return where the samples of some batches are, in as many rows as there is room for."""
         rows = np.arange(self.room * self.size, dtype=np.int32).reshape(self.room, self.size)
         return np.roll(rows, self.first - window.start, axis=0)
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Make an array of zeros at an address that XLA takes as it is on a CPU, so that nothing is copied to send it."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.zeros(size + ALIGNED, np.uint8)
+    start = -memory.ctypes.data % ALIGNED
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 class Reading:

@@ -24,6 +24,7 @@ from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
 from snnlab.support.interrupt import never_lost, uninterrupted
 from snnlab.support.memory import give_memory_back
+from snnlab.support.thread_settings import noted
 from snnlab.support.transfers import transfers_allowed
 from snnlab.tasks import task_of
 from snnlab.train.divergence import (
@@ -120,7 +121,7 @@ class Trainer:
     def __init__(
         self,
         model: nnx.Module,
-        data: Dataset | Source | Any,
+        data: Any,
         *,
         test: Any = None,
         validation: Any = None,
@@ -132,11 +133,11 @@ class Trainer:
         schedule: str | None = None,
         seed: int = TrainConfig.seed,
     ):
+        self._settle = noted()  # model and loss may be traced in another thread
         self.model = arguments.instance("model", model, nnx.Module, "an nnx.Module, such as what `build` returns")
         opened = _opened(data, test, validation, batch_size, seed)
         self.source = None if opened is None else opened.source
-        self.data: Dataset = data if opened is None else opened.head
-        data = self.data
+        data = self.data = data if opened is None else opened.head
         batch_size = _batch_size(batch_size) if opened is None else opened.batch_size
         self.task = task_of(data)
         self.scored = Scored(data.watched, self.task.score)
@@ -442,6 +443,7 @@ class Trainer:
 
     def _reports(self) -> Iterator[Report]:
         reports = self._epochs()
+        self._settle()
         try:
             while True:
                 # Nothing interrupts a compiled program; one that comes while JAX traces can be lost in its callbacks.

@@ -8,6 +8,8 @@ from tiers import needed
 
 from snnlab import models
 from snnlab.config import LstmConfig
+from snnlab.errors import ArgumentError
+from snnlab.live import LiveTrainer
 from snnlab.train import Trainer
 
 torch, loading = needed("torch", "peers"), needed("torch.utils.data", "peers")
@@ -41,6 +43,12 @@ def test_a_data_loader(small, workers):
     same(one, two)
 
 
+def test_a_loader_whose_iterators_are_one_is_refused(small):
+    loader = loading.DataLoader(Digits(small), batch_size=32, num_workers=1, persistent_workers=True)
+    with pytest.raises(ArgumentError, match=r"train: may be read twice at a time; .* persistent_workers=False"):
+        streamed_trainer(small, loader)
+
+
 def test_a_data_set_of_samples(small):
     """Shuffled here, as a `Dataset` is; also what PyTorch makes of tensors."""
     usual = make_trainer(small)
@@ -52,8 +60,13 @@ def test_a_data_set_of_samples(small):
         same(trainer, usual)
 
 
-def test_the_tutorial_of_brainpy(digits):
-    """Its generator and its loss, with BrainPy's own arrays and functions; only the network is one of snnlab."""
+@pytest.mark.parametrize("kind", [Trainer, LiveTrainer])
+def test_the_tutorial_of_brainpy(digits, kind, monkeypatch):
+    """Its generator and its loss, with BrainPy's own arrays and functions; only the network is one of snnlab.
+
+    BrainPy has settings for each thread, and a dashboard trains in a thread of its own.
+    """
+    monkeypatch.setenv("SNNLAB_HEADLESS", "1")
     bp = needed("brainpy", "peers")
     bm = bp.math
 
@@ -78,7 +91,7 @@ def test_the_tutorial_of_brainpy(digits):
 
     net = models.build(LstmConfig(hidden=48), sample_shape=(8, 8), num_classes=10)
     train, test = (get_data(x, y, 64) for x, y in ((digits.x_train, digits.y_train), (digits.x_test, digits.y_test)))
-    trainer = Trainer(net, train, test=test, loss=loss_fun, epochs=10)
+    trainer = kind(net, train, test=test, loss=loss_fun, epochs=10)
     trainer.fit()
     last = trainer.history.epochs[-1]
     assert last["test_acc"] > 0.8 and last["metrics"]["acc"] == pytest.approx(last["test_acc"], abs=1e-6)

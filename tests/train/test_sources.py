@@ -3,9 +3,12 @@ the run and loses nothing. The reference is always a run on the same samples as 
 
 import copy
 import gc
+import pickle
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -230,6 +233,15 @@ def test_a_run_that_was_put_into_the_middle_of_an_epoch_goes_on_if_its_batches_a
         stranger.fit()
 
 
+def test_a_trainer_with_a_source_is_pickled(small, usual):
+    """It stands in the middle of an epoch, and continues with the next batch."""
+    trainer = streamed(small, (small.x_train, small.y_train))
+    trainer.fit(until=11)
+    again = pickle.loads(pickle.dumps(trainer))
+    again.fit()
+    same(again, usual)
+
+
 class Wrong:
     """A source in whose second epoch something is wrong until it is mended."""
 
@@ -312,6 +324,28 @@ def test_what_cannot_be_written_down_is_said(small):
     )
     compile(text, "replay", "exec")
     assert trainer.provenance["data"] == "stream" and trainer.provenance["batch_size"] == B
+
+
+def test_ctrl_c_ends_the_wait_for_a_batch_that_does_not_come(small, usual):
+    """The steps before it are kept, and the run goes on when it has come."""
+    come = threading.Event()
+
+    def slow(epoch):
+        for k, batch in enumerate(batches_of(small, epoch)):
+            if (epoch, k) == (2, 3):
+                while len(trainer.history) < 11:
+                    time.sleep(0.01)
+                threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+                come.wait(60.0)
+            yield batch
+
+    trainer = streamed(small, slow)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+    assert len(trainer.history) == 11
+    come.set()
+    trainer.fit()
+    same(trainer, usual)
 
 
 def test_nothing_is_left_when_a_run_is_forgotten(small):
