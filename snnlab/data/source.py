@@ -176,8 +176,8 @@ class Source:
         return tuple(map(str, range(int(self.classes))))  # pyright: ignore[reportArgumentType] (a number, see above)
 
 
-def _again(arguments: dict[str, Any]) -> Source:
-    return Source(**arguments)
+def _again(values: dict[str, Any]) -> Source:
+    return Source(**values)
 
 
 class Head(Dataset):
