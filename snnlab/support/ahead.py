@@ -1,4 +1,4 @@
-"""Iterate in a thread that stays one item ahead, so that the next item is there before it is asked for."""
+"""Iterate in a thread that stays some items ahead, so that the next item is there before it is asked for."""
 
 import contextlib
 import threading
@@ -16,21 +16,21 @@ Item = TypeVar("Item")
 
 
 class Ahead(Generic[Item]):
-    """An iterator that is read in a thread of its own, one item ahead.
+    """An iterator that is read in a thread of its own.
 
     Args:
-        make: called in the thread; returns what is read. It is given a function that tells whether somebody waits for
-            the next item, so that a part of an item can be handed over early.
+        make: called in the thread; returns what is read.
         name: of the thread.
+        room: number of items that are laid down for the reader; the thread reads one more.
 
     Example:
-        >>> ahead = Ahead(lambda wanted: iter("ab"), "letters")
-        >>> list(ahead)
-        ['a', 'b']
+        >>> ahead = Ahead(lambda: iter("abc"), "letters", room=2)
+        >>> next(ahead), [*ahead]
+        ('a', ['b', 'c'])
     """
 
-    def __init__(self, make: Callable[[Callable[[], bool]], Iterator[Item]], name: str):
-        self._desk = _Desk()
+    def __init__(self, make: Callable[[], Iterator[Item]], name: str, room: int = 1):
+        self._desk = _Desk(room)
         thread = threading.Thread(target=_read, args=(make, self._desk), name=name, daemon=True)
         end_at_exit(thread, self.close)
         weakref.finalize(self, self._desk.close)  # the thread knows the desk alone, so this may be forgotten
@@ -40,12 +40,20 @@ class Ahead(Generic[Item]):
         return self
 
     def __next__(self) -> Item:
-        """Wait for the next item. What the iterator raises is raised here, as often as it is asked for.
+        """Wait for the next item, see `take`."""
+        return self.take(1)[0]
+
+    def take(self, most: int) -> list[Item]:
+        """Wait for the next item; return it with those that are already there after it.
+
+        Args:
+            most: number of items.
 
         Raises:
+            Exception: what the iterator raises, also `StopIteration`, as often as it is asked for.
             KeyboardInterrupt: if Ctrl-C is pressed meanwhile, also where it is delayed: an iterator may never return.
         """
-        return self._desk.take()
+        return self._desk.take(most)
 
     def close(self) -> None:
         """Read no further; the thread ends as soon as the iterator returns."""
@@ -53,19 +61,19 @@ class Ahead(Generic[Item]):
 
 
 class _Desk:
-    """What the thread lays down for the reader: one item, or the end."""
+    """What the thread lays down for the reader: some items, or the end."""
 
-    def __init__(self):
+    def __init__(self, room: int):
         self.changed = threading.Condition()
         self.items: deque = deque()
+        self.room = room
         self.end: BaseException | None = None
         self.closed = False
-        self.waiting = False
 
     def put(self, item) -> bool:
         """Lay an item down when there is room; False if nobody wants it any more."""
         with self.changed:
-            self.changed.wait_for(lambda: self.closed or not self.items)
+            self.changed.wait_for(lambda: self.closed or len(self.items) < self.room)
             if not self.closed:
                 self.items.append(item)
                 self.changed.notify_all()
@@ -73,25 +81,21 @@ class _Desk:
 
     def finish(self, end: BaseException) -> None:
         with self.changed:
-            self.end = end
+            self.end = self.end or end
             self.changed.notify_all()
 
-    def take(self):
+    def take(self, most: int) -> list:
         with self.changed:
-            self.waiting = True
-            try:
-                while not self.items and self.end is None:
-                    self.changed.wait(_SLICE)
-                    if interrupted():
-                        raise KeyboardInterrupt
-            finally:
-                self.waiting = False
+            while not self.items and self.end is None:
+                self.changed.wait(_SLICE)
+                if interrupted():
+                    raise KeyboardInterrupt
             if not self.items:
                 assert self.end is not None
                 raise self.end
-            item = self.items.popleft()
+            found = [self.items.popleft() for _ in range(min(most, len(self.items)))]
             self.changed.notify_all()
-            return item
+            return found
 
     def close(self) -> None:
         with self.changed:
@@ -100,15 +104,11 @@ class _Desk:
             self.end = self.end or StopIteration()
             self.changed.notify_all()
 
-    def wanted(self) -> bool:
-        """Whether somebody waits."""
-        return self.waiting or self.closed
 
-
-def _read(make: Callable[[Callable[[], bool]], Iterator], desk: _Desk) -> None:
+def _read(make: Callable[[], Iterator], desk: _Desk) -> None:
     items: Iterator = iter(())
     try:
-        items = make(desk.wanted)
+        items = make()
         while desk.put(next(items)):
             pass
     except BaseException as error:  # whoever takes the next item gets it; StopIteration, too

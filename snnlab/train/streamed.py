@@ -1,7 +1,7 @@
 """Take batches from a stream, which is read in a thread of its own while the network learns.
 
-The batches lie in blocks of one shape, so that one compiled program serves all of them, as it does the samples of a
-data set. A block is handed over when it is full, or as soon as somebody waits for it.
+What was read is put together to blocks of one shape, so that one compiled program serves all of them, as it does the
+samples of a data set.
 
 Nobody can read what a loader gave a second time; it can only be started again. So the CRC of every batch that was used
 is kept, and where batches are read again, to rewind a run or to continue it in the middle of an epoch, they are
@@ -9,7 +9,7 @@ compared.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,32 +58,28 @@ class Window:
 
 
 class Block:
-    """Consecutive batches in one set of arrays, which are never written again once they were handed over.
+    """Consecutive batches in one set of arrays, which are never written again.
 
     Args:
         first: position of the first batch in the epoch.
-        room: for so many batches.
-        like: a batch, which says what they are like.
+        batches: one or more, of one size.
+        room: for so many batches; what is not there is 0.
+        crcs: of the batches.
     """
 
-    def __init__(self, first: int, room: int, like: Part):
-        self.first, self.room, self.size = first, room, len(like.targets)
-        self.crcs: list[int] = []
-        self._samples: Part = jax.tree.map(lambda a: _zeros((room * self.size, *a.shape[1:]), a.dtype), like)
+    def __init__(self, first: int, batches: Sequence[Part], room: int, crcs: Sequence[int] = ()):
+        self.first, self.room, self.size = first, room, len(batches[0].targets)
+        self.crcs = np.array(crcs, np.uint32)
+        self._samples: Part = jax.tree.map(lambda *arrays: _put_together(arrays, room), *batches)
         self._sent = False  # to the device
 
-    def __len__(self) -> int:
-        return len(self.crcs)
-
     def __contains__(self, position: int) -> bool:
-        return self.first <= position < self.first + len(self)
+        return self.first <= position < self.end
 
-    def add(self, batch: Part, crc: int) -> None:
-        """Copy a batch to the next free place."""
-        rows = slice(len(self) * self.size, (len(self) + 1) * self.size)
-        for own, given in zip(jax.tree.leaves(self._samples), jax.tree.leaves(batch), strict=True):
-            own[rows] = given
-        self.crcs.append(crc)
+    @property
+    def end(self) -> int:
+        """Position after the last batch."""
+        return self.first + len(self.crcs)
 
     @property
     def samples(self) -> Part:
@@ -98,12 +94,17 @@ class Block:
         return np.roll(rows, self.first - window.start, axis=0)
 
 
-def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Make an array of zeros at an address that XLA takes as it is on a CPU, so that nothing is copied to send it."""
-    size = int(np.prod(shape)) * dtype.itemsize
-    memory = np.zeros(size + ALIGNED, np.uint8)
+def _put_together(arrays: Sequence[np.ndarray], room: int) -> np.ndarray:
+    """Put arrays one after the other, at an address that XLA takes as it is on a CPU, so that nothing is sent."""
+    size, like = len(arrays[0]), arrays[0]
+    shape = (room * size, *like.shape[1:])
+    count = int(np.prod(shape)) * like.itemsize
+    memory = np.zeros(count + ALIGNED, np.uint8)
     start = -memory.ctypes.data % ALIGNED
-    return memory[start : start + size].view(dtype).reshape(shape)
+    found = memory[start : start + count].view(like.dtype).reshape(shape)
+    for k, array in enumerate(arrays):
+        found[k * size : (k + 1) * size] = array
+    return found
 
 
 class Reading:
@@ -112,14 +113,16 @@ class Reading:
     Args:
         stream: of the training part.
         window: the batches that are read.
-        room: batches in a block.
+        room: batches in a block; as many are read ahead.
         used: the CRCs of batches of this epoch that were used before; those that are skipped are compared.
     """
 
     def __init__(self, stream: Stream, window: Window, room: int, used: np.ndarray):
         self.key, self.next = (window.seed, window.epoch), window.start
         self.blocks: deque[Block] = deque(maxlen=2)
-        self._ahead = Ahead(lambda wanted: _blocks(stream, window, room, used, wanted), "snnlab-read")
+        self._size, self._room = stream.size, room
+        self._ahead = Ahead(lambda: _read(stream, window, used), "snnlab-read", room)
+        self._spare: list[tuple[Part, int]] = []  # a last batch that is smaller than the others
 
     def has(self, window: Window) -> bool:
         """Whether the batch at the start of a window is here, or comes next."""
@@ -128,44 +131,35 @@ class Reading:
         )
 
     def block(self, position: int) -> Block:
-        """Wait for the block with this batch, and return it."""
+        """Return the block with this batch; if it comes next, wait for it, and take what is there with it."""
         found = next((block for block in self.blocks if position in block), None)
         if found is None:
-            found = next(self._ahead)
+            found = self._next()
             self.blocks.append(found)
-            self.next = found.first + len(found)
+            self.next = found.end
         return found
+
+    def _next(self) -> Block:
+        items = self._spare or self._ahead.take(self._room)
+        whole = [len(batch.targets) == self._size for batch, _ in items]
+        cut = sum(whole) or 1  # a smaller one has a block of its own
+        items, self._spare = items[:cut], items[cut:]
+        batches, crcs = zip(*items, strict=True)
+        return Block(self.next, batches, self._room if whole[0] else 1, crcs)
 
     def close(self) -> None:
         """Read no further."""
         self._ahead.close()
 
 
-def _blocks(stream: Stream, window: Window, room: int, used: np.ndarray, wanted: Callable[[], bool]) -> Iterator[Block]:
-    """Read an epoch from a position on, in blocks; a batch that is smaller than the others has its own."""
-    block: Block | None = None
-    try:
-        for position, batch in stream.read(window.seed, window.epoch, window.start):
-            crc = crc_of(batch)
-            if position < window.start:
-                _check_skipped(position, crc, used, window)
-                continue
-            smaller = len(batch.targets) < stream.size
-            if block is not None and smaller:
-                yield block
-                block = None
-            if block is None:
-                block = Block(position, 1 if smaller else room, batch)
-            block.add(batch, crc)
-            if len(block) == block.room or wanted():
-                yield block
-                block = None
-    except Exception:
-        if block is not None:
-            yield block  # what was read before is good
-        raise
-    if block is not None:
-        yield block
+def _read(stream: Stream, window: Window, used: np.ndarray) -> Iterator[tuple[Part, int]]:
+    """Yield the batches of an epoch from a position on, with their CRCs."""
+    for position, batch in stream.read(window.seed, window.epoch, window.start):
+        crc = crc_of(batch)
+        if position < window.start:
+            _check_skipped(position, crc, used, window)
+        else:
+            yield batch, crc
 
 
 def _check_skipped(position: int, crc: int, used: np.ndarray, window: Window) -> None:
@@ -251,10 +245,10 @@ class Streamed:
     def open(self) -> Iterator[tuple[Part, np.ndarray]]:
         """Return empty blocks, full ones and that of a smaller last batch."""
         window, last = Window(0, 1, 0, 1), self._stream.last
-        full = Block(0, self._room, self.example)
+        full = Block(0, [self.example], self._room)
         yield full.samples, full.index(window)
         if last not in (None, self._stream.size):
-            small = Block(0, 1, Part(self.example.x[:last], self.example.targets[:last]))
+            small = Block(0, [Part(self.example.x[:last], self.example.targets[:last])], 1)
             yield small.samples, small.index(window)
 
     def batches(self, seed: int, epoch: int, *, again: bool = False) -> Window:
@@ -270,7 +264,7 @@ class Streamed:
         """
         window = batches[position:]
         block = self._block(window)
-        return block.first + len(block) - window.start
+        return block.end - window.start
 
     def take(self, batches: Window) -> tuple[Part, np.ndarray]:
         """Return the block that the batches are in, and their places.
@@ -280,8 +274,7 @@ class Streamed:
         """
         block = self._block(batches)
         first = batches.start - block.first
-        crcs = np.array(block.crcs[first : first + len(batches)], np.uint32)
-        self._note(batches, crcs)
+        self._note(batches, block.crcs[first : first + len(batches)])
         return block.samples, block.index(batches)
 
     def size(self, batches: Window) -> int:
@@ -297,7 +290,7 @@ class Streamed:
     def part(self, name: str) -> Iterator[Part]:
         """Go through a part; the next batch is read while one is measured."""
         stream = self._opened.streams[name]
-        reading = Ahead(lambda wanted: (batch for _, batch in stream.read(0, 1)), "snnlab-read")
+        reading = Ahead(lambda: (batch for _, batch in stream.read(0, 1)), "snnlab-read")
         try:
             yield from reading
         finally:

@@ -28,7 +28,7 @@ def test_it_stays_one_item_ahead():
             read.append(k)
             yield k
 
-    ahead = Ahead(lambda wanted: items(), "test")
+    ahead = Ahead(items, "test")
     until(lambda: read == [0, 1])
     time.sleep(0.05)
     assert read == [0, 1] and next(ahead) == 0
@@ -41,22 +41,27 @@ def test_an_error_comes_after_the_items_before_it_and_stays():
         yield "good"
         raise OSError("the disk is gone")
 
-    ahead = Ahead(lambda wanted: items(), "test")
+    ahead = Ahead(items, "test")
     assert next(ahead) == "good"
     for _ in range(2):
         with pytest.raises(OSError, match="the disk is gone"):
             next(ahead)
 
 
-def test_it_tells_whether_somebody_waits():
-    told = []
+def test_what_is_there_is_taken_at_once():
+    """Three items find room; what comes after them is waited for by nobody."""
+    free = threading.Event()
 
-    def items(wanted):
-        until(wanted)
-        told.append(wanted())
-        yield 1
+    def items():
+        yield from range(3)
+        free.wait(10.0)
+        yield 3
 
-    assert list(Ahead(items, "test")) == [1] and told == [True]
+    ahead = Ahead(items, "test", room=8)
+    until(lambda: len(ahead._desk.items) == 3)
+    assert ahead.take(2) == [0, 1] and ahead.take(8) == [2]
+    free.set()
+    assert ahead.take(8) == [3]
 
 
 @pytest.mark.parametrize("how", ["closed", "forgotten"])
@@ -70,7 +75,7 @@ def test_the_thread_ends_with_its_reader(how):
         finally:
             ended.set()
 
-    ahead = Ahead(lambda wanted: items(), "test")
+    ahead = Ahead(items, "test")
     next(ahead)
     if how == "closed":
         ahead.close()
@@ -89,7 +94,7 @@ def test_ctrl_c_ends_the_wait_for_an_item_that_never_comes():
         never.wait(60.0)
         yield 0
 
-    ahead = Ahead(lambda wanted: items(), "test")
+    ahead = Ahead(items, "test")
     timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt), uninterrupted():
