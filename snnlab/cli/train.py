@@ -26,6 +26,9 @@ NETWORKS: dict[str, tuple[type, tuple[str, ...]]] = {
 }
 """The config of each network, and the options that apply to it."""
 
+STEPWISE: dict[str, Any] = {"tau_out": 16.0, "v_th": 0.3, "bias": True, "centralize": False}
+"""Of a network that reads one signal: a gradient without its mean over the inputs would be none of a single input."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
@@ -39,8 +42,8 @@ class Train:
     """snn: a spiking network that reads latency-coded images, or events; conv: a spiking network with two convolutions,
     for images; lstm: an LSTM that reads images row by row."""
     data: str = "digits"
-    """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files; events for the snn:
-    event_digits (synthetic), nmnist, shd, or a folder with train.npz and test.npz."""
+    """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files; for the snn also ecg
+    (synthetic, a class every step), and events: event_digits (synthetic), nmnist, shd, or a folder with train.npz and test.npz."""
     epochs: int = TrainConfig.epochs
     """Passes through the training set."""
     batch_size: int = TrainConfig.batch_size
@@ -97,6 +100,8 @@ class Train:
         given.pop("l1", None)  # of the loss
         if len(given.get("hidden", ())) == 1:
             (given["hidden"],) = given["hidden"]
+        if dataset is not None and dataset.task == "step_labels":
+            return self._for_steps(make, given)
         if dataset is None or not dataset.has_events:
             return make(**given)
         if make is not SnnConfig:
@@ -105,12 +110,25 @@ class Train:
             )
         return replace(SnnConfig(**given), **self._for_events(dataset))
 
-    def _loss(self):
+    def _for_steps(self, make: type, given: dict[str, Any]) -> SnnConfig | LstmConfig:
+        """Return the config of a network that reads a signal step by step, with constants for its long steps."""
+        if make is LstmConfig:
+            return LstmConfig(**given)
+        if make is not SnnConfig:
+            raise ArgumentError(f"--data: {self.data} are signals, which the {self.network} does not read")
+        from snnlab.data.ecg import DT
+
+        return SnnConfig(**{"code": "rows", "dt": DT, "tau_mem": 5 * DT, "tau_syn": 2 * DT, **STEPWISE, **given})
+
+    def _loss(self, dataset):
         """Return a loss with the `l1` that was given, or None for the default loss."""
-        from snnlab.losses import Classification
+        from snnlab.losses import Classification, StepClassification
+        from snnlab.tasks.labels import PRICES
 
         if self.l1 is None:
             return None
+        if dataset.task == "step_labels":
+            return StepClassification(**(PRICES | {"l1": self.l1}))
         settings: dict[str, Any] = SPIKING_LOSS | {"l1": self.l1}
         return Classification(**settings)
 
@@ -172,9 +190,13 @@ class Train:
         self._check_files()
         dataset = data.load(self.data)
         say(repr(dataset))
+        if dataset.watched == "test":
+            say(
+                "the test part is watched after every epoch; in Python, data.hold_out(0.1) holds some samples out for that"
+            )
         config = self.network_config(dataset)
-        net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_classes, seed=self.seed)
-        trainer = Trainer(net, dataset, loss=self._loss(), **asdict(settings))
+        net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_outputs, seed=self.seed)
+        trainer = Trainer(net, dataset, loss=self._loss(dataset), **asdict(settings))
         return trainer, self._checkpoints(trainer), config
 
     def _checkpoints(self, trainer):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from snnlab.data.dataset import Dataset
 from snnlab.data.digits import load_digits
+from snnlab.data.ecg import load_ecg
 from snnlab.data.event_digits import load_event_digits
 from snnlab.data.event_folder import is_event_folder, load_event_folder, save_events
 from snnlab.data.eventlists import EventLists
@@ -24,6 +25,7 @@ _AT_HAND: dict[str, Callable[[], Dataset]] = {
     "digits": load_digits,
     "yinyang": load_yinyang,
     "event_digits": load_event_digits,
+    "ecg": load_ecg,
 }
 
 
@@ -32,7 +34,7 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()
-        ('digits', 'yinyang', 'event_digits', 'mnist', 'fashion_mnist', 'kmnist', 'nmnist', 'shd')
+        ('digits', 'yinyang', 'event_digits', 'ecg', 'mnist', 'fashion_mnist', 'kmnist', 'nmnist', 'shd')
     """
     return (*_AT_HAND, *SOURCES, *SETS)
 
@@ -66,8 +68,8 @@ def load(
     """Load a data set by its name, or from a folder.
 
     Args:
-        name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "fashion_mnist",
-            "mnist" or "kmnist" (downloaded once, 28x28), "nmnist" or "shd" (events, downloaded once), or the path of a
+        name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "ecg"
+            (synthetic, a class every step), "fashion_mnist", "mnist" or "kmnist" (downloaded once, 28x28), "nmnist" or "shd" (events, downloaded once), or the path of a
             folder with the four idx files of an MNIST-like set or with events (`snnlab.data.event_folder`).
         cache_dir: where downloads are kept; default: the environment variable SNNLAB_CACHE, or the user's cache folder.
         manual_dir: a folder that already holds the four files of an image set; their checksums are verified.

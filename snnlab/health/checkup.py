@@ -127,7 +127,8 @@ class Health:
         loss: loss of these samples.
         accuracy: score of the task on these samples: the accuracy, where targets are classes.
         layers: the layers in order; the last one is the readout. Empty for a model whose record has no layers.
-        readout_spread: standard deviation of the scores over the samples, averaged over the classes.
+        readout_spread: standard deviation of the scores over the samples, and over the steps where each is scored,
+            averaged over the classes or outputs; of numbers, in units of the deviation of the training targets.
         finite: whether loss, scores and gradients are all finite.
         input_spikes: spikes, or values other than 0, that the encoder emits for a sample on average; None if unknown.
         unfit: why the encoder cannot express the samples, and what helps; None if it can, or if that is unknown.
@@ -136,6 +137,10 @@ class Health:
         present: number of these samples of each class, `(class,)`, or None.
         taught: number of training samples of each class, `(class,)`, or None.
         class_names: names of the classes.
+        score: name of the score that `accuracy` holds, see `snnlab.history.Scored`.
+        level: the score of an answer that is the same for all samples; None where `predicted` and `present` tell it.
+        counted: what `predicted`, `present` and `taught` count: "samples" or "steps".
+        part: the part of the data that the samples are of, in words.
 
     Example:
         >>> readout = LayerHealth(name="readout", gradient=0.2)
@@ -160,6 +165,10 @@ class Health:
     present: np.ndarray | None = None
     taught: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
+    score: str = "accuracy"
+    level: float | None = None
+    counted: str = "samples"
+    part: str = "test"
 
 
 def affordable(known: Description, samples: int) -> int:
@@ -214,6 +223,13 @@ class Checkup:
             _counted(values, data.num_classes) if self._one_at_a_time else None
             for values in (data.y_train, targets.values)
         )
+        self._scale = np.asarray(getattr(stepper.structure.task, "deviation", 1.0), np.float32)
+        self._facts = {
+            "score": stepper.structure.task.score,
+            "level": _level(data),
+            "counted": "steps" if data.task == "step_labels" else "samples",
+            "part": "validation" if data.watched == "val" else "test",
+        }
         self._measure = compiled(_measure, stepper.structure)
 
     @never_lost()
@@ -222,7 +238,7 @@ class Checkup:
         """Measure the health of a state; any thread may call this at any time."""
         keep_programs()  # a dashboard makes checkups before it trains
         x, targets = self._samples
-        facts, predicted, layers = jax.tree.map(np.asarray, self._measure(state, x, targets))
+        facts, predicted, layers = jax.tree.map(np.asarray, self._measure(state, x, targets, self._scale))
         return Health(
             step=int(state.step),
             samples=len(targets),
@@ -232,6 +248,7 @@ class Checkup:
             present=self._present,
             taught=self._taught,
             class_names=self._classes,
+            **self._facts,
             **{name: value.item() for name, value in facts.items()},
         )
 
@@ -314,6 +331,19 @@ def _peak_voltage(above: np.ndarray, gap: np.ndarray, p: LifParams) -> float:
     return float(p.v_rest.mean()) + float(gap.mean() * np.quantile(above / gap, 1.0 - FIRING_SHARE))
 
 
+def _level(data: Dataset) -> float | None:
+    """The score of an answer that is the same for all samples: the mean of the targets, silence, the usual classes.
+
+    None where classes are counted, see `snnlab.health.finding.chance`.
+    """
+    if data.task in ("label", "step_labels"):
+        return None
+    if data.task == "several_labels":
+        share = data.seen.targets.values.mean(0)
+        return float(np.maximum(share, 1.0 - share).mean())
+    return 0.0
+
+
 def _counted(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Count the labels of every class, without steps that have none."""
     flat = np.ravel(labels)
@@ -321,7 +351,7 @@ def _counted(labels: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def _measure(
-    structure: Structure, state: State, x, targets: Targets
+    structure: Structure, state: State, x, targets: Targets, scale
 ) -> tuple[dict[str, Array], Int[Array, "batch ..."], list[_Seen]]:
     """Measure facts about the network, its predictions, and facts about every layer."""
 
@@ -365,7 +395,7 @@ def _measure(
     facts = {
         "loss": value,
         "accuracy": structure.task.score_of(structure.task.measure(scores, targets)),
-        "readout_spread": scores.std(0).mean(),
+        "readout_spread": (scores / scale).std(tuple(range(scores.ndim - 1))).mean(),
         "finite": jnp.all(jnp.stack([jnp.isfinite(number).all() for number in numbers])),
     }
     predicted = scores.argmax(-1)

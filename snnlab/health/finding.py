@@ -130,6 +130,12 @@ class Chance(NamedTuple):
 
     expected: float
     most: float
+    words: str = "chance"
+
+
+LEVELS = {"r2": "the mean of the targets", "explained": "a silent readout", "accuracy": "always the same answer"}
+"""What has the score `Health.level`, by the name of the score."""
+ABOVE = 0.02  # of the score: what is not farther above that level cannot be told from it
 
 
 def chance(health: "Health") -> Chance | None:
@@ -139,8 +145,9 @@ def chance(health: "Health") -> Chance | None:
         most = expected + DEVIATIONS sqrt(expected (1 - expected) / samples)
 
     Here `q_c` is the share of the predictions of class `c`, and `p_c` that of the samples. A few samples tell little;
-    `most` is at most half of the way from there to 1. Returns None if the predictions are unknown, or if the samples
-    are of one class.
+    `most` is at most half of the way from there to 1. Where targets are no classes, it is the score of an answer that
+    is the same for all samples, `Health.level`. Returns None if the predictions are unknown, or if the samples are of
+    one class.
 
     Source: Cohen (1960), DOI 10.1177/001316446002000104.
 
@@ -151,6 +158,8 @@ def chance(health: "Health") -> Chance | None:
         >>> chance(Health(**found, **told, readout_spread=0.0)).expected
         0.5
     """
+    if health.level is not None:
+        return Chance(health.level, health.level + ABOVE * (1.0 - health.level), LEVELS[health.score])
     if health.predicted is None or health.present is None or (health.present > 0).sum() < 2:
         return None
     classes = min(len(health.predicted), len(health.present))

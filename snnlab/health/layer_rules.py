@@ -122,7 +122,8 @@ def dead_readout(health: "Health", history: History, knobs: Knobs) -> Diagnosis 
     if readout.gradient == 0.0:
         g = readout.gradient_over_time
         if readout.heard == 0.0 or (g is not None and not g[1:].any()):
-            return redraw("dead readout", f"{text}, every class is at its best before anything arrives", knobs)
+            what = "class" if health.level is None else "output"
+            return redraw("dead readout", f"{text}, every {what} is at its best before anything arrives", knobs)
         text = f"{text}, and no gradient reaches its weights; do spikes arrive before the sequence ends (delay)?"
         return Diagnosis(name="dead readout", text=text)
     if steps_since_move(history) < PATIENCE or any(map(is_silent, before)):

@@ -23,7 +23,7 @@ from snnlab.health.finding import (
     redraw,
     steps_since_move,
 )
-from snnlab.history import History
+from snnlab.history import History, Scored
 from snnlab.history.series import RISE, loss_scale, worst_rise
 
 if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
@@ -37,6 +37,7 @@ PRICE, COSTLY = 0.01, 0.3  # of the cross-entropy: what a regularizer may cost a
 WORSE = 0.2  # of the lowest test loss: healthy runs rise by less
 SINCE = 3  # epochs: one may be bad by chance
 GAP, ERRORS = 0.05, 2.0  # of the accuracy, times the errors in training
+FAR = 0.3  # of the way from there to 1: in training, far better than on other samples
 ENOUGH = 5  # samples of a class
 FALLS = 0.05  # of the loss, in half of `LONG` steps
 RARE = 0.2  # of the mean number of training samples of a class
@@ -53,9 +54,10 @@ def no_input(health: "Health", history: History, knobs: Knobs) -> Diagnosis | No
 
 def unfit_input(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
     """At chance, with samples of another range than the encoder is for."""
-    if health.unfit is None or steps_since_move(history) < PATIENCE or not is_at_chance(health):
+    luck = chance(health)
+    if health.unfit is None or luck is None or steps_since_move(history) < PATIENCE or not is_at_chance(health):
         return None
-    text = f"accuracy {health.accuracy:.2g} on {health.samples} samples is no better than chance, and {health.unfit}"
+    text = f"{_score(health)} on {health.samples} samples is no better than {luck.words}, and {health.unfit}"
     return Diagnosis(name="unfit input", text=text)
 
 
@@ -140,7 +142,7 @@ def at_chance(health: "Health", history: History, knobs: Knobs) -> Diagnosis | N
     nothing = gets_no_gradient(health)
     if steps < LONG and not nothing:
         return None
-    text = f"accuracy {health.accuracy:.2g} on {health.samples} samples: no better than chance ({luck.expected:.2g})"
+    text = f"{_score(health)} on {health.samples} samples: no better than {luck.words} ({luck.expected:.2g})"
     if nothing:
         text = f"{text}, and no gradient reaches any weight, so nothing can be learned; draw new weights"
         return Diagnosis(name="at chance", text=text, new_seed=True)
@@ -151,10 +153,11 @@ def at_chance(health: "Health", history: History, knobs: Knobs) -> Diagnosis | N
         text = f"{text}; raise the learning rate from {rate.value:.2g} to {move.value:.2g}"
         return Diagnosis(name="at chance", text=text, knob=move.knob, value=move.value)
     learned = history.steps().get(history.scored.score, np.zeros(1))[-WINDOW:].mean()
-    if learned > 2.0 * luck.most:
-        text = f"{text}, but {learned:.2g} in training; are the test samples of the same kind, with the same labels?"
-        return Diagnosis(name="at chance", text=text)
-    return redraw("at chance", f"{text}; check that the labels belong to the samples", knobs)
+    targets = "labels" if health.level is None else "targets"
+    if learned > (2.0 * luck.most if health.level is None else luck.most + FAR * (1.0 - luck.most)):
+        kind = f"are the {health.part} samples of the same kind, with the same {targets}?"
+        return Diagnosis(name="at chance", text=f"{text}, but {learned:.2g} in training; {kind}")
+    return redraw("at chance", f"{text}; check that the {targets} belong to the samples", knobs)
 
 
 def missing_class(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
@@ -169,17 +172,23 @@ def missing_class(health: "Health", history: History, knobs: Knobs) -> Diagnosis
         return None
     first = int(missing[0])
     name = health.class_names[first] if first < len(health.class_names) else str(first)
-    text = f"class {name!r} is never predicted, although {health.present[first]} of {health.samples} samples are of it"
+    there = f"{health.present[first]} of {health.present.sum()} {health.counted}"
+    text = f"class {name!r} is never predicted, although {there} are of it"
     if len(missing) > 1:
         text = f"{text} (nor {'is another' if len(missing) == 2 else f'are {len(missing) - 1} others'})"
     if health.taught is not None and health.taught[first] < RARE * health.taught.mean():
-        text = f"{text}: only {health.taught[first]} of {health.taught.sum()} training samples are; add more of them"
+        taught = f"only {health.taught[first]} of {health.taught.sum()} training {health.counted} are"
+        text = f"{text}: {taught}; add more of them"
         return Diagnosis(name="missing class", text=text)
     return Diagnosis(name="missing class", text=f"{text}; draw new weights", new_seed=True)
 
 
+def _score(health: "Health") -> str:
+    return f"{Scored(score=health.score).name} {health.accuracy:.2g}"
+
+
 def _has_got_worse(history: History) -> bool:
-    """Whether the accuracy in training is well below what it was before its largest fall."""
+    """Whether the score in training is well below what it was before its largest fall."""
     accuracy = history.steps().get(history.scored.score, np.zeros(1))
     before, _, now = worst_rise(-accuracy, WINDOW)
     return now - before > GAP

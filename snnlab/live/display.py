@@ -14,6 +14,7 @@ from snnlab.live.frames.branches import Lane, Times
 from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.paper import paper_of
 from snnlab.live.frames.status import Recorded, Status, View
+from snnlab.live.frames.targets import output_names
 from snnlab.live.look.watcher import Watcher
 from snnlab.live.run import Run
 from snnlab.live.states import Transport
@@ -189,7 +190,7 @@ class Display:
         """Show what is new; what somebody waits for, a preview, a drawing or an earlier moment, at once."""
         look = self.watcher.look
         for screen in self._screens():
-            if look is not None and (look.preview or look.probe.label is None or self._run.timeline.behind):
+            if look is not None and (look.preview or look.probe.drawn or self._run.timeline.behind):
                 screen.hurry()
             else:
                 screen.awake.set()
@@ -365,9 +366,10 @@ def about_of(trainer: Trainer, **given: Any) -> dict[str, Any]:
         layers=described.hidden,
         terms=term_names(trainer.metric_names),
         metrics=metric_names(trainer.metric_names),
-        part=trainer.scored.part,
+        scored=trainer.scored,
+        task=trainer.data.task,
         spiking="spikes_per_sample" in trainer.metric_names,
         samples=len(trainer.data.seen.x),
-        classes=trainer.data.class_names,
+        classes=output_names(trainer.data.class_names, trainer.data.num_outputs),
         **given,
     )

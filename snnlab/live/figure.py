@@ -23,6 +23,7 @@ NO_CURVE: Curve = (np.empty(0, np.float32), np.empty(0, np.float32))
 TERMS, METRICS = "terms of the loss", "metrics"
 COLUMNS = 3
 ROW_HEIGHT = 200
+LOWEST = -1.0  # of the axis of a score: an R2 can begin at minus one thousand
 MARKERS = 40  # tests that are marked one by one
 LABELS = 12  # marks that have a label: the newest ones
 
@@ -83,6 +84,8 @@ def figure(
         for name in panel.curves:
             drawn.add_trace(_trace(name, panel, now.get(name, NO_CURVE)), row=row, col=col)
         axis = {"type": "log", "nticks": 4} if panel.log else {"type": "linear"}
+        if panel.title == history.scored.name and _begins_far_below(panel, now):
+            axis["range"] = [LOWEST, 1.05]
         drawn.update_yaxes(axis | {"exponentformat": "power"}, row=row, col=col)
     for k in range(len(panels), rows * COLUMNS):  # the legend goes where no plot is
         row, col = k // COLUMNS + 1, k % COLUMNS + 1
@@ -91,6 +94,12 @@ def figure(
     _style(drawn, rows, full=len(panels) == rows * COLUMNS)
     drawn.update_layout(shapes=mark_shapes(curves_of.all_marks(recorded.history, total_steps), len(panels)))
     return drawn
+
+
+def _begins_far_below(panel: Panel, now: Mapping[str, Curve]) -> bool:
+    """Whether a score begins below `LOWEST` and does not stay there: the axis then begins at `LOWEST`."""
+    values = np.concatenate([now.get(name, NO_CURVE)[1] for name in panel.curves])
+    return bool((values < LOWEST).any() and (values >= LOWEST).any())
 
 
 def _earlier(curves: Mapping[str, Curve], panel: Panel, name: str, look: style.Line, *, first: bool) -> go.Scatter:

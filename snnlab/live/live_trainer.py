@@ -26,6 +26,7 @@ from snnlab.health import Diagnosis
 from snnlab.history import History, term_names
 from snnlab.live import frontend, reactive
 from snnlab.live.frames.status import HZ, PANELS
+from snnlab.live.frames.targets import output_names
 from snnlab.live.look.prober import Prober
 from snnlab.live.run import Run
 from snnlab.live.still.picture import picture
@@ -145,8 +146,9 @@ class LiveTrainer(Run):
 
         Args:
             until_epoch: stop after this epoch; the next `fit`, or Start, continues.
-            patience: stop when the test accuracy has not risen for that many epochs; at the end, go back to the epoch
-                where it was highest. What came after it stays in the branch: `switch(timeline.here)` returns there.
+            patience: stop when the score of the part that is looked at has not risen for that many epochs; at the end,
+                go back to the epoch where it was highest. What came after it stays in the branch:
+                `switch(timeline.here)` returns there.
         """
         if frontend.headless():
             super().fit(until_epoch, patience=patience)
@@ -364,7 +366,7 @@ class LiveTrainer(Run):
             steps_per_epoch=trainer.steps_per_epoch,
             title=title,
             probe=Prober(trainer.model, trainer.data, trainer.loss)(trainer.snapshot(), 0),
-            class_names=trainer.data.class_names,
+            class_names=output_names(trainer.data.class_names, trainer.data.num_outputs),
             dt=describe(trainer.model).dt,
         )
         return {"image/svg+xml": drawn, "text/plain": f"LiveTrainer: {title}"}

@@ -101,10 +101,6 @@ class Run(TimeMachine):
         folder: str | os.PathLike = "exports",
     ):
         self.folder = arguments.path("folder", folder)
-        if isinstance(data, Dataset | Source) and data.task != "label":
-            raise ArgumentError(
-                f"data: a dashboard shows one label a sample, this is for task={data.task!r}; use snnlab.Trainer"
-            )
         self._loss, self._optimizer = loss, optimizer
         rate = {"learning_rate": learning_rate, "schedule": schedule}
         parts = {"test": test, "validation": validation}
@@ -346,8 +342,9 @@ class Run(TimeMachine):
 
         Args:
             until_epoch: stop after this epoch; the next `fit` or `start` continues.
-            patience: stop when the test accuracy has not risen for that many epochs; at the end, go back to the epoch
-                where it was highest. What came after it stays in the branch: `switch(timeline.here)` returns there.
+            patience: stop when the score of the part that is looked at has not risen for that many epochs; at the end,
+                go back to the epoch where it was highest. What came after it stays in the branch:
+                `switch(timeline.here)` returns there.
         """
         self._check_goal(until_epoch, patience)
         try:

@@ -24,7 +24,8 @@ class _Numbers(Regularized):
         self.center = _per_output("center", arguments.numbers("center", center))
         self.scale = _per_output("scale", arguments.numbers("scale", scale, 0.0, strict=True))
 
-    def _in_units(self, readout: Float[Array, "... outputs"]) -> Float[Array, "... outputs"]:
+    def in_units(self, readout: Float[Array, "... outputs"]) -> Float[Array, "... outputs"]:
+        """Return a readout in the unit of the targets: `center + scale readout`."""
         return self.center[...] + self.scale[...] * readout
 
     def _error(self, scores: Float[Array, "... outputs"], targets: Float[Array, "... outputs"]):
@@ -73,7 +74,7 @@ class Regression(_Numbers):
 
     def scores(self, record: Record) -> Float[Array, "batch outputs"]:
         """What the network says, in the unit of the targets."""
-        return self._in_units(READOUTS[self.readout](record))
+        return self.in_units(READOUTS[self.readout](record))
 
     def __call__(
         self, record: Record, targets: Float[Array, "batch outputs"], *, weights: Float[Array, " batch"] | None = None
@@ -109,7 +110,7 @@ class TraceRegression(_Numbers):
 
     def scores(self, record: Record) -> Float[Array, "batch time outputs"]:
         """What the network says at every step, in the unit of the targets."""
-        return self._in_units(record.readout.swapaxes(0, 1))
+        return self.in_units(record.readout.swapaxes(0, 1))
 
     def __call__(
         self,

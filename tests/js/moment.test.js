@@ -7,7 +7,7 @@ const floats = (/** @type {number[]} */ values) => new DataView(Float32Array.fro
 const ints = (/** @type {number[]} */ values) => new DataView(Int32Array.from(values).buffer);
 
 // Seven steps, three in a column: columns end after 3, 6 and 7 steps. Classes 0 and 2 of three are shown.
-/** @type {any} */ const scene = { steps: 7, cell: 3, dt: 2, classes: ["a", "b", "c"] };
+/** @type {any} */ const scene = { task: "label", steps: 7, cell: 3, dt: 2, classes: ["a", "b", "c"] };
 /** @type {any} */ const frame = {
   shown: [0, 2], prediction: 2, readout: floats([9, 9, 9, 9, 9, 9, 9, 9]),
   moments: {

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from snnlab.controls import Knob
+from snnlab.history import Scored
 from snnlab.live.frames import wording
 from snnlab.live.frames.curves import WINDOWS
 from snnlab.live.frames.explained import KNOB, explained_frame, key_of
@@ -31,6 +32,7 @@ PARTS = (
 )  # that can be shown alone
 PACES = (100, 30, 10, 3, 1)  # steps a second that can be chosen, beside as fast as it goes
 CODE = "code"  # of the input, before all layers
+USUAL = Scored()
 TRAINING = "training"  # heading of the knobs that belong to no layer
 
 
@@ -59,7 +61,8 @@ def about_frame(
     show: Sequence[str],
     paper: Paper | str,
     metrics: Sequence[str] = (),
-    part: str = "test",
+    scored: Scored = USUAL,
+    task: str = "label",
 ) -> dict[str, Any]:
     """Describe the fixed part of the screen.
 
@@ -70,24 +73,27 @@ def about_frame(
         terms: names of the terms of the loss.
         spiking: the network has spikes to count.
         samples: number of test samples to choose from.
-        classes: names of the classes.
+        classes: names of the classes, or of the outputs.
         structure: names and values of what can change only at a restart.
         folder: where Export writes.
         show: the panels, see `snnlab.live.frames.status.PANELS`.
         paper: what can be drawn in place of a test sample, or why nothing can.
         metrics: names of metrics of the user's own.
-        part: of the data that is looked at, "test" or "val".
+        scored: how the run is scored: the part of the data that is looked at, and the score.
+        task: what the targets are, see `snnlab.data.Dataset`.
     """
     described = [_knob(knob) for knob in knobs.values()]
     place = {name: k for k, name in enumerate([CODE, *order])}
     described.sort(key=lambda knob: (knob["group"] == TRAINING, place.get(knob["group"], len(place))))
-    stops = tour(described, layers=layers, spikes=spiking, show=show)
+    stops = tour(described, layers=layers, spikes=spiking, show=show, task=task)
     return {
         "knobs": described,
         "layers": list(layers),
         "terms": list(terms),
         "metrics": list(metrics),
-        "part": part,
+        "part": scored.part,
+        "score": _score(scored),
+        "task": task,
         "spiking": spiking,
         "nouns": wording.nouns(spiking),
         "samples": samples,
@@ -101,9 +107,15 @@ def about_frame(
         "hz": list(HZ),
         "paces": list(PACES),
         "paper": _paper(paper),
-        "explained": explained_frame(knobs, terms),
+        "explained": explained_frame(knobs, terms, task),
         "tour": [stop._asdict() | {"move": stop.move and stop.move._asdict()} for stop in stops],
     }
+
+
+def _score(scored: Scored) -> dict[str, Any]:
+    """The score in words, its two curves, and whether it is a share."""
+    curves = [scored.score, scored.result]
+    return {"name": scored.name, "words": scored.words, "curves": curves, "share": scored.score == "accuracy"}
 
 
 def _paper(paper: Paper | str) -> dict[str, Any]:

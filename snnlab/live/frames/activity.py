@@ -28,7 +28,7 @@ class Seen:
 
     Attributes:
         step: number of optimizer steps taken.
-        labels: true classes.
+        labels: true classes; None where a sample has no label.
         total: number of samples in the test set.
         activity: spike counts of every neuron of the layers that spike, mean outputs of the others, by name and in
             order. Empty for a model that does not expose its layers.
@@ -51,7 +51,7 @@ class Seen:
     """
 
     step: int
-    labels: Int[np.ndarray, " samples"]
+    labels: Int[np.ndarray, " samples"] | None
     total: int
     activity: Mapping[str, Float[np.ndarray, "samples n"]]
     spiking: tuple[str, ...]
@@ -119,7 +119,7 @@ def _largest(matrix: Float[np.ndarray, "m m"]) -> tuple[np.ndarray, np.ndarray]:
 def activity_frame(
     seen: Seen, layer: str, class_names: Sequence[str], before: Axes | None = None
 ) -> tuple[Frame, Axes | None]:
-    """Show the activity of a layer in two dimensions: one point for each sample, coloured by its class.
+    """Show the activity of a layer in two dimensions: one point for each sample, coloured by its class if it has one.
 
     Args:
         seen: what the network did with the samples.
@@ -173,8 +173,8 @@ def activity_frame(
         "step": seen.step,
         "x": x.astype(np.float32).tobytes(),
         "y": y.astype(np.float32).tobytes(),
-        "labels": seen.labels[good].astype(np.int32).tobytes(),
-        "names": numbers.distinct(class_names),
+        "labels": (np.zeros(good.sum()) if seen.labels is None else seen.labels[good]).astype(np.int32).tobytes(),
+        "names": [] if seen.labels is None else numbers.distinct(class_names),
         "explained": explained,
         "words": said,
     }
@@ -219,7 +219,7 @@ def decisions_frame(seen: Seen) -> Frame:
         >>> np.frombuffer(frame["final"], np.float32).tolist(), frame["words"]
         ([0.5, 1.0, 1.0], '2 test samples: half are decided after 3 ms of 6 ms; 100% are right at the end')
     """
-    if seen.decisions is None:
+    if seen.decisions is None or seen.labels is None:
         return {"reason": "the loss has scores of its own, which have no meaning before the end of the sequence"}
     decisions = seen.decisions
     steps, samples = decisions.shape

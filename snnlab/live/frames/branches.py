@@ -13,7 +13,7 @@ from snnlab.history import History
 from snnlab.live.frames import curves
 from snnlab.support import numbers
 
-COLUMNS = ("branch", "from", "to", "knobs that differ", "best accuracy", "spikes")
+COLUMNS = ("branch", "from", "to", "knobs that differ", "best score", "spikes")
 MOST_TICKS = 400  # in a lane; a browser shows no more
 GHOSTS = 8  # branches behind the curves, the newest ones
 
@@ -107,7 +107,7 @@ def branches_frame(times: Times) -> dict[str, Any]:
         "goes_on": times.goes_on,
         "kept": _steps(times.kept),
         "lanes": [_lane(lane, times) for lane in times.lanes],
-        "columns": list(COLUMNS),
+        "columns": [name.replace("score", lane.history.scored.name) for name in COLUMNS],
         "rows": [_row(lane, times.steps_per_epoch) for lane in times.lanes],
         "memory": [times.bytes / 1e6, times.budget / 1e6, times.least / 1e6],
         "words": _words(times),
@@ -137,7 +137,7 @@ def ghosts_key(times: Times) -> tuple:
 
 def _ghost(lane: Lane, first: int, steps_per_epoch: int) -> dict[str, Any]:
     drawn = curves.curves(lane.history, steps_per_epoch, (first, lane.steps))
-    own = {name: curve for name, curve in drawn.items() if not name.startswith("test_")}
+    own = {name: curve for name, curve in drawn.items() if not name.startswith(("test_", "val_"))}
     return {"name": lane.name, "number": lane.number, "curves": curves.as_bytes(own)}
 
 
@@ -186,9 +186,14 @@ def _row(lane: Lane, steps_per_epoch: int) -> list[str]:
         f"{lane.parent} \u00b7 {lane.start:,}" if lane.parent else "start",
         f"{lane.steps:,}",
         differ,
-        "" if best is None else numbers.percent(best[1]),
+        "" if best is None else _score(lane, best[1]),
         numbers.number(float(spikes[-1])) if len(spikes) and np.isfinite(spikes[-1]) else "",
     ]
+
+
+def _score(lane: Lane, value: float) -> str:
+    scored = lane.history.scored
+    return numbers.percent(value) if scored.score == "accuracy" else scored.text(value)
 
 
 def place_words(times: Times) -> str:

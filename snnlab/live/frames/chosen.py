@@ -32,7 +32,8 @@ class Chosen:
         weights_layer: the layer whose weights are shown; the first one if there is none of this name.
         weights_sort: order of their tiles.
         selected: `(layer, unit)` of the selected neuron, or None.
-        cell: `(true class, predicted class)` of the samples that are listed, or None.
+        cell: `(true class, predicted class)` of the samples that are listed, or None; of several labels, a class and
+            one of `snnlab.live.frames.mistakes.KINDS`; where targets are numbers, the output that is drawn, and 0.
         tab: the tab that is seen.
 
     Example:
@@ -84,19 +85,19 @@ def checked_fields(values: Mapping[str, Any], about: Mapping[str, Any]) -> dict[
         "window": lambda value: arguments.choice("window", value, WINDOWS),
         "weights_layer": lambda value: str(value)[:LONGEST],
         "weights_sort": lambda value: arguments.choice("weights_sort", value, WEIGHT_SORTS),
-        "cell": lambda value: _cell(value, last),
+        "cell": lambda value: _cell(value, last, 2 if about.get("task") == "several_labels" else last),
         "hz": lambda value: arguments.number("hz", value, *HZ),
     }
     return {name: checks[name](value) for name, value in values.items() if name in checks}
 
 
-def _cell(value: Any, last: int) -> tuple[int, int] | None:
-    """A true and a predicted class, or None for no samples."""
+def _cell(value: Any, last: int, last_guess: int) -> tuple[int, int] | None:
+    """A true and a predicted class, see `Chosen.cell`; None for no samples."""
     if value is None:
         return None
     match value:
         case [truth, prediction]:
-            return arguments.count("cell", truth, 0, last), arguments.count("cell", prediction, 0, last)
+            return arguments.count("cell", truth, 0, last), arguments.count("cell", prediction, 0, last_guess)
     raise ArgumentError(f"cell: must be a true and a predicted class, got {value!r:.100}")
 
 

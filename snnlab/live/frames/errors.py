@@ -6,7 +6,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -36,6 +36,7 @@ class Review:
         predictions: classes with the highest score, as the loss computes scores.
         confidence: share of the predicted class in the softmax of the scores; NaN if a score is.
         total: number of samples in the test set.
+        noun: what a sample is called. Of a step, for example, `index` is the sample that it belongs to.
 
     Example:
         >>> review = Review(
@@ -56,6 +57,7 @@ class Review:
     predictions: Int[np.ndarray, " samples"]
     confidence: Float[np.ndarray, " samples"]
     total: int
+    noun: str = "test sample"
 
     @property
     def right(self) -> np.ndarray:
@@ -78,6 +80,7 @@ def confusion_frame(review: Review, class_names: Sequence[str]) -> Frame:
     Returns:
         A frame with
 
+        - "noun": what is counted, "sample" or "step".
         - "shown": index of each class that has a row and a column, in order; "names", "short": their names.
         - "counts": bytes, int32, row after row: the samples of the true class (row) by predicted class (column).
         - "shade": bytes: the same as shares of the samples of the row, 0 to 255.
@@ -109,6 +112,7 @@ def confusion_frame(review: Review, class_names: Sequence[str]) -> Frame:
     return {
         "reason": None,
         "step": review.step,
+        "noun": review.noun.rpartition(" ")[2],
         "shown": shown.tolist(),
         "names": [names[k] for k in shown],
         "short": numbers.distinct([names[k] for k in shown]),
@@ -138,8 +142,9 @@ def cell_frame(
         sample: returns test sample `index`, such as `Dataset.image`.
 
     Returns:
-        A frame with "samples", each of them `{"index", "confidence", "image"}`, and "words". The confidence is None if
-        it is not finite, the image if the sample is none, see `pixels.thumbnail`.
+        A frame with "samples", each of them `{"index", "confidence", "image", "line"}`, and "words". The confidence is
+        None if it is not finite, the image if the sample is none (`pixels.thumbnail`), the line if it is no signal
+        (`pixels.spark`).
 
     Raises:
         ArgumentError: if there is no such class.
@@ -163,11 +168,25 @@ def cell_frame(
                 "index": int(review.index[k]),
                 "confidence": float(review.confidence[k]) if np.isfinite(review.confidence[k]) else None,
                 "image": pixels.thumbnail(sample(int(review.index[k]))),
+                "line": pixels.spark(sample(int(review.index[k]))),
             }
             for k in chosen
         ],
         "words": f"{what}, rightly predicted" if truth == prediction else f"{what}, taken for {names[prediction]}",
     }
+
+
+class _ByClass(Protocol):
+    """A review that tells how well each class is known."""
+
+    @property
+    def step(self) -> int:
+        """Number of optimizer steps taken."""
+        ...
+
+    def by_class(self, num_classes: int) -> Float[np.ndarray, " cls"]:
+        """Return the accuracy of every class; NaN if it has no sample."""
+        ...
 
 
 class _Entry(NamedTuple):
@@ -210,7 +229,7 @@ class Reviews:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def append(self, review: Review) -> None:
+    def append(self, review: _ByClass) -> None:
         """Add a review. If the run was taken back to an earlier step, what came after that is dropped."""
         entries = [entry for entry in self._entries if entry.step < review.step]
         number = entries[-1].number + 1 if entries else 0
@@ -281,7 +300,7 @@ def _worst(review: Review, num_classes: int) -> list[list[int]]:
 
 
 def _said(review: Review, names, shown: np.ndarray, never: np.ndarray, worst: list[list[int]]) -> list[str]:
-    size = numbers.part(len(review.labels), review.total, "test sample")
+    size = numbers.part(len(review.labels), review.total, review.noun)
     said = [f"{numbers.percent(float(review.right.mean()))} of {size} are right"]
     if worst:
         truth, guess, n = worst[0]
@@ -292,4 +311,4 @@ def _said(review: Review, names, shown: np.ndarray, never: np.ndarray, worst: li
     if len(shown) < len(names):
         said.append(f"{numbers.part(len(shown), len(names), 'class', 'classes')} are shown, those with the most errors")
     lost = int((~np.isfinite(review.confidence)).sum())
-    return said + ([f"{numbers.count(lost, 'sample')} with scores that are not finite"] if lost else [])
+    return said + ([f"{numbers.count(lost, review.noun)} with scores that are not finite"] if lost else [])

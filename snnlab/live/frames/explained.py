@@ -100,6 +100,17 @@ KNOBS = {
 
 TERMS = {
     "cross_entropy": Words("How surprised the network is by the true class.", "-mean_b ln softmax(scores)[label]"),
+    "binary_cross_entropy": Words(
+        "How surprised the network is by which classes are there, class by class.",
+        "-mean_bk (y ln q + (1 - y) ln(1 - q)), q = sigmoid(score)",
+    ),
+    "squared_error": Words(
+        "Squared error, in units of the deviation of the training targets.", "mean ((score - y) / scale)²"
+    ),
+    "van_rossum": Words(
+        "Distance of van Rossum between the spikes of the readout and those wanted.",
+        "mean_bn Σ_t f² dt/tau, f ← f e^(-dt/tau) + s - y",
+    ),
     "l1": Words("Penalty on the number of spikes.", "l1 · Σ_layers Σ_n c_n, c_n: spikes a sample"),
     "l2": Words("Penalty on neurons that spike often.", "l2 · Σ_layers mean_n c_n²"),
     "rate_below": Words(
@@ -119,8 +130,8 @@ FACTS = {
     "step": Words("Updates of the weights, each after one batch.", "total = epochs · steps_per_epoch"),
     "samples per second": Words("Training samples computed in a second, since the last report.", "samples / seconds"),
     "time left": Words("Computing time left at the mean speed so far.", "seconds / step · (total - step)"),
-    "test accuracy": Words(
-        "Share of the test samples that were right at the end of the last epoch.", "mean_b [argmax scores = label]"
+    "score": Words(
+        "Share of the samples held out that were right at the end of the last epoch.", "mean_b [argmax scores = label]"
     ),
 }
 
@@ -176,15 +187,23 @@ OTHERS = {
     "raster.input": Words("What the network receives: one row a channel, one mark a spike, time to the right."),
     "raster.spikes": Words("One row a neuron, one mark a spike, time to the right.", "s_n[t] = H(v_n[t] - v_th)"),
     "raster.outputs": Words("One row a unit, time to the right: blue outputs are negative, orange ones positive."),
+    "raster.true and predicted": Words(
+        "The true class of every step over the predicted one; hatched steps are not scored, red ones wrong.",
+        "argmax_k readout_k[t]",
+    ),
     "raster.readout": Words(
         "One trace a class; the class with the highest score wins.", "score: the trace's mean, maximum, sum or end"
     ),
     "raster.test sample": Words("Which sample of the test set is shown."),
     "raster.layer": Words("Which hidden layer is shown."),
     "raster.sorted by": Words("Order of the rows from top to bottom: by number, by first spike, or by rate."),
-    "curves.accuracy": Words(
-        "Share of the samples that are right: of each batch, and of the test set after each epoch.",
+    "curves.score": Words(
+        "Share of the samples that are right: of each batch, and of those held out after each epoch.",
         "mean_b [argmax scores = label]",
+    ),
+    "curves.no validation part": Words(
+        "The test part is watched: what you choose by its curve is chosen for it; hold some out for that.",
+        "data = data.hold_out(0.1); at the end, trainer.evaluate()",
     ),
     "curves.loss": Words("What the optimizer makes small: the sum of the terms of the loss.", "loss = Σ terms"),
     "curves.window": Words("Which steps are seen: all, the newest 200, or those around the last move."),
@@ -243,6 +262,18 @@ OTHERS = {
     "errors.confusions": Words(
         "How often a class (row) is taken for another (column); the diagonal is right.", "count(label, argmax scores)"
     ),
+    "errors.found and missed": Words(
+        "For each class, in how many samples it was found, missed, or claimed wrongly; click a bar.",
+        "score > 0 against y = 1",
+    ),
+    "errors.predicted against true": Words(
+        "One point a target, and what the network says of it; what is right lies on the diagonal; click one.",
+        "R2 = 1 - Σ (p - y)² / Σ (y - mean y)²",
+    ),
+    "errors.distances": Words(
+        "How far the spikes of the readout are from those wanted: one distance a sample.",
+        "mean_n Σ_t f² dt/tau, f ← f e^(-dt/tau) + s - y",
+    ),
     "errors.samples": Words(
         "The samples of a cell, the most confident first; click one to see it in the raster.", "max softmax(scores)"
     ),
@@ -260,7 +291,7 @@ OTHERS = {
     "time.kept": Words("Ticks: points that are kept in memory; the run returns to them at once."),
     "time.moves": Words("Vermilion lines: steps at which a knob was moved."),
     "time.epochs": Words("Diamonds: ends of epochs."),
-    "time.best": Words("Star: the end of the epoch with the highest test accuracy."),
+    "time.best": Words("Star: the end of the epoch with the highest score on the part that is held out."),
     "time.branches": Words("Dots: steps at which other branches left."),
     "time.ghosts": Words("Pale curves of the other branches, each with its letter; they begin where they left."),
     "time.back to now": Words("Returns to the end of this branch (Escape on the time line)."),
@@ -270,9 +301,7 @@ OTHERS = {
     "time.from": Words("The branch and the step that it left."),
     "time.to": Words("The step that it was trained to."),
     "time.knobs that differ": Words("Knobs that were moved since it left, and their values."),
-    "time.best accuracy": Words(
-        "Its highest test accuracy since it left.", "max over epochs of mean_b [argmax scores = label]"
-    ),
+    "time.best score": Words("Its highest score, on the part that is held out, since it left.", "max over epochs"),
     "time.spikes": Words("Spikes of all layers for one sample, in its last epoch.", "Σ_layers Σ_n Σ_t s / batch"),
     "time.select": Words("Selects the branch for Run both."),
     "time.run both": Words("Trains the selected branches in turn, all of them to the same step: a fair comparison."),
@@ -315,12 +344,89 @@ def key_of(kind: str, name: str) -> str:
     return short if short in EXPLAINED else kind + OWN
 
 
-def explained_frame(knobs: Iterable[str], terms: Iterable[str]) -> dict[str, list[str]]:
+_STEPS = Words(
+    "Share of the steps that are right, in all samples held out, at the end of an epoch; during it, of each batch.",
+    "mean over scored steps of [argmax readout[t] = label[t]]",
+)
+_DECISIONS = Words(
+    "Share of the decisions that are right, one for each sample and class; held out, and of each batch.",
+    "mean_bk [(score > 0) = y]",
+)
+_FIT = Words(
+    "Share of the variance that is explained: 1 is perfect, 0 is a constant at the mean, below 0 is worse than that.",
+    "R2 = 1 - Σ (p - y)² / Σ (y - mean y)², as a mean over outputs",
+)
+_SPIKES = Words(
+    "How much of the wanted spikes is explained: 1 is perfect, 0 is a silent readout, below 0 is worse than that.",
+    "1 - Σ (f(s) - f(y))² / Σ f(y)², f: filter of 10 steps",
+)
+_SCORES = {"step_labels": _STEPS, "several_labels": _DECISIONS, "values": _FIT, "traces": _FIT, "spike_trains": _SPIKES}
+_ONE = {
+    "step_labels": Words("One sample, and the share of its steps that are right.", "argmax_k readout_k[t]"),
+    "several_labels": Words("One sample, its true classes, and those that the network says.", "score > 0"),
+    "values": Words("One sample, its target, and what the network says."),
+    "traces": Words("One sample, and how well the readout follows its target."),
+    "spike_trains": Words("One sample, and how far the spikes of the readout are from those wanted."),
+}
+_READOUT = {
+    "step_labels": Words(
+        "One trace a class; at each step, the highest one is what the network says.", "argmax_k readout_k[t]"
+    ),
+    "several_labels": Words(
+        "One trace a class; a thick one is predicted. \u2713 found, \u25cb missed, \u2717 claimed wrongly.", "score > 0"
+    ),
+    "values": Words(
+        "One trace an output, in the unit of the targets; dashed is the target, dotted the number that is read out.",
+        "score = center + scale · readout",
+    ),
+    "traces": Words(
+        "One trace an output, in the unit of the targets; dashed is the target, pale steps are not scored."
+    ),
+    "spike_trains": Words("Two rows an output: above, the spikes that it shall fire; below, those that it fires."),
+}
+_LISTED = {
+    "step_labels": Words("The samples with the most steps in a cell; click one to see it in the raster."),
+    "several_labels": Words("The samples of a bar; click one to see it in the raster."),
+    "values": Words("The samples with the largest errors; click one to see it in the raster."),
+    "traces": Words("The samples with the largest errors; click one to see it in the raster."),
+    "spike_trains": Words("The samples with the largest distances; click one to see it in the raster."),
+}
+
+OF_TASK: dict[str, dict[str, Words]] = {
+    task: {
+        FACT + "score": score,
+        "curves.score": score,
+        "raster.sample": _ONE[task],
+        "raster.readout": _READOUT[task],
+        "errors.samples": _LISTED[task],
+        "tab.Errors": Words("What the network gets wrong."),
+        "inside.two dimensions": Words(
+            "One point a sample, in the plane in which the layer varies most.",
+            "(x, y) = two principal components of the activity",
+        ),
+    }
+    for task, score in _SCORES.items()
+}
+"""Texts that are others where a sample has not one label, by task and key."""
+OF_TASK["step_labels"]["errors.confusions"] = Words(
+    "At how many steps a class (row) is taken for another (column); the diagonal is right.",
+    "count(label[t], argmax readout[t])",
+)
+OF_TASK["step_labels"]["errors.accuracy by class"] = Words(
+    "Share of the steps of each class that are right, over the run: dark is right.", "right / steps"
+)
+OF_TASK["several_labels"]["errors.accuracy by class"] = Words(
+    "Share of the samples in which the decision about each class is right, over the run.", "right / samples"
+)
+
+
+def explained_frame(knobs: Iterable[str], terms: Iterable[str], task: str = "label") -> dict[str, list[str]]:
     """Return the sentences and equations that a run needs.
 
     Args:
         knobs: full names.
         terms: of the loss.
+        task: what the targets are, see `snnlab.data.Dataset`.
 
     Example:
         >>> explained_frame(["hidden.v_th"], ["l1"])["knob.v_th"]
@@ -329,4 +435,5 @@ def explained_frame(knobs: Iterable[str], terms: Iterable[str]) -> dict[str, lis
         False
     """
     needed = {key_of(KNOB, name) for name in knobs} | {key_of(TERM, name) for name in terms}
-    return {key: list(words) for key, words in EXPLAINED.items() if not key.startswith((KNOB, TERM)) or key in needed}
+    known = EXPLAINED | OF_TASK.get(task, {})
+    return {key: list(words) for key, words in known.items() if not key.startswith((KNOB, TERM)) or key in needed}

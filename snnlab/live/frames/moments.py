@@ -20,6 +20,8 @@ WORDS = {
 }
 """What a score is of the readout, by the readout of the loss, see `snnlab.losses.READOUTS`."""
 
+RACE = ("label", "step_labels")  # tasks with one class at a time, which leads
+
 Frame = dict[str, Any]
 
 
@@ -66,17 +68,18 @@ def moments_frame(probe: Probe, shown: list[int], cell: int) -> Frame:
     Returns:
         A frame with one value for every column, at its end: "scores", bytes, float32, `(columns, classes shown)`;
         "readout", the same of the readout traces, or None where their frame has every step; "leads", bytes, int32: the
-        class that leads among all, or -1; "spikes": by layer, bytes, int32: the spikes of all its neurons since the
+        class that leads among all, or -1, also for tasks without one class at a time; "spikes": by layer, bytes, int32: the spikes of all its neurons since the
         beginning. "words": what a score is.
     """
     steps = len(probe.readout)
     last = np.minimum(np.arange(cell, steps + cell, cell), steps) - 1  # step of every column
     scores = scores_so_far(probe.readout, probe.rule)[last]
+    leading = leaders(scores) if probe.task in RACE else np.full(len(scores), UNDECIDED, np.int32)
     counts = {name: raster.sum(1).cumsum()[last] for name, raster in probe.rasters.items()}
     return {
         "scores": scores[:, shown].astype(np.float32).tobytes(),
         "readout": None if cell == 1 else probe.readout[last][:, shown].astype(np.float32).tobytes(),
-        "leads": leaders(scores).tobytes(),
+        "leads": leading.tobytes(),
         "spikes": {name: count.astype(np.int32).tobytes() for name, count in counts.items()},
         "words": WORDS[probe.rule],
     }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from snnlab.live.frames import wording
+from snnlab.live.frames.columns import extremes
 from snnlab.support import numbers
 
 DECADES = 6.0  # powers of ten that a logarithmic scale shows at the most
@@ -104,6 +105,26 @@ def thumbnail(sample: np.ndarray, side: int = 32) -> Image | None:
     values = averaged(averaged(values, block, axis=0), block, axis=1)
     low, high = float(values.min()), float(values.max())
     return image((values - low) * (255.0 / max(high - low, 1e-9)))
+
+
+SPARK = 24  # points of a line in a thumbnail, about
+
+
+def spark(sample: np.ndarray) -> bytes | None:
+    """Return the first channel of a signal `(time, channels)` as a short line; None if the sample is no such signal.
+
+    Returns:
+        Bytes, float32, from 0 at its lowest value to 1 at its highest.
+
+    Example:
+        >>> line = spark(np.array([[0.0], [1.0], [4.0], [2.0], [2.0], [0.0], [1.0], [0.0]]))
+        >>> np.frombuffer(line, np.float32).tolist()
+        [0.0, 0.25, 1.0, 0.5, 0.5, 0.0, 0.25, 0.0]
+    """
+    if sample.ndim != 2 or sample.shape[1] > wording.CHANNELS or len(sample) < 2 * wording.CHANNELS:
+        return None
+    line = extremes(np.asarray(sample[:, :1], np.float32), -(-len(sample) // SPARK))[:, 0]
+    return ((line - line.min()) / max(float(np.ptp(line)), 1e-9)).astype(np.float32).tobytes()
 
 
 def channel_axis(shape: tuple[int, ...]) -> int | None:

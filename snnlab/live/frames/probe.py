@@ -21,11 +21,18 @@ class Probe:
         rasters: spikes of the input (if it spikes) and of every spiking layer, by name.
         states: voltage after the reset, or output, of every layer, by name and in order; the last one is the readout.
             Empty for a model that does not expose its layers.
-        readout: the readout traces.
-        label: index of the true class; None for a drawing, which has none.
-        prediction: index of the class with the highest score, as the loss computes scores.
+        readout: the readout traces; where targets are numbers, in the unit of the targets.
+        label: index of the true class, of a sample that has one; None for a drawing, which has none.
+        prediction: index of the class with the highest score, as the loss computes scores; -1 for other tasks.
         rule: the readout that the loss scores with, one of `snnlab.losses.READOUTS`; None if it has scores of its own.
         events: the sample is a list of events.
+        task: what the targets are, see `snnlab.data.Dataset`.
+        target: the target of another task than "label"; None for a drawing, which has none.
+        said: what the task compares with the target: of every step, or of the whole sample.
+        mask: which steps are scored `(time,)`, or None for all.
+        length: number of steps of the sample, or None if it is as long as the sequence.
+        tau: time constant of the filter that spike trains are compared behind [steps].
+        signal: the input as numbers `(time, units)`, if it is neither spikes nor many units; or None.
     """
 
     sample: Shaped[np.ndarray, "..."]
@@ -36,6 +43,18 @@ class Probe:
     prediction: int
     rule: str | None = "max"
     events: bool = False
+    task: str = "label"
+    target: Shaped[np.ndarray, "..."] | None = None
+    said: Float[np.ndarray, "..."] | None = None
+    mask: Bool[np.ndarray, " time"] | None = None
+    length: int | None = None
+    tau: float = 10.0
+    signal: Float[np.ndarray, "time n"] | None = None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is a drawing, which has no target."""
+        return self.label is None and self.target is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +87,7 @@ class Look:
 
     Attributes:
         probe: the sample on its way through the network.
-        class_names: of the data.
+        class_names: of the data, or names of the outputs.
         dt: time step [ms], or None if the model does not tell.
         neuron: `(layer, unit) -> Neuron`.
         spiking: `layer -> Spiking`: what makes its neurons spike, or None.

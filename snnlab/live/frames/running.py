@@ -1,5 +1,6 @@
 """Where a run stands, as the head of the screen says it: state, progress, what is wrong, what happened."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -102,13 +103,19 @@ def results_frame(
     quiet = all(row.get("spikes_per_sample") is None for row in rows)  # of a network without spikes
     titles = _columns(Scored.of(name for row in rows for name in row))
     shown = [name for name in titles if name != "spikes_per_sample" or not quiet]
+    more = list(dict.fromkeys(name for row in rows for name in row.get("metrics", {})))
     cells = [
-        ["" if row.get(name) is None else numbers.number(row[name], 4) for name in shown] for row in reversed(rows)
+        [_cell(row.get(name)) for name in shown] + [_cell(row.get("metrics", {}).get(name)) for name in more]
+        for row in reversed(rows)
     ]
     words = f"the newest {len(rows)} of {epochs:,}, the newest first" if len(rows) < epochs else "the newest first"
     noted = [[f"step {note['step']:,}", note["text"]] for note in reversed(notes)]
-    columns = [titles[name] for name in shown]
+    columns = [*(titles[name] for name in shown), *more]
     return {"columns": columns, "rows": cells, "words": words if cells else "None yet.", "notes": noted}
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else numbers.number(value, 4)
 
 
 def _columns(scored: Scored) -> dict[str, str]:
@@ -134,7 +141,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     elif len(history):  # resumed from a checkpoint
         parts.append(("step", f"step {len(history):,} of {status.total_steps:,}"))
     score = _newest_score(status)
-    return [*parts, *([("test accuracy", f"{history.scored.words} {score}")] if score else [])]
+    return [*parts, *([("score", f"{history.scored.words} {score}")] if score else [])]
 
 
 def _newest_score(status: Status) -> str:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnlab.live.frames import pixels, wording
+from snnlab.live.frames.columns import cells, extremes
 from snnlab.live.frames.moments import moments_frame
 from snnlab.live.frames.probe import Neuron, Probe
+from snnlab.live.frames.targets import EVERY_STEP, scored_steps, target_frame
 from snnlab.live.frames.voltages import Spiking, before_reset
 from snnlab.support import arguments, numbers
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:  # frames load no JAX
 MAX_COLUMNS = 400  # of time
 MAX_ROWS = 256  # units of a hidden layer
 MAX_CLASSES = 10  # readout traces
+THUMB = 60  # points of a sample that is drawn as a line beside the raster, about
+LINES = 4  # channels of a signal that is drawn as lines
 SORTS = ("index", "first spike", "rate")
 BINS = 20  # of a histogram of rates
 ROUND = (1, 2, 3, 4, 5, 6, 8, 10)  # times a power of ten: where the axis of a histogram may end
@@ -34,7 +38,7 @@ def raster_scene(probe: Probe, class_names: Sequence[str], dt: float | None, lay
 
     Args:
         probe: what the network did with the sample.
-        class_names: of the data.
+        class_names: of the data, or names of the outputs.
         dt: time step [ms] of the axis; None counts steps.
         layer: the hidden layer to show, or "all".
 
@@ -43,7 +47,12 @@ def raster_scene(probe: Probe, class_names: Sequence[str], dt: float | None, lay
     """
     steps = len(probe.readout)
     return {
+        "task": probe.task,
+        "drawn": probe.drawn,
         "image": pixels.image(_grey(probe.sample)),
+        "signal": _signal(probe),
+        "length": probe.length,
+        "scored": _scored(probe),
         "classes": list(class_names),
         "short": numbers.distinct(class_names),
         "label": probe.label,
@@ -68,7 +77,7 @@ def raster_frame(
 
     Args:
         probe: what the network did with the sample.
-        class_names: of the data.
+        class_names: of the data, or names of the outputs.
         layer: the hidden layer to show, or "all".
         sort: order of its units from top to bottom, one of `SORTS`.
         neuron: the selected neuron, see `neuron_frame`.
@@ -77,16 +86,19 @@ def raster_frame(
         ArgumentError: if there is no such layer or order.
     """
     arguments.choice("sort", sort, SORTS)
-    truth = "your drawing" if probe.label is None else f"true class {class_names[probe.label]}"
     spikes = ", ".join(f"{name} {raster.sum():,} spikes" for name, raster in probe.rasters.items())
-    summary = f"{truth}, predicted {class_names[probe.prediction]}" + (f"; {spikes}" if spikes else "")
-    shown, cell = _classes_shown(probe), _cell(len(probe.readout))
+    shown, cell = shown_outputs(probe), _cell(len(probe.readout))
+    target = target_frame(probe, class_names, shown, cell)
+    summary = "; ".join(
+        [_told(probe, class_names) if target is None else target["words"], *([spikes] if spikes else [])]
+    )
     return {
         "layers": {name: _layer(probe, name, sort) for name in _hidden(probe, layer)},
         "readout": extremes(probe.readout[:, shown], cell).tobytes(),
         "moments": moments_frame(probe, shown, cell),
         "shown": shown,
         "prediction": probe.prediction,
+        "target": target,
         "neuron": neuron,
         "summary": summary + (f"; selected {neuron['title']}" if neuron else ""),
     }
@@ -113,7 +125,8 @@ def neuron_frame(
     raster = probe.rasters.get(name)
     title = f"{name} {wording.unit(raster is not None)} {unit}"
     if name == next(reversed(probe.states), None) and unit < len(class_names):
-        title += f" (class {class_names[unit]})"
+        noun = "" if probe.task in ("values", "traces", "spike_trains") else "class "
+        title += f" ({noun}{class_names[unit]})"
     facts = [f"{what} {numbers.quantity(value, measure, 4)}" for what, value, measure in neuron.constants if value]
     if raster is not None:
         facts.append(_rate(raster[:, unit], dt))
@@ -123,7 +136,7 @@ def neuron_frame(
         "title": ": ".join([title, *([", ".join(facts)] if facts else [])]),
         **_voltage(probe, neuron, spiking, cell),
         "threshold": neuron.constant("v_th"),
-        "spikes": None if raster is None else np.packbits(_cells(raster[:, [unit]], cell).any(1)).tobytes(),
+        "spikes": None if raster is None else np.packbits(cells(raster[:, [unit]], cell).any(1)).tobytes(),
         "weights": None if neuron.weights is None else _weights(neuron, neuron.weights, probe),
     }
 
@@ -141,30 +154,8 @@ def _voltage(probe: Probe, neuron: Neuron, spiking: Spiking | None, cell: int) -
     return {"trace": trace.tobytes(), "after": extremes(after, cell).tobytes() if cell == 1 else None}
 
 
-def extremes(values: np.ndarray, cell: int) -> np.ndarray:
-    """Keep one point for every `cell` steps: the minimum and maximum of every two cells, in their order, as float32.
-
-    Example:
-        >>> extremes(np.array([[0.0], [3.0], [1.0], [2.0], [5.0], [4.0], [4.0], [4.0]]), cell=2)[:, 0].tolist()
-        [0.0, 3.0, 5.0, 4.0]
-    """
-    if cell == 1:
-        return np.ascontiguousarray(values, np.float32)
-    pairs = _cells(np.asarray(values, np.float32), 2 * cell)
-    low, high = pairs.min(1), pairs.max(1)
-    rises = pairs.argmin(1) <= pairs.argmax(1)
-    ends = np.stack([np.where(rises, low, high), np.where(rises, high, low)], axis=1)
-    return ends.reshape(-1, values.shape[1])
-
-
 def _cell(steps: int) -> int:
     return -(-steps // MAX_COLUMNS)
-
-
-def _cells(values: np.ndarray, cell: int) -> np.ndarray:
-    """Reshape `(time, n)` to `(cells, steps, n)`, padding the last cell with the last value."""
-    missing = -len(values) % cell
-    return np.pad(values, ((0, missing), (0, 0)), mode="edge").reshape(-1, cell, values.shape[1])
 
 
 def _hidden(probe: Probe, layer: str) -> list[str]:
@@ -181,13 +172,50 @@ def _activity(probe: Probe, name: str) -> np.ndarray:
     return probe.rasters[name] if name in probe.rasters else probe.states[name]
 
 
+def _told(probe: Probe, class_names: Sequence[str]) -> str:
+    """Say the true class and the predicted one; of a drawing for another task, that it has no target."""
+    if probe.task != "label":
+        return "your drawing"
+    truth = "your drawing" if probe.label is None else f"true class {class_names[probe.label]}"
+    return f"{truth}, predicted {class_names[probe.prediction]}"
+
+
+def _scored(probe: Probe) -> bytes | None:
+    """Bits: the columns in which a step is scored; None where all of them are, and where a sample has one target."""
+    if probe.task not in EVERY_STEP or probe.target is None:
+        return None
+    scored = scored_steps(probe)
+    return None if scored.all() else np.packbits(cells(scored[:, None], _cell(len(scored))).any(1)).tobytes()
+
+
+def _signal(probe: Probe) -> Frame | None:
+    """A sample `(time, channels)` of few channels, to be drawn as lines."""
+    sample = probe.sample
+    if probe.events or sample.ndim != 2 or sample.shape[1] > LINES or len(sample) < 2 * LINES:
+        return None
+    values = np.asarray(sample, np.float32)
+    return {"channels": values.shape[1], "values": extremes(values, -(-len(values) // THUMB)).tobytes()}
+
+
 def _input(probe: Probe) -> Frame | None:
+    if probe.signal is not None:
+        return _numbers_in(probe.signal)
     raster = probe.rasters.get("input")
     if raster is None:
         return None
-    columns = _cells(raster, _cell(len(raster))).any(1)
+    columns = cells(raster, _cell(len(raster))).any(1)
     title = f"input: {raster.sum():,} spikes, {raster.shape[1]:,} units"
     return {"units": raster.shape[1], "title": title, "bits": np.packbits(columns).tobytes()}
+
+
+def _numbers_in(signal: np.ndarray) -> Frame:
+    """An input of numbers: few units as lines, many as an image."""
+    steps, units = signal.shape
+    cell, ends = _cell(steps), f"from {numbers.number(float(signal.min()))} to {numbers.number(float(signal.max()))}"
+    frame = {"units": units, "title": f"input: {numbers.count(units, 'unit')}, {ends}"}
+    if units <= LINES:
+        return frame | {"values": extremes(signal, cell).tobytes()}
+    return frame | {"image": _diverging(cells(signal, cell).mean(1).T)}
 
 
 def _layer(probe: Probe, name: str, sort: str) -> Frame:
@@ -195,15 +223,15 @@ def _layer(probe: Probe, name: str, sort: str) -> Frame:
     values = _activity(probe, name)
     steps, units = values.shape
     order = _order(values, sort)[np.linspace(0, units - 1, min(units, MAX_ROWS)).round().astype(int)]
-    cells = _cells(values[:, order], _cell(steps))
+    columns = cells(values[:, order], _cell(steps))
     count = f"{units:,}" if len(order) == units else f"{len(order)} of {units:,}"
     frame = {"order": order.astype(np.int32).tobytes()}
     if values.dtype == bool:
         by = "" if sort == "index" else f", sorted by {sort}"
         title = f"{name}: {numbers.count(int(values.sum()), 'spike')}, {count} {wording.unit(True)}s{by}"
-        return frame | {"title": title, "bits": np.packbits(cells.any(1)).tobytes()}
+        return frame | {"title": title, "bits": np.packbits(columns.any(1)).tobytes()}
     by = {"index": "", "first spike": ", sorted by time of peak", "rate": ", sorted by mean size"}[sort]
-    image = _diverging(cells.mean(1).T)
+    image = _diverging(columns.mean(1).T)
     range_ = f"{numbers.number(-image['scale'], 2)} (blue) to {numbers.number(image['scale'], 2)} (orange)"
     return frame | {"title": f"{name}: output of {count} {wording.unit(False)}s, {range_}{by}", "image": image}
 
@@ -216,10 +244,15 @@ def _order(values: np.ndarray, sort: str) -> np.ndarray:
     return (-size.mean(0)).argsort(kind="stable") if sort == "rate" else np.arange(size.shape[1])
 
 
-def _classes_shown(probe: Probe) -> list[int]:
-    """The classes with the highest traces, the true one and the predicted one."""
+def shown_outputs(probe: Probe) -> list[int]:
+    """Return the classes whose traces are drawn: the highest, the true and the predicted ones; or the first outputs."""
     peaks = probe.readout.max(0).astype(np.float64)
-    peaks[[probe.prediction, *([] if probe.label is None else [probe.label])]] = np.inf
+    if probe.task == "label":
+        peaks[[probe.prediction, *([] if probe.label is None else [probe.label])]] = np.inf
+    elif probe.task in ("values", "traces", "spike_trains"):  # outputs, of which the first are shown
+        peaks = np.zeros(len(peaks))
+    elif probe.task == "several_labels" and probe.target is not None and probe.said is not None:
+        peaks = np.where((probe.target > 0) | (probe.said > 0.0), np.inf, peaks)
     return sorted((-peaks).argsort(kind="stable")[:MAX_CLASSES].tolist())
 
 
@@ -260,7 +293,7 @@ def health_frame(health: "Health") -> Frame:
     """Describe the health of the layers: histograms of rates, share in the surrogate's window, gradients."""
     layers = [_layer_health(layer) for layer in health.layers]
     words = [f"{layer['name']}: {', '.join(layer['words'])}" for layer in layers]
-    when = f"step {health.step:,}, {health.samples:,} test samples"
+    when = f"step {health.step:,}, {health.samples:,} {health.part} samples"
     return {"step": health.step, "layers": layers, "when": when, "summary": "; ".join([when, *words])}
 
 

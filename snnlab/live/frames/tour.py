@@ -70,7 +70,9 @@ def shorter(value: float, low: float) -> float | None:
     return None if value <= low else float(f"{max(value / SHORTER, low):.6g}")
 
 
-def tour(knobs: Sequence[Mapping[str, Any]], *, layers: Sequence[str], spikes: bool, show: Sequence[str]) -> list[Stop]:
+def tour(
+    knobs: Sequence[Mapping[str, Any]], *, layers: Sequence[str], spikes: bool, show: Sequence[str], task: str = "label"
+) -> list[Stop]:
     """Return the stops for a run: six of them, fewer if it has less to show.
 
     Args:
@@ -79,6 +81,7 @@ def tour(knobs: Sequence[Mapping[str, Any]], *, layers: Sequence[str], spikes: b
         layers: names of the layers that the raster shows.
         spikes: whether the network spikes.
         show: the panels, see `snnlab.live.frames.status.PANELS`.
+        task: what the targets are, see `snnlab.data.Dataset`.
 
     Example:
         >>> knob = {"name": "hidden.v_th", "label": "v_th", "group": "hidden", "unit": ""}
@@ -93,7 +96,7 @@ def tour(knobs: Sequence[Mapping[str, Any]], *, layers: Sequence[str], spikes: b
     found = {"run": _run()} | _knobs(knobs, show)
     found["start"] = _start(show, any(stop.move for stop in found.values()))
     if drawn:
-        found |= {"raster": _raster(layers, spikes), "inside": _inside(layers, spikes), "errors": _errors()}
+        found |= {"raster": _raster(layers, spikes, task), "inside": _inside(layers, spikes), "errors": _errors(task)}
         words = "At the top, the distribution of the weights over the run. Below, one tile is what one neuron looks at."
         found["weights"] = Stop("The weights", words, ("tabs",), "Weights")
     if "curves" in show:
@@ -106,21 +109,33 @@ def tour(knobs: Sequence[Mapping[str, Any]], *, layers: Sequence[str], spikes: b
 
 
 def _start(show: Sequence[str], moves: bool) -> Stop:
-    watch, at = ("the curves", "curves") if "curves" in show else ("the accuracy beside the buttons", "head")
+    watch, at = ("the curves", "curves") if "curves" in show else ("the score beside the buttons", "head")
     words = f"The run has started: watch {watch}."
     if moves:
         words += " What the tour moves is a preview; the run trains with your knobs."
     elif at == "curves":
-        words += " Dashed curves are those of the test set."
+        words += " Dashed curves are those of the part that is held out."
     return Stop("Let it learn", words, (at,), press=True)
 
 
-def _raster(layers: Sequence[str], spikes: bool) -> Stop:
-    title = "One sample, in spikes" if spikes else "One sample"
+READOUTS = {
+    "label": "They decide which class the network says",
+    "step_labels": "At each step, the highest one is what the network says; the strips show it under the true class",
+    "several_labels": "A class is predicted where the score of its trace is above 0",
+    "values": "Each is read out as one number; the dashed line is the target",
+    "traces": "The dashed ones are the targets",
+    "spike_trains": "Above the spikes of each output stand those that it shall fire",
+}
+"""What the traces of the readout say, by task."""
+
+
+def _raster(layers: Sequence[str], spikes: bool, task: str) -> Stop:
+    title, told = "One sample, in spikes" if spikes else "One sample", READOUTS[task]
     if not layers:
-        return Stop(title, "The traces show one test sample. They decide which class the network says.", ("raster",))
+        return Stop(title, f"The traces show one sample. {told}.", ("raster",))
     row = "One row is one neuron, one mark is one spike" if spikes else "One row is one unit, its colour is its output"
-    words = f"{row}, and time runs to the right. The traces of the readout below decide which class the network says."
+    below = "The traces of the readout stand below." if task != "spike_trains" else "The readout stands below."
+    words = f"{row}, and time runs to the right. {below} {told}."
     return Stop(title, words, ("raster",))
 
 
@@ -161,7 +176,7 @@ def _time(knob: Mapping[str, Any], value: float | None, curve: tuple[str, ...]) 
 
 def _inside(layers: Sequence[str], spikes: bool) -> Stop:
     what = "neuron" if spikes else "unit"
-    row = "Click a row of the raster to select it" if layers else "Click a class beside the traces to select it"
+    row = "Click a row of the raster to select it" if layers else "Click a name beside the traces to select it"
     shows = f"Here you see what one {what} does in this sample, and what it listens to"
     return Stop("Look inside", f"{shows}. {row}.", ("tabs", "raster"), "Look inside")
 
@@ -176,8 +191,17 @@ def _health(spikes: bool) -> Stop:
     return Stop("Health", f"{words}. {told}.", ("tabs",), "Health")
 
 
-def _errors() -> Stop:
-    words = "Click a cell of the confusions for its samples, and a sample to see it in the raster"
+ERRORS = {
+    "several_labels": "Click a bar of a class for its samples",
+    "values": "Each point is a sample: what is right lies on the diagonal. Click one",
+    "traces": "Each point is a step: what is right lies on the diagonal. Click one",
+    "spike_trains": "The worst samples stand in a row. Click one",
+}
+
+
+def _errors(task: str) -> Stop:
+    words = ERRORS.get(task, "Click a cell of the confusions for its samples, and a sample")
+    words += " to see it in the raster" if task not in ("several_labels",) else ", and a sample to see it in the raster"
     return Stop("What it gets wrong", f"{words}. The tab Run exports the weights.", ("tabs", "raster"), "Errors")
 
 

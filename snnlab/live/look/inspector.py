@@ -13,14 +13,16 @@ from weakref import WeakKeyDictionary
 from flax import nnx
 
 from snnlab.history import History
+from snnlab.live.frames import mistakes
 from snnlab.live.frames.activity import activity_frame, decisions_frame
 from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.energy import energy_frame
 from snnlab.live.frames.errors import Review, Reviews, cell_frame, confusion_frame
 from snnlab.live.frames.firing import current_frame, intervals_frame
+from snnlab.live.frames.targets import output_names
 from snnlab.live.frames.weights import Fields, WeightLog, fields_frame
 from snnlab.live.look.energy import Meter
-from snnlab.live.look.reviewer import Reviewer
+from snnlab.live.look.reviewer import AnyReview, Reviewer
 from snnlab.live.look.weights import fields, weights
 from snnlab.live.look.xray import XRay, cell
 from snnlab.models import describe
@@ -68,7 +70,7 @@ class Budget:
 class _Noted:
     """What is noted over a run."""
 
-    def __init__(self, reviews: Reviews):
+    def __init__(self, reviews: Reviews | None):
         self.reviews, self.weights = reviews, WeightLog()
 
 
@@ -101,10 +103,11 @@ class Inspector:
         """Begin with a history: with what was noted on it, or `before`, on the one that it continues."""
         self._history = history = self._trainer.history
         if history not in self._known:
-            fresh = _Noted(Reviews(self._trainer.data.class_names))
+            names = self._trainer.data.class_names
+            fresh = _Noted(Reviews(names) if names else None)
             self._known[history] = copy.deepcopy(before) if before is not None and history.inherited else fresh
         self._over = self._known[history]
-        self._review: Review | None = None  # the newest one
+        self._review: AnyReview | None = None  # the newest one
         self._axes: dict[str, Any] = {}
         self._noted = -1
 
@@ -146,23 +149,39 @@ class Inspector:
         if newest < epochs * trainer.steps_per_epoch and epochs and self._budget.may("review", UNWATCHED):
             self._timed("review", self._review_now)
 
-    def _review_now(self) -> Review:
+    def _review_now(self) -> AnyReview:
         state, review = self._trainer.state, self._review
         if review is None or review.step != int(state.step):
-            review = cast(Review, self._tool(Reviewer)(state))
+            review = cast(AnyReview, self._tool(Reviewer)(state))
             self._review = review
-            self._over.reviews.append(review)
+            if self._over.reviews is not None and isinstance(review, Review | mistakes.SeveralReview):
+                self._over.reviews.append(review)
         return review
 
     # ---- the tabs ----
 
     def _errors(self, chosen: Chosen) -> Frame:
-        data, names = self._trainer.data, self._trainer.data.class_names
+        data = self._trainer.data
+        names, cell = output_names(data.class_names, data.num_outputs), chosen.cell
         review = self._timed("review", self._review_now)
-        found = {"confusion": confusion_frame(review, names), "classes": self._over.reviews.frame()}
-        if chosen.cell is not None:
-            found["cell"] = cell_frame(review, names, *chosen.cell, data.image)
-        return found | {"decisions": decisions_frame(self._tool(XRay)(self._trainer.state))}
+        found: Frame = {} if self._over.reviews is None else {"classes": self._over.reviews.frame()}
+        if isinstance(review, Review):
+            found["confusion"] = confusion_frame(review, names)
+            if cell is not None:
+                listed = cell_frame if data.task == "label" else mistakes.step_cell_frame
+                found["cell"] = listed(review, names, *cell, data.image)
+            if data.task == "label":
+                found["decisions"] = decisions_frame(self._tool(XRay)(self._trainer.state))
+        elif isinstance(review, mistakes.SeveralReview):
+            found["several"] = mistakes.several_frame(review, names)
+            if cell is not None:
+                found["cell"] = mistakes.several_cell_frame(review, names, *cell, data.image)
+        elif isinstance(review, mistakes.NumbersReview):
+            found["numbers"] = mistakes.numbers_frame(review, names, 0 if cell is None else cell[0])
+            found["cell"] = mistakes.worst_frame(review, data.image)
+        else:
+            found |= {"trains": mistakes.trains_frame(review), "cell": mistakes.worst_frame(review, data.image)}
+        return found
 
     def _weights(self, chosen: Chosen) -> Frame:
         trainer = self._trainer

@@ -1,6 +1,7 @@
 """Runs one sample through the network as it is now, and reads one of its neurons: for the raster."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -8,16 +9,21 @@ from flax import nnx
 from jaxtyping import Shaped
 
 from snnlab.data import Dataset
+from snnlab.data.targets import Targets
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM
 from snnlab.live.frames.probe import Neuron, Probe
+from snnlab.live.frames.targets import EVERY_STEP
 from snnlab.live.look.xray import running_readout
-from snnlab.losses import class_scores
+from snnlab.losses import Regression, SpikeTrains, TraceRegression
 from snnlab.models import LayerDescription, Network, describe
+from snnlab.record import Record
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
 from snnlab.support.transfers import transfers_allowed
+from snnlab.tasks import task_of
+from snnlab.tasks.spike_trains import NEAR
 from snnlab.train.step import graphdef, run_model
 
 CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
@@ -29,7 +35,7 @@ class Prober:
     Args:
         model: its structure; the values come with every call.
         data: the part that is looked at has the samples; any other sample must be of the same shape and type.
-        loss: its scores choose the predicted class, see `losses.class_scores`; None takes the highest trace.
+        loss: its scores are what the network says, see `snnlab.tasks.Task.compared`; None takes the highest trace.
 
     Example:
         >>> from snnlab import data, models
@@ -43,13 +49,14 @@ class Prober:
     def __init__(self, model: nnx.Module, data: Dataset, loss: Callable | None = None):
         self._data = data
         self._names: tuple[str, ...] = ()
-        self._rule = running_readout(loss)
-        structure = graphdef(model, training=False)
+        self._rule = running_readout(loss, data.task)
+        self._tau = _filter_of(loss, describe(model).dt)
+        structure, task = graphdef(model, training=False), task_of(data)
 
         @jax.jit
-        def run(state, x):
+        def run(state, x, lengths):
             model = nnx.merge(structure, state)
-            record = run_model(model, x, jax.random.key(0))
+            record = run_model(model, x, jax.random.key(0))._replace(lengths=lengths)
             self._names = tuple(record.layers)  # in order, known while tracing: a jitted function returns sorted dicts
             rasters = {name: spikes[:, 0] > 0 for name, spikes in record.spikes.items()}
             states = {name: trace.state[:, 0] for name, trace in record.layers.items()}
@@ -57,15 +64,20 @@ class Prober:
             code = encode(x, key=jax.random.key(0)) if encode is not None and rasters else None
             if code is not None:
                 dense = code.dense() if isinstance(code, SpikeTimes) else code
-                rasters = {"input": dense[:, 0] > 0, **rasters}
-            return rasters, states, record.readout[:, 0], class_scores(loss, record)[0].argmax()
+                rasters = {"input": dense[:, 0], **rasters}
+            said, readout = task.compared(loss, record)[0], _readout(loss, record)
+            if data.task in EVERY_STEP and said.shape == readout.shape:
+                readout = said  # in the unit of the targets, whoever wrote the loss
+            return rasters, states, readout, said
 
         self._run = run
+        lengths = data.seen.targets.lengths  # a drawing is as long as the sequence; one shape, so one program
+        self._whole = None if lengths is None else np.full(1, data.seen.x.shape[1], lengths.dtype)
 
     def __call__(self, model: nnx.Module, index: int) -> Probe:
         """Run sample `index` of the part that is looked at."""
         x, targets = self._data.seen
-        return self._look(model, x[index], self._data.image(index), int(targets.values[index]))
+        return self._look(model, x[index], self._data.image(index), targets[index : index + 1])
 
     def own(self, model: nnx.Module, sample: Shaped[np.ndarray, "..."]) -> Probe:
         """Run a sample that is none of the data's, and has no label.
@@ -81,19 +93,55 @@ class Prober:
 
     @never_lost()
     @transfers_allowed()
-    def _look(self, model: nnx.Module, sample: np.ndarray, image: np.ndarray, label: int | None) -> Probe:
+    def _look(self, model: nnx.Module, sample: np.ndarray, image: np.ndarray, targets: Targets | None) -> Probe:
         keep_programs()  # a dashboard shows a sample before it trains
-        rasters, states, readout, prediction = self._run(nnx.state(model), sample[None])
+        lengths = self._whole if targets is None else targets.lengths
+        rasters, states, readout, said = self._run(nnx.state(model), sample[None], lengths)
+        labelled = self._data.task == "label"
+        known = {"label": None} if targets is None or not labelled else {"label": int(targets.values[0])}
+        if targets is not None and not labelled:
+            known["target"] = np.asarray(targets.values[0])
+            known |= {"mask": None if targets.mask is None else targets.mask[0]}
+        if targets is not None and targets.lengths is not None:
+            known["length"] = int(targets.lengths[0])
+        found = {name: np.asarray(rasters[name]) for name in ("input", *self._names) if name in rasters}
         return Probe(
             sample=image,
-            rasters={name: np.asarray(rasters[name]) for name in ("input", *self._names) if name in rasters},
+            **_input_of(found),
             states={name: np.asarray(states[name]) for name in self._names},
             readout=np.asarray(readout),
-            label=label,
-            prediction=int(prediction),
+            prediction=int(np.argmax(said)) if labelled else -1,
             rule=self._rule,
             events=self._data.has_events,
+            task=self._data.task,
+            said=np.asarray(said),
+            tau=self._tau,
+            **known,
         )
+
+
+def _readout(loss: Callable | None, record: Record) -> jax.Array:
+    """The readout traces of the sample, in the unit of the targets if the loss knows it."""
+    readout = record.readout[:, 0]
+    return loss.in_units(readout) if isinstance(loss, Regression | TraceRegression) else readout
+
+
+def _filter_of(loss: Callable | None, dt: float | None) -> float:
+    """The time constant of the filter that spike trains are compared behind [steps]."""
+    if not isinstance(loss, SpikeTrains):
+        return NEAR
+    return float(loss.tau[...]) / (dt or loss.dt or 1.0)
+
+
+def _input_of(found: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What goes into the network and what its layers fire; an input of other numbers than 0 and 1 is no spikes."""
+    code = found.pop("input", None)
+    rasters = {name: values > 0 for name, values in found.items()}
+    if code is None:
+        return {"rasters": rasters}
+    if np.isin(code, (0, 1)).all():
+        return {"rasters": {"input": code > 0, **rasters}}
+    return {"rasters": rasters, "signal": code}
 
 
 def neuron(model: nnx.Module, layer: str, unit: int) -> Neuron:

@@ -16,6 +16,7 @@ from snnlab.history import History
 from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.paper import Paper
 from snnlab.live.frames.probe import Look, Probe
+from snnlab.live.frames.targets import output_names
 from snnlab.live.look.inspector import Inspector
 from snnlab.live.look.prober import Prober, neuron
 from snnlab.live.look.voltages import spiking
@@ -159,7 +160,7 @@ class Watcher:
             return False
         probe, drawing = self._probe(self._prober, model, index, drawing)
         read, known = functools.partial(neuron, model), functools.partial(spiking, model)
-        names, dt = trainer.data.class_names, describe(model).dt
+        names, dt = output_names(trainer.data.class_names, trainer.data.num_outputs), describe(model).dt
         self.look = Look(probe, names, dt, read, known, preview=ahead, drawing=drawing)
         self._looked = now
         return True

@@ -15,13 +15,15 @@ from snnlab.layers import IF, LifRef
 from snnlab.live.frames.activity import UNDECIDED, Seen
 from snnlab.live.frames.firing import Cell
 from snnlab.live.frames.pixels import thinned
-from snnlab.losses import Classification
+from snnlab.live.frames.targets import EVERY_STEP
+from snnlab.losses import Classification, Regression, SeveralLabels
 from snnlab.models import describe
 from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
 from snnlab.support.transfers import transfers_allowed
+from snnlab.tasks import LabelTask
 from snnlab.train.step import State, Stepper, Structure, compiled, run_model
 
 BATCH = 100
@@ -90,7 +92,7 @@ class XRay:
         counts, decisions = self._run(self._see, state)
         return Seen(
             step=int(state.step),
-            labels=self._data.seen.targets.values[self._index],
+            labels=self._data.seen.targets.values[self._index] if self._data.task == "label" else None,
             total=len(self._data.seen.x),
             activity={name: counts[name].T for name in self._layers},
             spiking=tuple(name for name, kind in self._layers.items() if kind.spikes),
@@ -124,7 +126,8 @@ class XRay:
         for number, first in enumerate(range(0, len(self._index), size)):
             batch = self._index[first : first + size]
             filled = np.pad(batch, (0, size - len(batch)), mode="edge")
-            found = program(state, self._data.seen.x[filled], np.int32(number), *more)
+            lengths = self._data.seen.targets[filled].lengths
+            found = program(state, self._data.seen.x[filled], lengths, np.int32(number), *more)
             parts.append(jax.tree.map(functools.partial(_first, len(batch)), found))
         return jax.tree.map(lambda *arrays: np.concatenate(arrays, axis=-1), *parts)
 
@@ -154,24 +157,24 @@ def _first(count: int, array) -> np.ndarray:
     return np.asarray(array)[..., :count]
 
 
-def _record(structure: Structure, state: State, x, number) -> tuple[Record, Callable]:
+def _record(structure: Structure, state: State, x, lengths, number) -> tuple[Record, Callable]:
     system = structure.merge(state)
     key = jax.random.fold_in(jax.random.key(0), number)  # a random code is the same every time
-    return run_model(system["model"], x, key), system["loss"]
+    return run_model(system["model"], x, key)._replace(lengths=lengths), system["loss"]
 
 
-def _see(structure: Structure, state: State, x, number):
+def _see(structure: Structure, state: State, x, lengths, number):
     """Return spike counts or mean outputs of every layer, and the running decisions or None."""
-    record, loss = _record(structure, state, x, number)
+    record, loss = _record(structure, state, x, lengths, number)
     counts = record.counts
     activity = {name: counts.get(name, trace.state.mean(0)).T for name, trace in record.layers.items()}
-    rule = running_readout(loss)
+    rule = running_readout(loss) if isinstance(structure.task, LabelTask) else None
     return activity, None if rule is None else _decide(RUNNING[rule](record.readout))
 
 
-def _listen(structure: Structure, layer: str, state: State, x, number, unit):
+def _listen(structure: Structure, layer: str, state: State, x, lengths, number, unit):
     """Return the spikes of one neuron, and its current or None."""
-    trace = _record(structure, state, x, number)[0].layers[layer]
+    trace = _record(structure, state, x, lengths, number)[0].layers[layer]
     return trace.output[:, :, unit] > 0, None if trace.current is None else trace.current[:, :, unit]
 
 
@@ -182,16 +185,26 @@ def _decide(scores):
     return jnp.where(clear, scores.argmax(-1), UNDECIDED).astype(jnp.int32)
 
 
-def running_readout(loss: Callable | None) -> str | None:
-    """Return the name of the readout that a loss scores classes with; None if the scores are its own.
+READING = (Classification, SeveralLabels, Regression)  # losses that read one score an output out of the trace
+
+
+def running_readout(loss: Callable | None, task: str = "label") -> str | None:
+    """Return the name of the readout that a loss scores outputs with; None if the scores are its own.
+
+    A task with a target every step looks at every step, so its readout is the "last" one so far.
 
     Example:
         >>> running_readout(Classification("mean")), running_readout(lambda record, labels: 0.0)
         ('mean', 'max')
     """
-    if isinstance(loss, Classification):
-        return loss.readout if type(loss).scores is Classification.scores else None
-    return None if hasattr(loss, "scores") else "max"  # as `losses.class_scores`
+    if task in EVERY_STEP:
+        return "last"
+    for kind in READING:
+        if isinstance(loss, kind):
+            return loss.readout if type(loss).scores is kind.scores else None
+    if hasattr(loss, "scores"):
+        return None
+    return "max" if task == "label" else "mean"  # as `losses.class_scores`, and as `compared` of the other tasks
 
 
 @transfers_allowed()

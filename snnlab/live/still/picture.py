@@ -13,13 +13,16 @@ from snnlab.history.report import METRIC_PREFIX
 from snnlab.history.series import bin_means
 from snnlab.live.frames import curves, style
 from snnlab.live.frames.probe import Probe
-from snnlab.live.still import svg
+from snnlab.live.frames.scenes import LINES
+from snnlab.live.still import answers, svg
 from snnlab.live.still.plots import AXIS, BELOW, EDGE, PLOT, WIDTH, Flag, Line, draw_lines, draw_plots, heading, room
 from snnlab.live.still.svg import Scale
 
+SIGNAL = 60  # pixels: height of an input of numbers
 HEAD, IMAGE = 74, 112  # pixels: where the plots begin, and the sample
 CELLS = (400, 140)  # steps and units of a raster; of a larger one neighbours share a cell
 CLASSES = 10  # readout traces
+LOWEST = -1.0  # of a score that is drawn: an R2 can begin at minus one thousand
 TERMS, METRICS = "terms of the loss", "metrics"
 
 
@@ -41,7 +44,7 @@ def picture(
         title: heading of the picture.
         probe: the sample to show below the curves. In a raster of more than 400 steps or 140 units, neighbours share
             a cell; of a readout, the ten highest classes are drawn, and the true one.
-        class_names: of the data; a class without a name is shown by its index.
+        class_names: of the data, or names of the outputs; one without a name is shown by its index.
         dt: time step [ms] of the probe's axis; None counts steps.
         max_points: points of a curve; a longer one is thinned to means.
 
@@ -59,13 +62,15 @@ def picture(
         plots = _plots(history, steps_per_epoch, max_points)
         moves = curves.all_marks(history, len(history))
         flags = [Flag(move.step, svg.cut(move.label)) for move in moves]
-        body, bottom = draw_plots(plots, flags, HEAD, logs=[TERMS])
+        body, bottom = draw_plots(plots, flags, HEAD, logs=[TERMS], lows={history.scored.name: LOWEST})
         words = [_summary(history), *(_in_words(*plot) for plot in plots.items())]
         words += [f"at step {move.step:,}: {move.label}" for move in moves[-20:]]
         if probe:
-            verdict = _verdict(probe, class_names)
-            words += [*(_spikes(*raster) for raster in probe.rasters.items()), *verdict]
-            drawn, bottom = _draw_probe(probe, _traces(probe, class_names, dt or 1.0), verdict, dt, bottom)
+            names = [_class_name(k, class_names) for k in range(max(len(class_names), probe.readout.shape[1]))]
+            verdict = _verdict(probe, names)
+            said = verdict if probe.task == "label" else [answers.words(probe, names)]
+            words += [*(_spikes(*raster) for raster in probe.rasters.items()), *said]
+            drawn, bottom = _draw_probe(probe, names, verdict, dt, bottom)
             body += drawn
     head = [svg.text(EDGE, 34, svg.cut(title, 80), size=18, weight=600), svg.text(EDGE, 55, words[0], size=12)]
     return svg.card(head + body, WIDTH, bottom, title=title, words="; ".join(words))
@@ -106,12 +111,16 @@ def _thin(x: np.ndarray, y: np.ndarray, points: int) -> curves.Curve:
 
 
 def _traces(probe: Probe, class_names: Sequence[str], dt: float) -> list[Line]:
-    """The readout of the highest classes; the winner is last, so that it is on top."""
+    """The readout of the highest classes; the winner is last, so that it is on top. For other tasks, with targets."""
+    time = (np.arange(len(probe.readout)) + 0.5) * dt
+    if probe.task != "label":
+        drawn = answers.lines(probe, class_names, time)
+        thinned = [_thin(line.x, line.y, CELLS[0]) for line in drawn]
+        return [line._replace(x=x, y=y) for line, (x, y) in zip(drawn, thinned, strict=True)]
     readout = np.asarray(probe.readout, np.float64)
     peaks = np.where(np.isfinite(readout), readout, -np.inf).max(axis=0)
     shown = {*np.argsort(-peaks, kind="stable")[:CLASSES].tolist(), probe.prediction}
     shown |= set() if probe.label is None else {probe.label}
-    time = (np.arange(len(readout)) + 0.5) * dt
     lines = []
     for k in sorted(shown, key=lambda k: (k == probe.prediction, k)):
         name = _class_name(k, class_names)
@@ -128,6 +137,8 @@ def _class_name(k: int, class_names: Sequence[str]) -> str:
 
 
 def _verdict(probe: Probe, class_names: Sequence[str]) -> list[str]:
+    if probe.task != "label":
+        return answers.beside(probe, class_names)
     guess = f"predicted: {_class_name(probe.prediction, class_names)}"
     if probe.label is None:
         return ["your drawing", guess]
@@ -161,14 +172,19 @@ def _spikes(name: str, raster: np.ndarray) -> str:
 
 
 def _draw_probe(
-    probe: Probe, traces: list[Line], verdict: list[str], dt: float | None, top: int
+    probe: Probe, names: Sequence[str], verdict: list[str], dt: float | None, top: int
 ) -> tuple[list[str], int]:
     """Draw the sample on the left; on the right its rasters and the readout over one time axis."""
-    left = EDGE + IMAGE + 44 + AXIS
-    x = Scale(0.0, len(probe.readout) * (dt or 1.0), WIDTH - EDGE - room(traces) - left, least=0.0 if dt else 1.0)
+    traces, left = _traces(probe, names, dt or 1.0), EDGE + IMAGE + 44 + AXIS
+    wide = WIDTH - EDGE - (room(traces) if traces else 0) - left
+    x = Scale(0.0, len(probe.readout) * (dt or 1.0), wide, least=0.0 if dt else 1.0)
     image, height = _image(probe.sample)
     lines = [svg.text(0, height + 20 + 17 * k, svg.cut(said, 23), size=12) for k, said in enumerate(verdict)]
     body = [svg.text(EDGE, top + 10, "one test sample", size=13, weight=600), svg.group(EDGE, top + 22, image + lines)]
+    if probe.signal is not None and probe.signal.shape[1] <= LINES:
+        drawn = _draw_signal(probe.signal, x, dt or 1.0) + answers.after_the_end(probe, x, SIGNAL, dt or 1.0)
+        body.append(svg.group(left, top + 22, drawn))
+        top += SIGNAL + BELOW
     for name, raster in probe.rasters.items():
         units = raster.shape[1]
         height = int(np.clip(1.6 * units, min(14 * units, 120), CELLS[1]))
@@ -178,13 +194,39 @@ def _draw_probe(
             heading(_spikes(svg.cut(name), raster)),
             *svg.axes(x, y, beside=rows),
             _draw_raster(name, raster, x, y),
+            *answers.after_the_end(probe, x, height, dt or 1.0),
         ]
         body.append(svg.group(left, top + 22, parts))
         top += height + BELOW
+    return _draw_readout(probe, names, traces, x, dt, left, top, body)
+
+
+def _draw_readout(
+    probe: Probe, names: Sequence[str], traces: list[Line], x: Scale, dt: float | None, left: int, top: int, body
+) -> tuple[list[str], int]:
+    """Draw the readout under the rasters, with what it shall say."""
+    unit, step = ("ms", dt) if dt else ("step", 1.0)
+    if not traces:  # spike trains
+        rows, height = answers.trains(probe, x, step)
+        axes = svg.axes(x, Scale(0.0, 1.0, height), unit, beside=[])
+        shade = answers.after_the_end(probe, x, height, step)
+        return [*body, svg.group(left, top + 22, [heading("readout"), *axes, *rows, *shade])], top + 22 + height + BELOW
+    strips, height = answers.strips(probe, names, x, step)
+    body = [*body, svg.group(left, top + 22, [heading("readout"), *strips])]
     y = Scale.around(np.concatenate([line.y for line in traces]), PLOT)
-    axes = svg.axes(x, y, "ms" if dt else "step")
-    body.append(svg.group(left, top + 22, [heading("readout"), *axes, *draw_lines(traces, x, y)]))
-    return body, top + 22 + PLOT + BELOW
+    drawn = [*svg.axes(x, y, unit), *draw_lines(traces, x, y), *answers.after_the_end(probe, x, PLOT, step)]
+    return [*body, svg.group(left, top + 22 + height, drawn)], top + 22 + height + PLOT + BELOW
+
+
+def _draw_signal(signal: np.ndarray, x: Scale, dt: float) -> list[str]:
+    """Draw an input of numbers as lines."""
+    time = (np.arange(len(signal)) + 0.5) * dt
+    y = Scale.around(signal, SIGNAL)
+    curves_ = [
+        svg.path(svg.polyline(x(time), y(signal[:, k])), f"input {k}", stroke=style.of_many(k).colour)
+        for k in range(signal.shape[1])
+    ]
+    return [heading(f"input: {signal.shape[1]} unit{'s' * (signal.shape[1] > 1)}"), *svg.axes(x, y), *curves_]
 
 
 def _draw_raster(name: str, raster: np.ndarray, x: Scale, y: Scale) -> str:
@@ -200,6 +242,13 @@ def _draw_raster(name: str, raster: np.ndarray, x: Scale, y: Scale) -> str:
 def _image(sample: np.ndarray) -> tuple[list[str], int]:
     """Draw the sample in 16 greys, one path each; returns it and its height."""
     sample = np.nan_to_num(np.atleast_2d(np.asarray(sample, np.float64)))
+    if sample.ndim == 2 and sample.shape[1] <= LINES and len(sample) > 2 * LINES:  # a signal
+        x, y = Scale(0.0, len(sample) - 1.0, IMAGE), Scale.around(sample, IMAGE // 2)
+        drawn = [
+            svg.path(svg.polyline(x(np.arange(len(sample))), y(sample[:, k])), stroke=style.of_many(k).colour)
+            for k in range(sample.shape[1])
+        ]
+        return drawn, IMAGE // 2
     sample = sample.reshape(len(sample), -1)
     sample = sample[:: 1 + (len(sample) - 1) // 56, :: 1 + (sample.shape[1] - 1) // 56]
     grey = np.round((sample - sample.min()) * (15 / max(np.ptp(sample), 1e-9))).astype(int).T

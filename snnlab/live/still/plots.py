@@ -4,6 +4,7 @@ Every plot is drawn in its own coordinates, with (0, 0) at its upper left corner
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +54,7 @@ def draw_plots(
     *,
     unit: str = "step",
     logs: Container[str] = (),
+    lows: Mapping[str, float] = MappingProxyType({}),
     rows: int = ROWS,
 ) -> tuple[list[str], int]:
     """Draw two plots per row; the labels of the flags stand above the first row, for both rows.
@@ -63,6 +65,7 @@ def draw_plots(
         top: where the plots begin [pixels].
         unit: of the x axis.
         logs: titles of the plots with a logarithmic y axis.
+        lows: by title, the lowest value that is drawn, of a plot that has higher ones, too.
         rows: of labels of flags, at most.
 
     Returns:
@@ -79,11 +82,20 @@ def draw_plots(
         above = max([flag.row + 1 for flag in placed], default=0) if k < 2 else 0
         if k % 2 == 0:
             top += 22 + ROW * above + (PLOT + BELOW) * (k > 0)
+        lines, cut = _from(lows[name], lines) if name in lows else (lines, "")
         y = Scale.around(np.concatenate([line.y for line in lines]), PLOT, log=name in logs)
         said = [svg.text(at + 4, -ROW * row - 4, flag.label) for row, at, flag in placed if 0 <= row < above]
-        parts = [heading(name, ROW * above), *svg.axes(x, y, unit), *_poles(placed, above), *said]
+        parts = [heading(name + cut, ROW * above), *svg.axes(x, y, unit), *_poles(placed, above), *said]
         body.append(svg.group(EDGE + AXIS + k % 2 * (each + EDGE), top, parts + draw_lines(lines, x, y)))
     return body, top + (PLOT + BELOW) * bool(plots)
+
+
+def _from(low: float, lines: list[Line]) -> tuple[list[Line], str]:
+    """Leave out what is below, and the words that say so; unless all is below."""
+    values = np.concatenate([line.y for line in lines])
+    if not ((values < low).any() and (values >= low).any()):
+        return lines, ""
+    return [line._replace(y=np.where(line.y < low, np.nan, line.y)) for line in lines], f" (not drawn below {low:g})"
 
 
 def room(lines: list[Line]) -> float:

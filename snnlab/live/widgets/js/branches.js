@@ -9,7 +9,7 @@ import { drawEvents, lastOf, lookOfBranch, placeOf, rounded, star, timesOf } fro
 /** @typedef {import("./types").Model} Model @typedef {import("./types").Pen} Pen @typedef {import("./types").Box} Box @typedef {import("./types").Times} Times */
 
 const LANE = 20, TOP = 6, AXIS = 18; // pixels
-const KEYS = ["time.branch", "time.from", "time.to", "time.knobs that differ", "time.best accuracy", "time.spikes"];
+const KEYS = ["time.branch", "time.from", "time.to", "time.knobs that differ", "time.best score", "time.spikes"];
 
 /** @param {Model} model @returns {import("./types").Part} */
 export function makeBranches(model) {

@@ -9,7 +9,7 @@ import { STYLE } from "./style.js";
  * @typedef {{ x: Float32Array, y: Float32Array }} Values
  * @typedef {{ name: string, label: string, colour: string, dash: number[], values: Values, test: boolean, key: string }} Series the last two: of the test set; of its explanation
  * @typedef {{ name: string, number: number, values: Values }} Ghost the curve of another branch
- * @typedef {{ title: string, key: string, log: boolean, series: Series[], earlier: Values[], ghosts: Ghost[], first: boolean }} Plot
+ * @typedef {{ title: string, key: string, log: boolean, series: Series[], earlier: Values[], ghosts: Ghost[], first: boolean, share: boolean, least: number }} Plot `share`: its values are shares; `least`: no lower value is drawn
  * @typedef {{ low: number, high: number, marks: { step: number, label: string }[], cursor: number | null, last: boolean, below: number, covered: [left: number, right: number] | null }} Around `below`: height of what is between the last plot and the numbers of its axis; `covered`: where there is no room for them
  * @typedef {{ name: string, look: import("./types").Line }} Key a line of the legend
  */
@@ -46,7 +46,7 @@ export function nearest(x, at) {
  * The ends of the axis: around all that is seen, and a little more.
  * @param {Plot} plot @param {Around} around
  */
-function heightOf({ series, earlier, ghosts, log }, { low, high }) {
+function heightOf({ series, earlier, ghosts, log, least: floor }, { low, high }) {
   let least = Infinity, most = -Infinity;
   for (const { x, y } of [...series.map(({ values }) => values), ...earlier, ...ghosts.map(({ values }) => values)])
     for (let k = 0; k < x.length; k++)
@@ -55,6 +55,7 @@ function heightOf({ series, earlier, ghosts, log }, { low, high }) {
         most = Math.max(most, y[k]);
       }
   if (least > most) return null;
+  if (most > floor) least = Math.max(least, floor);
   if (log) return [Math.log10(least) - 0.05, Math.max(Math.log10(most), Math.log10(least) + 0.3) + 0.05];
   const more = 0.06 * (most - least || Math.abs(most) || 1);
   return [least - more, most + more];
@@ -99,14 +100,14 @@ function drawMarks(pen, place, at, { marks, low, high }, labelled, letters) {
 export const titleOf = (curves) => (curves > 2 ? 34 : 20);
 
 /** The title, and beside it or below it every curve with its newest value, or that under the cursor. */
-function drawTitle(/** @type {Pen} */ pen, /** @type {Box} */ { x, y, width }, /** @type {Plot} */ { title, key, series }, /** @type {Around} */ { cursor }) {
+function drawTitle(/** @type {Pen} */ pen, /** @type {Box} */ { x, y, width }, /** @type {Plot} */ { title, key, series, share }, /** @type {Around} */ { cursor }) {
   const many = series.length > 2, y0 = many ? y - 19 : y - 5;
   const from = many ? Math.min(x, 8) : x + text(pen, title, x, y0, { size: 11, bold: true, room: width }) + 8;
   if (many) text(pen, title, x, y0, { size: 11, bold: true, room: width });
   explained(pen, key, { x, y: y0 + 5, width, height: 0 });
   const all = series.map(({ label, values }) => {
     const k = cursor === null ? values.y.length - 1 : nearest(values.x, cursor);
-    const value = title === "accuracy" ? percent(values.y[k]) : readable(values.y[k], many ? 2 : 3);
+    const value = share ? percent(values.y[k]) : readable(values.y[k], many ? 2 : 3);
     return values.y.length ? `${label} ${value}` : label;
   });
   pen.font = `11px ${pen.theme.font}`;
@@ -161,6 +162,7 @@ export function drawChart(pen, place, plot, around) {
       if (test && points.length <= 40) for (const [px, py] of points) diamond(pen, px, py, colour);
     }
   });
+  if (isCut(plot, low, around)) text(pen, `\u2193 some are below ${readable(plot.least)}`, x + width - 4, y + height - 4, { align: "right", size: 10, halo: true });
   drawMarks(pen, place, at, around, plot.first, drawLetters(pen, place, plot.ghosts, around, pointsOf));
   if (around.cursor !== null) line(pen, [[at(around.cursor), y], [at(around.cursor), y + height]], { alpha: 0.6 });
   const bottom = { x, y, width, height: height + around.below };
@@ -169,6 +171,10 @@ export function drawChart(pen, place, plot, around) {
   if (around.last) axisUnder(pen, bottom, free, at, (tick) => readable(tick, 6) + (tick ? "" : " steps"));
   if (around.last && around.cursor !== null) drawStep(pen, bottom, at(around.cursor), `step ${readable(Math.round(around.cursor), 7)}`);
 }
+
+/** Whether values lie below the axis. @param {Plot} plot @param {number} low @param {Around} around */
+const isCut = ({ series, least }, low, around) => least > -Infinity &&
+  series.some(({ values: { x, y } }) => y.some((value, k) => value < low && x[k] >= around.low && x[k] <= around.high));
 
 /**
  * Its letter at the end of each ghost, as far as there is room; returns where they stand.

@@ -2,7 +2,7 @@
 // is sent as messages, and acts when the kernel answers.
 import { makeAlert, mayAlert } from "./alert.js";
 import { makeBranches } from "./branches.js";
-import { MAIN, makeCurves, othersOf } from "./curves.js";
+import { mainOf, makeCurves, othersOf } from "./curves.js";
 import { makeCurvesPanel } from "./curvespanel.js";
 import { h } from "./dom.js";
 import { ask, makeExplainer } from "./explain.js";
@@ -55,7 +55,7 @@ function makeAlone(model, name) {
     head: () => makeHeader(model, []),
     knobs: () => makeKnobs(model, { grab() {}, release() {} }),
     raster: () => makeRasterPanel(model, () => {}),
-    curves: () => makeCurves(model, [...MAIN, ...othersOf(about)], true),
+    curves: () => makeCurves(model, [...mainOf(about), ...othersOf(about)], true),
     time: () => makeBranches(model),
     neuron: () => makeNeuron(model),
     voltages: () => makeVoltages(model),

@@ -4,14 +4,16 @@ import { mount, pointOf } from "./canvas.js";
 import { readable } from "./numbers.js";
 import { TRACK, lastOf, makeScrubber, timesOf } from "./scrubber.js";
 
-/** @typedef {{ title: string, key: string, curves: string[], log?: boolean }} Wanted with the key of its explanation */
+/** @typedef {{ title: string, key: string, curves: string[], log?: boolean, share?: boolean }} Wanted with the key of its explanation */
 
 export const [LEFT, RIGHT] = [46, 10];
 const AXIS = 20, GAP = 6, LEAST = 34, LOWEST = 26; // a plot, and one above the names of earlier runs
 
-/** The main plots. @type {Wanted[]} */
-export const MAIN = [
-  { title: "accuracy", key: "curves.accuracy", curves: ["accuracy", "test_acc"] }, { title: "loss", key: "curves.loss", curves: ["loss", "test_loss"] },
+const LOWEST_SCORE = -1; // an R2 may begin at minus one thousand
+
+/** The main plots. @param {import("./types").About} about @returns {Wanted[]} */
+export const mainOf = ({ score }) => [
+  { title: score.name, key: "curves.score", curves: score.curves, share: score.share }, { title: "loss", key: "curves.loss", curves: ["loss", "test_loss"] },
 ];
 
 /** @type {Record<string, string>} */
@@ -97,9 +99,11 @@ export function wordsAt({ title, earlier }, names, step) {
 /** @param {import("./types").Model} model @param {Wanted[]} wanted @returns {import("./chart.js").Plot[]} */
 function plotsOf(model, wanted) {
   const { now = {} } = model.get("curves"), earlier = model.get("earlier"), { terms, metrics, part, explained: known } = model.get("about"), { smooth, log } = model.get("ui");
-  return wanted.map(({ title, key, curves, log: always }, k) => ({
+  return wanted.map(({ title, key, curves, log: always, share }, k) => ({
     title,
     key,
+    share: Boolean(share),
+    least: key === "curves.score" && !share ? LOWEST_SCORE : -Infinity,
     log: Boolean(always || (log && title === "loss")),
     first: k === 0,
     earlier: earlier.map((/** @type {any} */ run) => valuesOf(run[curves[0]])),

@@ -1,5 +1,5 @@
 // The main curves with their fields: window, moving averages, logarithmic axis, files.
-import { MAIN, makeCurves } from "./curves.js";
+import { mainOf, makeCurves } from "./curves.js";
 import { h } from "./dom.js";
 import { ask } from "./explain.js";
 import { choice, panel, set } from "./fields.js";
@@ -15,7 +15,7 @@ export function makeCurvesPanel(model) {
   };
   const toggles = [toggle("smooth", "smooth", "curves.smooth"), toggle("log", "log loss", "curves.log loss")];
   const window_ = choice(model, "window", "curves.window", model.get("about").windows);
-  const curves = makeCurves(model, MAIN, true);
+  const curves = makeCurves(model, mainOf(model.get("about")), true);
   const show = () => {
     for (const { show: press } of toggles) press();
     window_.value = model.get("run").view.window;
@@ -24,8 +24,9 @@ export function makeCurvesPanel(model) {
   const events = ["change:ui", "change:run"];
   for (const event of events) model.on(event, show);
   curves.el.classList.add("fill");
+  const watched = model.get("about").part === "val" ? null : h("span", { class: "watched", tabindex: 0, "data-explain": "curves.no validation part" }, "test part watched");
   const csv = { label: "CSV", explain: "curves.csv", act: () => saveCurves(model) };
   const save = saveMenu(() => "curves", () => [...curves.el.querySelectorAll("canvas")], [csv]);
-  const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button), save, ask("Curves")), curves.el);
+  const el = panel("main", "Curves", h("div", { class: "fields" }, watched, window_, ...toggles.map(({ el: button }) => button), save, ask("Curves")), curves.el);
   return { el, stop: () => { curves.stop(); for (const event of events) model.off(event, show); } };
 }

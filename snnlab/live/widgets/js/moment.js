@@ -54,5 +54,8 @@ export function raceOf(scene, frame, moment) {
   };
 }
 
-/** Who leads, in words. @param {Scene} scene @param {Moment} moment */
-export const leaderWords = ({ classes }, { leads }) => (leads < 0 ? "no class leads" : `${classes[leads]} leads`);
+/** Whether one class at a time is predicted. @param {string} task */
+export const races = (task) => task === "label" || task === "step_labels";
+
+/** Who leads, in words; nothing, if none can. @param {Scene} scene @param {Moment} moment */
+export const leaderWords = ({ classes, task }, { leads }) => (!races(task) ? "" : leads < 0 ? "no class leads" : `${classes[leads]} leads`);

@@ -1,7 +1,7 @@
 // The scores of the classes as bars, which race while the sample is played; who leads stands above in large type.
 import { h, write } from "./dom.js";
 import { lookOf } from "./draw.js";
-import { raceOf } from "./moment.js";
+import { raceOf, races } from "./moment.js";
 import { readable } from "./numbers.js";
 
 /** @typedef {import("./types").Model} Model @typedef {import("./types").Scene} Scene @typedef {import("./types").Frame} Frame */
@@ -24,8 +24,13 @@ export function makeRace(model, raster) {
   let asked = 0;
 
   /** @param {Scene} scene @param {Frame} frame */
-  function say({ classes, label }, { prediction }) {
-    const { moment } = raster, leads = moment ? moment.leads : prediction, isOver = !moment || moment.atEnd;
+  function say({ classes, label, task }, { prediction, target }) {
+    const { moment } = raster;
+    if (task !== "label" && !(moment && races(task))) {
+      write(winner, target?.lines[0] ?? "\u2013");
+      return write(verdict, target?.lines[1] ?? "");
+    }
+    const leads = moment ? moment.leads : prediction, isOver = task === "label" && (!moment || moment.atEnd);
     write(winner, classes[leads] ?? "\u2013");
     const right = label === null || !isOver ? "" : leads === label ? " \u2713 right" : " \u2717 wrong";
     write(verdict, `${moment ? `leads after ${moment.words}` : "is the answer"}${right}`);
@@ -45,11 +50,11 @@ export function makeRace(model, raster) {
       write(lane.name, name);
       write(lane.score, readable(score, 2));
       lane.bar.style.width = `${100 * share}%`;
-      lane.el.classList.toggle("leads", leads);
+      lane.el.classList.toggle("leads", leads && races(scene.task));
     }
     lanes.style.setProperty("--zero", `${100 * zero}%`);
     lanes.ariaLabel = `Scores: ${[...bars].sort((a, b) => b.score - a.score).map(({ name, score }) => `${name} ${readable(score, 2)}`).join(", ")}`;
-    write(title, `score: readout, ${frame.moments.words}${bars.length < scene.classes.length ? `; ${bars.length} of ${scene.classes.length} classes` : ""}`);
+    write(title, `score: readout, ${frame.moments.words}${bars.length < scene.classes.length ? `; ${bars.length} of ${scene.classes.length}` : ""}`);
     say(scene, frame);
   }
   const soon = () => { asked ||= requestAnimationFrame(show); };

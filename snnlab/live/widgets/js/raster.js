@@ -3,6 +3,7 @@ import {
   BLUE, GREEN, ORANGE, VERMILION, arrow, axisBeside, bitOf, box, bytesOf, diverging, dot, explained, fill, floatsOf, grey, intsOf, line, lookOf,
   picture, shapeOf, spikeMarks, text, within,
 } from "./draw.js";
+import { STRIPS, drawSignal, drawStrips, drawTargets, drawTrains, drawUnscored, isNumbers, lookOfTarget, markOf, targetsIn } from "./answers.js";
 import { mount, pointOf } from "./canvas.js";
 import { leaderWords, momentOf, pointsUntil } from "./moment.js";
 import { Player } from "./player.js";
@@ -25,9 +26,9 @@ const TO_COME = 0.13; // how strong a spike is that comes after the cursor
  * @param {Scene} scene @param {number} width @param {number} height @param {boolean} alone without the sample and the legend
  */
 function arrangeScene(scene, width, height, alone) {
-  const count = scene.layers.length, legendHeight = alone ? 0 : LEGEND * Math.min(scene.classes.length, 10), left = alone ? NARROW : LEFT;
+  const count = scene.layers.length, legendHeight = alone ? 0 : LEGEND * keysIn(scene), left = alone ? NARROW : LEFT;
   const fixed = (TITLE + GAP) * (count + 1 + (scene.input ? 1 : 0)) + AXIS;
-  const least = { input: scene.input ? 36 : 0, layer: count > 2 ? 34 : 70, readout: 84 };
+  const least = { input: scene.input ? 36 : 0, layer: count > 2 ? 34 : 70, readout: 84 + (scene.task === "step_labels" ? STRIPS : 0) };
   const needed = Math.max(fixed + least.input + least.layer * count + least.readout, alone ? 0 : TITLE + IMAGE + 40 + legendHeight + AXIS + GAP);
   const spare = Math.max(height, needed) - fixed - least.input - least.layer * count - least.readout;
   /** @type {Record<string, Box>} */
@@ -45,6 +46,9 @@ function arrangeScene(scene, width, height, alone) {
   return { rows, legend, height: needed };
 }
 
+/** Rows of the legend: the outputs, and one for the dashed targets. @param {Scene} scene */
+const keysIn = ({ classes, task }) => (task === "spike_trains" ? 0 : Math.min(classes.length, 10) + (isNumbers(task) ? 1 : 0));
+
 /**
  * The areas in which a unit can be chosen, in keyboard order. `units[row]` is the unit that a row shows.
  * @param {Scene} scene @param {Frame} frame @param {ReturnType<typeof arrangeScene>} places
@@ -55,20 +59,24 @@ function areasOf(scene, frame, { rows, legend }) {
     const { order, ...drawn } = frame.layers[name];
     return { name, drawn, box: rows[`layer ${name}`], units: intsOf(order) };
   });
-  return scene.readout ? [...layers, { name: scene.readout, box: legend, units: frame.shown }] : layers;
+  const read = { ...legend, height: LEGEND * frame.shown.length };
+  return scene.readout && scene.task !== "spike_trains" ? [...layers, { name: scene.readout, box: read, units: frame.shown }] : layers;
 }
 
 // ---- sample, layers, readout ----
 
 /**
- * @param {Pen} pen @param {Scene} scene @param {number | undefined} prediction what the network says of the whole sample
+ * @param {Pen} pen @param {Scene} scene @param {Frame} frame what the network says of the whole sample
  * @param {Moment | null} moment of which it is told instead
  */
-function drawSample(pen, { image, short: classes, label }, prediction, moment) {
-  const place = { x: 8, y: TITLE, ...shapeOf(image, IMAGE) }, y = place.y + place.height + 16, room = LEFT - 48;
+function drawSample(pen, { image, signal, short: classes, label, task, drawn }, { prediction, target }, moment) {
+  const shape = signal ? { width: IMAGE, height: 0.6 * IMAGE } : shapeOf(image, IMAGE);
+  const place = { x: 8, y: TITLE, ...shape }, y = place.y + place.height + 16, room = LEFT - 48;
   explained(pen, "raster.sample", { ...place, width: room, height: place.height + 40 }, 0);
-  picture(pen, image, grey, place);
+  if (signal) drawSignal(pen, place, signal.values, signal.channels);
+  else picture(pen, image, grey, place);
   box(pen, place);
+  if (task !== "label") return void (drawn ? ["your drawing"] : (target?.lines ?? [])).forEach((words, k) => text(pen, words, 8, y + 17 * k, { room: LEFT - 32, bold: k === 0 }));
   text(pen, label === null ? "your drawing" : `true: ${classes[label]}`, 8, y, { room: LEFT - 32 });
   if (moment && !moment.atEnd) return void text(pen, `so far: ${classes[moment.leads] ?? "none"}`, 8, y + 17, { room, bold: true });
   if (prediction === undefined) return;
@@ -98,6 +106,14 @@ function drawLayer(pen, scene, { name, drawn, box: place, units }, before, point
   const look = /** @type {const} */ ({ align: "right", size: 10, alpha: 0.7 });
   text(pen, String(units[0]), place.x - 4, place.y + 8, look);
   text(pen, String(units[units.length - 1]), place.x - 4, place.y + place.height, look);
+}
+
+/** What goes in: spikes, or numbers. @param {Pen} pen @param {Scene} scene @param {import("./types").Input} input @param {Box} place @param {Moment | null} moment */
+function drawInput(pen, scene, { units, title, bits, values, image }, place, moment) {
+  drawPlot(pen, scene, place, titleAt(title, moment, "input"), "raster.input");
+  if (bits) spikesUntil(pen, bits, columnsOf(scene), units, place, moment);
+  else if (values) drawSignal(pen, place, values, units, true, moment?.share);
+  else if (image) imageUntil(pen, image, place, moment);
 }
 
 /** The title of a layer, with the spikes until now beside all. @param {string} title @param {Moment | null} moment @param {string} name */
@@ -144,12 +160,16 @@ function drawBefore(pen, place, title, sofar) {
  * @param {Pen} pen @param {Scene} scene @param {Frame} frame @param {ReturnType<typeof arrangeScene>} places
  * @param {Frame | null} before @param {Moment | null} moment up to which it is shown @param {boolean} alone without the legend
  */
-function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }, before, moment, alone) {
-  const { short: classes, label } = scene, { shown, prediction } = frame;
-  const values = floatsOf(frame.readout), count = shown.length, winner = moment ? moment.leads : prediction;
-  drawPlot(pen, scene, place, readoutTitle(scene, frame, moment), "raster.readout");
+function drawReadout(pen, scene, frame, { rows: { readout: whole }, legend }, before, moment, alone) {
+  const { shown, prediction } = frame;
+  const values = floatsOf(frame.readout), count = shown.length, winner = moment ? moment.leads : prediction, { target } = frame;
+  const strips = target?.kind === "step_labels" ? STRIPS : 0, place = { ...whole, y: whole.y + strips, height: whole.height - strips };
+  if (target?.kind === "step_labels") drawStrips(pen, scene, target, whole, moment);
+  drawPlot(pen, scene, whole, readoutTitle(scene, frame, moment), "raster.readout");
+  if (frame.target?.kind === "spike_trains") return drawTrains(pen, scene, frame.target, place, shown, moment);
   if (!alone) explained(pen, "raster.readout", legend, 0);
-  const low = values.reduce((a, b) => Math.min(a, b), 0), high = values.reduce((a, b) => Math.max(a, b), 0);
+  const ends = [...targetsIn(frame), ...(isNumbers(scene.task) ? [] : [0])]; // targets may be far from 0
+  const low = values.reduce((a, b) => Math.min(a, b), Math.min(...ends)), high = values.reduce((a, b) => Math.max(a, b), Math.max(...ends));
   const room = 0.16 * (high - low || 1); // for the label above the highest point
   const at = axisBeside(pen, place, low - 0.3 * room, high + room, Math.max(2, place.height / 40));
   const x = timesOf(scene, place, values.length / count), points = moment ? pointsUntil(scene, moment.column, x.length) : x.length;
@@ -158,22 +178,44 @@ function drawReadout(pen, scene, frame, { rows: { readout: place }, legend }, be
     const trace = x.slice(0, points).map((px, t) => /** @type {Point} */ ([px, at(values[t * count + c])]));
     return { k, points: moment && moment.column ? [...trace, /** @type {Point} */ ([place.x + moment.share * place.width, at(moment.readout[c])])] : trace };
   });
-  traces.forEach(({ k, points: trace }, row) => {
-    const wins = k === winner;
-    line(pen, trace, lookOfClass(k, wins));
-    if (!alone) drawLegend(pen, legend, row, k, classes[k], wins);
+  drawTraces(pen, scene, frame, traces, winner, alone ? null : legend);
+  if (isNumbers(scene.task)) {
+    drawTargets(pen, frame, place, x, at);
+    if (!alone && target) drawLegend(pen, legend, count, lookOfTarget(shown[0], count), "target", false);
+  } else drawNames(pen, scene, frame, place, traces, moment);
+}
+
+/**
+ * @param {Pen} pen @param {Scene} scene @param {Frame} frame @param {{ k: number, points: Point[] }[]} traces
+ * @param {number} winner @param {Box | null} legend
+ */
+function drawTraces(pen, { short: classes, task }, { target }, traces, winner, legend) {
+  traces.forEach(({ k, points }, row) => {
+    const wins = target?.kind === "several_labels" ? target.said.includes(k) : k === winner;
+    const look = isNumbers(task) ? { colour: lookOf(k).colour, dash: [], width: 1.8 } : lookOfClass(k, wins);
+    line(pen, points, look);
+    if (legend) drawLegend(pen, legend, row, look, markOf(target, k) + classes[k], wins);
   });
+}
+
+/**
+ * The class that leads, or that is predicted, and the true one, by their names.
+ * @param {Pen} pen @param {Scene} scene @param {Frame} frame @param {Box} place @param {{ k: number, points: Point[] }[]} traces @param {Moment | null} moment
+ */
+function drawNames(pen, { short: classes, label }, { prediction }, place, traces, moment) {
   for (const { k, points: trace } of traces) {
     if (moment) {
-      if (k === winner && trace.length) drawPeak(pen, place, trace.slice(-1), k, classes[k], -7);
+      if (k === moment.leads && trace.length) drawPeak(pen, place, trace.slice(-1), k, classes[k], -7);
     } else if (k === prediction) drawPeak(pen, place, trace, k, classes[k], -7);
     else if (k === label) drawPeak(pen, place, trace, k, `true: ${classes[k]}`, 16);
   }
 }
 
 /** What the readout says, of the whole sample or until a moment. @param {Scene} scene @param {Frame} frame @param {Moment | null} moment */
-function readoutTitle(scene, { prediction, moments }, moment) {
-  const { classes, label } = scene;
+function readoutTitle(scene, { prediction, moments, target }, moment) {
+  const { classes, label, task, drawn } = scene;
+  if (task === "step_labels" && moment?.atEnd === false) return `readout after ${moment.words}: ${leaderWords(scene, moment)} (${moments.words})`;
+  if (task !== "label") return `readout${drawn ? " of your drawing" : ""}${target ? `: ${target.words}` : ""}`;
   if (moment?.atEnd === false) return `readout after ${moment.words}: ${leaderWords(scene, moment)} (${moments.words})`;
   return `readout: ${classes[prediction]} is highest${label === null || prediction === label ? "" : `, true is ${classes[label]}`}`;
 }
@@ -201,10 +243,10 @@ function drawPeak(pen, place, points, k, words, below) {
   text(pen, words, x, inside, { align, bold: true, halo: true, room: 140 });
 }
 
-/** @param {Pen} pen @param {Box} legend @param {number} row @param {number} k @param {string} name @param {boolean} wins */
-function drawLegend(pen, { x, y, width }, row, k, name, wins) {
+/** @param {Pen} pen @param {Box} legend @param {number} row @param {import("./types").Line} look @param {string} name @param {boolean} wins */
+function drawLegend(pen, { x, y, width }, row, look, name, wins) {
   const middle = y + (row + 0.5) * LEGEND;
-  line(pen, [[x + 2, middle], [x + 24, middle]], lookOfClass(k, wins));
+  line(pen, [[x + 2, middle], [x + 24, middle]], look);
   text(pen, name, x + 30, middle + 4, { size: 11, bold: wins, room: width - 32 });
 }
 
@@ -412,7 +454,7 @@ export class Raster {
     const keys = this.alone ? "" : ` Arrow keys move over the ${unit}s, Enter selects, Escape clears.`;
     const preview = this.frame.preview ? " This is a preview: no training step has used the new value yet." : "";
     const behind = this.before?.scene === this.scene ? " Behind it, pale, is what was before a knob was moved." : "";
-    const now = this.moment ? ` After ${this.moment.words}: ${leaderWords(this.scene, this.moment)}.` : "";
+    const leads = this.moment ? leaderWords(this.scene, this.moment) : "", now = leads ? ` After ${this.moment?.words}: ${leads}.` : "";
     return `${activity} of one sample: ${this.frame.summary ?? "not computed yet"}.${preview}${behind}${now}${cursor}${keys} A full stop plays it in slow motion.`;
   }
 
@@ -420,16 +462,14 @@ export class Raster {
   paint(pen, width, height) {
     const { scene, frame, selected, cursor, moment, alone } = this, places = arrangeScene(scene, width, height, alone), columns = columnsOf(scene);
     const before = this.before?.scene === scene ? this.before.frame : null;
-    if (!alone) drawSample(pen, scene, frame.prediction, moment);
-    if (scene.input) {
-      drawPlot(pen, scene, places.rows.input, titleAt(scene.input.title, moment, "input"), "raster.input");
-      spikesUntil(pen, scene.input.bits, columns, scene.input.units, places.rows.input, moment);
-    }
+    if (!alone) drawSample(pen, scene, frame, moment);
+    if (scene.input) drawInput(pen, scene, scene.input, places.rows.input, moment);
     if (!frame.readout) return;
     const areas = areasOf(scene, frame, places);
     const under = cursor && areas[cursor.area];
     for (const area of areas) drawLayer(pen, scene, area, before, cursor && area === under ? wordsOf(area, cursor.row, columns).slice(area.name.length + 1) : "", moment);
     drawReadout(pen, scene, frame, places, before, moment, alone);
+    drawUnscored(pen, scene, Object.values(places.rows));
     drawTime(pen, scene, places.rows.readout);
     if (moment) drawCursor(pen, moment, Object.values(places.rows)[0], places.rows.readout);
     const row = (/** @type {Area} */ area) => (selected && selected.layer === area.name ? Array.from(area.units).indexOf(selected.unit) : -1);

@@ -81,7 +81,7 @@ function makeTime(raster, model) {
 /** One line in large type: where the run stands. @param {Model} model @param {HTMLElement} root @param {(() => void) | null} leave */
 function makeHead(model, root, leave) {
   const transport = h("button", { class: "primary", "data-do": "transport", title: "Start, pause or resume (space bar)", onclick: () => model.send({ do: "transport" }) });
-  const state = h("b", {}), accuracy = h("span", { class: "accuracy" }), said = h("span", { class: "said", role: "status" });
+  const { words } = model.get("about").score, state = h("b", {}), accuracy = h("span", { class: "accuracy" }), said = h("span", { class: "said", role: "status" });
   const wide = h("button", {
     class: "quiet", "aria-label": "full screen", title: "Fill the screen; Escape returns",
     onclick: () => (document.fullscreenElement ? document.exitFullscreen() : root.closest(".screen")?.requestFullscreen()),
@@ -93,7 +93,7 @@ function makeHead(model, root, leave) {
     if (transport.textContent !== label) transport.replaceChildren(icon(picture), h("span", {}, label));
     transport.disabled = now.transport === "nothing";
     write(state, now.state);
-    write(accuracy, now.accuracy ? `test accuracy ${now.accuracy}` : "not tested yet");
+    write(accuracy, now.accuracy ? `${words} ${now.accuracy}` : "not tested yet");
     write(said, now.said.warning ? now.said.text : "");
     said.title = said.textContent ?? "";
     said.classList.toggle("warning", now.said.warning);

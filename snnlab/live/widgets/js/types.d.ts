@@ -41,6 +41,7 @@ export interface Knob {
 export interface About {
   knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; folder: string;
   hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean;
+  task: string; score: { name: string; words: string; curves: string[]; share: boolean };
   nouns: { unit: string; activity: string; state: string }; show: string[]; only?: string; terms: string[]; metrics: string[]; part: string;
   paper: { rows: number; columns: number; frame: [top: number, left: number, bottom: number, right: number] | null; reason: string };
   explained: Record<string, [sentence: string, equation: string]>; tour: Stop[];
@@ -56,9 +57,17 @@ export interface Running {
   compilations: number; pace: number | null; undo: { undo: string; redo: string }; heard: Record<string, number>;
 }
 export interface Results { columns: string[]; rows: string[][]; words: string; notes: string[][] }
+export interface Input { units: number; title: string; bits?: DataView; values?: DataView; image?: Diverging }
+export interface StepLabels { kind: "step_labels"; truth: DataView; said: DataView; lines: string[]; words: string }
+export interface Values { kind: "values"; targets: number[]; said: (number | null)[]; lines: string[]; words: string }
+export interface Traces { kind: "traces"; values: DataView; lines: string[]; words: string }
+export interface SeveralLabels { kind: "several_labels"; true: number[]; said: number[]; lines: string[]; words: string }
+export interface Trains { kind: "spike_trains"; outputs: number; wanted: DataView; fired: DataView; lines: string[]; words: string }
+export type Target = StepLabels | Values | Traces | SeveralLabels | Trains;
 export interface Scene {
+  task: string; drawn: boolean; signal: { channels: number; values: DataView } | null; length: number | null; scored: DataView | null;
   image: Picture; drawing: DataView | null; classes: string[]; short: string[]; label: number | null; steps: number; cell: number; dt: number;
-  input: { units: number; title: string; bits: DataView } | null; layers: string[]; readout: string | null;
+  input: Input | null; layers: string[]; readout: string | null;
   units: Record<string, number>;
 }
 export interface LayerFrame { order: DataView; title: string; bits?: DataView; image?: Diverging }
@@ -74,7 +83,7 @@ export interface Moment {
   spikes: Record<string, number>;
 }
 export interface Frame {
-  layers: Record<string, LayerFrame>; readout: DataView; moments: Moments; shown: number[]; prediction: number;
+  layers: Record<string, LayerFrame>; readout: DataView; moments: Moments; shown: number[]; prediction: number; target: Target | null;
   neuron: NeuronFrame | null; summary: string; preview: boolean; voltages: any;
 }
 export interface Area { name: string; drawn?: Omit<LayerFrame, "order">; box: Box; units: ArrayLike<number> }
