@@ -43,7 +43,8 @@ class Train:
     for images; lstm: an LSTM that reads images row by row."""
     data: str = "digits"
     """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files; for the snn also ecg
-    (synthetic, a class every step), and events: event_digits (synthetic), nmnist, shd, or a folder with train.npz and test.npz."""
+    (synthetic, a class every step), and events: event_digits (synthetic), nmnist, shd, or a folder with train.npz and
+    test.npz."""
     epochs: int = TrainConfig.epochs
     """Passes through the training set."""
     batch_size: int = TrainConfig.batch_size
@@ -191,9 +192,7 @@ class Train:
         dataset = data.load(self.data)
         say(repr(dataset))
         if dataset.watched == "test":
-            say(
-                "the test part is watched after every epoch; in Python, data.hold_out(0.1) holds some samples out for that"
-            )
+            say("every epoch looks at the test part; in Python, data.hold_out(0.1) holds some samples out for that")
         config = self.network_config(dataset)
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_outputs, seed=self.seed)
         trainer = Trainer(net, dataset, loss=self._loss(dataset), **asdict(settings))

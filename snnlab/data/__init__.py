@@ -68,9 +68,10 @@ def load(
     """Load a data set by its name, or from a folder.
 
     Args:
-        name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "ecg"
-            (synthetic, a class every step), "fashion_mnist", "mnist" or "kmnist" (downloaded once, 28x28), "nmnist" or "shd" (events, downloaded once), or the path of a
-            folder with the four idx files of an MNIST-like set or with events (`snnlab.data.event_folder`).
+        name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "ecg" (synthetic,
+            a class every step), "fashion_mnist", "mnist" or "kmnist" (downloaded once, 28x28), "nmnist" or "shd"
+            (events, downloaded once), or the path of a folder with the four idx files of an MNIST-like set or with
+            events (`snnlab.data.event_folder`).
         cache_dir: where downloads are kept; default: the environment variable SNNLAB_CACHE, or the user's cache folder.
         manual_dir: a folder that already holds the four files of an image set; their checksums are verified.
         progress: show progress bars while a set is downloaded and prepared.

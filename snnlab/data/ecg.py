@@ -1,7 +1,7 @@
 """A synthetic electrocardiogram (ECG) whose waves are labelled at every step: computed, not measured.
 
-One beat is a turn of a phase, and each wave a bump over it. With the phase `p` in radians, -pi..pi, 0 at the peak R, and
-the difference `d_k = p - p_k` to the peak of wave `k`, wrapped to -pi..pi,
+One beat is a turn of a phase, and each wave a bump over it. With the phase `p` in radians, -pi..pi, 0 at the peak R,
+and the difference `d_k = p - p_k` to the peak of wave `k`, wrapped to -pi..pi,
 
     z(p) = sum_k a_k exp(-d_k^2 / (2 b_k^2)),   k in P, Q, R, S, T
 

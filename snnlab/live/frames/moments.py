@@ -68,8 +68,8 @@ def moments_frame(probe: Probe, shown: list[int], cell: int) -> Frame:
     Returns:
         A frame with one value for every column, at its end: "scores", bytes, float32, `(columns, classes shown)`;
         "readout", the same of the readout traces, or None where their frame has every step; "leads", bytes, int32: the
-        class that leads among all, or -1, also for tasks without one class at a time; "spikes": by layer, bytes, int32: the spikes of all its neurons since the
-        beginning. "words": what a score is.
+        class that leads among all, or -1, also for tasks without one class at a time; "spikes": by layer, bytes, int32:
+        the spikes of all its neurons since the beginning. "words": what a score is.
     """
     steps = len(probe.readout)
     last = np.minimum(np.arange(cell, steps + cell, cell), steps) - 1  # step of every column

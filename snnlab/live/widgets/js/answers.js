@@ -146,7 +146,7 @@ export function drawUnscored(pen, { length, steps, scored, cell }, rows) {
     line(pen, [[at, y], [at, y + height]], { alpha: 0.5 });
   }
   const at = readout.x + (length / steps) * readout.width;
-  text(pen, "end of the sample", Math.min(at + 4, readout.x + readout.width - 96), rows[0].y + 12, { size: 11, halo: true, room: 100 });
+  text(pen, "end of the sample", Math.min(at + 4, readout.x + readout.width - 104), rows[0].y + 12, { size: 11, halo: true, room: 104 });
 }
 
 /**

@@ -1,0 +1,191 @@
+"""Every task is watched, steered, rewound, saved and exported like the reference network."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import load_file
+from tasks_made import TASKS, task_data, task_net
+
+from snnlab.live import LiveTrainer
+from snnlab.live.frames.chosen import Chosen
+from snnlab.live.frames.mistakes import NumbersReview
+from snnlab.live.frames.targets import scored_steps
+from snnlab.live.look.inspector import Inspector
+from snnlab.live.look.prober import Prober
+from snnlab.live.look.reviewer import Reviewer
+
+PARTS = {"step_labels": "confusion", "several_labels": "several", "values": "numbers", "traces": "numbers"}
+
+
+def make_lab(task: str, **settings) -> LiveTrainer:
+    data = task_data(task)
+    return LiveTrainer(task_net(data), data, **{"epochs": 3, "batch_size": 16} | settings)
+
+
+def weights(lab: LiveTrainer) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in nnx.state(lab.model, nnx.Param).flat_state().leaves]
+
+
+def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_trained_steered_rewound_exported(task, tmp_path):
+    """A move acts, the way back leads to the same weights, and so do the branch and the script."""
+    lab = make_lab(task)
+    lab.set(after_epoch=1, learning_rate=0.003)
+    history = lab.fit()
+    scored = history.scored
+    assert lab.state == "done" and scored.result in history.epochs[-1]
+    assert [move["knob"] for move in history.interventions] == ["learning_rate"]
+    end = weights(lab)
+    lab.rewind(epoch=2)
+    assert len(lab.history) == 4 and not same(weights(lab), end)
+    lab.fit()
+    assert same(weights(lab), end)
+    row = lab.best()
+    assert row[scored.result] == max(epoch[scored.result] for epoch in history.epochs)
+    lab.export(tmp_path / "net.safetensors")
+    stored = load_file(tmp_path / "net.safetensors")
+    assert any(np.array_equal(value, end[0]) for value in stored.values()) or len(lab.history) < 6
+    assert type(lab.trainer.loss).__name__ in lab.script() or "loss" not in lab.script()
+    lab.close()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_checkpoint_continues_bit_for_bit(task, tmp_path):
+    whole = make_lab(task)
+    whole.fit()
+    begun = make_lab(task)
+    begun.resume(tmp_path)
+    begun.fit(until_epoch=1)
+    begun.close()
+    again = make_lab(task)
+    again.resume(tmp_path)
+    assert len(again.history) == 2
+    again.fit()
+    assert same(weights(again), weights(whole))
+    again.close()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_the_screen_is_sent(task):
+    """All frames are made, in a display without a page, and a setup puts the knobs back."""
+    lab = make_lab(task)
+    lab.fit()
+    display = lab.display
+    display.watcher._take_a_look()
+    display.screen.show()
+    board = display.board
+    assert board.about["task"] == task and board.about["score"]["name"] == lab.history.scored.name
+    assert board.scene["task"] == task and board.frame["target"]["kind"] == task
+    assert board.frame["target"]["words"] in board.frame["summary"] and board.run["fact_keys"][-1] == "fact.score"
+    json.dumps(display.setup)
+    lab.set(v_th=0.4)
+    display.use_setup(display.setup | {"knobs": {name: knob.value for name, knob in lab.trainer.mailbox.knobs.items()}})
+    lab.close()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_the_tabs_show(task):
+    lab = make_lab(task)
+    lab.fit()
+    inspector = Inspector(lab.trainer)
+    for tab in ("Errors", "Look inside", "Health", "Weights"):
+        assert inspector.look(Chosen(2.0, tab=tab, cell=(0, 0))) and inspector.frame["tab"] == tab
+        assert not inspector.frame.get("reason")
+        if tab == "Errors":
+            frame = inspector.frame[PARTS.get(task, "trains")]
+            assert frame["reason"] is None and inspector.frame["cell"]["samples"] and "decisions" not in inspector.frame
+        if tab == "Look inside":
+            assert inspector.frame["plane"]["names"] == []  # no class of a sample colours its point
+    found = lab.diagnosis
+    assert found is None or "accuracy" not in found.text or task in ("step_labels", "several_labels")
+    lab.close()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_picture_says_the_same(task):
+    lab = make_lab(task)
+    lab.fit()
+    shown = lab._repr_mimebundle_()
+    drawn, probe = shown["image/svg+xml"], Prober(lab.trainer.model, lab.trainer.data, lab.trainer.loss)(lab.model, 0)
+    assert "<script" not in drawn and "true class" not in drawn and lab.history.scored.words in shown["text/plain"]
+    marks = {"step_labels": ">says<", "values": ">target<", "traces": ">target<", "spike_trains": "wanted<"}
+    assert marks.get(task, "true: ") in drawn and probe.prediction == -1
+    lab.close()
+
+
+# ---- what is looked at, against NumPy ----
+
+
+def answers(lab: LiveTrainer) -> tuple[np.ndarray, np.ndarray]:
+    """Readout and spikes of the last layer, of all test samples, as the network computes them."""
+    record = nnx.jit(lambda net, x: net(x))(lab.model, jnp.asarray(lab.trainer.data.x_test))
+    last = list(record.layers.values())[-1]
+    return np.asarray(record.readout), np.asarray(last.state if last.spikes is None else last.spikes)
+
+
+@pytest.mark.parametrize("task", ["values", "traces"])
+def test_numbers_are_read_out_in_the_unit_of_the_targets(task):
+    """What is drawn is `center + scale readout`; what is said of a value is its mean up to the end of the sample."""
+    lab = make_lab(task)
+    lab.fit()
+    data, loss = lab.trainer.data, lab.trainer.loss
+    probe = Prober(lab.trainer.model, data, loss)(lab.model, 3)
+    readout = np.asarray(loss.center[...]) + np.asarray(loss.scale[...]) * answers(lab)[0][:, 3]
+    np.testing.assert_allclose(probe.readout, readout, rtol=1e-4)
+    length = int(data.lengths_test[3])
+    assert probe.length == length and probe.rule == ("mean" if task == "values" else "last")
+    if task == "values":
+        np.testing.assert_allclose(probe.said, readout[:length].mean(0), rtol=1e-4)
+    else:
+        assert scored_steps(probe).tolist() == data.mask_test[3].tolist()
+    lab.close()
+
+
+@pytest.mark.parametrize("task", ["values", "traces"])
+def test_r2_of_the_errors_tab_is_that_of_the_engine(task):
+    lab = make_lab(task)
+    lab.fit()
+    review = Reviewer(lab.trainer.stepper, lab.trainer.data)(lab.trainer.state)
+    assert isinstance(review, NumbersReview)
+    measured = lab.trainer.evaluate()
+    assert (review.r2, review.rmse) == pytest.approx((measured["r2"], measured["RMSE"]), rel=1e-3)
+    lab.close()
+
+
+def test_steps_of_the_errors_tab_are_those_of_the_engine():
+    lab = make_lab("step_labels")
+    lab.fit()
+    review = Reviewer(lab.trainer.stepper, lab.trainer.data)(lab.trainer.state)
+    measured = lab.trainer.evaluate()
+    assert review.right.mean() == pytest.approx(measured["accuracy"], abs=1e-6)
+    assert np.nanmean(review.by_class(3)) == pytest.approx(measured["balanced accuracy"], abs=1e-6)
+    assert review.noun == "test step" and review.total == int((lab.trainer.data.y_test >= 0).sum())
+    lab.close()
+
+
+def test_decisions_of_the_errors_tab_are_those_of_the_engine():
+    lab = make_lab("several_labels")
+    lab.fit()
+    review = Reviewer(lab.trainer.stepper, lab.trainer.data)(lab.trainer.state)
+    assert (review.true == review.said).mean() == pytest.approx(lab.trainer.evaluate()["accuracy"], abs=1e-6)
+    lab.close()
+
+
+def test_distances_of_the_errors_tab_are_the_loss():
+    """The mean of the distances is the term of the loss, which computes it in another way."""
+    lab = make_lab("spike_trains")
+    lab.fit()
+    data, loss = lab.trainer.data, lab.trainer.loss
+    review = Reviewer(lab.trainer.stepper, data)(lab.trainer.state)
+    record = nnx.jit(lambda net, x: net(x))(lab.model, jnp.asarray(data.x_test))
+    expected = float(loss(record, jnp.asarray(data.y_test))["van_rossum"])
+    assert review.distance.mean() == pytest.approx(expected, rel=1e-3)
+    assert review.fired.tolist() == answers(lab)[1].sum((0, 2)).astype(int).tolist()
+    lab.close()
