@@ -43,7 +43,7 @@ WAVES = (
 )
 """P, Q, R, S and T: places and widths as published, heights scaled to millivolts."""
 
-REACH = 2.0  # widths to each side of its peak: as far a step belongs to a wave; its height there is e^-2 of the peak's
+REACH = 1.5  # widths to each side of its peak that belong to a wave: at 80 beats a minute P lasts 90 ms, QRS 100
 RATE = 55.0, 95.0  # beats a minute
 WANDER, NOISE = 0.1, 0.03  # mV: amplitude of the baseline wander at the most, standard deviation of the noise
 

@@ -20,7 +20,7 @@ from snnlab.live.look.reviewer import Reviewer
 PARTS = {"step_labels": "confusion", "several_labels": "several", "values": "numbers", "traces": "numbers"}
 
 
-def make_lab(task: str, **settings) -> LiveTrainer:
+def begin(task: str, **settings) -> LiveTrainer:
     data = task_data(task)
     return LiveTrainer(task_net(data), data, **{"epochs": 3, "batch_size": 16} | settings)
 
@@ -36,7 +36,7 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 @pytest.mark.parametrize("task", TASKS)
 def test_trained_steered_rewound_exported(task, tmp_path):
     """A move acts, the way back leads to the same weights, and so do the branch and the script."""
-    lab = make_lab(task)
+    lab = begin(task)
     lab.set(after_epoch=1, learning_rate=0.003)
     history = lab.fit()
     scored = history.scored
@@ -58,13 +58,13 @@ def test_trained_steered_rewound_exported(task, tmp_path):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_checkpoint_continues_bit_for_bit(task, tmp_path):
-    whole = make_lab(task)
+    whole = begin(task)
     whole.fit()
-    begun = make_lab(task)
+    begun = begin(task)
     begun.resume(tmp_path)
     begun.fit(until_epoch=1)
     begun.close()
-    again = make_lab(task)
+    again = begin(task)
     again.resume(tmp_path)
     assert len(again.history) == 2
     again.fit()
@@ -75,7 +75,7 @@ def test_a_checkpoint_continues_bit_for_bit(task, tmp_path):
 @pytest.mark.parametrize("task", TASKS)
 def test_what_the_screen_is_sent(task):
     """All frames are made, in a display without a page, and a setup puts the knobs back."""
-    lab = make_lab(task)
+    lab = begin(task)
     lab.fit()
     display = lab.display
     display.watcher._take_a_look()
@@ -92,7 +92,7 @@ def test_what_the_screen_is_sent(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_the_tabs_show(task):
-    lab = make_lab(task)
+    lab = begin(task)
     lab.fit()
     inspector = Inspector(lab.trainer)
     for tab in ("Errors", "Look inside", "Health", "Weights"):
@@ -110,7 +110,7 @@ def test_what_the_tabs_show(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_picture_says_the_same(task):
-    lab = make_lab(task)
+    lab = begin(task)
     lab.fit()
     shown = lab._repr_mimebundle_()
     drawn, probe = shown["image/svg+xml"], Prober(lab.trainer.model, lab.trainer.data, lab.trainer.loss)(lab.model, 0)
@@ -133,7 +133,7 @@ def answers(lab: LiveTrainer) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("task", ["values", "traces"])
 def test_numbers_are_read_out_in_the_unit_of_the_targets(task):
     """What is drawn is `center + scale readout`; what is said of a value is its mean up to the end of the sample."""
-    lab = make_lab(task)
+    lab = begin(task)
     lab.fit()
     data, loss = lab.trainer.data, lab.trainer.loss
     probe = Prober(lab.trainer.model, data, loss)(lab.model, 3)
@@ -150,7 +150,7 @@ def test_numbers_are_read_out_in_the_unit_of_the_targets(task):
 
 @pytest.mark.parametrize("task", ["values", "traces"])
 def test_r2_of_the_errors_tab_is_that_of_the_engine(task):
-    lab = make_lab(task)
+    lab = begin(task)
     lab.fit()
     review = Reviewer(lab.trainer.stepper, lab.trainer.data)(lab.trainer.state)
     assert isinstance(review, NumbersReview)
@@ -160,7 +160,7 @@ def test_r2_of_the_errors_tab_is_that_of_the_engine(task):
 
 
 def test_steps_of_the_errors_tab_are_those_of_the_engine():
-    lab = make_lab("step_labels")
+    lab = begin("step_labels")
     lab.fit()
     review = Reviewer(lab.trainer.stepper, lab.trainer.data)(lab.trainer.state)
     measured = lab.trainer.evaluate()
@@ -171,7 +171,7 @@ def test_steps_of_the_errors_tab_are_those_of_the_engine():
 
 
 def test_decisions_of_the_errors_tab_are_those_of_the_engine():
-    lab = make_lab("several_labels")
+    lab = begin("several_labels")
     lab.fit()
     review = Reviewer(lab.trainer.stepper, lab.trainer.data)(lab.trainer.state)
     assert (review.true == review.said).mean() == pytest.approx(lab.trainer.evaluate()["accuracy"], abs=1e-6)
@@ -180,7 +180,7 @@ def test_decisions_of_the_errors_tab_are_those_of_the_engine():
 
 def test_distances_of_the_errors_tab_are_the_loss():
     """The mean of the distances is the term of the loss, which computes it in another way."""
-    lab = make_lab("spike_trains")
+    lab = begin("spike_trains")
     lab.fit()
     data, loss = lab.trainer.data, lab.trainer.loss
     review = Reviewer(lab.trainer.stepper, data)(lab.trainer.state)
