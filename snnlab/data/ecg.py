@@ -113,14 +113,15 @@ def _phases(rng: np.random.Generator, rate: np.ndarray, steps: int, dt: float) -
 
 def _waves(rng: np.random.Generator, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sum of all waves, and the class of every step; each recording has waves of its own."""
-    clean, labels = np.zeros(phase.shape), np.zeros(phase.shape, np.int32)
-    shape = (len(phase), 1)
+    clean, labels, shape = np.zeros(phase.shape), np.zeros(phase.shape, np.int32), (len(phase), 1)
+    begins: dict[int, np.ndarray] = {}  # of the waves of a class, the first one
     for wave in WAVES:
         peak = wave.peak + rng.normal(0.0, 0.03, shape)
         width = wave.width * rng.uniform(0.9, 1.1, shape)
         off = np.mod(phase - peak + np.pi, 2.0 * np.pi) - np.pi
         clean += wave.height * rng.uniform(0.7, 1.3, shape) * np.exp(-(off**2) / (2.0 * width**2))
-        labels[np.abs(off) <= REACH * width] = wave.label
+        begin = begins.setdefault(wave.label, peak - REACH * width)
+        labels[(begin <= phase) & (phase <= peak + REACH * width)] = wave.label
     return clean, labels
 
 

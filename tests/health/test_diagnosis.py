@@ -643,3 +643,37 @@ def test_a_loss_that_rose_with_the_accuracy_is_no_matter_of_the_learning_rate():
     fallen = History()
     fallen.add_steps({"loss": np.repeat([2.3, 60.0], 30), "accuracy": np.repeat([0.9, 0.7], 30)})
     assert diagnose(good, fallen, KNOBS).name == "learning rate too high"
+
+
+# ---- other tasks than one label a sample ----
+
+
+@pytest.mark.parametrize(
+    ("score", "level", "words"),
+    [
+        ("r2", 0.0, "R2 0.01 on 256 samples: no better than the mean of the targets (0)"),
+        ("explained", 0.0, "explained 0.01 on 256 samples: no better than a silent readout (0)"),
+        ("accuracy", 0.7, "accuracy 0.7 on 256 samples: no better than always the same answer (0.7)"),
+    ],
+)
+def test_a_score_that_a_constant_answer_has(score, level, words):
+    """An R2 of 0 is the mean of the targets, an explained share of 0 silence; nothing is said of chance or labels."""
+    told_ = {"score": score, "level": level, "accuracy": max(level, 0.01)}
+    found = diagnose(health_of(hidden_layer(), **told_), LATE, {})
+    assert found.name == "at chance" and found.text.startswith(words)
+    assert "chance (" not in found.text and "label" not in found.text
+    assert diagnose(health_of(hidden_layer(), **told_ | {"accuracy": 0.9}), LATE, {}) is None
+
+
+def test_a_regression_that_has_learned_is_not_told_how_it_might_be_built():
+    """A cause such as a saturated layer is named while it learns nothing, and no more once half of it is explained."""
+    saturated = hidden_layer(rates=np.full(10, 900.0), saturated=10)
+    poor, well = ({"score": "r2", "level": 0.0, "accuracy": r2} for r2 in (0.1, 0.8))
+    assert diagnose(health_of(saturated, **poor), LATE, KNOBS).name == "saturated"
+    assert diagnose(health_of(saturated, **well), LATE, KNOBS) is None
+
+
+def test_of_steps_it_says_steps():
+    counts = {"predicted": np.array([5000, 5000, 0]), "present": np.array([4000, 5000, 1000]), "counted": "steps"}
+    found = diagnose(health_of(hidden_layer(), **counts, accuracy=0.8, samples=32), LATE, KNOBS)
+    assert found.text.startswith("class '2' is never predicted, although 1000 of 10000 steps are of it")

@@ -59,7 +59,7 @@ def test_review_is_compiled_once_and_takes_samples_evenly(digits):
     assert len(review.index) == 130 and len(np.unique(review.labels)) == 10 and review.total == len(y)
     whole = Reviewer(trainer.stepper, ordered)(trainer.state)
     np.testing.assert_array_equal(review.predictions, whole.predictions[review.index])
-    assert reviewer._predict._cache_size() == 1
+    assert reviewer._answer._cache_size() == 1
     with pytest.raises(ArgumentError, match="most: must be an integer >= 1, got 0"):
         Reviewer(trainer.stepper, ordered, most=0)
 

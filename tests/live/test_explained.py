@@ -95,9 +95,7 @@ def test_facts_are_one_stop_with_arrows(view):  # noqa: F811
     for _ in range(6):
         page.page.keyboard.press("ArrowRight")
         seen.append(shown(page)["of"])
-    assert seen == [
-        f"fact.{name}" for name in ("epoch", "step", "samples per second", "time left", "test accuracy", "state")
-    ]
+    assert seen == [f"fact.{name}" for name in ("epoch", "step", "samples per second", "time left", "score", "state")]
     page.set(run=run(said="something else"))
     assert shown(page)["seen"], "what is explained stays, whatever the kernel says meanwhile"
     assert len(page.each(".facts [tabindex='0']", "1")) == 1
@@ -140,7 +138,7 @@ def test_what_is_drawn_is_explained(view):  # noqa: F811
     page = view().open(health=health(), **raster(unit=0))
     drawn = "el.getContext('2d').explained.map((one) => [one.key, one.box.x + 8, one.box.y + one.box.height / 2])"
     for canvas, tab, wanted in (
-        (".main canvas", "Learn", {"curves.accuracy", "curves.loss"}),
+        (".main canvas", "Learn", {"curves.score", "curves.loss"}),
         (".raster canvas", "Learn", {"raster.sample", "raster.input", "raster.spikes", "raster.readout"}),
         (".voltages canvas", "Learn", {"voltages.voltages"}),
         (

@@ -32,7 +32,7 @@ from snnlab.live.frames.status import Recorded, Status, View
 from snnlab.live.run import OF_THE_MODEL, OF_THE_TRAINING
 from snnlab.live.states import RunState, Transport
 from snnlab.live.widgets import bundle
-from snnlab.losses import Classification
+from snnlab.losses import Classification, Regression, SeveralLabels, SpikeTrains
 from snnlab.record import Record, Trace
 
 PACKAGE = Path(snnlab.__file__).parent
@@ -72,7 +72,11 @@ def test_every_term_of_the_loss():
     spikes = jnp.ones((4, 2, 3))
     record = Record(readout=jnp.zeros((4, 2, 5)), layers={"hidden": Trace(state=spikes, spikes=spikes)})
     loss = Classification(l1=1.0, l2=1.0, min_rate=1.0, max_rate=2.0, dt=1.0)
-    assert set(loss(record, jnp.array([0, 1]))) == set(TERMS) - {OWN}
+    found = {*loss(record, jnp.array([0, 1]))}
+    for other, target in ((SeveralLabels(), jnp.ones((2, 5))), (Regression(), jnp.ones((2, 5)))):
+        found |= {*other(record, target)}
+    found |= {*SpikeTrains(dt=1.0)(record._replace(readout=spikes), jnp.zeros((2, 4, 3)))}
+    assert found == set(TERMS) - {OWN}
     assert key_of(TERM, "my own") == TERM + OWN
 
 

@@ -148,3 +148,16 @@ def test_08():
     assert "the same spikes: True" in text and "step 110, epoch 5" in text
     replayed = ast.literal_eval(re.search(r"\{'[\w.]+': (?:True|False), .*\}", text)[0])
     assert all(replayed.values()) and len(replayed) >= 10
+
+
+def test_10():
+    """The verdicts follow from the numbers beside them, and these are better than the yardsticks."""
+    text = page("10-every-step")
+    right, usual = number(r"test steps right: (0\.\d+)", text), number(r"most frequent class: (0\.\d+)", text)
+    assert right >= 0.9 > usual and "the network names the waves" in text
+    assert number(r"balanced: (0\.\d+)", text) > 0.85
+    near, all_steps = map(int, re.search(r"(\d+)% of the wrong steps are .*; (\d+)% of all", text).groups())
+    assert near > 2 * all_steps
+    own, raw = number(r"test R2 of the network: (0\.\d+)", text), number(r"signal as it comes: (-?\d\.\d+)", text)
+    best = number(r"of the best mean, \d+ steps: (0\.\d+)", text)
+    assert raw < best and ("better than any of these means" in text) == (own > best) and own > best

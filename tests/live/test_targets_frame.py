@@ -92,7 +92,7 @@ def test_spike_trains_and_their_distance():
     assert van_rossum(one, other, tau)[0] == pytest.approx(1.0, rel=0.03)
     assert van_rossum(one, one, tau)[0] == 0.0
     frame = target_frame(made("spike_trains", other, one, tau=tau), ["output"], [0], 1)
-    assert "1 spikes fired, 1 wanted" in frame["words"] and "time constant 50 steps" in frame["words"]
+    assert "1 spike fired, 1 wanted" in frame["words"] and "time constant 50 steps" in frame["words"]
     bits = [np.unpackbits(np.frombuffer(frame[name], np.uint8))[:steps] for name in ("wanted", "fired")]
     assert [np.flatnonzero(spikes).tolist() for spikes in bits] == [[1500], [10]]
 

@@ -311,4 +311,6 @@ def _said(review: Review, names, shown: np.ndarray, never: np.ndarray, worst: li
     if len(shown) < len(names):
         said.append(f"{numbers.part(len(shown), len(names), 'class', 'classes')} are shown, those with the most errors")
     lost = int((~np.isfinite(review.confidence)).sum())
-    return said + ([f"{numbers.count(lost, review.noun)} with scores that are not finite"] if lost else [])
+    return said + (
+        [f"{numbers.count(lost, review.noun.rpartition(' ')[2])} with scores that are not finite"] if lost else []
+    )

@@ -170,7 +170,7 @@ def _values(probe: Probe, target, said, names, shown, cell) -> Frame:
     more = f" (and {len(target) - len(pairs)} more)" if len(target) > len(pairs) else ""
     lines = [f"RMS error {numbers.number(error, 2)}", f"of {len(target)} values"]
     if len(target) == 1:
-        lines = [f"target {numbers.number(target[0])}", f"says {numbers.number(said[0])}"]
+        lines = [f"says {numbers.number(said[0])}", f"target {numbers.number(target[0])}"]
     return {
         "kind": "values",
         "targets": [float(target[k]) for k in shown],
@@ -215,7 +215,7 @@ def _spike_trains(probe: Probe, target, said, names, shown, cell) -> Frame:
     scored = scored_steps(probe)[:, None]
     fired, wanted = ((values > 0) & scored for values in (said, target))
     distance = float(van_rossum(fired.astype(float), wanted.astype(float), probe.tau).mean())
-    counts = f"{int(fired.sum()):,} spikes fired, {int(wanted.sum()):,} wanted"
+    count = numbers.count(int(fired.sum()), "spike")
     bits = [np.packbits(cells(values[:, shown], cell).any(1)).tobytes() for values in ((target > 0), (said > 0))]
     many = f"{len(shown)} of {target.shape[1]} outputs are drawn; " if len(shown) < target.shape[1] else ""
     return {
@@ -223,7 +223,11 @@ def _spike_trains(probe: Probe, target, said, names, shown, cell) -> Frame:
         "outputs": len(shown),
         "wanted": bits[0],
         "fired": bits[1],
-        "lines": [f"distance {numbers.number(distance, 2)}", f"{int(fired.sum()):,} of {int(wanted.sum()):,} spikes"],
-        "words": f"{many}{counts}; van Rossum distance {numbers.number(distance)} "
+        "lines": [
+            f"distance {numbers.number(distance, 2)}",
+            f"{int(fired.sum()):,} fired",
+            f"{int(wanted.sum()):,} wanted",
+        ],
+        "words": f"{many}{count} fired, {int(wanted.sum()):,} wanted; van Rossum distance {numbers.number(distance)} "
         f"(time constant {numbers.number(probe.tau)} steps)",
     }

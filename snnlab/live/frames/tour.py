@@ -119,14 +119,14 @@ def _start(show: Sequence[str], moves: bool) -> Stop:
 
 
 READOUTS = {
-    "label": "They decide which class the network says",
-    "step_labels": "At each step, the highest one is what the network says; the strips show it under the true class",
-    "several_labels": "A class is predicted where the score of its trace is above 0",
-    "values": "Each is read out as one number; the dashed line is the target",
-    "traces": "The dashed ones are the targets",
-    "spike_trains": "Above the spikes of each output stand those that it shall fire",
+    "label": "The traces of the readout below decide which class the network says",
+    "step_labels": "Below, the highest trace is what the network says; strips show it under the true class",
+    "several_labels": "A class is predicted where the score of its trace below is above 0",
+    "values": "Each trace below is read out as one number, dotted; its target is dashed",
+    "traces": "Below, the readout is solid, and its target dashed",
+    "spike_trains": "Below, the spikes that the readout shall fire stand above those that it fires",
 }
-"""What the traces of the readout say, by task."""
+"""What the readout says, by task."""
 
 
 def _raster(layers: Sequence[str], spikes: bool, task: str) -> Stop:
@@ -134,8 +134,7 @@ def _raster(layers: Sequence[str], spikes: bool, task: str) -> Stop:
     if not layers:
         return Stop(title, f"The traces show one sample. {told}.", ("raster",))
     row = "One row is one neuron, one mark is one spike" if spikes else "One row is one unit, its colour is its output"
-    below = "The traces of the readout stand below." if task != "spike_trains" else "The readout stands below."
-    words = f"{row}, and time runs to the right. {below} {told}."
+    words = f"{row}, and time runs to the right. {told}."
     return Stop(title, words, ("raster",))
 
 

@@ -98,7 +98,9 @@ class Prober:
         lengths = self._whole if targets is None else targets.lengths
         rasters, states, readout, said = self._run(nnx.state(model), sample[None], lengths)
         labelled = self._data.task == "label"
-        known = {"label": None} if targets is None or not labelled else {"label": int(targets.values[0])}
+        known: dict[str, Any] = (
+            {"label": None} if targets is None or not labelled else {"label": int(targets.values[0])}
+        )
         if targets is not None and not labelled:
             known["target"] = np.asarray(targets.values[0])
             known |= {"mask": None if targets.mask is None else targets.mask[0]}

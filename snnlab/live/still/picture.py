@@ -212,10 +212,10 @@ def _draw_readout(
         shade = answers.after_the_end(probe, x, height, step)
         return [*body, svg.group(left, top + 22, [heading("readout"), *axes, *rows, *shade])], top + 22 + height + BELOW
     strips, height = answers.strips(probe, names, x, step)
-    body = [*body, svg.group(left, top + 22, [heading("readout"), *strips])]
     y = Scale.around(np.concatenate([line.y for line in traces]), PLOT)
     drawn = [*svg.axes(x, y, unit), *draw_lines(traces, x, y), *answers.after_the_end(probe, x, PLOT, step)]
-    return [*body, svg.group(left, top + 22 + height, drawn)], top + 22 + height + PLOT + BELOW
+    below = [*strips, svg.group(0, height, drawn)] if strips else drawn
+    return [*body, svg.group(left, top + 22, [heading("readout"), *below])], top + 22 + height + PLOT + BELOW
 
 
 def _draw_signal(signal: np.ndarray, x: Scale, dt: float) -> list[str]:
