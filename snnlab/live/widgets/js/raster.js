@@ -173,7 +173,8 @@ function drawReadout(pen, scene, frame, { rows: { readout: whole }, legend }, be
   const room = 0.16 * (high - low || 1); // for the label above the highest point
   const at = axisBeside(pen, place, low - 0.3 * room, high + room, Math.max(2, place.height / 40));
   const x = timesOf(scene, place, values.length / count), points = moment ? pointsUntil(scene, moment.column, x.length) : x.length;
-  if (before && winner >= 0) drawFormer(pen, before, place, x, at, winner, points);
+  const former = isNumbers(scene.task) ? shown[0] : winner;
+  if (before && former >= 0) drawFormer(pen, before, place, x, at, former, points);
   const traces = shown.map((k, c) => {
     const trace = x.slice(0, points).map((px, t) => /** @type {Point} */ ([px, at(values[t * count + c])]));
     return { k, points: moment && moment.column ? [...trace, /** @type {Point} */ ([place.x + moment.share * place.width, at(moment.readout[c])])] : trace };
