@@ -409,6 +409,11 @@ class Description:
     network: Network | None = None
 
     @property
+    def step(self) -> float | None:
+        """Time step of the encoder, or else of the layers [ms]; None if neither has one."""
+        return self.dt if self.dt is not None or self.stack is None else self.stack.dt
+
+    @property
     def hidden(self) -> list[str]:
         """Names of the layers before the readout."""
         return list(self.layers)[:-1]

@@ -367,7 +367,7 @@ class LiveTrainer(Run):
             title=title,
             probe=Prober(trainer.model, trainer.data, trainer.loss)(trainer.snapshot(), 0),
             class_names=output_names(trainer.data.class_names, trainer.data.num_outputs),
-            dt=describe(trainer.model).dt,
+            dt=describe(trainer.model).step,
         )
         return {"image/svg+xml": drawn, "text/plain": f"LiveTrainer: {title}"}
 

@@ -50,7 +50,7 @@ class Prober:
         self._data = data
         self._names: tuple[str, ...] = ()
         self._rule = running_readout(loss, data.task)
-        self._tau = _filter_of(loss, describe(model).dt)
+        self._tau = _filter_of(loss, describe(model).step)
         structure, task = graphdef(model, training=False), task_of(data)
 
         @jax.jit

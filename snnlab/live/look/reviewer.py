@@ -13,6 +13,7 @@ from snnlab.live.frames.mistakes import NumbersReview, SeveralReview, TrainsRevi
 from snnlab.live.frames.pixels import thinned
 from snnlab.live.frames.targets import EVERY_STEP, van_rossum
 from snnlab.losses import SpikeTrains
+from snnlab.models import describe
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.interrupt import never_lost
@@ -82,7 +83,8 @@ class Reviewer:
         part = "validation" if self._data.watched == "val" else "test"
         common = {"step": int(state.step), "index": self._index, "total": len(x), "noun": f"{part} sample"}
         if self._data.task == "spike_trains":
-            common["tau"] = _tau(self._stepper.structure.merge(state)["loss"])
+            system = self._stepper.structure.merge(state)
+            common["tau"] = _tau(system["loss"], describe(system["model"]).step)
         return self._of[self._data.task](targets[self._index], targets, answers, common)
 
 
@@ -100,9 +102,9 @@ def _say(structure: Structure, state: State, x, lengths, number) -> tuple[jax.Ar
     return (structure.task.compared(system["loss"], record),)
 
 
-def _tau(loss: Callable) -> float:
+def _tau(loss: Callable, step: float | None) -> float:
     """The time constant of the filter that spike trains are compared behind [steps]."""
-    return float(loss.tau[...]) / (loss.dt or 1.0) if isinstance(loss, SpikeTrains) else NEAR
+    return float(loss.tau[...]) / (step or loss.dt or 1.0) if isinstance(loss, SpikeTrains) else NEAR
 
 
 # ---- what is made of the answers: `seen` are the targets of the samples, `whole` those of the part ----

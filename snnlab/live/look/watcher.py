@@ -160,7 +160,7 @@ class Watcher:
             return False
         probe, drawing = self._probe(self._prober, model, index, drawing)
         read, known = functools.partial(neuron, model), functools.partial(spiking, model)
-        names, dt = output_names(trainer.data.class_names, trainer.data.num_outputs), describe(model).dt
+        names, dt = output_names(trainer.data.class_names, trainer.data.num_outputs), describe(model).step
         self.look = Look(probe, names, dt, read, known, preview=ahead, drawing=drawing)
         self._looked = now
         return True

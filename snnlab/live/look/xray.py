@@ -78,8 +78,7 @@ class XRay:
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 500):
         self._stepper, self._data = stepper, data
         self._index = thinned(len(data.seen.x), arguments.count("samples", samples))
-        known = describe(stepper.structure.merge(stepper.start)["model"])
-        self._dt = known.dt if known.dt is not None or known.stack is None else known.stack.dt
+        self._dt = describe(stepper.structure.merge(stepper.start)["model"]).step
         self._layers = _layers(stepper, data.seen.x[self._index[:1]])
         self._see = compiled(_see, stepper.structure)
         self._listen: dict[str, Callable] = {}
