@@ -159,6 +159,10 @@ HEAD = {
     "full screen": Words("Fills the screen; Escape returns."),
     "progress": Words("How much of the run is done.", "step / total"),
     "repair": Words("Does what the diagnosis proposes."),
+    "no validation part": Words(
+        "The curves look at the test part: what you choose by them is chosen for it; hold some samples out for that.",
+        "data = data.hold_out(0.1); at the end, trainer.evaluate()",
+    ),
     "traceback": Words("Where in the code the error happened."),
 }
 
@@ -200,10 +204,6 @@ OTHERS = {
     "curves.score": Words(
         "Share of the samples that are right: of each batch, and of those held out after each epoch.",
         "mean_b [argmax scores = label]",
-    ),
-    "curves.no validation part": Words(
-        "The test part is watched: what you choose by its curve is chosen for it; hold some out for that.",
-        "data = data.hold_out(0.1); at the end, trainer.evaluate()",
     ),
     "curves.loss": Words("What the optimizer makes small: the sum of the terms of the loss.", "loss = Σ terms"),
     "curves.window": Words("Which steps are seen: all, the newest 200, or those around the last move."),

@@ -190,9 +190,9 @@ def _traces(probe: Probe, target, said, names, shown, cell) -> Frame:
     varies = spread > 1e-9 * len(y)
     rmse = numbers.number(float(np.sqrt(error.mean() / len(y))))
     fit = float((1.0 - error[varies] / spread[varies]).mean()) if varies.any() else None
-    lines = [f"RMSE {rmse}", *([] if fit is None else [f"R2 {numbers.number(fit)}"])]
+    lines = [*([] if fit is None else [f"R2 {numbers.number(fit)}"]), f"RMSE {rmse}"]
     many = f"{len(shown)} of {target.shape[1]} outputs are drawn; " if len(shown) < target.shape[1] else ""
-    words = f"{many}{', '.join(reversed(lines))} over {numbers.count(len(y), 'step')} of this sample"
+    words = f"{many}{', '.join(lines)} over {numbers.count(len(y), 'step')} of this sample"
     return frame | {"lines": lines, "words": words}
 
 

@@ -24,9 +24,8 @@ export function makeCurvesPanel(model) {
   const events = ["change:ui", "change:run"];
   for (const event of events) model.on(event, show);
   curves.el.classList.add("fill");
-  const watched = model.get("about").part === "val" ? null : h("span", { class: "watched", tabindex: 0, "data-explain": "curves.no validation part" }, "test part watched");
   const csv = { label: "CSV", explain: "curves.csv", act: () => saveCurves(model) };
   const save = saveMenu(() => "curves", () => [...curves.el.querySelectorAll("canvas")], [csv]);
-  const el = panel("main", "Curves", h("div", { class: "fields" }, watched, window_, ...toggles.map(({ el: button }) => button), save, ask("Curves")), curves.el);
+  const el = panel("main", "Curves", h("div", { class: "fields" }, window_, ...toggles.map(({ el: button }) => button), save, ask("Curves")), curves.el);
   return { el, stop: () => { curves.stop(); for (const event of events) model.off(event, show); } };
 }

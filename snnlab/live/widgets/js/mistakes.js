@@ -71,7 +71,7 @@ export const wordsOfBar = ({ names, kinds, counts }, row, kind) => `${names[row]
 
 /** Where the plot is, and the buttons of the outputs. @param {any} numbers @param {number} width */
 export function scatterOf({ names, range }, width) {
-  const size = Math.min(width - 62, 260), many = names.length > 1, y = TOP + (many ? 20 : 0);
+  const size = Math.min(width - 62, 190), many = names.length > 1, y = many ? TOP + 12 : TITLE + 8;
   const place = { x: 52, y, width: size, height: size }, more = 0.04 * (range[1] - range[0] || 1);
   const ends = /** @type {[number, number]} */ ([range[0] - more, range[1] + more]);
   const wide = (width - 12) / Math.min(names.length, MOST);
@@ -99,7 +99,7 @@ export function drawScatter(pen, width, numbers) {
   axisUnder(pen, place, ticks(ends[0], ends[1], 4), x, (tick) => readable(tick, 4));
   box(pen, place, 0.25);
   line(pen, [[x(ends[0]), y(ends[0])], [x(ends[1]), y(ends[1])]], { alpha: 0.6, dash: [4, 3] });
-  text(pen, "right", x(ends[1]) - 6, y(ends[1]) + 24, { align: "right", size: 10, alpha: 0.8 });
+  text(pen, "predicted = true", x(ends[1]) - 26, y(ends[1]) + 12, { align: "right", size: 10, alpha: 0.8, halo: true });
   pen.fillStyle = BLUE;
   pen.globalAlpha = xs.length > 300 ? 0.35 : 0.6;
   for (let k = 0; k < xs.length; k++) pen.fillRect(x(xs[k]) - 1.5, y(ys[k]) - 1.5, 3, 3);
