@@ -170,7 +170,7 @@ def _values(probe: Probe, target, said, names, shown, cell) -> Frame:
     more = f" (and {len(target) - len(pairs)} more)" if len(target) > len(pairs) else ""
     lines = [f"RMS error {numbers.number(error, 2)}", f"of {len(target)} values"]
     if len(target) == 1:
-        lines = [f"says {numbers.number(said[0])}", f"target {numbers.number(target[0])}"]
+        lines = [f"says {numbers.number(said[0])}", f"target {numbers.number(target[0])}", how]
     return {
         "kind": "values",
         "targets": [float(target[k]) for k in shown],
@@ -202,7 +202,7 @@ def _several_labels(probe: Probe, target, said, names, shown, cell) -> Frame:
     listed, taken = (_listed(classes, names) for classes in (true, guess))
     words = f"true: {listed}; predicted: {taken}; {right} of {numbers.count(len(target), 'decision')} right"
     return {"kind": "several_labels", "true": true, "said": guess, "words": words} | {
-        "lines": [f"true: {listed}", f"says: {taken}"]
+        "lines": [f"{right} of {len(target)} right", f"true: {listed}", f"says: {taken}"]
     }
 
 
