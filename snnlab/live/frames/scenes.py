@@ -159,13 +159,14 @@ def _cell(steps: int) -> int:
 
 
 def _hidden(probe: Probe, layer: str) -> list[str]:
-    """The layers that have a row: all but the readout, which has one only if it spikes."""
+    """The layers that have a row: all but the readout, which has one only if it spikes, and is shown nowhere else."""
     names = [name for name in probe.states or probe.rasters if name != "input"]
     if layer != "all":
         arguments.choice("layer", layer, ("all", *names))
         names = [layer]
     readout = next(reversed(probe.states), None)
-    return [name for name in names if name != readout or name in probe.rasters]
+    shown = readout in probe.rasters and probe.task != "spike_trains"
+    return [name for name in names if name != readout or shown]
 
 
 def _activity(probe: Probe, name: str) -> np.ndarray:

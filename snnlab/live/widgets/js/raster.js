@@ -59,8 +59,9 @@ function areasOf(scene, frame, { rows, legend }) {
     const { order, ...drawn } = frame.layers[name];
     return { name, drawn, box: rows[`layer ${name}`], units: intsOf(order) };
   });
-  const read = { ...legend, height: LEGEND * frame.shown.length };
-  return scene.readout && scene.task !== "spike_trains" ? [...layers, { name: scene.readout, box: read, units: frame.shown }] : layers;
+  const { x, y, height } = rows.readout, beside = { x: 56, y, width: x - 60, height }; // the names of the rows of spikes
+  const read = scene.task === "spike_trains" ? beside : { ...legend, height: LEGEND * frame.shown.length };
+  return scene.readout ? [...layers, { name: scene.readout, box: read, units: frame.shown }] : layers;
 }
 
 // ---- sample, layers, readout ----
