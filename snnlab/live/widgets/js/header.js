@@ -39,7 +39,8 @@ export function makeHeader(model, views) {
   const repair = h("button", { "data-do": "repair", "data-explain": "head.repair", onclick: act("repair") });
   const now_ = h("button", { "data-do": "now", "data-explain": "time.back to now", onclick: act("now") }, icon("back"), "Back to now");
   const onward = h("button", { class: "primary", "data-do": "go_on", "data-explain": "time.go on from here", onclick: act("go_on") }, icon("play"), "Go on from here");
-  const watched = model.get("about").part === "val" ? null : h("span", { class: "watched", role: "note", tabindex: 0, "data-explain": "head.no validation part" }, "test part watched");
+  const note = { class: "watched", role: "note", tabindex: 0, "data-explain": "head.no validation part" };
+  const watched = model.get("about").part === "val" ? null : h("span", note, "test part watched");
   const trace = h("details", { class: "trace" }, h("summary", { "data-explain": "head.traceback" }, "traceback"), h("pre"));
   const buttons = h("div", { class: "buttons" }, transport, step, chunk, stop, reset, seed, pace);
   const el = h("header", {},
