@@ -16,9 +16,10 @@ WIDE_DROPOUT = 0.1  # the share that it drops
 
 RATE = 1e-2  # of Adam, at the start
 
-CODES = ("latency", "rows", "delta", "events")
-"""Codes of the spiking network: one early spike for a bright pixel; the frames of a signal `(time, *frame)`, one per
-step, as currents; the changes of such a signal; and samples that already are events."""
+CODES = ("latency", "population", "rows", "delta", "events")
+"""Codes of the spiking network: one early spike for a bright pixel; twelve units for every number of a table, each of
+which fires early near a number of its own; the frames of a signal `(time, *frame)`, one per step, as currents; the
+changes of such a signal; and samples that already are events."""
 
 NEURONS = ("lif", "alif")
 """Neurons of the spiking network: leaky integrate-and-fire, and the same with a threshold that adapts."""

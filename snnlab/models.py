@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab.config import WIDE, WIDE_DROPOUT, ConvConfig, LstmConfig, SnnConfig
-from snnlab.encode import Binned, Delta, Latency, Rows, drop_spikes
+from snnlab.encode import Binned, Delta, Latency, Population, Rows, drop_spikes
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM, ConvProjection, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.layers.weights import he_normal, lecun_normal
@@ -239,12 +239,14 @@ def _check_duration(config: SnnConfig | ConvConfig) -> None:
         )
 
 
-def _encoder(config: SnnConfig, sample_shape: tuple[int, ...]) -> Latency | Rows | Delta | Binned:
+def _encoder(config: SnnConfig, sample_shape: tuple[int, ...]) -> Latency | Population | Rows | Delta | Binned:
     code, num_steps, dt = config.code or _code_of_images(sample_shape), config.num_steps, config.dt
     if code == "events":
         return Binned(num_steps=num_steps, dt=dt, units=math.prod(sample_shape))
     if code == "latency":
         return Latency(num_steps=num_steps, dt=dt, tau=config.tau_latency, threshold=config.threshold_latency)
+    if code == "population":
+        return Population(num_steps=num_steps, dt=dt)
     if len(sample_shape) < 2:
         raise ArgumentError(f"code: {code!r} needs samples (time, *frame), got sample_shape = {sample_shape}")
     if num_steps not in (SnnConfig.num_steps, sample_shape[0]):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnlab.data.eventlists import EventLists
+from snnlab.data.parts import in_proportion
 from snnlab.data.targets import KINDS, MAX_CLASSES, Targets, lengths_of, mask_of, weights_of
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
@@ -58,6 +59,9 @@ class Dataset:
         lengths_train, lengths_val, lengths_test: number of steps of every sample, whose first axis is time; nothing
             after the last step counts, neither output nor spikes.
         weights_train, weights_val, weights_test: of the samples in the loss, >= 0; not in metrics.
+        timed: the first axis of a sample is time, of which a network reads one frame a step; so it is in any case where
+            samples have lengths.
+        understood: how a file was understood, in words, by what has read it.
 
     Raises:
         ArgumentError: if arrays do not match, are empty, contain NaN, or have labels out of range or of one class only.
@@ -89,6 +93,8 @@ class Dataset:
     weights_train: np.ndarray | None = None
     weights_val: np.ndarray | None = None
     weights_test: np.ndarray | None = None
+    timed: bool = False
+    understood: str = ""
 
     def __post_init__(self):
         kind = KINDS[arguments.choice("task", self.task, KINDS)]
@@ -97,6 +103,8 @@ class Dataset:
             self._set(self._checked(part))
         for part in self.parts[1:]:
             self._check_alike(part)
+        lengthy = any(self._get("lengths", part) is not None for part in self.parts)
+        self._set({"timed": arguments.flag("timed", self.timed) or lengthy})
         names = self.class_names
         if not kind.classes:
             if names:
@@ -200,7 +208,7 @@ class Dataset:
             raise ArgumentError(f"share: {share:g} of {samples} samples leaves a part without any")
         order = np.random.default_rng(arguments.seed("seed", seed)).permutation(samples)
         labels = self.y_train[order] if self.task == "label" else np.zeros(samples, int)
-        taken = _in_proportion(labels, count)
+        taken = in_proportion(labels, count)
         chosen = {"train": np.sort(np.delete(order, taken)), "val": np.sort(order[taken])}
         return Dataset(**self._values(chosen, {"val": "train"}))
 
@@ -300,10 +308,11 @@ class Dataset:
         words = {"train": "train", "val": "validation", "test": "test"}
         counts = ", ".join(f"{len(self._get('x', part)):,} {words[part]}" for part in self.parts)
         samples = f"samples {self.sample_shape} {'events' if self.has_events else self.x_train.dtype}"
-        return f"Dataset({self.name!r}: {counts}, {samples}, {self._targets()}{self._dropped()})"
+        return f"Dataset({self.name!r}: {counts}, {samples}, {self.targets_in_words}{self._dropped()})"
 
-    def _targets(self) -> str:
-        """Say what the targets are."""
+    @property
+    def targets_in_words(self) -> str:
+        """What the targets are, such as "10 classes"."""
         count = self.num_outputs
         what = {"values": "value", "traces": "trace", "spike_trains": "spike train"}.get(self.task)
         if what is not None:
@@ -334,7 +343,7 @@ def checked(given: Mapping[str, Any], task: str, called: Callable[[str], str]) -
         ArgumentError: see `Dataset`.
     """
     kind = KINDS[task]
-    x, lengths = _sequences(called("x"), given["x"])
+    x, lengths = padded(called("x"), given["x"])
     if lengths is None:
         lengths = given["lengths"]
     elif given["lengths"] is not None:
@@ -376,17 +385,7 @@ def _taken(array: np.ndarray | EventLists, index: np.ndarray | slice) -> np.ndar
     return array[index]
 
 
-def _in_proportion(labels: np.ndarray, count: int) -> np.ndarray:
-    """Return the places of `count` labels, the first of every class in proportion to its size."""
-    classes, sizes = np.unique(labels, return_counts=True)
-    exact = sizes * count / len(labels)
-    wanted = np.floor(exact).astype(int)
-    for k in np.argsort(wanted - exact, kind="stable")[: count - wanted.sum()]:
-        wanted[k] += 1
-    return np.concatenate([np.flatnonzero(labels == label)[:size] for label, size in zip(classes, wanted, strict=True)])
-
-
-def _sequences(name: str, values) -> tuple[Any, np.ndarray | None]:
+def padded(name: str, values) -> tuple[Any, np.ndarray | None]:
     """Pad a list of arrays of different lengths with zeros; return them as one array, and their lengths."""
     if not isinstance(values, list | tuple) or not values:
         return values, None
@@ -397,10 +396,10 @@ def _sequences(name: str, values) -> tuple[Any, np.ndarray | None]:
         some = ", ".join(map(str, sorted(shapes)[:3]))
         raise ArgumentError(f"{name}: its arrays must be (time, *frame) with the same frame, got shapes {some}")
     lengths = np.array([len(value) for value in values], np.int32)
-    padded = np.zeros((len(values), lengths.max(), *np.shape(values[0])[1:]), np.result_type(*values))
-    for row, value in zip(padded, values, strict=True):
+    whole = np.zeros((len(values), lengths.max(), *np.shape(values[0])[1:]), np.result_type(*values))
+    for row, value in zip(whole, values, strict=True):
         row[: len(value)] = value
-    return padded, lengths
+    return whole, lengths
 
 
 def _lengths(lengths, x: np.ndarray | EventLists, y: np.ndarray | None, called: Callable[[str], str]) -> np.ndarray:

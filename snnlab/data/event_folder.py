@@ -13,14 +13,13 @@ Times never decrease within a sample. Any number of events may share a pixel and
 """
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from snnlab.data.dataset import MAX_CLASSES, Dataset
 from snnlab.data.eventlists import EventLists
-from snnlab.data.npz import read_npz
+from snnlab.data.npz import are_texts, read_npz
 from snnlab.errors import ArgumentError, DataError, FileFormatError
 from snnlab.support import arguments
 from snnlab.support.files import atomic_path, refuse_existing
@@ -128,17 +127,9 @@ def _checked(
         )
     if names.dtype.kind != "U":
         raise FileFormatError(f"{path}: class_names must be strings, got {names.dtype}")
-    if not _are_texts(names):
+    if not are_texts(names):
         raise FileFormatError(f"{path}: class_names hold characters that do not exist")
     try:
         return lists, labels, tuple(arguments.name("class_names", name) for name in names.tolist())
     except ArgumentError as error:
         raise FileFormatError(f"{path}: {error}") from None
-
-
-def _are_texts(names: np.ndarray) -> bool:
-    """Whether every code point is one of Unicode; NumPy makes broken strings of others."""
-    if names.size == 0 or names.dtype.itemsize == 0:
-        return True
-    points = np.dtype(np.uint32).newbyteorder(names.dtype.byteorder)
-    return int(np.ascontiguousarray(names).view(points).max()) <= sys.maxunicode

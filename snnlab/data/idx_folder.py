@@ -11,6 +11,11 @@ from snnlab.errors import ArgumentError, DataError
 from snnlab.support import arguments
 
 
+def is_idx_folder(folder: Path) -> bool:
+    """Return whether a folder holds one of the four idx files, or all of them."""
+    return any(_place(folder, file) is not None for file in FILES.values())
+
+
 def load_folder(folder: str | os.PathLike) -> Dataset:
     """Load the four idx files of an MNIST-like set from a folder, plain or gzipped.
 
@@ -35,11 +40,13 @@ def load_folder(folder: str | os.PathLike) -> Dataset:
         raise DataError(f"{folder}: its four files do not match ({error})") from error
 
 
+def _place(folder: Path, file: str) -> Path | None:
+    both = folder / file, folder / file.removesuffix(".gz")
+    return next((path for path in both if path.is_file()), None)
+
+
 def _find(folder: Path, file: str) -> Path:
-    for path in (folder / file, folder / file.removesuffix(".gz")):
-        if path.is_file():
-            return path
-    raise DataError(
-        f"{folder}: has no {file}; an image set needs {', '.join(FILES.values())} (plain or gzipped), "
-        f"an event set needs train.npz and test.npz"
-    )
+    path = _place(folder, file)
+    if path is None:
+        raise DataError(f"{folder}: has no {file}; an image set needs {', '.join(FILES.values())} (plain or gzipped)")
+    return path

@@ -121,6 +121,69 @@ def test_train_on_events(tmp_path, run_here):
         assert saved["config"]["num_steps"] == steps and saved["config"]["code"] == "events"
 
 
+def flowers(path):
+    """Anderson's irises, as anybody saves them."""
+    from sklearn.datasets import load_iris
+
+    iris = load_iris()
+    rows = [",".join([*map(str, x), str(iris.target_names[y])]) for x, y in zip(iris.data, iris.target, strict=True)]
+    path.write_text("\n".join(["length,width,length of petal,width of petal,species", *rows]))
+    return path
+
+
+def test_train_on_a_table_of_your_own(tmp_path, run_here):
+    """With the defaults alone. Two flowers of three are told apart by one straight line, so 0.66 is easy."""
+    done = run_here("train", "--data", flowers(tmp_path / "iris.csv"), "--json", tmp_path / "report.json")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "150 samples of 4 numbers, 3 classes in column 'species'; divided into 105 to train, 15 to valid" in said
+    assert done.stdout.count("validation accuracy") == 10 and "test part, 30 samples: accuracy " in done.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["test"]["accuracy"] > 0.8 and report["config"]["code"] == "population"
+    assert {"accuracy", "balanced accuracy", "loss", "spikes_per_sample"} <= report["test"].keys()
+
+
+def test_train_on_numbers_and_on_recordings_of_your_own(tmp_path, run_here):
+    """Each task has its own words; recordings are read step by step."""
+    rng = np.random.default_rng(0)
+    x = rng.random((200, 3))
+    np.savez(tmp_path / "sums.npz", x=x, y=100.0 + 30.0 * x.sum(1))
+    done = run_here("train", "--data", tmp_path / "sums.npz", "--epochs", 3, "--l1", 1e-3)
+    assert done.returncode == 0, done.stderr
+    assert "validation R2 " in done.stdout and "test part, 40 samples: R2 " in done.stdout and "RMSE" in done.stdout
+    for kind, level in (("low", 0.1), ("high", 0.9)):
+        (tmp_path / "beats" / kind).mkdir(parents=True)
+        for k in range(10):
+            np.save(tmp_path / "beats" / kind / f"{k}.npy", level * rng.random((20 + k, 2)))
+    for network in ("snn", "lstm"):
+        done = run_here("train", network, "--data", tmp_path / "beats", "--epochs", 1)
+        assert done.returncode == 0 and "up to 29 steps of 2 channels" in " ".join(done.stderr.split()), done.stderr
+    done = run_here("train", "--data", tmp_path / "beats", "--epochs", 1, "--code", "delta")
+    assert done.returncode == 0, done.stderr
+
+
+def test_files_of_your_own_that_do_not_fit_are_one_line(tmp_path, capsys):
+    table = tmp_path / "mine.csv"
+    table.write_text("a,b,y\n1,2,0\n1,x,0\n")
+    steps = tmp_path / "steps.npz"
+    rng = np.random.default_rng(0)
+    np.savez(steps, x=rng.random((20, 9, 2)).astype(np.float32), y=rng.integers(0, 2, (20, 9, 3)))
+    flat = tmp_path / "flat.npz"
+    np.savez(flat, x=rng.random((20, 4)), y=np.arange(20.0))
+    for arguments, message in (
+        (("--data", str(table)), f"{table}: row 3, column 'b': 'x' is not a finite number"),
+        (("--data", str(table), "--task", "traces"), "task: a table has one target a row; choose 'label' or 'values'"),
+        (("--data", str(steps)), "loss: the readout does not spike"),
+        (("--data", str(flat)), "whole numbers as float64 may be classes or values; choose task='label' or task='val"),
+        (("--data", "digits", "--task", "label"), "task: applies to files of your own, not to 'digits'; leave it out"),
+        (("--data", "event_digits", "--code", "rows"), "--code: event_digits has events, which are spikes already"),
+        (("lstm", "--code", "rows"), "--code: does not apply to the lstm; leave it out"),
+    ):
+        assert main(["train", *arguments]) == 2
+        errors = capsys.readouterr().err.strip().splitlines()
+        assert message in errors[-1] and errors[-1].startswith("snnlab: ")
+
+
 def test_train_replaces_no_file_unless_told_to(tmp_path, capsys):
     """It is said before anything is trained; a link that leads nowhere is a file too."""
     net, history, report = (tmp_path / name for name in ("net.safetensors", "history.json", "report.json"))

@@ -90,7 +90,7 @@ def test_what_is_missing_is_named(folder, tmp_path):
     (folder / "test.npz").unlink()
     with pytest.raises(DataError, match=r"test\.npz: cannot be read \(No such file"):
         data.load(folder)
-    with pytest.raises(DataError, match=r"has no train-images.* event set needs train\.npz and test\.npz"):
+    with pytest.raises(DataError, match=r"has no data in it; .* idx files of .*, or one with train\.npz and test\.npz"):
         data.load(tmp_path)
     write(folder / "test.npz", sensor=np.array([2, 3, 6]))
     with pytest.raises(DataError, match=r"mine: train\.npz and test\.npz do not match \(x_test: its samples are"):

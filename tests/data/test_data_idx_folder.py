@@ -67,6 +67,9 @@ def test_your_own_files_plain_or_packed(tiny_folder, tiny_arrays):
 def test_what_is_wrong_with_a_folder_is_said(tiny_folder, tmp_path):
     missing = tmp_path / "missing"
     missing.mkdir()
+    with pytest.raises(DataError, match=r"missing: has no data in it; a data set may be an .npz file with x and y, .*"):
+        data.load(missing)
+    (missing / FILES["y_test"]).touch()
     with pytest.raises(DataError, match=r"missing: has no train-images-idx3-ubyte.gz; .* needs .* \(plain or gzip"):
         data.load(missing)
     (tiny_folder / FILES["y_test"]).write_bytes(gzip.compress(idx_bytes(np.arange(4, dtype=np.uint8))))

@@ -93,10 +93,10 @@ def test_unknown_names_get_advice(tmp_path):
         data.load("qqq")
     with pytest.raises(ArgumentError, match="name: must be a name or a path, got NoneType"):
         data.load(None)
-    with pytest.raises(DataError, match=r"no/such/folder: is not a folder; pass one with the four idx files"):
+    with pytest.raises(DataError, match=r"no/such/folder: does not exist; a data set may be .* the four idx files"):
         data.load("no/such/folder")
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"file: is not a folder"):
+    with pytest.raises(DataError, match=r"file: is neither a folder nor an .npz, .csv or .tsv file"):
         data.load(tmp_path / "file")
 
 

@@ -22,10 +22,12 @@ from fuzzing import Seed
 import snnlab
 from snnlab.checkpoint.folder import CheckpointFolder
 from snnlab.checkpoint.snapshot import Snapshot
+from snnlab.data import load
 from snnlab.data.event_folder import load_event_folder, read_events
 from snnlab.data.idx import read_idx
 from snnlab.data.idx_folder import load_folder
 from snnlab.data.published import FILES
+from snnlab.data.recordings import load_recordings
 from snnlab.data.tfds_images import _read_cache
 from snnlab.errors import DataError
 from snnlab.export import load_metadata
@@ -64,6 +66,7 @@ class Reader(NamedTuple):
     def lay_out(self, folder: Path, content: bytes) -> Path:
         """A file and what must lie beside it."""
         for name, other in self.rest().items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(other)
         path = folder / self.file
         path.write_bytes(content)
@@ -180,6 +183,38 @@ def check_cache(path: str) -> None:
     if dataset is None:
         raise DataError(str(said[-1].message))
     _named(path, dataset)
+
+
+# ---- files of your own ----
+
+
+def own_arrays() -> dict[str, np.ndarray]:
+    return {"x": np.linspace(0, 1, 48, dtype=np.float32).reshape(12, 4), "y": np.arange(12) % 3}
+
+
+def npz_seeds() -> list[Seed]:
+    arrays = own_arrays() | {"weights": np.ones(12), "class_names": np.array(["a", "b", "c"])}
+    join = zipped([f"{name}.npy" for name in arrays], zipfile.ZIP_STORED)
+    parts = tuple(map(npy, arrays.values()))
+    return [Seed(parts, join), Seed((join(list(parts)),))]
+
+
+def table_seeds() -> list[Seed]:
+    arrays = own_arrays()
+    rows = [",".join([*map(str, x), "abc"[y]]) for x, y in zip(arrays["x"], arrays["y"], strict=True)]
+    return [Seed(("\n".join(["p,q,r,s,kind", *rows]).encode(),)), Seed(("\n".join(rows).encode(),))]
+
+
+def check_own(path: str) -> None:
+    _named(path, load(path))
+
+
+def check_recordings(path: str) -> None:
+    _named(path, load_recordings(Path(path).parents[1]))
+
+
+def recordings() -> dict[str, bytes]:
+    return {f"{kind}/{k}.npy": npy(np.full((4 + k, 2), k, np.float32)) for kind in "ab" for k in range(5)}
 
 
 # ---- networks ----
@@ -356,15 +391,18 @@ def check_compared(path: str) -> None:
 
 
 READERS = [
-    Reader("idx", 10, "images", idx_seeds, check_idx),
-    Reader("idx.gz", 10, "images.gz", packed_idx_seeds, check_idx),
-    Reader("idx folder", 8, FILES["x_train"], packed_idx_seeds, check_idx_folder, idx_folder),
+    Reader("idx", 8, "images", idx_seeds, check_idx),
+    Reader("idx.gz", 8, "images.gz", packed_idx_seeds, check_idx),
+    Reader("idx folder", 6, FILES["x_train"], packed_idx_seeds, check_idx_folder, idx_folder),
     Reader("image cache", 4, "kmnist.npz", cache_seeds, check_cache),
-    Reader("events", 12, "train.npz", event_seeds, check_events),
+    Reader("archive", 6, "mine.npz", npz_seeds, check_own),
+    Reader("table", 6, "mine.csv", table_seeds, check_own),
+    Reader("recordings", 4, "a/9.npy", lambda: [Seed((npy(np.ones((5, 2))),))], check_recordings, recordings),
+    Reader("events", 8, "train.npz", event_seeds, check_events),
     Reader("event folder", 6, "test.npz", event_seeds, check_event_folder, event_folder),
-    Reader("network", 14, "net.safetensors", tensor_seeds, check_network),
+    Reader("network", 12, "net.safetensors", tensor_seeds, check_network),
     Reader("network's metadata", 8, "net.safetensors", tensor_seeds, check_metadata),
-    Reader("history", 14, "history.json", history_seeds, check_history),
+    Reader("history", 10, "history.json", history_seeds, check_history),
     Reader("NIR", 6, "net.nir", nir_seeds, check_nir),
     Reader("checkpoint", 4, "checkpoint-000001.safetensors", checkpoint_seeds, check_checkpoint),
     Reader(
