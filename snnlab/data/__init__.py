@@ -74,7 +74,8 @@ def load(
 
     Args:
         name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "ecg" (synthetic,
-            a class every step), "fashion_mnist", "mnist" or "kmnist" (downloaded once, 28x28), "nmnist" or "shd" (events, downloaded once); or the path of
+            a class every step), "fashion_mnist", "mnist" or "kmnist" (downloaded once, 28x28), "nmnist" or "shd"
+            (events, downloaded once); or the path of
 
             - an `.npz` file with the arrays `x` and `y`, or `x_train`, ... (`snnlab.data.npz_set.load_npz`);
             - a `.csv` or `.tsv` file, a sample a row (`snnlab.data.table.load_table`);

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from snnlab.data import Dataset
+from snnlab.data.buckets import bucket_of
 from snnlab.data.dataset import Part
 from snnlab.data.order import shuffled
 
@@ -103,7 +104,13 @@ class Loaded:
         self.steps = len(data.x_train) // batch_size
         self.samples = self.steps * batch_size
         self.used: Used = {}  # a data set does not change
+        self._groups: np.ndarray | None = None
         self._on_device: Part | None = None
+
+    def group(self, steps: tuple[int, ...]) -> None:
+        """Let the samples of a batch have similar lengths: up to the first, the second, ... of these numbers of steps."""
+        if len(steps) > 1:
+            self._groups = bucket_of(self._data.part("train").targets.lengths, steps)
 
     @property
     def example(self) -> Part:
@@ -130,7 +137,7 @@ class Loaded:
 
     def batches(self, seed: int, epoch: int, *, again: bool = False) -> Int[np.ndarray, "step batch"]:
         """Return the indices of the samples. They depend on seed and epoch alone, so a resumed epoch is the same."""
-        return shuffled(len(self._data.x_train), self._batch_size, seed=seed, epoch=epoch)
+        return shuffled(len(self._data.x_train), self._batch_size, seed=seed, epoch=epoch, groups=self._groups)
 
     def ready(self, batches: np.ndarray, position: int) -> int:
         """All are."""
@@ -156,8 +163,10 @@ class Loaded:
         return Part(x[batches[0]], targets[batches[0]])
 
     def part(self, name: str) -> Iterator[Part]:
-        """Cut a part into batches, in its order."""
+        """Cut a part into batches, in its order; of samples with lengths, the shortest first: their batches end earlier."""
         x, targets = self._data.part(name)
+        order = None if targets.lengths is None else np.argsort(targets.lengths, kind="stable")
         for start in range(0, len(targets), self._batch_size):
-            batch = slice(start, start + self._batch_size)
+            batch: Any = slice(start, start + self._batch_size)
+            batch = batch if order is None else order[batch]
             yield Part(x[batch], targets[batch])

@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -22,6 +23,7 @@ from snnlab.history import column_of, metric_column
 from snnlab.losses.terms import measure
 from snnlab.record import Record
 from snnlab.tasks import Task
+from snnlab.train.shorter import Shorter
 from snnlab.variables import Live, keep_in_range, short_names
 
 # Event lists on the device; a batch is cut out of them within the compiled step, as one is out of an array of images.
@@ -84,6 +86,7 @@ class Structure:
         task: how the targets are scored.
         identity: decides what is computed: structures with equal ones compile the same programs. None if the user's own
             code takes part, because that may read a global that has another value next time.
+        shorter: how batches of short sequences are cut.
     """
 
     training: nnx.GraphDef = field(compare=False)
@@ -91,6 +94,7 @@ class Structure:
     optimizer: optax.GradientTransformation = field(compare=False)
     task: Task = field(compare=False)
     identity: Hashable | None
+    shorter: Shorter
 
     def merge(self, state: State, *, training: bool = False) -> nnx.Dict:
         """Return model and loss as new modules with the values of a state, in the mode of `train()` or `eval()`."""
@@ -125,7 +129,7 @@ class Structure:
 
         grads, (metrics, rest) = jax.grad(objective, has_aux=True)(state.params)
         metrics["grad_norm"] = optax.tree.norm(grads)
-        value_of = functools.partial(_first, objective)
+        value_of = partial(_first, objective)
         updates, opt_state = self.update(grads, state.opt_state, state.params, metrics["loss"], value_of)
         params = keep_in_range(cast(nnx.State, optax.apply_updates(state.params, updates)))
         return State(params, state.live, rest, opt_state, state.step + 1, state.key), metrics
@@ -167,7 +171,7 @@ class Structure:
 
         def turn(i, carry):
             state, log = carry
-            state, metrics = self.step(state, x[index[i]], targets[index[i]])
+            state, metrics = self.shorter(partial(self.step, state), x[index[i]], targets[index[i]])
             return state, {name: log[name].at[i].set(jnp.asarray(metrics[name], jnp.float32)) for name in log}
 
         log = {name: jnp.zeros(len(index), jnp.float32) for name in names}
@@ -176,7 +180,11 @@ class Structure:
 
     def test(self, state: State, x, targets: Targets, number: Int[Array, ""]) -> tuple[Metrics, Sums]:
         """Return the metrics and the sums of batch `number` of the part that is looked at."""
-        return self.forward(self.merge(state), x, targets, jax.random.fold_in(state.key, ~number))
+
+        def forward(x, targets: Targets):
+            return self.forward(self.merge(state), x, targets, jax.random.fold_in(state.key, ~number))
+
+        return self.shorter(forward, x, targets)
 
 
 def _strong(leaf) -> Array:
@@ -199,6 +207,8 @@ class Stepper:
         optimizer: any Optax transformation.
         key: random key of the first state, folded with the step for encoders that draw at random.
         own_optimizer: whether the optimizer is the user's.
+        shorter: how batches of short sequences are cut, unless the user's own code takes part: that may depend on the
+            length.
 
     Attributes:
         system: model and loss.
@@ -214,13 +224,15 @@ class Stepper:
         optimizer: optax.GradientTransformation,
         key: PRNGKeyArray,
         own_optimizer: bool = True,
+        shorter: Shorter | None = None,
     ):
         # A dict of NNX takes both modules and plain functions; only modules have a state.
         self.system = nnx.Dict(model=model, loss=loss)
         training, testing = (graphdef(self.system, training=mode) for mode in (True, False))
         known = not own_optimizer and _is_known(self.system)
+        shorter = shorter if shorter is not None and _is_known(self.system) else Shorter()
         identity = _hashable(training, testing, optimizer, task) if known else None
-        self.structure = Structure(training, testing, optimizer, task, identity)
+        self.structure = Structure(training, testing, optimizer, task, identity, shorter)
         self.start = self.first_state(model, key)
 
     def first_state(self, model: nnx.Module, key: PRNGKeyArray) -> State:

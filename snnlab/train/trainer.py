@@ -44,6 +44,7 @@ from snnlab.train.knobs import find_knobs, set_knob
 from snnlab.train.optimizer import default_optimizer, length_of, with_length
 from snnlab.train.point import Point
 from snnlab.train.runner import Runner
+from snnlab.train.shorter import Shorter
 from snnlab.train.step import State, Stepper, Structure, code_key, compiled
 from snnlab.train.streamed import Streamed
 
@@ -164,10 +165,13 @@ class Trainer:
             spiking = any(trace.spikes is not None for trace in record.layers.values())
             self.loss = loss or self.task.loss(spiking=spiking)
             optimizer = optimizer or default_optimizer(self.config, self.total_steps)
-            self.stepper = Stepper(model, self.loss, self.task, optimizer, code_key(seed), self.own_optimizer)
+            key, shorter = code_key(seed), Shorter.of(model, data)
+            self.stepper = Stepper(model, self.loss, self.task, optimizer, key, self.own_optimizer, shorter)
             self.origin: State = self.stepper.start
             self._state: State = self.origin
             self.mailbox = Mailbox(_checked(self.knobs_of(self.origin)))
+            if isinstance(feed, Loaded):
+                feed.group(self.stepper.structure.shorter.steps)
             self.runner = Runner(self.stepper, feed)
             self.metric_names = self.runner.metric_names
             self._test = compiled(Structure.test, self.stepper.structure)
