@@ -1,13 +1,14 @@
 """Losses for classes: one label a sample, one every step, or several at once."""
 
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from snnlab.errors import ArgumentError
-from snnlab.losses.regularizers import Regularized
+from snnlab.losses.regularizers import Prices, Regularized, priced
 from snnlab.losses.terms import READOUTS, step_weights, weighted_mean
 from snnlab.record import Record
 from snnlab.support import arguments
@@ -57,19 +58,9 @@ class Classification(Regularized):
         {'cross_entropy': 2.303}
     """
 
-    def __init__(
-        self,
-        readout: str = "max",
-        *,
-        class_weights: Sequence[float] | None = None,
-        l1: float | None = None,
-        l2: float | None = None,
-        min_rate: float | None = None,
-        max_rate: float | None = None,
-        rate_weight: float | None = None,
-        dt: float | None = None,
-    ):
-        super().__init__(l1=l1, l2=l2, min_rate=min_rate, max_rate=max_rate, rate_weight=rate_weight, dt=dt)
+    @priced
+    def __init__(self, readout: str = "max", *, class_weights: Sequence[float] | None = None, **prices: Unpack[Prices]):
+        super().__init__(**prices)
         self.readout = arguments.choice("readout", readout, READOUTS)
         self.class_weights = _class_weights(class_weights)
 
@@ -111,18 +102,9 @@ class StepClassification(Regularized):
         1.3863
     """
 
-    def __init__(
-        self,
-        *,
-        class_weights: Sequence[float] | None = None,
-        l1: float | None = None,
-        l2: float | None = None,
-        min_rate: float | None = None,
-        max_rate: float | None = None,
-        rate_weight: float | None = None,
-        dt: float | None = None,
-    ):
-        super().__init__(l1=l1, l2=l2, min_rate=min_rate, max_rate=max_rate, rate_weight=rate_weight, dt=dt)
+    @priced
+    def __init__(self, *, class_weights: Sequence[float] | None = None, **prices: Unpack[Prices]):
+        super().__init__(**prices)
         self.class_weights = _class_weights(class_weights)
 
     def scores(self, record: Record) -> Float[Array, "batch time cls"]:
@@ -169,18 +151,9 @@ class SeveralLabels(Regularized):
         0.6931
     """
 
-    def __init__(
-        self,
-        readout: str = "mean",
-        *,
-        l1: float | None = None,
-        l2: float | None = None,
-        min_rate: float | None = None,
-        max_rate: float | None = None,
-        rate_weight: float | None = None,
-        dt: float | None = None,
-    ):
-        super().__init__(l1=l1, l2=l2, min_rate=min_rate, max_rate=max_rate, rate_weight=rate_weight, dt=dt)
+    @priced
+    def __init__(self, readout: str = "mean", **prices: Unpack[Prices]):
+        super().__init__(**prices)
         self.readout = arguments.choice("readout", readout, READOUTS)
 
     def scores(self, record: Record) -> Float[Array, "batch cls"]:

@@ -1,13 +1,14 @@
 """Losses for numbers: one target a sample, or a trace over time."""
 
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from snnlab.errors import ArgumentError
-from snnlab.losses.regularizers import Regularized
+from snnlab.losses.regularizers import Prices, Regularized, priced
 from snnlab.losses.terms import READOUTS, step_weights, weighted_mean
 from snnlab.record import Record
 from snnlab.support import arguments
@@ -19,8 +20,8 @@ Numbers = float | Sequence[float]
 class _Numbers(Regularized):
     """What both losses have in common: the unit of the targets."""
 
-    def __init__(self, *, center: Numbers, scale: Numbers, **regularizers: float | None):
-        super().__init__(**regularizers)
+    def __init__(self, *, center: Numbers, scale: Numbers, **prices: Unpack[Prices]):
+        super().__init__(**prices)
         self.center = _per_output("center", arguments.numbers("center", center))
         self.scale = _per_output("scale", arguments.numbers("scale", scale, 0.0, strict=True))
 
@@ -66,10 +67,9 @@ class Regression(_Numbers):
         ([[25.0], [25.0]], 2.0)
     """
 
-    def __init__(
-        self, readout: str = "mean", *, center: Numbers = 0.0, scale: Numbers = 1.0, **regularizers: float | None
-    ):
-        super().__init__(center=center, scale=scale, **regularizers)
+    @priced
+    def __init__(self, readout: str = "mean", *, center: Numbers = 0.0, scale: Numbers = 1.0, **prices: Unpack[Prices]):
+        super().__init__(center=center, scale=scale, **prices)
         self.readout = arguments.choice("readout", readout, READOUTS)
 
     def scores(self, record: Record) -> Float[Array, "batch outputs"]:
@@ -105,8 +105,9 @@ class TraceRegression(_Numbers):
         0.25
     """
 
-    def __init__(self, *, center: Numbers = 0.0, scale: Numbers = 1.0, **regularizers: float | None):
-        super().__init__(center=center, scale=scale, **regularizers)
+    @priced
+    def __init__(self, *, center: Numbers = 0.0, scale: Numbers = 1.0, **prices: Unpack[Prices]):
+        super().__init__(center=center, scale=scale, **prices)
 
     def scores(self, record: Record) -> Float[Array, "batch time outputs"]:
         """What the network says at every step, in the unit of the targets."""

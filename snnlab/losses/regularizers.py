@@ -1,6 +1,8 @@
 """Spike-count regularizers, and what losses with them have in common."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 import jax.numpy as jnp
 from flax import nnx
@@ -70,6 +72,39 @@ def rate_above(counts: Counts, bound, duration) -> Float[Array, ""]:
         4.0
     """
     return (jnp.maximum(0.0, firing_rates(counts, duration) - bound) ** 2).mean()
+
+
+class Prices(TypedDict, total=False):
+    """The arguments of `Regularized`, which every loss of this package takes, too: `**prices: Unpack[Prices]`.
+
+    Example:
+        >>> sorted(Prices.__annotations__)
+        ['dt', 'l1', 'l2', 'max_rate', 'min_rate', 'rate_weight']
+    """
+
+    l1: float | None
+    l2: float | None
+    min_rate: float | None
+    max_rate: float | None
+    rate_weight: float | None
+    dt: float | None
+
+
+def priced(init: Callable) -> Callable:
+    """Spell `**prices` out in the signature of a loss, so that notebooks complete and show each of them.
+
+    Example:
+        >>> @priced
+        ... def loss(readout="mean", **prices): ...
+        >>> list(inspect.signature(loss).parameters)
+        ['readout', 'l1', 'l2', 'min_rate', 'max_rate', 'rate_weight', 'dt']
+    """
+    signature, shown = inspect.signature(init), inspect.Parameter.KEYWORD_ONLY
+    own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    prices = [inspect.Parameter(name, shown, default=None, annotation=float | None) for name in Prices.__annotations__]
+    made: Any = init
+    made.__signature__ = signature.replace(parameters=[*own, *prices])
+    return init
 
 
 class Regularized(nnx.Module):

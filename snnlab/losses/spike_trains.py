@@ -1,13 +1,14 @@
 """A loss for spike trains: the distance of van Rossum."""
 
 from collections.abc import Mapping
+from typing import Unpack
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Shaped
 
 from snnlab import kernels
 from snnlab.errors import ArgumentError
-from snnlab.losses.regularizers import Regularized
+from snnlab.losses.regularizers import Prices, Regularized, priced
 from snnlab.losses.terms import weighted_mean
 from snnlab.record import Record
 from snnlab.support import arguments
@@ -52,9 +53,11 @@ class SpikeTrains(Regularized):
         0.53
     """
 
-    def __init__(self, tau: float = 10.0, *, dt: float | None = None, **regularizers: float | None):
-        bounded = regularizers.get("min_rate") is not None or regularizers.get("max_rate") is not None
-        super().__init__(**regularizers, dt=dt if bounded else None)
+    @priced
+    def __init__(self, tau: float = 10.0, **prices: Unpack[Prices]):
+        dt, bounded = prices.get("dt"), any(prices.get(name) is not None for name in ("min_rate", "max_rate"))
+        others: Prices = {**prices, "dt": dt if bounded else None}
+        super().__init__(**others)
         self.dt = None if dt is None else arguments.time_step("dt", dt)
         tau = arguments.number("tau", tau, 0.0, strict=True, unit="ms")
         self.tau = setting("tau", tau, 1, low=0.0, begin=0.1, high=100.0, unit="ms")

@@ -17,8 +17,6 @@ from snnlab.support.transfers import transfers_allowed
 from snnlab.train.optimizer import length_of
 from snnlab.train.trainer import Trainer
 
-WEIGHTS = ("l1", "l2", "min_rate", "max_rate", "rate_weight")  # of `Regularized`
-
 
 @transfers_allowed()
 def script(trainer: Trainer) -> str:
@@ -131,7 +129,7 @@ def _loss(trainer: Trainer) -> str:
         return "loss = ...  # your loss"
     loss = trainer.stepper.structure.merge(trainer.origin)["loss"]
     own = [p for p in inspect.signature(kind.__init__).parameters.values() if p.default is not p.empty]
-    defaults = {parameter.name: parameter.default for parameter in own} | dict.fromkeys((*WEIGHTS, "dt"))
+    defaults = {parameter.name: parameter.default for parameter in own}
     values = {name: _plain(getattr(loss, name)) for name in defaults}
     given = [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
     place = "snnlab" if kind is losses.Classification else "snnlab.losses"
