@@ -19,13 +19,17 @@ from snnlab.train import Trainer
 Setting = str | float | bool | None
 
 LARGEST = 2**63  # of the integers of a file
-# Fields of a config that only give a knob its first value: the knob tells more.
+OF_LAYERS = ("hidden", "channels")  # fields of a config with a number for each layer
+# Fields of a config that only give a knob its first value: the knob tells more. With several hidden layers, or in a
+# convolutional network, there is one in each: "hidden2.tau_mem", "conv1.tau_mem".
 KNOB_OF = {
     "tau_mem": "hidden.tau_mem",
     "tau_syn": "hidden.tau_syn",
     "tau_out": "readout.tau_mem",
     "v_th": "hidden.v_th",
     "slope": "hidden.slope",
+    "beta": "hidden.beta",
+    "tau_adapt": "hidden.tau_adapt",
     "tau_latency": "code.tau",
     "threshold_latency": "code.threshold",
     LEARNING_RATE: LEARNING_RATE,
@@ -123,9 +127,18 @@ def _flat(facts: Mapping[str, Any]) -> dict[str, Setting]:
     found |= {"loss": ", ".join(identity["loss"]["terms"])}
     found |= {name: value for name, value in identity["loss"].items() if name != "terms"}
     found |= identity["settings"] | {LEARNING_RATE: facts[LEARNING_RATE]}
-    found = {name: value for name, value in found.items() if KNOB_OF.get(name) not in knobs}
+    found = {name: value for name, value in found.items() if not _is_told(name, knobs)}
     knobs = {name: arguments.number(name, value) for name, value in knobs.items()}
     return {arguments.name("setting", name): _plain(name, value) for name, value in (found | knobs).items()}
+
+
+def _is_told(field: str, knobs: Mapping[str, Any]) -> bool:
+    """Whether knobs tell what a field of a config gives them."""
+    layer, dot, name = KNOB_OF.get(field, "").rpartition(".")
+    if not dot:
+        return name in knobs
+    layers = r"(hidden|conv)\d*" if layer == "hidden" else layer
+    return any(re.fullmatch(rf"{layers}\.{name}", knob) for knob in knobs)
 
 
 def _parameters(arrays: Mapping[str, str]) -> int:
@@ -142,4 +155,6 @@ def _plain(name: str, value: Any) -> Setting:
         return arguments.count(name, value, -LARGEST, LARGEST)
     if isinstance(value, str):
         return value and arguments.name(name, value)
+    if isinstance(value, list) and name in OF_LAYERS:
+        return ", ".join(str(arguments.count(name, number, 0, LARGEST)) for number in value)
     return arguments.one(name, arguments.numbers(name, value, infinite=True))

@@ -17,7 +17,7 @@ from snnlab.checkpoint import Checkpoints
 from snnlab.checkpoint.saved import KNOB_OF, began_with, read_runs
 from snnlab.checkpoint.snapshot import NO_RUN, Snapshot
 from snnlab.cli import main
-from snnlab.config import LstmConfig, SnnConfig
+from snnlab.config import ConvConfig, LstmConfig, SnnConfig
 from snnlab.errors import ArgumentError, FileFormatError
 from snnlab.history import History
 from snnlab.live import compare
@@ -108,10 +108,27 @@ def change_facts(folder, change) -> None:
 @pytest.mark.parametrize("field", sorted(set(KNOB_OF) - {"learning_rate"}))
 def test_a_field_that_a_knob_stands_for_is_its_first_value(small, field):
     """Otherwise a difference would be hidden: the field is left out, and its knob must show it."""
-    value = 0.5 * getattr(SnnConfig(), field)
-    trainer = make_trainer(small, SnnConfig(hidden=4, num_steps=10, **{field: value}))
+    value, adapts = 0.5 * getattr(SnnConfig(), field), {"neuron": "alif"} if field in ("beta", "tau_adapt") else {}
+    trainer = make_trainer(small, SnnConfig(hidden=4, num_steps=10, **{field: value}, **adapts))
     began = began_with(trainer)
     assert field not in began and began[KNOB_OF[field]] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("config", "layers", "widths"),
+    [
+        (SnnConfig(hidden=(5, 4), num_steps=10, v_th=0.5), ("hidden1", "hidden2"), {"hidden": "5, 4"}),
+        (ConvConfig(channels=(2, 3), num_steps=10, v_th=0.5), ("conv1", "conv2"), {"channels": "2, 3"}),
+    ],
+)
+def test_of_several_layers_the_knobs_of_each_are_told(small, tmp_path, config, layers, widths):
+    """From a run and from its checkpoint; the one field that all of them come from is not."""
+    trainer = make_trainer(small, config, epochs=1, batch_size=256)
+    began = began_with(trainer)
+    assert widths.items() <= began.items() and not {"v_th", "tau_mem", "tau_syn", "slope"} & began.keys()
+    assert {f"{layer}.v_th": 0.5 for layer in layers}.items() <= began.items()
+    (run,) = read_runs(saved(trainer, tmp_path))
+    assert run.began == began
 
 
 # ---- what is shown ----
