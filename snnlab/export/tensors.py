@@ -169,7 +169,8 @@ def _fewest_values(config: SnnConfig | ConvConfig | LstmConfig, shape: tuple[int
         between = sum(a * b for a, b in itertools.pairwise(channels)) + channels[0]
         cells = [size // config.pool ** len(channels) for size in shape[-2:]]
         return config.window**2 * between + channels[-1] * classes * math.prod(cells)
-    inputs = math.prod(shape) if isinstance(config, SnnConfig) else shape[-1]
+    by_step = isinstance(config, LstmConfig) or config.code in ("rows", "delta")  # the first axis is time
+    inputs = math.prod(shape[1:] if by_step else shape)
     widths = config.widths if isinstance(config, SnnConfig) else (config.hidden,)
     return max(widths[0] * inputs, widths[-1] * classes, *(a * b for a, b in itertools.pairwise(widths)), 0)
 
