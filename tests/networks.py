@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from snnlab import models
 from snnlab.config import LstmConfig, SnnConfig
@@ -41,3 +44,27 @@ def streamed_trainer(data: Dataset, train: Any, **options) -> Trainer:
     if isinstance(train, tuple):  # of arrays, of which batches are made
         options = {"batch_size": BATCH} | options
     return Trainer(net, train, test=streamed_tests(data), **{"epochs": 2} | options)
+
+
+def priced_entropy(net: nnx.Module, x, y):
+    """Cross-entropy of the highest readout, and a price for the spikes of the layer "b"."""
+    record = net(x)
+    return -jax.nn.log_softmax(record.peak)[jnp.arange(len(y)), y].mean() + 1e-3 * record.counts["b"].mean()
+
+
+def check_learning(net: nnx.Module, x, y) -> None:
+    """Fifteen steps down the gradient lower `priced_entropy`, in one program, while all that is no weight moves."""
+    graphdef, params, rest = nnx.split(net, nnx.Param, ...)
+
+    @jax.jit
+    def step(params, rest):
+        value, gradient = jax.value_and_grad(lambda p: priced_entropy(nnx.merge(graphdef, p, rest), x, y))(params)
+        return value, jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
+
+    losses = []
+    for k in range(15):
+        moved = jax.tree.map(lambda v: v * (1.0 + 0.001 * k), rest)  # noqa: B023 (a slider that moves)
+        value, params = step(params, moved)
+        losses.append(float(value))
+    assert step._cache_size() == 1
+    assert losses[-1] < 0.8 * losses[0]

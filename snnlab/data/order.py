@@ -20,8 +20,8 @@ def shuffled(
     Example:
         >>> shuffled(5, 2, seed=0, epoch=1).tolist(), shuffled(5, 2, seed=0, epoch=2).shape
         ([[1, 4], [3, 0]], (2, 2))
-        >>> shuffled(5, 2, seed=0, epoch=1, groups=np.array([0, 1, 1, 0, 1])).tolist()
-        [[1, 4], [3, 0]]
+        >>> shuffled(5, 2, seed=0, epoch=1, groups=np.array([0, 1, 1, 1, 0])).tolist()
+        [[1, 3], [4, 0]]
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(samples).astype(np.int32)[: samples // batch_size * batch_size]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from networks import check_learning, priced_entropy
 from tiers import UNOPTIMIZED
 
 from snnlab import kernels
@@ -46,17 +47,12 @@ def task():
     return x, jnp.asarray(np.int32(labels))
 
 
-def loss(net, x, y):
-    record = net(x)
-    return -jax.nn.log_softmax(record.peak)[jnp.arange(len(y)), y].mean() + 1e-3 * record.counts["b"].mean()
-
-
 def test_both_backends_have_the_same_gradient(monkeypatch):
     graphdef, params, rest = nnx.split(make_net(use_bias=True), nnx.Param, ...)
     (x, y), found = task(), []
     for backend in ("numba", "reference"):
         monkeypatch.setenv("SNNLAB_KERNELS", backend)
-        value_and_gradient = jax.value_and_grad(lambda params: loss(nnx.merge(graphdef, params, rest), x, y))
+        value_and_gradient = jax.value_and_grad(lambda params: priced_entropy(nnx.merge(graphdef, params, rest), x, y))
         options = UNOPTIMIZED if backend == "reference" else None
         found.append(jax.tree.leaves(jax.jit(value_and_gradient, compiler_options=options)(params)))
     for f, e in zip(*found, strict=True):
@@ -64,21 +60,7 @@ def test_both_backends_have_the_same_gradient(monkeypatch):
 
 
 def test_a_stack_learns_and_is_traced_once():
-    graphdef, params, rest = nnx.split(make_net(), nnx.Param, ...)
-    x, y = task()
-
-    @jax.jit
-    def step(params, rest):
-        value, gradient = jax.value_and_grad(lambda p: loss(nnx.merge(graphdef, p, rest), x, y))(params)
-        return value, jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
-
-    losses = []
-    for k in range(15):
-        moved = jax.tree.map(lambda v: v * (1.0 + 0.001 * k), rest)  # noqa: B023 (a slider that moves)
-        value, params = step(params, moved)
-        losses.append(float(value))
-    assert step._cache_size() == 1
-    assert losses[-1] < 0.8 * losses[0]
+    check_learning(make_net(), *task())
 
 
 @pytest.mark.parametrize("name", ["gaussian"])
