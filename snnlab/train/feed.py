@@ -108,7 +108,7 @@ class Loaded:
         self._on_device: Part | None = None
 
     def group(self, steps: tuple[int, ...]) -> None:
-        """Let the samples of a batch have similar lengths: up to the first, the second, ... of these numbers of steps."""
+        """Let the samples of a batch have similar lengths, up to the same one of these numbers of steps."""
         if len(steps) > 1:
             self._groups = bucket_of(self._data.part("train").targets.lengths, steps)
 
@@ -163,7 +163,7 @@ class Loaded:
         return Part(x[batches[0]], targets[batches[0]])
 
     def part(self, name: str) -> Iterator[Part]:
-        """Cut a part into batches, in its order; of samples with lengths, the shortest first: their batches end earlier."""
+        """Cut a part into batches, in its order; where samples have lengths, the shortest first, in shorter batches."""
         x, targets = self._data.part(name)
         order = None if targets.lengths is None else np.argsort(targets.lengths, kind="stable")
         for start in range(0, len(targets), self._batch_size):
