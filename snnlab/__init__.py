@@ -29,6 +29,7 @@ _HOMES = {
     "Source": "data",
     "Timeline": "timeline",
     "Trainer": "train",
+    "balanced": "balance",
     "build": "models",
     "compare": "live",
     "from_nir": "export",

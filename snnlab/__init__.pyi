@@ -1,4 +1,5 @@
 # What `snnlab.` offers, for editors and type checkers: at run time each name is imported when it is first used.
+from snnlab.balance import balanced as balanced
 from snnlab.checkpoint import Checkpoints as Checkpoints
 from snnlab.config import ConvConfig as ConvConfig
 from snnlab.config import LstmConfig as LstmConfig
@@ -33,6 +34,7 @@ __all__ = [
     "Timeline",
     "Trainer",
     "__version__",
+    "balanced",
     "build",
     "compare",
     "from_nir",

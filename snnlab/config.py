@@ -39,6 +39,10 @@ class SnnConfig:
     With `hidden=(256, 128)` there are two hidden layers, one behind the other; with `recurrent` the neurons of a hidden
     layer also reach each other, one step later; with `neuron="alif"` their thresholds adapt.
 
+    A network with one hidden layer begins with He's weights, at which few of its neurons fire. In deeper networks
+    nothing would reach the end, so the weights of each layer follow from theory, see `snnlab.layers.fluctuations`, and
+    `snnlab.balanced(config, data)` corrects them for the data.
+
     Time constants are >= 0 and may be infinite. Voltages may have any unit, with `v_th` > `v_reset`; see
     `snnlab.layers.LifRef`.
 
@@ -79,6 +83,9 @@ class SnnConfig:
     delay: int = 0  # steps, from the hidden layer to the readout
     centralize: bool = True  # the gradient of the input weights; see `snnlab.train.optimizer.centralized`
     bias: bool = False  # a learned constant that arrives at every step: one step of Adam moves the voltage far
+    gains: tuple[float, ...] | None = (
+        None  # factors of the first weights of each hidden layer, which `balanced` measures
+    )
 
     def __post_init__(self):
         object.__setattr__(self, "hidden", _widths("hidden", self.hidden))
@@ -104,6 +111,7 @@ class SnnConfig:
         arguments.count("delay", self.delay, 0, accepted.MAX_STEPS)
         for name in ("detach_reset", "centralize", "bias"):
             arguments.flag(name, getattr(self, name))
+        object.__setattr__(self, "gains", _gains(self.gains, len(self.widths)))
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -123,6 +131,15 @@ def _widths(name: str, given) -> int | tuple[int, ...]:
 def _each(name: str, given: "list[int] | tuple[int, ...]") -> tuple[int, ...]:
     """Check a number of units for each layer."""
     return tuple(arguments.count(f"{name}[{k}]", number, 1, accepted.MAX_UNITS) for k, number in enumerate(given))
+
+
+def _gains(given, layers: int) -> tuple[float, ...] | None:
+    """Check a factor for each hidden layer; a file has a list."""
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple) or len(given) != layers:
+        raise ArgumentError(f"gains: must be a factor of the weights for each of {layers} hidden layers, got {given!r}")
+    return tuple(arguments.number(f"gains[{k}]", gain, 0.0, strict=True) for k, gain in enumerate(given))
 
 
 def _check_neurons(config: "SnnConfig | ConvConfig") -> None:
@@ -153,6 +170,9 @@ class ConvConfig:
     """Settings of the convolutional spiking network for images: latency code -> convolutions of LifRef neurons, each
     over the pooled spikes of the layer before -> Leaky readout, each behind an Expon synapse.
 
+    One or two convolutions begin with twice He's weights, to which they are tuned. The weights of deeper networks
+    follow from theory, as those of `SnnConfig`.
+
     Time constants are >= 0 and may be infinite. Voltages may have any unit, with `v_th` > `v_reset`; see
     `snnlab.layers.LifRef`. Where no other reason is given, a value is that of `SnnConfig`.
 
@@ -167,7 +187,6 @@ class ConvConfig:
     channels: tuple[int, ...] = (16, 32)  # of each convolution; 16 at a time fill a vector of the processor
     window: int = 3  # rows and columns, padded by half of them: then any image has room for it, the smallest, too
     pool: int = 2  # pixels along rows and columns whose spikes are summed for the next layer
-    gain: float = 2.0  # of the first weights, times He's: few spikes reach a small window, and He's leave it silent
     num_steps: int = 50  # steps
     dt: float = 2.0  # ms: twice that of `SnnConfig`, so that training takes half the time; no less accurate on held-out
     # images of Fashion-MNIST (one seed, two epochs of a tenth of the data)
@@ -185,6 +204,9 @@ class ConvConfig:
     surrogate: str = SnnConfig.surrogate  # a name in `snnlab.surrogate.SURROGATES`
     reset: str = SnnConfig.reset  # or "value": set `v_reset`
     detach_reset: bool = SnnConfig.detach_reset  # let no gradient through the reset
+    gains: tuple[float, ...] | None = (
+        None  # factors of the first weights of each convolution, which `balanced` measures
+    )
 
     def __post_init__(self):
         if not isinstance(self.channels, list | tuple) or not self.channels:
@@ -192,7 +214,7 @@ class ConvConfig:
         object.__setattr__(self, "channels", _each("channels", self.channels))  # a file has a list
         arguments.count("window", self.window)
         arguments.count("pool", self.pool)
-        arguments.number("gain", self.gain, 0.0, strict=True)
+        object.__setattr__(self, "gains", _gains(self.gains, len(self.channels)))
         arguments.count("num_steps", self.num_steps, 1, accepted.MAX_STEPS)
         arguments.time_step("dt", self.dt)
         arguments.number("tau_latency", self.tau_latency, 0.0, strict=True, unit="ms")

@@ -72,7 +72,8 @@ class Train:
     """snn, not conv: what the samples become; one early spike for a bright pixel; several units for every number, each
     of which fires early near its own; one frame a step of a recording, as currents; spikes where it changes."""
     hidden: Annotated[tuple[int, ...] | None, default_is("INT...", SnnConfig.hidden)] = None
-    """Neurons, or LSTM units, in the hidden layer; for the snn, several numbers are as many layers; not for conv."""
+    """Neurons, or LSTM units, in the hidden layer; for the snn, several numbers are as many layers; not for conv. The
+    weights of several layers are balanced on the data, so that each starts at 15 Hz."""
     recurrent: bool = False
     """snn, not conv: neurons of a hidden layer also reach each other."""
     neuron: Annotated[Literal["lif", "alif"] | None, default_is("{lif,alif}", SnnConfig.neuron)] = None
@@ -209,6 +210,7 @@ class Train:
     def _begin(self):
         """Return the trainer, ready to go, its checkpoints, if there are any, and the config of the network."""
         from snnlab import data, models
+        from snnlab.balance import is_deep
         from snnlab.train import Trainer
 
         self.network_config()  # report mistakes before fetching any data
@@ -220,10 +222,18 @@ class Train:
             say("every epoch looks at the test part; in Python, data.hold_out(0.1) holds some samples out for that")
         if dataset.understood:
             say(f"{self.data}: {dataset.understood}")
-        config, settings = self.network_config(dataset), self.train_config(dataset)
+        config, settings = self._balanced(self.network_config(dataset), dataset), self.train_config(dataset)
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_outputs, seed=self.seed)
+        if is_deep(config):
+            _say_rates(net, dataset)
         trainer = Trainer(net, dataset, loss=self._loss(dataset), **asdict(settings))
         return trainer, self._checkpoints(trainer), config
+
+    def _balanced(self, config, dataset) -> SnnConfig | ConvConfig | LstmConfig:
+        """Return the config, of a deep network with the factors of its weights that the data ask for."""
+        from snnlab.balance import balanced, is_deep
+
+        return balanced(config, dataset, seed=self.seed) if is_deep(config) else config
 
     def _checkpoints(self, trainer):
         """Return the trainer with checkpoints, put back to the newest one; None without `--resume`."""
@@ -280,6 +290,18 @@ def _code_of(dataset) -> str | None:
     if dataset.timed or every_step:
         return "rows"
     return "population" if len(shape) == 1 and dataset.x_train.dtype.kind == "f" else None
+
+
+def _say_rates(net, dataset) -> None:
+    """Say how the layers of a deep network fire before the training, and whether that is a good start."""
+    from snnlab.balance import firing_rates
+    from snnlab.layers.fluctuations import HIGHEST, LOWEST
+
+    rates = firing_rates(net, dataset)
+    shown = ", ".join(f"{name} {rate:.3g} Hz" for name, rate in rates.items())
+    outside = [name for name, rate in rates.items() if not LOWEST <= rate <= HIGHEST]
+    hint = f"; a good start is {LOWEST:g} to {HIGHEST:g} Hz, so {', '.join(outside)} may not learn" if outside else ""
+    say(f"mean rates at the start: {shown}{hint}")
 
 
 def _follow(trainer, reports) -> None:

@@ -21,6 +21,10 @@ regularized *
 saturated *
     Half of the neurons or more fire at more than half of all steps, as `LayerHealth.saturated` counts them.
     Proposed: a higher threshold.
+fading *
+    In a network of three spiking layers or more, fewer and fewer spikes are left from layer to layer, and hardly any in
+    the last. Diagnosed with the same patience as "silent". Proposed: the threshold at which a few neurons of the first
+    weak layer fire, or weights that are balanced on the data.
 silent *
     Half of the neurons or more never fire, and hardly a voltage comes near its threshold; or none fires at all. Such a
     network often wakes up by itself, so this is diagnosed only after some steps in which the number of spikes did not
@@ -68,6 +72,7 @@ if TYPE_CHECKING:  # so that no JAX is loaded to read a saved run
 CAUSES = (
     outcome_rules.regularized,
     layer_rules.saturated,
+    layer_rules.fading,
     layer_rules.silent,
     layer_rules.dead_readout,
     layer_rules.overdriven,

@@ -39,6 +39,7 @@ ALIKE = 0.01  # nats between the scores: healthy readouts are at 0.1 and more af
 SLOW_RATE = 1e-4  # at this rate Adam moves a weight by 0.01 in 100 steps
 VANISHED = 0.03  # of the gradient of the next layer: healthy layers get 0.08 and more
 WIDTH = 10.0  # slope of the reference network, in which a silent neuron still learns
+DEEP, FADED = 3, 0.1  # layers, and of the highest rate: a balanced network has 0.3 and more in all layers
 UNHEARD = 0.1  # of what arrives at the readout: of 72 random networks that learned well, none heard less than 0.56
 
 
@@ -87,6 +88,29 @@ def overdriven(health: "Health", history: History, knobs: Knobs) -> Diagnosis | 
         text = f"{layer.name} layer overdriven: the current drives its strongest driven neurons to {times}"
         return _too_busy("overdriven", text, layer, knobs)
     return None
+
+
+def fading(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
+    """From one layer to the next fewer spikes are left, and hardly any in the last.
+
+    Source: Rossbroich, Gygax & Zenke (2022), DOI 10.1088/2634-4386/ac97bb.
+    """
+    fires = [(layer, float(layer.rates.mean())) for layer in _chain(health) if layer.rates is not None]
+    fires = fires[max(range(len(fires)), key=lambda k: fires[k][1], default=0) :]  # from the most active layer on
+    rates = [rate for _, rate in fires]
+    if len(fires) < DEEP or rates[-1] >= FADED * rates[0] or rates != sorted(rates, reverse=True):
+        return None
+    if not gets_no_gradient(health) and (steps_since_move(history) < PATIENCE or _is_waking(history)):
+        return None
+    shown = ", ".join(numbers.number(rate, 2) for rate in rates)
+    text = f"activity fades with depth: {shown} Hz from {fires[0][0].name} to {fires[-1][0].name}"
+    cure = "give the layers weights that are balanced on the data (snnlab.balanced)"
+    weak = next(layer for (_, before), (layer, rate) in itertools.pairwise(fires) if rate < 0.5 * before)
+    if weak.peak_voltage is None:
+        return Diagnosis(name="fading", text=f"{text}; {cure}")
+    words, move = _waking_move(weak, weak.peak_voltage, health, knobs)
+    text = f"{text}; {cure}" if words is None else f"{text}; {words}, or {cure}"
+    return Diagnosis(name="fading", text=text, knob=move.knob, value=move.value)
 
 
 def silent(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None:
@@ -177,6 +201,12 @@ def vanishing(health: "Health", history: History, knobs: Knobs) -> Diagnosis | N
 def _neighbours(health: "Health") -> list[tuple["LayerHealth", "LayerHealth"]]:
     """Return the pairs of a layer and the next one, if this reads the former."""
     return [(layer, after) for layer, after in itertools.pairwise(health.layers) if layer.feeds_next]
+
+
+def _chain(health: "Health") -> list["LayerHealth"]:
+    """Return the layers from the first on of which each reads the one before it."""
+    broken = next((k for k, layer in enumerate(health.layers) if not layer.feeds_next), len(health.layers))
+    return list(health.layers[: broken + 1])
 
 
 def _unit(layer: "LayerHealth") -> float:

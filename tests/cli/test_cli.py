@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -40,6 +41,18 @@ def run_here(capsys):
         return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return one
+
+
+def test_a_deep_network_says_at_which_rates_its_layers_start(tmp_path, run_here):
+    report = tmp_path / "report.json"
+    options = ("--hidden", 24, 16, 24, "--num-steps", 40, "--epochs", 1, "--json", report)
+    done = run_here("train", *options)
+    assert done.returncode == 0, done.stderr
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("mean rates at the start: ")]
+    rates = re.findall(r"(hidden\d) (\S+) Hz", line)
+    assert [name for name, _ in rates] == ["hidden1", "hidden2", "hidden3"] and "may not learn" not in line
+    assert all(10.0 < float(rate) < 22.0 for _, rate in rates)  # balanced at 15 Hz on other samples
+    assert len(json.loads(report.read_text())["config"]["gains"]) == 3
 
 
 @pytest.mark.parametrize(("network", "extra"), [("snn", ("--tau-mem", 15, "--num-steps", 40)), ("lstm", ())])

@@ -415,6 +415,64 @@ def test_silence_needs_patience_unless_nothing_can_be_learned():
     assert diagnose(health_of(some), late, KNOBS) is None
 
 
+def deep(*rates, **changes):
+    """Layers one behind the other, and their mean rates; half of a weak layer is dead, the other half fires twice."""
+    return [
+        hidden_layer(name=f"hidden{k}", rates=np.r_[np.zeros(5), np.full(5, 2.0 * rate)], dead=5, **changes)
+        for k, rate in enumerate(rates, 1)
+    ]
+
+
+def test_activity_that_fades_with_depth():
+    """The first weak layer is named, and a threshold at which it would fire; patience as for a silent one."""
+    knobs = {**KNOBS, "hidden3.v_th": Knob(name="hidden3.v_th", value=1.0, low=0.01, high=4.0)}
+    faded = health_of(*deep(20.0, 15.0, 3.0, 0.5, 0.0, peak_voltage=0.6))
+    assert diagnose(faded, history_of([2.3] * (PATIENCE - 1)), knobs) is None
+    found = diagnose(faded, CALM, knobs)
+    assert (found.name, found.knob, found.value) == ("fading", "hidden3.v_th", 0.6)
+    assert found.text.startswith(
+        "activity fades with depth: 20, 15, 3, 0.5, 0 Hz from hidden1 to hidden5; lower hidden3.v_th"
+    )
+    assert "snnlab.balanced" in found.text
+    assert diagnose(faded, CALM, {}).knob is None
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [(20.0, 15.0, 12.0, 10.0, 8.0), (20.0, 1.0), (8.0, 20.0, 15.0, 10.0), (20.0, 1.0, 15.0, 1.0), (0.5, 20.0, 40.0)],
+)
+def test_activity_that_does_not_fade(rates):
+    """It lasts to the end, or two layers are no depth, or it comes back."""
+    found = diagnose(health_of(*deep(*rates)), CALM, KNOBS)
+    assert found is None or found.name != "fading"
+
+
+def test_a_branch_ends_the_way_on_which_activity_fades():
+    first, *others = deep(20.0, 5.0, 0.5)
+    apart = health_of(replace(first, feeds_next=False), *others)
+    found = diagnose(apart, CALM, KNOBS)
+    assert found is None or found.name != "fading"
+
+
+def test_six_layers_with_weights_too_small_fade(digits):
+    """Factors of 0.6, and a threshold of the first weak layer that helps it, as its rate says after the move."""
+    config = SnnConfig(hidden=(40,) * 6, num_steps=60, gains=(1.0, *(0.6,) * 5))
+    net = models.build(config, sample_shape=(8, 8), num_classes=10)
+    trainer = Trainer(net, digits, learning_rate=1e-6, batch_size=64)
+    checkup = Checkup(trainer.stepper, digits)
+    trainer.fit(PATIENCE)
+    health = checkup(trainer.state)
+    found = diagnose(health, trainer.history, trainer.mailbox.knobs)
+    assert found.name == "fading" and found.knob.endswith(".v_th")
+    trainer.set({found.knob: found.value})
+    name = found.knob.removesuffix(".v_th")
+    before, after = (
+        next(layer.rates.mean() for layer in seen.layers if layer.name == name)
+        for seen in (health, checkup(trainer.state))
+    )
+    assert after > 2.0 * before
+
+
 def test_a_layer_that_never_fires_is_silent_wherever_its_voltages_are():
     """Near the threshold, too; the sentence names the share that the panel shows."""
     found = diagnose(health_of(silent_layer(in_window=1.0)), CALM, KNOBS)
