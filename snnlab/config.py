@@ -24,6 +24,9 @@ changes of such a signal; and samples that already are events."""
 NEURONS = ("lif", "alif")
 """Neurons of the spiking network: leaky integrate-and-fire, and the same with a threshold that adapts."""
 
+SYNAPSES = ("exponential", "double_exponential")
+"""Synapses of the spiking network: the current of a spike jumps and decays, or rises first."""
+
 SPIKING_LOSS: dict[str, Any] = {"readout": "mean", "l1": 1e-4, "l2": 1e-4}
 """The default loss of a network that spikes, as arguments of `snnlab.losses.Classification`.
 
@@ -69,6 +72,8 @@ class SnnConfig:
     input_dropout: float | None = None  # share of input spikes dropped in training; None: see WIDE_DROPOUT
     tau_mem: float = 10.0  # ms
     tau_syn: float = 10.0  # ms
+    synapse: str = "exponential"  # or "double_exponential": the current of a spike rises before it decays
+    tau_rise: float = 2.0  # ms, of "double_exponential": as AMPA currents, a fraction of the decay
     tau_out: float = 5.0  # ms, membrane of the readout
     tau_ref: float = 0.0  # ms
     v_th: float = 1.0  # in the unit of all voltages
@@ -93,9 +98,16 @@ class SnnConfig:
         arguments.choice("neuron", self.neuron, NEURONS)
         arguments.number("beta", self.beta)
         arguments.one("tau_adapt", arguments.time_constant("tau_adapt", self.tau_adapt))
-        for name in ("beta", "tau_adapt"):
-            if self.neuron != "alif" and getattr(self, name) != getattr(SnnConfig, name):
-                raise ArgumentError(f'{name}: does nothing with neuron={self.neuron!r}; pass neuron="alif"')
+        arguments.choice("synapse", self.synapse, SYNAPSES)
+        arguments.one("tau_rise", arguments.time_constant("tau_rise", self.tau_rise))
+        for name, choice, needed in (
+            ("beta", "neuron", "alif"),
+            ("tau_adapt", "neuron", "alif"),
+            ("tau_rise", "synapse", "double_exponential"),
+        ):
+            chosen = getattr(self, choice)
+            if chosen != needed and getattr(self, name) != getattr(SnnConfig, name):
+                raise ArgumentError(f'{name}: does nothing with {choice}={chosen!r}; pass {choice}="{needed}"')
         if self.code is not None:
             arguments.choice("code", self.code, CODES)
         arguments.count("num_steps", self.num_steps, 1, accepted.MAX_STEPS)

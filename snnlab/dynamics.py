@@ -63,6 +63,37 @@ def expon_step(g: Float[Array, "*n"], x: Float[Array, "*n"], tau_syn, *, dt: flo
     return g * decay(tau_syn, dt) + x
 
 
+def double_expon_step(
+    state: tuple[Float[Array, "*n"], Float[Array, "*n"]], x: Float[Array, "*n"], tau_rise, tau_syn, *, dt: float
+) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+    """Double exponential synapse, an exponential one whose input is smoothed first:
+
+        h <- h e^(-dt/tau_rise) + (1 - e^(-dt/tau_rise)) x
+        g <- g e^(-dt/tau_syn) + h
+
+    A spike lifts the current `g` slowly and by as much in total as in `expon_step`, which this is for `tau_rise = 0`.
+    For `tau_rise = tau_syn` the response is an alpha function, `t e^(-t/tau_syn)`.
+
+    Args:
+        state: `h` and `g`.
+        x: the sum of the weights that arrive.
+        tau_rise: time constant of the rise [ms].
+        tau_syn: time constant of the decay [ms].
+        dt: time step [ms].
+
+    Source: Rotter & Diesmann (1999), DOI 10.1007/s004220050570.
+
+    Example:
+        >>> rest = jnp.float32(0.0), jnp.float32(0.0)
+        >>> h, g = double_expon_step(rest, jnp.float32(2.0), 10.0, 10.0, dt=1.0)
+        >>> round(float(h), 4) == round(float(g), 4) == round(2.0 * (1.0 - 0.904837), 4)
+        True
+    """
+    h, g = state
+    h = h * decay(tau_rise, dt) + approach(tau_rise, dt) * x
+    return h, g * decay(tau_syn, dt) + h
+
+
 def leaky_step(v: Float[Array, "*n"], current: Float[Array, "*n"], tau_mem, *, dt: float) -> Float[Array, "*n"]:
     """Leaky integrator, never spiking: `v <- v e^(-dt/tau_mem) + I` (as BrainPy's `Leaky`: no gain on `I`).
 

@@ -14,7 +14,7 @@ from snnlab.accepted import voltage_scale
 from snnlab.config import WIDE, WIDE_DROPOUT, ConvConfig, LstmConfig, SnnConfig
 from snnlab.encode import Binned, Delta, Latency, Population, Rows, drop_spikes
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, ConvProjection, Expon, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import LSTM, ConvProjection, DoubleExpon, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.layers.fluctuations import RATE, Heard, Membrane
 from snnlab.layers.weights import he_normal, lecun_normal, scaled_normal
 from snnlab.record import Record
@@ -141,7 +141,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         layer = kind(
             units,
             _lif(width, config, **adapts),
-            synapse=Expon(width, tau_syn=config.tau_syn, dt=config.dt),
+            synapse=_synapse(width, config),
             use_bias=config.bias,
             rngs=rngs,
             **_starting_weights(config, heard, _gain(config, number)),
@@ -153,7 +153,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     readout = Projection(
         units,
         Leaky(num_classes, tau_mem=config.tau_out, dt=config.dt),
-        synapse=Expon(num_classes, tau_syn=config.tau_syn, dt=config.dt),
+        synapse=_synapse(num_classes, config),
         delay=config.delay,
         use_bias=config.bias,
         rngs=rngs,
@@ -164,6 +164,12 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
     if dropout is None:
         dropout = WIDE_DROPOUT if config.widths[0] > WIDE else 0.0
     return Network(encoder, Stack({**layers, "readout": readout}), input_dropout=dropout)
+
+
+def _synapse(features: int, config: SnnConfig) -> Expon | DoubleExpon:
+    if config.synapse == "double_exponential":
+        return DoubleExpon(features, tau_rise=config.tau_rise, tau_syn=config.tau_syn, dt=config.dt)
+    return Expon(features, tau_syn=config.tau_syn, dt=config.dt)
 
 
 def _heard(encoder: Latency | Rows | Delta | Binned, config: SnnConfig | ConvConfig) -> Heard:
@@ -215,7 +221,7 @@ def _times(gain: float, draw: Callable) -> Callable:
 
 
 def _membrane(config: SnnConfig | ConvConfig) -> Membrane:
-    """Return what a spike does to a hidden neuron of the network."""
+    """Return what a spike does to a hidden neuron; the rise of a synapse is left out, as it brings as much in total."""
     duration = config.num_steps * config.dt
     gap = float(voltage_scale(config.v_th, config.v_rest, config.v_reset))
     if isinstance(config, SnnConfig) and config.neuron == "alif":

@@ -20,11 +20,13 @@ from snnlab.support.interrupt import never_lost, uninterrupted
 
 SPIKING = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 NETWORKS: dict[str, tuple[type, tuple[str, ...]]] = {
-    "snn": (SnnConfig, ("code", "hidden", "recurrent", "neuron", "l1", *SPIKING)),
+    "snn": (SnnConfig, ("code", "hidden", "recurrent", "neuron", "synapse", "tau_rise", "l1", *SPIKING)),
     "conv": (ConvConfig, ("channels", "l1", *SPIKING)),
     "lstm": (LstmConfig, ("hidden",)),
 }
 """The config of each network, and the options that apply to it."""
+
+OF_NETWORKS = tuple(dict.fromkeys(name for _, names in NETWORKS.values() for name in names))
 
 STEPWISE: dict[str, Any] = {"v_th": 0.3, "bias": True, "centralize": False}
 """Of a network that reads one signal: a gradient without its mean over the inputs would be none of a single input."""
@@ -90,6 +92,13 @@ class Train:
     """snn: membrane time constant [ms]."""
     tau_syn: Annotated[float | None, default_is("MS", SnnConfig.tau_syn)] = None
     """snn: synaptic time constant [ms]."""
+    synapse: Annotated[
+        Literal["exponential", "double_exponential"] | None,
+        default_is("{exponential,double_exponential}", SnnConfig.synapse),
+    ] = None
+    """snn, not conv: the current of a spike jumps and decays, or rises first."""
+    tau_rise: Annotated[float | None, default_is("MS", SnnConfig.tau_rise)] = None
+    """snn, not conv: time constant of the rise of a double exponential synapse [ms]."""
     v_th: Annotated[float | None, default_is("FLOAT", SnnConfig.v_th)] = None
     """snn: firing threshold."""
     input_dropout: Annotated[float | None, default_is("FLOAT", f"0; {WIDE_DROPOUT} above {WIDE} neurons")] = None
@@ -111,7 +120,7 @@ class Train:
         """Return the config of the chosen network: options as given, else defaults, or what the events need."""
         make, names = NETWORKS[self.network]
         given = {}
-        for name in ("code", "hidden", "recurrent", "neuron", "channels", "l1", *SPIKING):
+        for name in OF_NETWORKS:
             if getattr(self, name) not in (None, False):
                 if name not in names:
                     option = name.replace("_", "-")

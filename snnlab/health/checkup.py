@@ -28,7 +28,7 @@ from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
 from snnlab.encode.ranges import unfit
 from snnlab.kernels import Drive, Packed
-from snnlab.layers import ConvProjection, Expon, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import ConvProjection, DoubleExpon, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.losses import loss_terms
 from snnlab.models import Description, LayerDescription, describe
 from snnlab.record import Record, Trace
@@ -447,13 +447,22 @@ def _norm_over_time(layer: Callable, gradient: Float[Array, "time batch n"]) -> 
     """Compute `LayerHealth.gradient_over_time` from the gradient in the nudge of the layer.
 
     An exponential synapse `I[t] = a I[t - 1] + x[t]`, with `a = e^(-dt/tau_syn)`, sends back
-    `dL/dx[t] = dL/dI[t] + a dL/dx[t + 1]`; this function solves for `dL/dI[t]`.
+    `dL/dx[t] = dL/dI[t] + a dL/dx[t + 1]`; this function solves for `dL/dI[t]`. A double exponential one
+    is two of them in a row.
     """
     synapse = layer.synapse if _is_wired(layer) else None
-    if isinstance(synapse, Expon):
-        later = jnp.pad(gradient[1:], ((0, 1), (0, 0), (0, 0)))
-        gradient = gradient - decay(synapse.tau_syn[...], synapse.dt) * later
+    if isinstance(synapse, DoubleExpon):
+        gradient = _before_filter(gradient, synapse.tau_rise[...], synapse.dt) / approach(
+            synapse.tau_rise[...], synapse.dt
+        )
+    if isinstance(synapse, Expon | DoubleExpon):
+        gradient = _before_filter(gradient, synapse.tau_syn[...], synapse.dt)
     return jnp.sqrt((gradient**2).sum((1, 2)))
+
+
+def _before_filter(gradient: Float[Array, "time batch n"], tau, dt: float) -> Float[Array, "time batch n"]:
+    later = jnp.pad(gradient[1:], ((0, 1), (0, 0), (0, 0)))
+    return gradient - decay(tau, dt) * later
 
 
 def _heard(arriving: Float[Array, "time batch n"], gradient: Float[Array, "time batch n"]) -> Float[Array, ""]:

@@ -9,7 +9,19 @@ reference; so does the outer one of two derivatives. With a `jax.jit` between de
 (`jax.jvp(jax.jit(f), ...)`) JAX raises an error: put the `jit` outside, or set `SNNLAB_KERNELS=reference`.
 """
 
-from snnlab.kernels.dispatch import Lif, backend, current, expon, from_rest, leaky, lif, lstm, project, recurrent_lif
+from snnlab.kernels.dispatch import (
+    Lif,
+    backend,
+    current,
+    double_expon,
+    expon,
+    from_rest,
+    leaky,
+    lif,
+    lstm,
+    project,
+    recurrent_lif,
+)
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed
 from snnlab.kernels.window import Window
@@ -21,6 +33,7 @@ __all__ = [
     "Window",
     "backend",
     "current",
+    "double_expon",
     "expon",
     "from_rest",
     "leaky",

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from snnlab.dynamics import LifParams
+from snnlab.dynamics import LifParams, approach
 from snnlab.errors import ArgumentError
 from snnlab.kernels import reference
 from snnlab.kernels.drive import Drive, Input
@@ -101,6 +101,20 @@ def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | np.float3
     return backend(wanted) == "numba" and single and at_most_gradient(numbers)
 
 
+def _risen(drive: Drive, dt: float) -> Drive:
+    """Compute the current of a double exponential synapse: it is a leaky neuron behind an exponential synapse.
+
+    The kernels of spiking neurons have one filter before the membrane, so they read this current.
+    """
+    if drive.tau_rise is None:
+        return drive
+    from snnlab.kernels.cpu import calls
+
+    drive = drive.unfolded()
+    current = calls.leaky(replace(drive, tau_syn=drive.tau_rise, tau_rise=None), drive.tau_syn, dt=dt)[0]
+    return Drive(x=approach(drive.tau_rise, dt).reshape(1, 1, -1) * current)
+
+
 def from_rest(params: LifParams) -> LifParams:
     """Measure voltages from rest, so that float32 resolves those of a neuron at -65 mV as finely as at 0.
 
@@ -150,13 +164,14 @@ def lif(
     drive, params = _in_one_precision(drive, params)
     rest, params = drive.spread(params.v_rest).reshape(1, 1, -1), from_rest(params)
     has_kernel = surrogate in SURROGATES.values() and _has_kernel(backend, drive, *jax.tree.leaves(params))
+    spread, drive = drive.spread, _risen(drive, dt) if has_kernel else drive
     if drive.window is not None and has_kernel and not isinstance(drive.x, jnp.ndarray):
         from snnlab.kernels.cpu import calls_conv
 
         options = _kernel_options(params, surrogate, reset, detach_reset)
         packed, counts, v = calls_conv.lif(drive, params, options, dt=dt)
         return Lif(packed.dense(), rest + v, counts, packed)
-    drive, params = drive.unfolded(), drive.spread(params)
+    drive, params = drive.unfolded(), spread(params)
     if has_kernel:
         from snnlab.kernels.cpu import calls
 
@@ -183,6 +198,8 @@ def recurrent_lif(
 
         arriving[t] = x[t - delay] W + bias + s[t - 1] W_rec
 
+    Behind a double exponential synapse they run on the reference.
+
     Args:
         drive, params, dt, surrogate, reset, detach_reset, backend: as for `lif`.
         w_rec: weights from neuron (row) to neuron (column).
@@ -205,7 +222,8 @@ def recurrent_lif(
     if w_rec.shape != (drive.features, drive.features):
         raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
     rest, params = params.v_rest.reshape(1, 1, -1), from_rest(params)
-    if surrogate in SURROGATES.values() and _has_kernel(backend, drive, w_rec, *jax.tree.leaves(params)):
+    known = surrogate in SURROGATES.values() and drive.tau_rise is None
+    if known and _has_kernel(backend, drive, w_rec, *jax.tree.leaves(params)):
         from snnlab.kernels.cpu import calls_recurrent
 
         options = _kernel_options(params, surrogate, reset, detach_reset)
@@ -235,7 +253,7 @@ def leaky(
     if _has_kernel(backend, drive, tau_mem):
         from snnlab.kernels.cpu import calls
 
-        return calls.leaky(drive, tau_mem, dt=dt)
+        return calls.leaky(_risen(drive, dt), tau_mem, dt=dt)
     trace = reference.leaky(reference.current(drive, dt=dt), tau_mem, dt=dt)
     return trace, trace.max(0)
 
@@ -252,7 +270,7 @@ def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Arr
     if _has_kernel(backend, drive):
         from snnlab.kernels.cpu import calls
 
-        return calls.leaky(drive, None, dt=dt)[0]
+        return calls.leaky(drive, None, dt=dt)[0] if drive.tau_rise is None else _risen(drive, dt).arriving()
     return reference.current(drive, dt=dt)
 
 
@@ -266,6 +284,23 @@ def expon(
         (2, 1, 1)
     """
     return current(replace(Drive.of(x), tau_syn=tau_syn), dt=dt, backend=backend)
+
+
+def double_expon(
+    x: Float[Array, "time batch n"],
+    tau_rise: Float[Array, "..."],
+    tau_syn: Float[Array, "..."],
+    *,
+    dt: float,
+    backend: str | None = None,
+) -> Float[Array, "time batch n"]:
+    """Double exponential synapses over the sequence, from 0; the equation is that of `dynamics.double_expon_step`.
+
+    Example:
+        >>> double_expon(jnp.ones((2, 1, 1)), jnp.float32(2.0), jnp.float32(5.0), dt=1.0).shape
+        (2, 1, 1)
+    """
+    return current(replace(Drive.of(x), tau_rise=tau_rise, tau_syn=tau_syn), dt=dt, backend=backend)
 
 
 def project(x: Input, kernel: Float[Array, "pre post"], *, backend: str | None = None) -> Float[Array, "time batch n"]:

@@ -27,6 +27,7 @@ class Drive:
         bias: a constant for every neuron, or None.
         delay: steps that a spike travels.
         tau_syn: time constant of an exponential synapse [ms], or None for no synapse.
+        tau_rise: time constant with which a double exponential synapse rises [ms], or None for one that jumps.
         window: the geometry of a convolution, or None. `W` then is that of `Window`, and what else is one value per
             neuron is one value per channel.
 
@@ -41,6 +42,7 @@ class Drive:
     bias: Float[Array, " post"] | None = None
     delay: int = 0
     tau_syn: Float[Array, "..."] | None = None
+    tau_rise: Float[Array, "..."] | None = None
     window: Window | None = None
 
     def __post_init__(self):
@@ -55,12 +57,13 @@ class Drive:
 
     def numbers(self) -> list[Array]:
         """Return the arrays of real numbers."""
-        real = (self.x if isinstance(self.x, jnp.ndarray) else None, self.kernel, self.bias, self.tau_syn)
+        x = self.x if isinstance(self.x, jnp.ndarray) else None
+        real = (x, self.kernel, self.bias, self.tau_syn, self.tau_rise)
         return [x for x in real if x is not None]
 
     def astype(self, number: DTypeLike) -> "Drive":
         """Return the drive with all its real numbers of one type."""
-        real = {name: getattr(self, name) for name in ("x", "kernel", "bias", "tau_syn")}
+        real = {name: getattr(self, name) for name in ("x", "kernel", "bias", "tau_syn", "tau_rise")}
         return replace(self, **{k: v.astype(number) for k, v in real.items() if isinstance(v, jnp.ndarray)})
 
     @property
@@ -103,4 +106,5 @@ class Drive:
         """Return the same drive without a window, its convolution computed at every step."""
         if self.window is None:
             return self
-        return Drive(x=self.arriving(), bias=self.spread(self.bias), tau_syn=self.spread(self.tau_syn))
+        one_each = {name: self.spread(getattr(self, name)) for name in ("bias", "tau_syn", "tau_rise")}
+        return Drive(x=self.arriving(), **one_each)

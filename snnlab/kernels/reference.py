@@ -29,7 +29,11 @@ def current(drive: Drive, *, dt: float) -> Float[Array, "time batch n"]:
     arriving = drive.arriving()
     if drive.bias is not None:
         arriving = arriving + drive.bias.reshape(1, 1, -1)
-    return arriving if drive.tau_syn is None else expon(arriving, drive.tau_syn, dt=dt)
+    if drive.tau_syn is None:
+        return arriving
+    if drive.tau_rise is not None:
+        return double_expon(arriving, drive.tau_rise, drive.tau_syn, dt=dt)
+    return expon(arriving, drive.tau_syn, dt=dt)
 
 
 def expon(x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: float) -> Float[Array, "time batch n"]:
@@ -47,6 +51,26 @@ def expon(x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: 
 
     x, tau_syn = alike(x, _rows(tau_syn))
     return jax.lax.scan(step, jnp.zeros_like(x[0]), x)[1]
+
+
+def double_expon(
+    x: Float[Array, "time batch n"], tau_rise: Float[Array, "..."], tau_syn: Float[Array, "..."], *, dt: float
+) -> Float[Array, "time batch n"]:
+    """`dynamics.double_expon_step` over the sequence, from `h = g = 0`.
+
+    Example:
+        >>> g = double_expon(jnp.zeros((3, 1, 1)).at[0].set(1.0), jnp.float32(10.0), jnp.float32(10.0), dt=1.0)
+        >>> [round(float(v), 3) for v in g[:, 0, 0]]
+        [0.095, 0.172, 0.234]
+    """
+
+    def step(state, x_t):
+        state = dynamics.double_expon_step(state, x_t, tau_rise, tau_syn, dt=dt)
+        return state, state[1]
+
+    x, tau_rise, tau_syn = alike(x, _rows(tau_rise), _rows(tau_syn))
+    zeros = jnp.zeros_like(x[0])
+    return jax.lax.scan(step, (zeros, zeros), x)[1]
 
 
 def leaky(
@@ -93,7 +117,7 @@ def lif(
 def recurrent_lif(
     drive: Drive, w_rec: Float[Array, "n n"], params: dynamics.LifParams, *, dt: float, **options
 ) -> tuple[Float[Array, "time batch n"], Float[Array, "time batch n"]]:
-    """`dynamics.expon_step` and `dynamics.lif_step` over the sequence, from rest; spikes `s` arrive one step later:
+    """The synapse of the drive and `dynamics.lif_step` over the sequence, from rest; spikes `s` arrive one step later:
 
         arriving[t] = x[t - delay] W + bias + s[t - 1] W_rec
 
@@ -108,16 +132,22 @@ def recurrent_lif(
         Spikes, and the voltages after the reset.
     """
     outside = current(replace(drive, tau_syn=None), dt=dt)
-    params, tau_syn, zeros = _rows(params), _rows(drive.tau_syn), jnp.zeros_like(outside[0])
-    start = dynamics.lif_init(zeros.shape, params), zeros, zeros
-    outside, w_rec, params, tau_syn, start = alike(outside, w_rec, params, tau_syn, start)
+    params, taus, zeros = _rows(params), _rows((drive.tau_rise, drive.tau_syn)), jnp.zeros_like(outside[0])
+    start = dynamics.lif_init(zeros.shape, params), (zeros, zeros), zeros
+    outside, w_rec, params, (tau_rise, tau_syn), start = alike(outside, w_rec, params, taus, start)
+
+    def synapse(state, arriving):
+        if tau_syn is None:
+            return state[0], arriving
+        if tau_rise is None:
+            return state[0], dynamics.expon_step(state[1], arriving, tau_syn, dt=dt)
+        return dynamics.double_expon_step(state, arriving, tau_rise, tau_syn, dt=dt)
 
     def step(carry, x_t):
-        state, g, s = carry
-        arriving = x_t + s @ w_rec
-        g = arriving if tau_syn is None else dynamics.expon_step(g, arriving, tau_syn, dt=dt)
-        state, s = dynamics.lif_step(state, g, params, dt=dt, **options)
-        return (state, g, s), (s, state.v)
+        state, currents, s = carry
+        currents = synapse(currents, x_t + s @ w_rec)
+        state, s = dynamics.lif_step(state, currents[1], params, dt=dt, **options)
+        return (state, currents, s), (s, state.v)
 
     return jax.lax.scan(step, start, outside)[1]
 

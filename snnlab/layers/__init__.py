@@ -5,6 +5,7 @@ says who may change them; see `snnlab.variables`.
 """
 
 from snnlab.layers.conv_projection import ConvProjection
+from snnlab.layers.double_expon import DoubleExpon
 from snnlab.layers.expon import Expon
 from snnlab.layers.graph import Graph
 from snnlab.layers.integrate_and_fire import IF
@@ -22,6 +23,7 @@ __all__ = [
     "Conv",
     "ConvProjection",
     "Delay",
+    "DoubleExpon",
     "Expon",
     "Graph",
     "Leaky",

@@ -1,10 +1,13 @@
 """Exponential synapses: `Expon`."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import dynamics, kernels
+from snnlab.kernels import Drive
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.variables import time_constant
@@ -36,6 +39,10 @@ class Expon(nnx.Module):
 
     def __call__(self, x: Float[Array, "time batch n"]) -> Float[Array, "time batch n"]:
         return kernels.expon(x, self.tau_syn[...], dt=self.dt)
+
+    def behind(self, drive: Drive) -> Drive:
+        """Return what arrives, behind this synapse."""
+        return replace(drive, tau_syn=self.tau_syn[...])
 
     def start(self, batch: int, dtype=jnp.float32) -> tuple[Float[Array, "batch n"], Float[Array, "batch n"]]:
         """Return the state and the output before the first step; see `snnlab.layers.Graph`."""

@@ -51,9 +51,9 @@ class Graph(Stack):
     convolutions, thresholds) that lie in front of it; `late` lists these connections. What they carry before the first
     step is the signal at rest. If a `Delay` of at least one step for every unit lies in the cycle, nothing else waits.
 
-    Layers in a cycle are `LifRef`, `IF`, `Leaky`, `Expon`, `Delay`, those without memory, or your own with two methods:
-    `start(batch, dtype) -> (state, output)`, which both hold before the first step, and `step(state, x) -> (state,
-    trace)`.
+    Layers in a cycle are `LifRef`, `IF`, `Leaky`, `Expon`, `DoubleExpon`, `Delay`, those without memory, or your own
+    with two methods: `start(batch, dtype) -> (state, output)`, which both hold before the first step, and
+    `step(state, x) -> (state, trace)`.
 
     Args:
         layers: the layers by name.

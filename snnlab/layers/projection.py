@@ -1,7 +1,6 @@
 """Weights, a synapse and the neurons that they feed: `Projection`."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from snnlab.encode import SpikeTimes
 from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
+from snnlab.layers.double_expon import DoubleExpon
 from snnlab.layers.expon import Expon
 from snnlab.layers.leaky import Leaky
 from snnlab.layers.lif import LifRef
@@ -43,7 +43,8 @@ class Projection(nnx.Module):
     Args:
         in_features: number of units of the layer before.
         neuron: neurons that receive the current, such as `LifRef(100)` or `Leaky(10)`.
-        synapse: such as `Expon(100)`; without one, every spike is a current that lasts one step.
+        synapse: `Expon(100)`, `DoubleExpon(100)` or your own; without one, every spike is a current that lasts
+            one step.
         delay: steps that a spike travels, >= 0.
         use_bias: whether to add a learned constant at every step.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
@@ -92,8 +93,8 @@ class Projection(nnx.Module):
         if isinstance(neuron, Leaky | LifRef):
             if synapse is None:
                 return neuron(drive)
-            if isinstance(synapse, Expon):
-                return neuron(replace(drive, tau_syn=synapse.tau_syn[...]))
+            if isinstance(synapse, Expon | DoubleExpon):
+                return neuron(synapse.behind(drive))
         return self._of_your_own(kernels.current(drive, dt=1.0))
 
     def _of_your_own(self, arriving: Float[Array, "time batch n"]):

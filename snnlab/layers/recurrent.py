@@ -1,7 +1,6 @@
 """A layer of spiking neurons with connections between them: `Recurrent`."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from flax import nnx
 from jaxtyping import Array, Float
@@ -9,6 +8,7 @@ from jaxtyping import Array, Float
 from snnlab import kernels
 from snnlab.encode import SpikeTimes
 from snnlab.kernels import Drive, Packed
+from snnlab.layers.double_expon import DoubleExpon
 from snnlab.layers.expon import Expon
 from snnlab.layers.lif import LifRef
 from snnlab.layers.projection import Part, Projection
@@ -28,7 +28,8 @@ class Recurrent(Projection):
         in_features: number of units of the layer before.
         neuron: the neurons, such as `LifRef(100)`.
         synapse: such as `Expon(100)`, with the time step of the neurons; without one, every spike is a current that
-            lasts one step.
+            lasts one step. Behind a `DoubleExpon` the layer runs on the reference, because the recurrent kernel has
+            one filter before the membrane.
         delay: steps that a spike from outside travels, >= 0.
         use_bias: whether to add a learned constant at every step.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
@@ -49,7 +50,7 @@ class Recurrent(Projection):
     """
 
     neuron: LifRef
-    synapse: Expon | None
+    synapse: Expon | DoubleExpon | None
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Recurrent(Projection):
         rngs: nnx.Rngs,
     ):
         neuron = arguments.instance("neuron", neuron, LifRef, "LifRef")
-        synapse = arguments.instance("synapse", synapse, (Expon, type(None)), "Expon or None")
+        synapse = arguments.instance("synapse", synapse, (Expon, DoubleExpon, type(None)), "Expon, DoubleExpon or None")
         super().__init__(
             in_features, neuron, synapse=synapse, delay=delay, use_bias=use_bias, kernel_init=kernel_init, rngs=rngs
         )
@@ -72,8 +73,7 @@ class Recurrent(Projection):
 
     def __call__(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Trace:
         neuron, w_rec = self.neuron, self.recurrent_kernel[...]
-        tau_syn = None if self.synapse is None else self.synapse.tau_syn[...]
-        drive = replace(self.drive(x), tau_syn=tau_syn)
+        drive = self._arriving(self.drive(x))
         out = kernels.recurrent_lif(
             drive,
             w_rec,
@@ -85,6 +85,10 @@ class Recurrent(Projection):
         )
         # The synapse is linear: the currents from outside and from the neurons themselves add up.
         spikes = out.spikes if out.packed is None else out.packed
-        inside = Drive(x=spikes, kernel=w_rec, delay=1, tau_syn=tau_syn)
+        inside = self._arriving(Drive(x=spikes, kernel=w_rec, delay=1))
         current = kernels.current(drive, dt=neuron.dt) + kernels.current(inside, dt=neuron.dt)
         return Trace(out.v, out.spikes, current, out.counts, out.packed)
+
+    def _arriving(self, drive: Drive) -> Drive:
+        """Return what arrives, behind the synapse if there is one."""
+        return drive if self.synapse is None else self.synapse.behind(drive)

@@ -17,6 +17,7 @@ from snnlab.layers import (
     IF,
     LSTM,
     ConvProjection,
+    DoubleExpon,
     Expon,
     Graph,
     Leaky,
@@ -41,6 +42,7 @@ def projection(neuron, **options):
 
 LAYERS = {
     "Expon": lambda: Expon(N),
+    "DoubleExpon": lambda: DoubleExpon(N, tau_rise=np.linspace(1, 5, N)),
     "Leaky": lambda: Leaky(N),
     "LifRef": lambda: LifRef(N, v_th=0.2),
     "LifRef value reset": lambda: LifRef(N, v_th=0.2, reset="value", tau_ref=2.0, detach_reset=True),
@@ -51,6 +53,12 @@ LAYERS = {
     "LSTM": lambda: LSTM(N, M, rngs=nnx.Rngs(0)),
     "Projection to LifRef": lambda: projection(LifRef(M, v_th=0.2), delay=2),
     "Recurrent": lambda: Recurrent(N, LifRef(M, v_th=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
+    "Projection behind DoubleExpon": lambda: Projection(
+        N, LifRef(M, v_th=0.2), synapse=DoubleExpon(M), delay=2, rngs=nnx.Rngs(0)
+    ),
+    "Recurrent behind DoubleExpon": lambda: Recurrent(
+        N, LifRef(M, v_th=0.2), synapse=DoubleExpon(M, tau_rise=np.linspace(1, 5, M)), rngs=nnx.Rngs(0)
+    ),
     "ConvProjection": lambda: ConvProjection(
         (1, N), LifRef(3, v_th=0.2), window=(1, 2), padding=(0, 1), synapse=Expon(3), rngs=nnx.Rngs(0)
     ),

@@ -44,6 +44,10 @@ KNOBS = {
     "tau_syn": Words(
         "Synaptic time constant: how long the current of a spike lasts.", "g ← g e^(-dt/tau_syn) + weights · spikes"
     ),
+    "tau_rise": Words(
+        "Rise time of the synapse: how slowly the current of a spike comes.",
+        "h ← h e^(-dt/tau_rise) + (1 - e^(-dt/tau_rise)) · weights · spikes, g ← g e^(-dt/tau_syn) + h",
+    ),
     "tau_ref": Words(
         "Refractory time: a neuron that has spiked holds its voltage for so long.", "v stays while t - t_last ≤ tau_ref"
     ),

@@ -12,7 +12,19 @@ from jaxtyping import Array, Bool, Float, Int
 from snnlab.data import Dataset
 from snnlab.encode import SpikeTimes
 from snnlab.health import affordable
-from snnlab.layers import IF, LSTM, ConvProjection, Expon, Graph, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import (
+    IF,
+    LSTM,
+    ConvProjection,
+    DoubleExpon,
+    Expon,
+    Graph,
+    Leaky,
+    LifRef,
+    Projection,
+    Recurrent,
+    Stack,
+)
 from snnlab.layers.graph import Sum
 from snnlab.layers.operators import Conv, Delay, Pool, Scale, Threshold
 from snnlab.layers.wiring import INPUT
@@ -25,7 +37,7 @@ from snnlab.support.interrupt import never_lost
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train.step import State, Stepper, Structure, compiled
 
-WITHOUT_WEIGHTS = (LifRef, IF, Leaky, Expon, Delay, Threshold, Pool, Scale, Sum)
+WITHOUT_WEIGHTS = (LifRef, IF, Leaky, Expon, DoubleExpon, Delay, Threshold, Pool, Scale, Sum)
 """Layers without synapses: a gain is none."""
 
 

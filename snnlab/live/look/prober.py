@@ -26,7 +26,7 @@ from snnlab.tasks import task_of
 from snnlab.tasks.spike_trains import NEAR
 from snnlab.train.step import graphdef, run_model
 
-CONSTANTS = ("tau_mem", "tau_syn", "tau_ref", "v_th")
+CONSTANTS = ("tau_mem", "tau_rise", "tau_syn", "tau_ref", "v_th")
 
 
 class Prober:
