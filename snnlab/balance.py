@@ -54,7 +54,8 @@ def balanced(config: Spiking, data: Dataset, *, seed: int = 0) -> Spiking:
     Args:
         config: of a spiking network; its own `gains` are replaced.
         data: with the training samples.
-        seed: of the weights; with others, rates vary a little.
+        seed: of the weights, as `build` takes it. Others need factors of their own, because a layer that fires a little
+            less makes the next one fire much less.
 
     Raises:
         ArgumentError: if the config is of another network, or does not fit the data.

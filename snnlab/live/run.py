@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import optax
 from flax import nnx
 
+from snnlab.balance import balanced
 from snnlab.checkpoint import Checkpoints
-from snnlab.config import TrainConfig
+from snnlab.config import LstmConfig, TrainConfig
 from snnlab.data import Dataset, Source
 from snnlab.errors import ArgumentError, StateError
 from snnlab.export import FORMATS, save, save_nir
@@ -474,7 +475,7 @@ class Run(TimeMachine):
         new_seed = trainer.config.seed if seed is None else seed
         recipe, model = describe(trainer.model).recipe, None
         if recipe is not None and (seed is not None or _of(OF_THE_MODEL, changes)):
-            model = _build(recipe, new_seed, changes)
+            model = _build(recipe, trainer.data, new_seed, changes)
         if not changes:
             return lambda: _again(trainer, model, new_seed)
         config = replace(trainer.config, seed=new_seed, **_of(OF_THE_TRAINING, changes))
@@ -571,8 +572,10 @@ def _of(names: tuple[str, ...], values: Mapping[str, int]) -> dict[str, int]:
     return {name: values[name] for name in names if name in values}
 
 
-def _build(recipe: Recipe, seed: int, changes: Mapping[str, int]) -> nnx.Module:
+def _build(recipe: Recipe, data: Dataset, seed: int, changes: Mapping[str, int]) -> nnx.Module:
     config = replace(recipe.config, **_of(OF_THE_MODEL, changes))
+    if not isinstance(config, LstmConfig) and config.gains is not None:  # which fit the weights of one seed
+        config = balanced(config, data, seed=seed)
     return build(config, sample_shape=recipe.sample_shape, num_classes=recipe.num_classes, seed=seed)
 
 
