@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from snnlab.checkpoint.folder import newest_in
 from snnlab.checkpoint.snapshot import NO_RUN, Snapshot, about, check, part
 from snnlab.controls import LEARNING_RATE
@@ -19,7 +21,7 @@ from snnlab.train import Trainer
 Setting = str | float | bool | None
 
 LARGEST = 2**63  # of the integers of a file
-OF_LAYERS = ("hidden", "channels")  # fields of a config with a number for each layer
+OF_LAYERS = ("hidden", "channels", "gains")  # fields of a config with a number for each layer
 # Fields of a config that only give a knob its first value: the knob tells more. With several hidden layers, or in a
 # convolutional network, there is one in each: "hidden2.tau_mem", "conv1.tau_mem".
 KNOB_OF = {
@@ -156,5 +158,5 @@ def _plain(name: str, value: Any) -> Setting:
     if isinstance(value, str):
         return value and arguments.name(name, value)
     if isinstance(value, list) and name in OF_LAYERS:
-        return ", ".join(str(arguments.count(name, number, 0, LARGEST)) for number in value)
+        return ", ".join(f"{arguments.number(name, number, 0.0):.10g}" for number in value)
     return arguments.one(name, arguments.numbers(name, value, infinite=True))

@@ -65,6 +65,13 @@ def test_a_saved_run_is_what_the_trainer_had(trained, tmp_path):
     assert run.began["hidden.v_th"] == 1.0  # where it began; the history has the move
 
 
+def test_a_setting_with_a_number_for_each_layer_is_one_text(small, tmp_path):
+    trainer = make_trainer(small, SnnConfig(hidden=(12, 9), num_steps=20, gains=(1.5, 0.5)))
+    trainer.fit(2)
+    (run,) = read_runs(saved(trainer, tmp_path))
+    assert (run.began["hidden"], run.began["gains"]) == ("12, 9", "1.5, 0.5")
+
+
 def test_reading_changes_nothing_and_does_not_wait_for_who_saves_there(trained, tmp_path):
     saved(trained, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

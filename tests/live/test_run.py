@@ -9,6 +9,7 @@ from lab_driver import wait_until
 from networks import SMALL
 
 from snnlab import models
+from snnlab.balance import balanced
 from snnlab.config import SnnConfig
 from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
@@ -45,6 +46,15 @@ def test_a_restart_keeps_the_runs_before_it(run):
     run.reset(epochs=1)  # as it is: begins again
     assert [earlier[:2] for earlier in run.runs] == [(first, 8)] and run.state == "idle"
     assert len(run.fit().epochs) == 1
+
+
+def test_another_seed_of_a_deep_network_is_balanced_anew(small):
+    """As the function does that made the first network."""
+    config = balanced(SnnConfig(hidden=(16, 16), num_steps=30), small)
+    run = Run(models.build(config, sample_shape=(8, 8), num_classes=10), small, epochs=1, batch_size=32)
+    run.reset(seed=5)
+    assert run.trainer.model.recipe.config == balanced(config, small, seed=5) != config
+    run.close()
 
 
 def test_of_several_moves_all_are_made_or_none(run):
