@@ -72,8 +72,6 @@ class SnnConfig:
     input_dropout: float | None = None  # share of input spikes dropped in training; None: see WIDE_DROPOUT
     tau_mem: float = 10.0  # ms
     tau_syn: float = 10.0  # ms
-    synapse: str = "exponential"  # or "double_exponential": the current of a spike rises before it decays
-    tau_rise: float = 2.0  # ms, of "double_exponential": as AMPA currents, a fraction of the decay
     tau_out: float = 5.0  # ms, membrane of the readout
     tau_ref: float = 0.0  # ms
     v_th: float = 1.0  # in the unit of all voltages
@@ -85,6 +83,8 @@ class SnnConfig:
     detach_reset: bool = False  # let no gradient through the reset
     beta: float = 0.2  # of "alif", in the unit of all voltages: five spikes double a threshold of 1
     tau_adapt: float = 200.0  # ms, of "alif": how long a network remembers, in the tasks of Bellec et al. (2018)
+    synapse: str = "exponential"  # or "double_exponential": the current of a spike rises before it decays
+    tau_rise: float = 2.0  # ms, of "double_exponential": a fifth of the decay
     delay: int = 0  # steps, from the hidden layer to the readout
     centralize: bool = True  # the gradient of the input weights; see `snnlab.train.optimizer.centralized`
     bias: bool = False  # a learned constant that arrives at every step: one step of Adam moves the voltage far

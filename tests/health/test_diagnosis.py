@@ -465,6 +465,7 @@ def test_six_layers_with_weights_too_small_fade(digits):
     found = diagnose(health, trainer.history, trainer.mailbox.knobs)
     assert found.name == "fading" and found.knob.endswith(".v_th")
     trainer.set({found.knob: found.value})
+    trainer.fit(PATIENCE + 1)
     name = found.knob.removesuffix(".v_th")
     before, after = (
         next(layer.rates.mean() for layer in seen.layers if layer.name == name)

@@ -273,7 +273,12 @@ class _Writer:
 
     def delay(self, name: str, layer: Delay, integrator: bool) -> None:
         self.accept_any(layer.features)
-        self.put(name, self.nir.Delay(np.reshape(layer.steps[...], self.shape) * self.reader_dt / 1000.0))
+        steps = np.asarray(layer.steps[...])
+        if (steps != steps.round()).any():
+            raise ArgumentError(
+                "steps: must be whole, as NIR's readers count steps; use Delay(np.round(learned).astype(int))"
+            )
+        self.put(name, self.nir.Delay(np.reshape(steps, self.shape) * self.reader_dt / 1000.0))
 
     def threshold(self, name: str, layer: Threshold, integrator: bool) -> None:
         self.accept_any(layer.features)
@@ -298,6 +303,8 @@ class _Writer:
 
     def pool(self, name: str, layer: Pool, integrator: bool) -> None:
         self.accept(layer.shape)
+        if layer.kind == "max":
+            raise ArgumentError("kind: must be sum or average, as NIR has no maximum over windows")
         if any(before != after for before, after in layer.padding):
             raise ArgumentError(f"NIR pads evenly, this pads by {layer.padding}")
         make = self.nir.SumPool2d if layer.kind == "sum" else self.nir.AvgPool2d

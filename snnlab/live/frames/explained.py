@@ -58,6 +58,10 @@ KNOBS = {
     "v_rest": Words(
         "Resting voltage: where the voltage decays to without input.", "v ← v_rest + (v - v_rest) e^(-dt/tau_mem)"
     ),
+    "steps": Words(
+        "Delay: how many steps later a unit arrives; between two steps it is divided between them.",
+        "y[t] = (1 - f) x[t - k] + f x[t - k - 1], steps = k + f",
+    ),
     "beta": Words(
         "What a spike adds to the threshold: the neuron adapts, and fires less and less.",
         "s = H(v - v_th - rise), rise ← rise e^(-dt/tau_adapt) + beta s",
