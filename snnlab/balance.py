@@ -75,7 +75,7 @@ def balanced(config: Spiking, data: Dataset, *, seed: int = 0) -> Spiking:
     arguments.instance("config", config, (SnnConfig, ConvConfig), "of a spiking network")
     keep_programs()
     config = replace(config, gains=None)
-    net = build(config, sample_shape=data.sample_shape, num_classes=data.num_classes, seed=seed)
+    net = build(config, sample_shape=data.sample_shape, num_classes=data.num_outputs, seed=seed)
     x: Any = net.encode(jnp.asarray(data.x_train[:SAMPLES]))
     gains = []
     for name in describe(net).hidden:
