@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 
 from snnlab.checkpoint.folder import newest_in
 from snnlab.checkpoint.snapshot import NO_RUN, Snapshot, about, check, part
