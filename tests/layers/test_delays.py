@@ -111,7 +111,7 @@ def pairs(count):
 
 def detector(delay):
     """A neuron that two spikes together make fire, and neither alone, nor two that come apart."""
-    neuron = LifRef(1, tau_mem=2.0, slope=1.0)
+    neuron = LifRef(1, tau_mem=2.0, detach_reset=True)
     one = Projection(
         2,
         neuron,
@@ -137,7 +137,8 @@ def test_only_delays_tell_which_of_two_spikes_came_first():
 
     def loss(delays):
         trace = nnx.merge(graph, delays, rest)(x).layers["fires"]
-        highest = (trace.state + trace.spikes)[..., 0].max(0)  # the voltage before the reset, which subtracts 1
+        before = trace.state + jax.lax.stop_gradient(trace.spikes)  # the reset, which subtracts 1
+        highest = before[..., 0].max(0)
         return jax.nn.softplus(-4.0 * sign * (highest - 1.0)).mean()
 
     optimizer = optax.adam(0.1)
