@@ -110,7 +110,7 @@ def _knobs_of(encoder: Any) -> dict[str, nnx.Variable]:
 
 
 def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
-    """`[Expon] -> LifRef(hidden) -> [Expon] -> Leaky(num_classes)` on images, signals or events.
+    """`[Expon] -> LifRef(hidden) -> [Expon] -> Leaky(num_classes)` on images, tables, signals or events.
 
     Args:
         config: see `SnnConfig`.

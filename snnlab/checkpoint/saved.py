@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
 from snnlab.checkpoint.folder import newest_in
 from snnlab.checkpoint.snapshot import NO_RUN, Snapshot, about, check, part
 from snnlab.controls import LEARNING_RATE

@@ -130,7 +130,7 @@ def load_ecg(train: int = 1200, test: int = 300) -> Dataset:
 
     Example:
         >>> load_ecg(train=40, test=10)
-        Dataset('ecg': 40 train, 10 test, samples (300, 1) float32, 4 classes)
+        Dataset('ecg': 40 train, 10 test, samples (300, 1) float32, 4 classes every step)
     """
     made, tested = make_ecg(train, seed=1), make_ecg(test, seed=2)
     return Dataset(

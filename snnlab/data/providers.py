@@ -282,8 +282,9 @@ def _let_go(array: Any) -> None:
     They stay in the cache of the system. With mode "c", changes lie in the pages, so these are kept.
     """
     mapped = getattr(array, "_mmap", None)
-    shared = isinstance(mapped, mmap.mmap) and getattr(array, "mode", None) in ("r", "r+", "w+")
-    if shared and hasattr(mapped, "madvise"):  # not on Windows
+    if not isinstance(mapped, mmap.mmap) or getattr(array, "mode", None) not in ("r", "r+", "w+"):
+        return
+    if hasattr(mapped, "madvise"):  # not on Windows
         mapped.madvise(mmap.MADV_DONTNEED)
 
 

@@ -83,7 +83,7 @@ def figure(
             drawn.add_trace(_earlier(curves, panel, names[number], look, first=k == 0), row=row, col=col)
         for name in panel.curves:
             drawn.add_trace(_trace(name, panel, now.get(name, NO_CURVE)), row=row, col=col)
-        axis = {"type": "log", "nticks": 4} if panel.log else {"type": "linear"}
+        axis: dict[str, Any] = {"type": "log", "nticks": 4} if panel.log else {"type": "linear"}
         if panel.title == history.scored.name and _begins_far_below(panel, now):
             axis["range"] = [LOWEST, 1.05]
         drawn.update_yaxes(axis | {"exponentformat": "power"}, row=row, col=col)

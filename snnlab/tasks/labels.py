@@ -78,7 +78,7 @@ class LabelTask(_Classes):
         """See `Task`."""
         return Classification(**(SPIKING_LOSS if spiking else {}))
 
-    def compared(self, loss: Callable, record: Record) -> Float[Array, "batch cls"]:
+    def compared(self, loss: Callable | None, record: Record) -> Float[Array, "batch cls"]:
         """See `Task`."""
         return class_scores(loss, record)
 
@@ -106,7 +106,7 @@ class StepLabelsTask(_Classes):
         """See `Task`."""
         return StepClassification(**(PRICES if spiking else {}))
 
-    def compared(self, loss: Callable, record: Record) -> Float[Array, "batch time cls"]:
+    def compared(self, loss: Callable | None, record: Record) -> Float[Array, "batch time cls"]:
         """See `Task`."""
         return scores_of(loss, record, record.readout.swapaxes(0, 1))
 
@@ -138,7 +138,7 @@ class SeveralLabelsTask:
         """See `Task`."""
         return SeveralLabels(**(PRICES if spiking else {}))
 
-    def compared(self, loss: Callable, record: Record) -> Float[Array, "batch cls"]:
+    def compared(self, loss: Callable | None, record: Record) -> Float[Array, "batch cls"]:
         """See `Task`."""
         return scores_of(loss, record, record.mean)
 

@@ -81,7 +81,7 @@ class ValueTask(_Numbers):
         readout = "mean" if spiking else "last"
         return Regression(readout, center=self.mean, scale=self.deviation, **(PRICES if spiking else {}))
 
-    def compared(self, loss: Callable, record: Record) -> Float[Array, "batch outputs"]:
+    def compared(self, loss: Callable | None, record: Record) -> Float[Array, "batch outputs"]:
         """See `Task`."""
         return scores_of(loss, record, record.mean)
 
@@ -115,7 +115,7 @@ class TraceTask(_Numbers):
         """See `Task`."""
         return TraceRegression(center=self.mean, scale=self.deviation, **(PRICES if spiking else {}))
 
-    def compared(self, loss: Callable, record: Record) -> Float[Array, "batch time outputs"]:
+    def compared(self, loss: Callable | None, record: Record) -> Float[Array, "batch time outputs"]:
         """See `Task`."""
         return scores_of(loss, record, record.readout.swapaxes(0, 1))
 

@@ -41,7 +41,7 @@ class SpikeTrainTask:
         """See `Task`."""
         return SpikeTrains(**(PRICES if spiking else {}))
 
-    def compared(self, loss: Callable, record: Record) -> Float[Array, "batch time outputs"]:
+    def compared(self, loss: Callable | None, record: Record) -> Float[Array, "batch time outputs"]:
         """See `Task`."""
         return scores_of(loss, record, spikes_of(record).swapaxes(0, 1))
 

@@ -37,7 +37,7 @@ class Task(Protocol):
         """
         ...
 
-    def compared(self, loss: Callable, record: Record) -> Float[Array, "batch ..."]:
+    def compared(self, loss: Callable | None, record: Record) -> Float[Array, "batch ..."]:
         """Return what is compared with the targets: the scores of the loss if it has any."""
         ...
 

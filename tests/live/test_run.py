@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from lab_driver import wait_until
 from networks import SMALL
@@ -11,7 +10,6 @@ from networks import SMALL
 from snnlab import models
 from snnlab.balance import balanced
 from snnlab.config import SnnConfig
-from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
 from snnlab.live.run import Run
 from snnlab.live.states import RunState, Transport
@@ -80,11 +78,3 @@ print(lab.state, *({"plotly", "ipywidgets", "anywidget"} & set(sys.modules)))
 def test_a_script_loads_no_widget(tmp_path):
     done = subprocess.run([sys.executable, "-c", HEADLESS], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["done"], done.stderr
-
-
-def test_a_task_that_cannot_be_shown_yet_is_refused():
-    x = np.zeros((20, 4, 4), np.uint8)
-    sizes = Dataset(name="sizes", x_train=x, y_train=np.arange(20.0), x_test=x, y_test=np.arange(20.0), task="values")
-    net = models.build(SnnConfig(hidden=5), sample_shape=(4, 4), num_classes=1)
-    with pytest.raises(ArgumentError, match=r"data: .* task='values'; use snnlab.Trainer"):
-        Run(net, sizes, batch_size=10)

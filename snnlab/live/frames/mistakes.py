@@ -115,6 +115,7 @@ def several_frame(review: SeveralReview, names: Sequence[str]) -> Frame:
     counts = np.stack([review.which(kind).sum(0) for kind in range(len(KINDS))], axis=1)
     order = np.argsort(-counts[:, 1:].sum(1), kind="stable")[:MAX_CLASSES]
     shown = np.sort(order)
+    listed = [names[k] for k in shown.tolist()]
     right = numbers.percent(float((review.true == review.said).mean()))
     about = numbers.part(len(review.index), review.total, review.noun)
     words = f"{right} of {review.true.size:,} decisions about {about} are right"
@@ -128,8 +129,8 @@ def several_frame(review: SeveralReview, names: Sequence[str]) -> Frame:
         "step": review.step,
         "kinds": list(KINDS),
         "shown": shown.tolist(),
-        "names": [names[k] for k in shown],
-        "short": numbers.distinct([names[k] for k in shown]),
+        "names": listed,
+        "short": numbers.distinct(listed),
         "counts": counts[shown].tolist(),
         "there": there[shown].tolist(),
         "samples": len(review.index),
