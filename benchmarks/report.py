@@ -1,8 +1,8 @@
 """`python -m benchmarks.report`: write `benchmarks/BENCHMARKS.md` from what is in `benchmarks/results/`.
 
-Reads `peers.json` of `python -m benchmarks.peers`, and `accuracy.json`, `scaling.json`, `roofline.json`, `live.json`
-and `rewind.json` if they are there: objects with "machine" (see `benchmarks.machine`), "date" and "tables", a list of
-`{"title", "about", "columns", "rows"}` whose cells are strings or numbers. Measures nothing.
+Reads `peers.json` of `python -m benchmarks.peers`, and `accuracy.json`, `memory.json`, `scaling.json`, `roofline.json`,
+`live.json` and `rewind.json` if they are there: objects with "machine" (see `benchmarks.machine`), "date" and "tables",
+a list of `{"title", "about", "columns", "rows"}` whose cells are strings or numbers. Measures nothing.
 """
 
 import json
@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 OTHERS = {
     "accuracy": "What the networks reach",
+    "memory": "What adapting thresholds remember",
     "scaling": "How time and memory grow",
     "roofline": "How far from what the machine could do",
     "live": "What watching costs",
@@ -34,10 +35,12 @@ since the peers see the same four batches again and again, and snnlab takes more
 starting the process to the first step: imports, data, compilation.
 
 The spiking networks are equal up to what the notes say: sizes, time constants, threshold, loss, optimizer and initial
-weights. Every peer is written layer by layer, so that the input projection is one matrix product over all time steps;
-only BrainPy's `BPTT` runs its tutorial's network as it is. Their input is zero in 99.6 % of all places, and is
-multiplied all the same: the row with an `EmbeddingBag` shows what PyTorch gains by leaving that out. What the host of a
-virtual machine does besides is not seen here: compare rows of one run, not of two."""
+weights. The neurons are the peers' own. The products and convolutions between them are PyTorch's and XLA's, as the
+peers' layers call them. Every peer is written layer by layer, so that each matrix is one product over all time steps,
+except between neurons that reach each other; only BrainPy's `BPTT` runs its tutorial's network as it is. Their input is
+zero in 99.6 % of all places, and is multiplied all the same: the row with an `EmbeddingBag` shows what PyTorch gains by
+leaving that out. What the host of a virtual machine does besides is not seen here: compare rows of one run, not of
+two."""
 
 
 def peers(result: dict) -> str:
@@ -45,7 +48,7 @@ def peers(result: dict) -> str:
     steps = {key: task for key, task in result["tasks"].items() if task["unit"] == "ms/step"}
     panels = [Panel(f"{task['title']} [{task['unit']}]", _bars(task)) for task in steps.values()]
     panels = [panel for panel in panels if panel.bars]
-    parts = ["## snnlab and its peers", _where(result), METHOD]
+    parts = ["## snnlab and its peers", _where(result), METHOD, _summary(steps)]
     if panels:
         (RESULTS / "peers.svg").write_text(chart(panels, "ms/step, logarithmic"), encoding="utf-8")
         parts.append("![Milliseconds a training step, on a logarithmic axis](results/peers.svg)")
@@ -56,6 +59,20 @@ def peers(result: dict) -> str:
         parts += [_table(table.COLUMNS, rows), task["busy"]]
     packages = ", ".join(f"{name} {version}" for name, version in result["packages"].items() if version)
     return "\n\n".join([*parts, f"Versions: {packages}."])
+
+
+def _summary(tasks: dict[str, dict]) -> str:
+    """The fastest peer of every task, and how many times as long it takes."""
+    rows = []
+    for task in tasks.values():
+        done = [record for record in task["contenders"].values() if record["runs"]]
+        ours = [record for record in done if record["label"] == "snnlab"]
+        peers = [record for record in done if record["package"] != "snnlab"]
+        if ours and peers:
+            own, best = ours[0]["median"], min(peers, key=lambda record: record["median"])
+            fastest = f"{best['median']:.1f} ms ({best['label']})"
+            rows.append((task["title"], f"{own:.1f} ms", fastest, f"{best['median'] / own:.1f}"))
+    return _table(("task", "snnlab", "fastest peer", "ratio"), rows)
 
 
 def _bars(task: dict) -> list[Bar]:

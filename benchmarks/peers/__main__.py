@@ -1,8 +1,9 @@
-"""`python -m benchmarks.peers`: the spiking network and the LSTM in snnlab and in its peers, in one run.
+"""`python -m benchmarks.peers`: spiking networks and the LSTM in snnlab and in its peers, in one run.
 
 A contender computes in a process of its own, and only one at a time: they take turns round by round, so that what else
 the machine does falls on all. Needs the extra "bench"; who is not installed is reported and left out. Needs
-Fashion-MNIST as a folder with the four idx files.
+Fashion-MNIST as a folder with the four idx files. Peers that need another Python have `--python`: its environment needs
+snnlab, too.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from snnlab.errors import SnnlabError
 HERE = Path(__file__).parents[1]
 DATA = HERE.parents[1] / "shared" / "data" / "fashion-mnist"
 PACKAGES = ("snnlab-live", "jax", "jaxlib", "flax", "optax", "numpy", "numba", "torch", "brainpy")
-PACKAGES += ("spyx", "snntorch", "spikingjelly", "norse")
+PACKAGES += ("spyx", "jaxpike", "sparxml", "snntorch", "spikingjelly", "norse")
 EPOCH_STEPS = 30  # of 234, for the contenders that take steps of an epoch and scale them
 EPOCH_ROUNDS = 3
 
@@ -34,10 +35,14 @@ def _arguments() -> argparse.Namespace:
     names = [f"{key}/{name}" for key, task in TASKS.items() for name in task.contenders]
     parser.add_argument("--rounds", type=int, default=8, help="timed calls of each contender (default: 8)")
     parser.add_argument(
-        "--steps", type=int, default=6, help="steps in a call; three times as many of the LSTM (default: 6)"
+        "--steps", type=int, default=6, help="steps in a call; more of the LSTM, fewer of large networks (default: 6)"
     )
     parser.add_argument(
         "--only", metavar="NAME,NAME", help=f"contenders, in full or without their task: {', '.join(names)}"
+    )
+    parser.add_argument("--tasks", metavar="NAME,NAME", help=f"which tables: {', '.join(TASKS)} (default: all)")
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="PACKAGE=PATH", help="interpreter for the peers of a package"
     )
     parser.add_argument(
         "--patience", type=float, default=3.0, help="seconds to wait before a call until nothing else runs (default: 3)"
@@ -54,6 +59,12 @@ def _arguments() -> argparse.Namespace:
     if unknown:
         parser.error(f"--only: unknown {', '.join(sorted(unknown))}; known: {', '.join(names)}")
     options.wanted = wanted
+    options.tasks = options.tasks.split(",") if options.tasks else list(TASKS)
+    if unknown := set(options.tasks) - set(TASKS):
+        parser.error(f"--tasks: unknown {', '.join(sorted(unknown))}; known: {', '.join(TASKS)}")
+    if wrong := [given for given in options.python if "=" not in given]:
+        parser.error(f"--python: must be PACKAGE=PATH, got {wrong[0]}")
+    options.pythons = dict(given.split("=", 1) for given in options.python)
     return options
 
 
@@ -75,12 +86,13 @@ def _measure(key: str, options: argparse.Namespace, tell) -> dict | None:
     names = [name for name in task.contenders if {name, f"{key}/{name}"} & options.wanted]
     if not names or (task.per_epoch and options.skip_epoch):
         return None
-    rounds, steps = options.rounds, round(options.steps * task.share)
+    rounds, steps = options.rounds, max(1, round(options.steps * task.share))
     about = task.about
     if task.per_epoch:
         rounds, steps = min(rounds, EPOCH_ROUNDS), 234 if options.full else EPOCH_STEPS
         about += "" if options.full else f" Of BrainPy's epochs {steps} steps are measured and scaled to 234."
     settings = {"rounds": rounds, "steps": steps, "patience": options.patience, "folder": str(options.data)}
+    settings["pythons"] = options.pythons
     records = compete(key, task, names, tell=tell, **settings)
     busy = table.busy(records, disturbed=table.summarize(task, records))
     described = {"title": task.title, "about": about, "unit": task.unit, "rounds": rounds, "steps": steps}
@@ -96,7 +108,7 @@ def main() -> None:
     def tell(message: str) -> None:
         print(f"[{time.perf_counter() - started:5.0f} s] {message}", file=sys.stderr, flush=True)
 
-    measured = {key: result for key in TASKS if (result := _measure(key, options, tell))}
+    measured = {key: result for key in options.tasks if (result := _measure(key, options, tell))}
     result = {
         "machine": machine.describe(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -12,11 +12,12 @@ from benchmarks.peers.brainpy_snn import hidden_layer, matrix
 from benchmarks.peers.workload import (
     BATCH,
     CLASSES,
+    HIDDEN,
     LEARNING_RATE,
     PIXELS,
+    REFERENCE,
     TAU_OUT,
     TAU_SYN,
-    TIME,
     Measured,
     dense,
     firing_steps,
@@ -33,8 +34,8 @@ class Network(bp.DynamicalSystem):
 
     def __init__(self):
         super().__init__()
-        self.hidden, self.readout = hidden_layer(), bp.dyn.Leaky(CLASSES, tau=TAU_OUT)
-        to_hidden, to_readout = initial_weights()
+        self.hidden, self.readout = hidden_layer(HIDDEN), bp.dyn.Leaky(CLASSES, tau=TAU_OUT)
+        to_hidden, to_readout = (weights.kernel for weights in initial_weights())
         self.to_hidden = project(to_hidden, self.hidden)
         self.to_readout = project(to_readout, self.readout)
 
@@ -64,7 +65,7 @@ class Trainer:
 
         def loss(predicted, labels):
             readout, recorded = predicted
-            return brainpy_step.loss(readout, recorded["spikes"], labels, GAIN, time_axis)
+            return brainpy_step.loss(readout, [recorded["spikes"]], labels, GAIN, time_axis)
 
         self._trainer = bp.BPTT(
             self.network,
@@ -127,8 +128,8 @@ def epochs(folder: str, tuned: bool) -> Callable[[int], Measured]:
 def indexed_batches(times: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Iterator[tuple]:
     """As the tutorial does it: an empty batch on the device, batch first, and the spikes written to it by index."""
     for index in chosen:
-        sample, pixel = np.nonzero(times[index] < TIME)
-        x = bm.zeros((BATCH, TIME, PIXELS))
+        sample, pixel = np.nonzero(times[index] < REFERENCE.steps)
+        x = bm.zeros((BATCH, REFERENCE.steps, PIXELS))
         x[sample, times[index][sample, pixel], pixel] = GAIN
         yield x, bm.asarray(labels[index])
 

@@ -3,7 +3,7 @@
 import brainpy as bp
 
 from benchmarks.peers import brainpy_step
-from benchmarks.peers.workload import CLASSES, HIDDEN, Loop, row_batches
+from benchmarks.peers.workload import CLASSES, HIDDEN, SIDE, Loop, row_batches
 
 
 class Network(bp.DynamicalSystem):
@@ -11,11 +11,11 @@ class Network(bp.DynamicalSystem):
 
     def __init__(self):
         super().__init__()
-        self.hidden = bp.dyn.LSTMCell(28, HIDDEN)
+        self.hidden = bp.dyn.LSTMCell(SIDE, HIDDEN)
         self.readout = bp.dnn.Dense(HIDDEN, CLASSES)
 
     def update(self, x):
-        return self.readout(brainpy_step.over_time(self.hidden, x)), None
+        return self.readout(brainpy_step.over_time(self.hidden, x)), []
 
 
 def build(folder: str) -> Loop:

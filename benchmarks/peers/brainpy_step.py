@@ -28,12 +28,15 @@ def over_time(layer: Callable, x):
 
 
 def loss(readout, spikes, labels, score_gain: float = 1.0, time_axis: int = 0):
-    """The loss, and the spikes per sample by name; the axes that are not `time_axis` are batch and unit."""
+    """The loss, and the spikes per sample by name; `spikes` are those of each layer.
+
+    The axes that are not `time_axis` are batch and unit.
+    """
     value, aux = bp.losses.cross_entropy_loss(bm.max(readout, axis=time_axis) * score_gain, labels), {}
-    if spikes is not None:
-        counts = bm.sum(spikes, axis=(0, 1)) / BATCH
-        aux["spikes"] = bm.sum(counts)
-        value = value + L1 * aux["spikes"] + L2 * bm.mean(counts**2)
+    for fired in spikes:
+        counts = bm.sum(fired, axis=(0, 1)) / BATCH
+        aux["spikes"] = aux.get("spikes", 0.0) + bm.sum(counts)
+        value = value + L1 * bm.sum(counts) + L2 * bm.mean(counts**2)
     return value, aux
 
 
@@ -42,14 +45,14 @@ def arrays(batches: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple]:
     return [(bm.asarray(x), bm.asarray(y)) for x, y in batches]
 
 
-def train(network: bp.DynamicalSystem, batches: list[tuple[np.ndarray, np.ndarray]], score_gain: float = 1.0) -> Loop:
-    """The loop of `network.update(x) -> (readout, spikes)`, whole sequences, spikes None if there are none."""
+def train(network: bp.DynamicalSystem, batches: list[tuple[np.ndarray, np.ndarray]]) -> Loop:
+    """The loop of `network.update(x) -> (readout, spikes)`, whole sequences; spikes are those of each layer."""
     learned = network.train_vars().unique()
     optimizer = bp.optim.Adam(lr=LEARNING_RATE, train_vars=learned)
 
     def objective(x, y):
         network.reset(BATCH)
-        return loss(*network.update(x), y, score_gain)
+        return loss(*network.update(x), y)
 
     gradient = bm.grad(objective, grad_vars=learned, has_aux=True, return_value=True)
 

@@ -1,44 +1,72 @@
-"""The spiking network in Norse: `LIF` and `LI`, its modules over whole sequences, each with its own synapse."""
+"""Spiking networks in Norse: its modules over whole sequences, each with its own synapse."""
 
 import norse.torch as norse
 import torch
+from norse.torch.functional.lsnn import LSNNParameters
+from norse.torch.module.lsnn import LSNN
 
 from benchmarks.peers import torch_step
+from benchmarks.peers.torch_step import Layered
 from benchmarks.peers.workload import (
-    CLASSES,
-    HIDDEN,
-    PIXELS,
+    BETA,
+    TAU_ADAPT,
     TAU_MEM,
     TAU_OUT,
     TAU_SYN,
     Loop,
+    Network,
     initial_weights,
     spike_batches,
 )
 
 
+class Spikes(torch.nn.Module):
+    """What a module of Norse returns, without its last state."""
+
+    def __init__(self, module: torch.nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x)[0]
+
+
 def _rates(tau_mem: float) -> dict[str, torch.Tensor]:
-    """Inverse time constants; with dt = 1 they are per millisecond."""
+    """Inverse time constants, per millisecond."""
     return {"tau_syn_inv": torch.tensor(1.0 / TAU_SYN), "tau_mem_inv": torch.tensor(1.0 / tau_mem)}
 
 
-class Network(torch.nn.Module):
-    """Layer by layer: each matrix is one product over all steps."""
-
-    def __init__(self):
-        super().__init__()
-        self.to_hidden = torch.nn.Linear(PIXELS, HIDDEN, bias=False)
-        self.to_readout = torch.nn.Linear(HIDDEN, CLASSES, bias=False)
-        self.hidden = norse.LIF(norse.LIFParameters(**_rates(TAU_MEM)), dt=1.0)
-        self.readout = norse.LI(norse.LIParameters(**_rates(TAU_OUT)), dt=1.0)
-        torch_step.set_weights(self.to_hidden, self.to_readout, to=initial_weights())
-
-    def forward(self, x):
-        spikes, _ = self.hidden(self.to_hidden(x))
-        readout, _ = self.readout(self.to_readout(spikes))
-        return readout, spikes
+def _hidden(network: Network) -> list[tuple[torch.nn.Module, torch.nn.Module]]:
+    """The products and the neurons; `LIFRecurrent` weighs its input itself, step by step."""
+    if network.recurrent:
+        return [(torch.nn.Identity(), _recurrent(network, weights)) for weights in initial_weights(network)[:-1]]
+    if network.adaptive:
+        adapts = {"tau_adapt_inv": torch.tensor(1.0 / TAU_ADAPT), "beta": torch.tensor(BETA)}
+        neurons = [LSNN(LSNNParameters(**_rates(TAU_MEM), **adapts), dt=network.dt) for _ in network.hidden]
+    else:
+        neurons = [norse.LIF(norse.LIFParameters(**_rates(TAU_MEM)), dt=network.dt) for _ in network.hidden]
+    return [(product, Spikes(module)) for product, module in zip(torch_step.products(network), neurons, strict=False)]
 
 
-def build(folder: str) -> Loop:
-    """Its readout has gain 1/tau; the gain of the scores undoes that."""
-    return torch_step.train(Network(), spike_batches(folder), score_gain=TAU_OUT)
+def _recurrent(network: Network, weights) -> Spikes:
+    inside, between = (torch.nn.Parameter(torch.from_numpy(matrix.T.copy())) for matrix in weights)
+    return Spikes(
+        norse.LIFRecurrent(
+            inside.shape[1],
+            len(between),
+            norse.LIFParameters(**_rates(TAU_MEM)),
+            input_weights=inside,
+            recurrent_weights=between,
+            autapses=True,
+            dt=network.dt,
+        )
+    )
+
+
+def build(folder: str, network: Network) -> Loop:
+    """Its readout has gain `dt / tau`."""
+    to_readout = torch_step.products(network, readout_gain=TAU_OUT / network.dt)[-1]
+    readout = Spikes(norse.LI(norse.LIParameters(**_rates(TAU_OUT)), dt=network.dt))
+    return torch_step.train(
+        Layered(network, _hidden(network), (to_readout, readout)), spike_batches(folder, network), network.learning_rate
+    )

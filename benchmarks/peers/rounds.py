@@ -8,10 +8,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.machine import busy_seconds, others_share, version, wait_until_quiet
+from benchmarks.machine import busy_seconds, others_share, wait_until_quiet
 from benchmarks.peers.tasks import Contender, Task
 
 ROOT = Path(__file__).parents[2]
@@ -23,12 +23,12 @@ class Failed(Exception):
 
 
 class Worker:
-    """The process of one contender. Use as a context manager."""
+    """The process of one contender, in its interpreter. Use as a context manager."""
 
-    def __init__(self, task: str, name: str, contender: Contender, folder: str):
+    def __init__(self, python: str, task: str, name: str, contender: Contender, folder: str):
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (see __exit__)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.peers.worker", task, name, folder],
+            [python, "-m", "benchmarks.peers.worker", task, name, folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -75,7 +75,16 @@ class Worker:
 
 
 def compete(
-    key: str, task: Task, names: list[str], *, rounds: int, steps: int, patience: float, folder: str, tell: Callable
+    key: str,
+    task: Task,
+    names: list[str],
+    *,
+    rounds: int,
+    steps: int,
+    patience: float,
+    folder: str,
+    pythons: Mapping[str, str],
+    tell: Callable,
 ) -> dict:
     """Measure some contenders of a task.
 
@@ -87,10 +96,11 @@ def compete(
         steps: of a call.
         patience: seconds to wait, before a call, for a machine on which nothing else runs.
         folder: of the data.
+        pythons: interpreters of contenders that need another one, by package.
         tell: is told what happens, `(str) -> None`.
 
     Returns:
-        For each contender by name: label, package, version, note, `first_loss`, `start_seconds` (imports, data,
+        For each contender by name: label, package, version, python, note, `first_loss`, `start_seconds` (imports, data,
         compilation and first step), `runs`, and `error`, None if all went well.
     """
     records, workers = {}, {}
@@ -98,10 +108,11 @@ def compete(
         for name in names:
             contender = task.contenders[name]
             records[name] = {field: getattr(contender, field) for field in ("label", "package", "note")}
-            records[name] |= {"version": version(contender.package), "runs": [], "error": None}
+            records[name] |= {"version": None, "runs": [], "error": None}
             tell(f"{key}/{name}: starts")
             with _noted(records[name], tell):
-                workers[name] = stack.enter_context(Worker(key, name, contender, folder))
+                python = pythons.get(contender.package, sys.executable)
+                workers[name] = stack.enter_context(Worker(python, key, name, contender, folder))
                 records[name] |= _warm_up(workers[name], 0 if task.per_epoch else steps)
         for number in range(rounds):
             for name in _turn([name for name in workers if not records[name]["error"]], number):
@@ -113,15 +124,15 @@ def compete(
     return records
 
 
-def _warm_up(worker: Worker, steps: int) -> dict[str, float]:
+def _warm_up(worker: Worker, steps: int) -> dict:
     """The first step, which compiles, and some more, after which caches and chunk sizes are as they will be."""
     started = time.perf_counter()
-    worker.answer()
+    ready = worker.answer()
     first = worker.run(1)
     seconds = time.perf_counter() - started
     if steps:
         worker.run(steps)
-    return {"first_loss": first["loss"], "start_seconds": seconds}
+    return {"first_loss": first["loss"], "start_seconds": seconds, **ready}
 
 
 def _turn(names: list[str], number: int) -> list[str]:

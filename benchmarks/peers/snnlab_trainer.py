@@ -4,7 +4,18 @@ import time
 from collections.abc import Callable
 
 import snnlab
-from benchmarks.peers.workload import BATCH, L1, L2, LEARNING_RATE, Measured, initial_weights
+from benchmarks.peers.workload import (
+    BATCH,
+    BETA,
+    L1,
+    L2,
+    LEARNING_RATE,
+    REFERENCE,
+    TAU_ADAPT,
+    Measured,
+    Network,
+    initial_weights,
+)
 from snnlab import kernels
 from snnlab.losses import Classification
 from snnlab.train import Trainer
@@ -12,16 +23,35 @@ from snnlab.train import Trainer
 ENDLESS = 100_000  # epochs
 
 
-def _trainer(folder: str, config) -> Trainer:
+def _trainer(folder: str, network: Network | None) -> Trainer:
+    """Of a spiking network, or of the LSTM."""
     data = snnlab.data.load(folder)
-    network = snnlab.build(config, sample_shape=data.sample_shape, num_classes=data.num_classes)
-    regularizers = {}
-    if isinstance(config, snnlab.SnnConfig):
-        regularizers = {"l1": L1, "l2": L2}
-        for layer, weights in zip(network.stack.layers.values(), initial_weights(), strict=True):
-            layer.kernel[...] = weights
-    settings = {"batch_size": BATCH, "learning_rate": LEARNING_RATE, "schedule": "constant", "epochs": ENDLESS}
-    return Trainer(network, data, loss=Classification(**regularizers), **settings)
+    config = snnlab.LstmConfig() if network is None else _config(network)
+    model = snnlab.build(config, sample_shape=data.sample_shape, num_classes=data.num_classes)
+    regularizers, batch, rate = {}, BATCH, LEARNING_RATE
+    if network is not None:
+        regularizers, batch, rate = {"l1": L1, "l2": L2}, network.batch, network.learning_rate
+        for layer, weights in zip(model.stack.layers.values(), initial_weights(network), strict=True):
+            layer.kernel[...] = weights.kernel.reshape(layer.kernel.shape)
+            if weights.recurrent is not None:
+                layer.recurrent_kernel[...] = weights.recurrent
+    settings = {"batch_size": batch, "learning_rate": rate, "schedule": "constant", "epochs": ENDLESS}
+    return Trainer(model, data, loss=Classification(**regularizers), **settings)
+
+
+def _config(network: Network) -> snnlab.SnnConfig | snnlab.ConvConfig:
+    """The settings of a network; all constants are defaults, but no input is dropped, which the peers would not do."""
+    if network.conv:
+        return snnlab.ConvConfig(channels=network.hidden, num_steps=network.steps, dt=network.dt)
+    adapts = {"neuron": "alif", "beta": BETA, "tau_adapt": TAU_ADAPT} if network.adaptive else {}
+    return snnlab.SnnConfig(
+        hidden=network.hidden,
+        recurrent=network.recurrent,
+        num_steps=network.steps,
+        dt=network.dt,
+        input_dropout=0.0,
+        **adapts,
+    )
 
 
 def _measured(trainer: Trainer, seconds: float, steps: int) -> Measured:
@@ -29,9 +59,11 @@ def _measured(trainer: Trainer, seconds: float, steps: int) -> Measured:
     return Measured(seconds, steps, last["loss"], last.get("spikes_per_sample"))
 
 
-def _runner(folder: str, config, enough: Callable[[int, float, str], bool]) -> Callable[[int], Measured]:
+def _runner(
+    folder: str, network: Network | None, enough: Callable[[int, float, str], bool]
+) -> Callable[[int], Measured]:
     """`run(n)` takes reports of the trainer until `enough`; those of the test set are taken, but not timed."""
-    trainer = _trainer(folder, config)
+    trainer = _trainer(folder, network)
     reports = iter(trainer)
 
     def run(count: int) -> Measured:
@@ -58,18 +90,18 @@ def _taken(more: int, seconds: float, phase: str) -> bool:
     return more >= 0 and seconds >= 0.5
 
 
-def snn(folder: str, fused: bool) -> Callable[[int], Measured]:
-    """Steps of the spiking network, with kernels or without."""
+def snn(folder: str, network: Network, fused: bool = True) -> Callable[[int], Measured]:
+    """Steps of a spiking network, with kernels or without."""
     _check_kernels(fused)
-    return _runner(folder, snnlab.SnnConfig(), _taken)
+    return _runner(folder, network, _taken)
 
 
 def lstm(folder: str) -> Callable[[int], Measured]:
     """Steps of the LSTM."""
-    return _runner(folder, snnlab.LstmConfig(), _taken)
+    return _runner(folder, None, _taken)
 
 
 def epochs(folder: str) -> Callable[[int], Measured]:
     """Whole epochs of the spiking network, however many steps are asked for."""
     _check_kernels(fused=True)
-    return _runner(folder, snnlab.SnnConfig(), lambda more, seconds, phase: phase == "epoch")
+    return _runner(folder, REFERENCE, lambda more, seconds, phase: phase == "epoch")

@@ -1,4 +1,4 @@
-"""The spiking network in snnTorch: `Synaptic` is stepped; the readout, which never fires, is two `StateLeaky` filters.
+"""Spiking networks in snnTorch: `Synaptic` is stepped; the readout, which never fires, is two `StateLeaky` filters.
 
 `StateLeaky` (new in snnTorch 1.0) filters the whole sequence at once. Stepping a second `Synaptic` is 15 % slower.
 
@@ -6,85 +6,96 @@ The three libraries on PyTorch measured here have no event-driven input for the 
 `EmbeddingBag` sums the rows of the pixels that fire. One of them gets it here; it would serve the others as well.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import snntorch
 import torch
 from snntorch import surrogate
 
 from benchmarks.peers import torch_step
+from benchmarks.peers.torch_step import Layered, Product
 from benchmarks.peers.workload import (
-    BATCH,
     CLASSES,
-    DECAY,
-    HIDDEN,
     PIXELS,
     SLOPE,
+    TAU_MEM,
     TAU_OUT,
     TAU_SYN,
-    TIME,
     Loop,
+    Network,
+    Weights,
     initial_weights,
     spike_batches,
 )
 
-# Of a spike: snnTorch's membrane adds a current with weight 1, the exponential Euler step with this one.
-AMPLITUDE = 1.0 - DECAY
 
+class Hidden(torch.nn.Module):
+    """Neurons, step by step; `RSynaptic` has the connections between them."""
 
-class Network(torch.nn.Module):
-    """Layer by layer: each matrix is one product over all steps.
-
-    Args:
-        to_hidden: what the input is given to; returns currents (time, batch, unit).
-    """
-
-    def __init__(self, to_hidden: Callable):
+    def __init__(self, network: Network, weights: Weights):
         super().__init__()
-        self.to_hidden = to_hidden
-        self.to_readout = torch.nn.Linear(HIDDEN, CLASSES, bias=False)
-        self.hidden = snntorch.Synaptic(alpha=DECAY, beta=DECAY, spike_grad=surrogate.fast_sigmoid(slope=SLOPE))
-        # It takes beta = 1 - 1/tau and decays by e^(-1/tau).
-        self.filters = torch.nn.Sequential(
-            *(snntorch.StateLeaky(beta=1.0 - 1.0 / tau, channels=CLASSES, output=False) for tau in (TAU_SYN, TAU_OUT))
-        )
-        torch_step.set_weights(self.to_readout, to=initial_weights()[1:])
+        settings = {"alpha": network.decay(TAU_SYN), "beta": network.decay(TAU_MEM)}
+        settings["spike_grad"] = surrogate.fast_sigmoid(slope=SLOPE)
+        self.recurrent = network.recurrent
+        if self.recurrent:
+            self.neurons = snntorch.RSynaptic(linear_features=len(weights.recurrent), **settings)
+            self.neurons.recurrent = Product(weights.recurrent, gain(network))  # its own has a bias
+        else:
+            self.neurons = snntorch.Synaptic(**settings)
 
-    def forward(self, x):
-        synapse, membrane = self.hidden.reset_mem()
-        spikes = []
-        for current in self.to_hidden(x).unbind(0):
-            fired, synapse, membrane = self.hidden(current, synapse, membrane)
+    def forward(self, currents):
+        state, spikes = self.neurons.reset_mem(), []
+        for current in currents.unbind(0):
+            fired, *state = self.neurons(current, *state)
             spikes.append(fired)
-        spikes = torch.stack(spikes)
-        return self.filters(self.to_readout(spikes)), spikes
+            if self.recurrent:
+                state = fired, *state
+        return torch.stack(spikes)
+
+
+def gain(network: Network) -> float:
+    """snnTorch's membrane adds a current with weight 1, the exponential Euler step with this one."""
+    return 1.0 - network.decay(TAU_MEM)
+
+
+def _network(network: Network, *, event_driven: bool = False) -> Layered:
+    *products, to_readout = torch_step.products(network, gain(network))
+    if event_driven:
+        products[0] = EventInput(network)
+    neurons = [Hidden(network, weights) for weights in initial_weights(network)[:-1]]
+    # It takes beta = 1 - 1/tau and decays by e^(-1/tau).
+    filters = torch.nn.Sequential(
+        *(
+            snntorch.StateLeaky(beta=1.0 - network.dt / tau, channels=CLASSES, output=False)
+            for tau in (TAU_SYN, TAU_OUT)
+        )
+    )
+    return Layered(network, list(zip(products, neurons, strict=True)), (to_readout, filters))
 
 
 class EventInput(torch.nn.Module):
     """The first matrix as an `EmbeddingBag`; a bag holds the pixels that fire in one sample at one step."""
 
-    def __init__(self):
+    def __init__(self, network: Network):
         super().__init__()
-        self.bag = torch.nn.EmbeddingBag.from_pretrained(torch.from_numpy(initial_weights()[0]), False, mode="sum")
+        first = torch.from_numpy(initial_weights(network)[0].kernel)
+        self.bag = torch.nn.EmbeddingBag.from_pretrained(first, False, mode="sum")
+        self.shape = network.steps, network.batch, network.hidden[0]
 
     def forward(self, events):
         pixels, starts, amplitudes = events
-        return self.bag(pixels, starts, amplitudes).view(TIME, BATCH, HIDDEN)
+        return self.bag(pixels, starts, amplitudes).view(self.shape)
 
 
-def build(folder: str) -> Loop:
+def build(folder: str, network: Network) -> Loop:
     """From dense spikes."""
-    to_hidden = torch.nn.Linear(PIXELS, HIDDEN, bias=False)
-    torch_step.set_weights(to_hidden, to=initial_weights()[:1])
-    return torch_step.train(Network(to_hidden), spike_batches(folder, AMPLITUDE))
+    return torch_step.train(_network(network), spike_batches(folder, network), network.learning_rate)
 
 
-def build_from_events(folder: str) -> Loop:
+def build_from_events(folder: str, network: Network) -> Loop:
     """From events, which are ready-made just as well."""
-    batches = []
-    for spikes, labels in spike_batches(folder):
+    batches, amplitude = [], gain(network)
+    for spikes, labels in spike_batches(folder, network):
         bag, pixels = np.nonzero(spikes.reshape(-1, PIXELS))
-        starts = np.searchsorted(bag, np.arange(TIME * BATCH))
-        batches.append(((pixels, starts, np.full(len(pixels), AMPLITUDE, np.float32)), labels))
-    return torch_step.train(Network(EventInput()), batches)
+        starts = np.searchsorted(bag, np.arange(network.steps * network.batch))
+        batches.append(((pixels, starts, np.full(len(pixels), amplitude, np.float32)), labels))
+    return torch_step.train(_network(network, event_driven=True), batches, network.learning_rate)

@@ -1,47 +1,71 @@
-"""The spiking network in SpikingJelly, in multi-step mode: on a CPU it runs its PyTorch code (its kernels are CUDA)."""
+"""Spiking networks in SpikingJelly, in multi-step mode: on a CPU it runs its PyTorch code (its kernels are CUDA).
+
+Where neurons reach each other they are stepped, since its `LinearRecurrentContainer` would weigh the input once more.
+"""
 
 import torch
-from spikingjelly.activation_based import functional, layer, neuron, surrogate
+from spikingjelly.activation_based import functional, neuron, surrogate
 
 from benchmarks.peers import torch_step
+from benchmarks.peers.torch_step import Layered, Product
 from benchmarks.peers.workload import (
-    CLASSES,
-    HIDDEN,
-    PIXELS,
     TAU_MEM,
     TAU_OUT,
     TAU_SYN,
     Loop,
+    Network,
+    Weights,
     initial_weights,
     spike_batches,
 )
 
 
-class Network(torch.nn.Module):
-    """Its `SynapseFilter` is for 0/1 spikes only; the non-spiking LIF is the exponential synapse for currents."""
+class Hidden(torch.nn.Module):
+    """Neurons with a synapse each; they may reach each other."""
 
-    def __init__(self):
+    def __init__(self, network: Network, weights: Weights):
         super().__init__()
-        self.to_hidden = layer.Linear(PIXELS, HIDDEN, bias=False, step_mode="m")
-        self.to_readout = layer.Linear(HIDDEN, CLASSES, bias=False, step_mode="m")
-        self.hidden_synapse = neuron.NonSpikingLIFNode(tau=TAU_SYN)
-        self.hidden = neuron.LIFNode(
-            tau=TAU_MEM,
+        self.neurons = neuron.CUBALIFNode(
+            c_decay=network.decay(TAU_SYN),
+            v_decay=network.decay(TAU_MEM),
+            v_threshold=1.0,
             v_reset=None,  # soft
             surrogate_function=surrogate.SoftSign(alpha=2.0),  # 1 / (2 |x| + 1)^2: a steeper one would be higher, too
-            step_mode="m",
         )
-        self.readout_synapse = neuron.NonSpikingLIFNode(tau=TAU_SYN)
-        self.readout = neuron.NonSpikingLIFNode(tau=TAU_OUT)
-        torch_step.set_weights(self.to_hidden, self.to_readout, to=initial_weights())
+        self.neurons.step_mode = "s" if network.recurrent else "m"
+        self.between = Product(weights.recurrent, _gain(network)) if network.recurrent else None
 
-    def forward(self, x):
-        functional.reset_net(self)
-        spikes = self.hidden(torch.stack(self.hidden_synapse(self.to_hidden(x))))
-        current = torch.stack(self.readout_synapse(self.to_readout(spikes)))
-        return torch.stack(self.readout(current)), spikes
+    def forward(self, currents):
+        if self.between is None:
+            return self.neurons(currents)
+        spikes = [self.neurons(currents[0])]
+        for current in currents[1:].unbind(0):
+            spikes.append(self.neurons(current + self.between(spikes[-1])))
+        return torch.stack(spikes)
 
 
-def build(folder: str) -> Loop:
-    """Its filters have gain 1/tau; the amplitude of the input and the gain of the scores undo that."""
-    return torch_step.train(Network(), spike_batches(folder, amplitude=TAU_SYN), score_gain=TAU_SYN * TAU_OUT)
+class Readout(torch.nn.Module):
+    """A synapse and a membrane that does not fire."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.filters = torch.nn.ModuleList(neuron.NonSpikingLIFNode(tau=tau / network.dt) for tau in (TAU_SYN, TAU_OUT))
+
+    def forward(self, currents):
+        for stage in self.filters:
+            currents = torch.stack(stage(currents))
+        return currents
+
+
+def _gain(network: Network) -> float:
+    """Its membrane adds a current with weight 1, the exponential Euler step with this one."""
+    return 1.0 - network.decay(TAU_MEM)
+
+
+def build(folder: str, network: Network) -> Loop:
+    """The filters of the readout have gain `dt / tau`."""
+    *products, to_readout = torch_step.products(network, _gain(network), TAU_SYN * TAU_OUT / network.dt**2)
+    neurons = [Hidden(network, weights) for weights in initial_weights(network)[:-1]]
+    layers = Layered(network, list(zip(products, neurons, strict=True)), (to_readout, Readout(network)))
+    layers.register_forward_pre_hook(lambda module, _: functional.reset_net(module))
+    return torch_step.train(layers, spike_batches(folder, network), network.learning_rate)

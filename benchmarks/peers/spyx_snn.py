@@ -1,47 +1,39 @@
-"""The spiking network in Spyx: `CuBaLIF`, and a readout of two `LI`, each layer run over the whole sequence."""
+"""Spiking networks in Spyx: `CuBaLIF` and its kin, and a readout of two `LI`, each run over the whole sequence."""
 
-import math
-
-import jax.numpy as jnp
 import spyx.axn
 import spyx.nn
 from flax import nnx
 
-from benchmarks.peers import nnx_step
-from benchmarks.peers.workload import (
-    CLASSES,
-    DECAY,
-    HIDDEN,
-    PIXELS,
-    SLOPE,
-    TAU_OUT,
-    Loop,
-    initial_weights,
-    spike_batches,
-)
+from benchmarks.peers import jax_step
+from benchmarks.peers.workload import CLASSES, SLOPE, TAU_ADAPT, TAU_MEM, TAU_OUT, TAU_SYN, Loop, Network
 
 
-def _network() -> nnx.Dict:
-    rngs = nnx.Rngs(0)
-    leak = math.exp(-1.0 / TAU_OUT)
-    layers = {
-        "to_hidden": nnx.Linear(PIXELS, HIDDEN, use_bias=False, rngs=rngs),
-        "hidden": spyx.nn.CuBaLIF((HIDDEN,), DECAY, DECAY, activation=spyx.axn.superspike(SLOPE), rngs=rngs),
-        "to_readout": nnx.Linear(HIDDEN, CLASSES, use_bias=False, rngs=rngs),
-        "readout": spyx.nn.Sequential(*(spyx.nn.LI((CLASSES,), beta, rngs=rngs) for beta in (DECAY, leak))),
-    }
-    for name, weights in zip(("to_hidden", "to_readout"), initial_weights(), strict=True):
-        layers[name].kernel[...] = jnp.asarray(weights)
-    return nnx.Dict(layers)
+def _neurons(network: Network, width: int, between) -> nnx.Module:
+    """Neurons with a synapse each."""
+    alpha, beta = network.decay(TAU_SYN), network.decay(TAU_MEM)
+    settings = {"activation": spyx.axn.superspike(SLOPE), "rngs": nnx.Rngs(0)}
+    if network.adaptive:
+        neurons = spyx.nn.ALIF((width,), beta, network.decay(TAU_ADAPT), **settings)
+        return spyx.nn.Sequential(spyx.nn.LI((width,), alpha, rngs=settings["rngs"]), neurons)
+    if between is None:
+        return spyx.nn.CuBaLIF((width,), alpha, beta, **settings)
+    neurons = spyx.nn.RCuBaLIF((width,), alpha, beta, **settings)
+    neurons.recurrent_w = nnx.Param(between)
+    return neurons
 
 
-def _forward(network: nnx.Dict, x):
-    spikes, _ = spyx.nn.run(network["hidden"], network["to_hidden"](x))
-    readout, _ = spyx.nn.run(network["readout"], network["to_readout"](spikes))
-    return readout, spikes
+def build(folder: str, network: Network) -> Loop:
+    """Only the weights are learned, as everywhere here: its decays are parameters, and their gradients take time."""
 
+    def hidden(currents, between):
+        flat = currents.reshape(*currents.shape[:2], -1)  # its neurons with two states have one axis
+        spikes, _ = spyx.nn.run(_neurons(network, flat.shape[-1], between), flat)
+        return spikes.reshape(currents.shape)
 
-def build(folder: str) -> Loop:
-    """Only the matrices are learned, as everywhere here: its decays are parameters, and their gradients take time."""
-    batches = spike_batches(folder, amplitude=1.0 - DECAY)  # its membrane adds the current with weight 1
-    return nnx_step.train(_network(), _forward, batches, learned=nnx.PathContains("kernel"))
+    def readout(currents):
+        rngs = nnx.Rngs(0)
+        filters = (spyx.nn.LI((CLASSES,), network.decay(tau), rngs=rngs) for tau in (TAU_SYN, TAU_OUT))
+        return spyx.nn.run(spyx.nn.Sequential(*filters), currents)[0]
+
+    # Its membrane adds the current with weight 1.
+    return jax_step.train_layers(folder, network, hidden, readout, gain=1.0 - network.decay(TAU_MEM))

@@ -40,15 +40,18 @@ COLUMNS = ("contender", "version", "median", "min", "quartiles", "calls", "ratio
 def rows(records: dict[str, dict]) -> list[tuple[str, ...]]:
     """The cells of a table with `COLUMNS`, the fastest first, those that failed last."""
     ordered = sorted(records.values(), key=lambda record: record.get("median", float("inf")))
-    return [_row(record) for record in ordered]
+    usual = next(iter(records.values())).get("python")
+    return [_row(record, usual) for record in ordered]
 
 
-def _row(record: dict) -> tuple[str, ...]:
+def _row(record: dict, usual: str | None) -> tuple[str, ...]:
     name = record["label"], record["version"] or "-"
     if not record["runs"]:
         return (*name, *("-",) * 8, f"FAILED: {record['error']}")
     low, high = record["quartiles"]
     note = record["note"]
+    if record.get("python") != usual:
+        note += f"; Python {record['python']}"
     if record["error"]:
         note += f"; FAILED after {len(record['runs'])} rounds: {record['error']}"
     if not record["last_loss"] < record["first_loss"]:

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks.peers.workload import Measured
+from benchmarks.peers.workload import ADAPTIVE, CONV, DEEP, RECURRENT, REFERENCE, Measured, Network
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Task:
         about: what counts, and what does not.
         unit: of its numbers.
         per_epoch: seconds an epoch instead of milliseconds a step.
-        share: how many of the steps asked for are taken in one call: a step of the LSTM is shorter.
+        share: how many of the steps asked for are taken in one call: a step of the LSTM is shorter, one of convolutions
+            longer.
         contenders: by name, the first one is what the others are compared to.
     """
 
@@ -58,24 +59,56 @@ class Task:
         return measured["seconds"] if self.per_epoch else 1000.0 * measured["seconds"] / measured["steps"]
 
 
-AUTO, REFERENCE = ({"SNNLAB_KERNELS": choice} for choice in ("auto", "reference"))
-DETACHED = "spikes where v > threshold; reset detached and one step late"
+AUTO, NO_KERNELS = ({"SNNLAB_KERNELS": choice} for choice in ("auto", "reference"))
+COUNTED = "The peers get dense float32 spikes that were made before and are not counted, and measure nothing but the "
+COUNTED += "loss. snnlab gets uint8 images: its latency code, shuffled selection of samples, accuracy, gradient norm "
+COUNTED += "and history are counted."
+
+PEERS = {  # by name: label, package, where it is built, and where it differs
+    "brainpy": ("BrainPy", "brainpy", "brainpy_snn:build", "own jitted step; equal equations"),
+    "spyx": ("Spyx", "spyx", "spyx_snn:build", "CuBaLIF; spikes from v before the step, v > threshold"),
+    "jaxpike": ("jaxpike", "jaxpike", "jaxpike_snn:build", "LIF behind LeakyIntegrator; v > threshold"),
+    "sparx": ("sparx", "sparxml", "sparx_snn:build", "LICell, LIFCell; equal equations"),
+    "snntorch": (
+        "snnTorch",
+        "snntorch",
+        "snntorch_snn:build",
+        "Synaptic, StateLeaky; v > threshold; reset detached and one step late",
+    ),
+    "spikingjelly": (
+        "SpikingJelly",
+        "spikingjelly",
+        "spikingjelly_snn:build",
+        "CUBALIFNode; Euler steps of the readout; surrogate SoftSign(2)",
+    ),
+    "norse": ("Norse", "norse", "norse_snn:build", "LIF, LI; Euler steps; hard reset; surrogate 1 / (|x| + 1)^2"),
+}
+
+
+def contenders(network: Network, **differs: str) -> dict[str, Contender]:
+    """snnlab, and the peers that can build a network: where each differs; an empty note leaves it at `PEERS`."""
+    found = {"snnlab": Contender("snnlab", "snnlab", "snnlab_trainer:snn", "Trainer", {"network": network}, AUTO)}
+    for name, note in differs.items():
+        *known, usual = PEERS[name]
+        found[name] = Contender(*known, note or usual, {"network": network})
+    return found
+
 
 SNN = Task(
     title="Training step of the spiking network",
-    about="Forward, backward and Adam; batch 256, 100 time steps, 784-100-10. The peers get dense float32 spikes that "
-    "were made before and are not counted, and measure nothing but the loss. snnlab gets uint8 images: its latency "
-    "code, shuffled selection of samples, accuracy, gradient norm and history are counted.",
+    about=f"Forward, backward and Adam; batch 256, 100 time steps, 784-100-10. {COUNTED}",
     unit="ms/step",
     per_epoch=False,
     share=1.0,
     contenders={
-        "snnlab": Contender("snnlab", "snnlab", "snnlab_trainer:snn", "Trainer, in its chunks", {"fused": True}, AUTO),
+        **contenders(REFERENCE, **dict.fromkeys(PEERS, "")),
         "snnlab-reference": Contender(
-            "snnlab, reference", "snnlab", "snnlab_trainer:snn", "without kernels", {"fused": False}, REFERENCE
-        ),
-        "brainpy": Contender(
-            "BrainPy", "brainpy", "brainpy_snn:build", "layer by layer, own jitted step; equal equations"
+            "snnlab, reference",
+            "snnlab",
+            "snnlab_trainer:snn",
+            "without kernels",
+            {"network": REFERENCE, "fused": False},
+            NO_KERNELS,
         ),
         "brainpy-bptt": Contender(
             "BrainPy, BPTT",
@@ -83,26 +116,67 @@ SNN = Task(
             "brainpy_bptt:steps",
             "the tutorial's network and trainer; readout one step late",
         ),
-        "spyx": Contender(
-            "Spyx",
-            "spyx",
-            "spyx_snn:build",
-            "CuBaLIF; spikes from v before the step, v > threshold; decays not learned",
-        ),
-        "snntorch": Contender("snnTorch", "snntorch", "snntorch_snn:build", f"Synaptic, StateLeaky; {DETACHED}"),
         "snntorch-events": Contender(
             "snnTorch, EmbeddingBag",
             "snntorch",
             "snntorch_snn:build_from_events",
             "as before, but event-driven input by a torch.nn.EmbeddingBag: no feature of snnTorch",
-        ),
-        "spikingjelly": Contender(
-            "SpikingJelly", "spikingjelly", "spikingjelly_snn:build", "multi-step; Euler steps; surrogate SoftSign(2)"
-        ),
-        "norse": Contender(
-            "Norse", "norse", "norse_snn:build", "LIF, LI; Euler steps; hard reset; surrogate 1 / (|x| + 1)^2"
+            {"network": REFERENCE},
         ),
     },
+)
+
+DEEPER = Task(
+    title="Training step of two hidden layers",
+    about=f"As before, 784-256-128-10. {COUNTED}",
+    unit="ms/step",
+    per_epoch=False,
+    share=0.5,
+    contenders=contenders(DEEP, **dict.fromkeys(PEERS, "")),
+)
+
+FEEDBACK = Task(
+    title="Training step of the recurrent spiking network",
+    about=f"784-100-10, the 100 neurons reach each other one step later. {COUNTED} Left out: BrainPy, whose layers "
+    "would have to be stepped together.",
+    unit="ms/step",
+    per_epoch=False,
+    share=0.5,
+    contenders=contenders(
+        RECURRENT,
+        spyx="RCuBaLIF; spikes from v before the step, v > threshold",
+        jaxpike="Graph of LIF behind LeakyIntegrator; v > threshold",
+        sparx="RecurrentCell; equal equations",
+        snntorch="RSynaptic without its bias; v > threshold; reset detached and one step late",
+        spikingjelly="CUBALIFNode, stepped; Euler steps of the readout; surrogate SoftSign(2)",
+        norse="LIFRecurrent, which weighs the input step by step; Euler steps; hard reset",
+    ),
+)
+
+ADAPTS = Task(
+    title="Training step of neurons with an adaptive threshold",
+    about=f"784-100-10, a spike raises the threshold by 0.2 for 200 ms. {COUNTED} Left out: snnTorch has no such "
+    "neuron; SpikingJelly's adaptation is a current; BrainPy's belongs to an older interface.",
+    unit="ms/step",
+    per_epoch=False,
+    share=0.5,
+    contenders=contenders(
+        ADAPTIVE,
+        spyx="LI, ALIF; spikes from v before the step; a spike raises the threshold by 1 - decay",
+        jaxpike="ALIF behind LeakyIntegrator; subtracts the risen threshold; v > threshold",
+        sparx="LICell, ALIFCell; equal equations",
+        norse="LSNN, LI; Euler steps; hard reset; surrogate 1 / (|x| + 1)^2",
+    ),
+)
+
+CONVOLUTIONS = Task(
+    title="Training step of the convolutional spiking network",
+    about="Forward, backward and Adam; batch 128, 50 time steps of 2 ms, 28 x 28 pixels, 16 and 32 channels of 3 x 3, "
+    f"sums of 2 x 2 pixels, 10 outputs. {COUNTED} Left out: BrainPy, whose neurons here have one axis.",
+    unit="ms/step",
+    per_epoch=False,
+    share=1 / 6,
+    contenders=contenders(CONV, spyx="", jaxpike="", sparx="", snntorch="", spikingjelly="", norse=""),
 )
 
 EPOCH = Task(
@@ -143,4 +217,12 @@ LSTM = Task(
     },
 )
 
-TASKS = {"snn": SNN, "lstm": LSTM, "epoch": EPOCH}
+TASKS = {
+    "snn": SNN,
+    "lstm": LSTM,
+    "deep": DEEPER,
+    "recurrent": FEEDBACK,
+    "alif": ADAPTS,
+    "conv": CONVOLUTIONS,
+    "epoch": EPOCH,
+}

@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.peers import torch_step
-from benchmarks.peers.workload import CLASSES, HIDDEN, Loop, row_batches
+from benchmarks.peers.workload import CLASSES, HIDDEN, SIDE, Loop, row_batches
 
 
 class Network(torch.nn.Module):
@@ -11,12 +11,12 @@ class Network(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.hidden = torch.nn.LSTM(28, HIDDEN)
+        self.hidden = torch.nn.LSTM(SIDE, HIDDEN)
         self.readout = torch.nn.Linear(HIDDEN, CLASSES)
 
     def forward(self, x):
         outputs, _ = self.hidden(x)
-        return self.readout(outputs), None
+        return self.readout(outputs), []
 
 
 def build(folder: str) -> Loop:

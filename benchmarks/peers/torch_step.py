@@ -1,35 +1,37 @@
-"""One training step in PyTorch, shared by all contenders that are built on it."""
+"""One training step in PyTorch, and spiking networks layer by layer, shared by all contenders that are built on it."""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn import functional
 
-from benchmarks.peers.workload import BATCH, L1, L2, LEARNING_RATE, Loop
+from benchmarks.peers.workload import L1, L2, LEARNING_RATE, SIDE, Loop, Network, initial_weights
 
 
-def train(network: Callable, batches: list[tuple], score_gain: float = 1.0) -> Loop:
-    """The loop of `network(x) -> (readout, spikes)`, both (time, batch, unit), spikes None if there are none.
+def train(network: torch.nn.Module, batches: list[tuple], learning_rate: float = LEARNING_RATE) -> Loop:
+    """The loop of `network(x) -> (readout, spikes)`.
+
+    The readout is (time, batch, unit), spikes are those of each layer.
 
     Args:
-        network: a `torch.nn.Module`.
+        network: see above.
         batches: see `Loop`; NumPy arrays, or tuples of such.
-        score_gain: of the readout, taken after the maximum over time, where it costs nothing.
+        learning_rate: of Adam.
     """
-    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+    optimizer = torch.optim.Adam(network.parameters(), learning_rate)
 
     def step(x, y):
         readout, spikes = network(x)
-        loss, total = cross_entropy(readout.amax(0) * score_gain, y), None
-        if spikes is not None:
-            counts = spikes.sum((0, 1)) / BATCH
-            total = counts.sum()
-            loss = loss + L1 * total + L2 * (counts**2).mean()
+        loss, total = functional.cross_entropy(readout.amax(0), y), 0.0
+        for fired in spikes:
+            counts = fired.sum((0, 1)) / fired.shape[1]
+            total = total + counts.sum()
+            loss = loss + L1 * counts.sum() + L2 * (counts**2).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.detach(), None if total is None else total.detach()
+        return loss.detach(), total.detach() if spikes else None
 
     return Loop(step, [(_tensors(x), _tensors(y)) for x, y in batches])
 
@@ -39,8 +41,61 @@ def _tensors(arrays):
     return tuple(map(_tensors, arrays)) if isinstance(arrays, tuple) else torch.from_numpy(arrays)
 
 
-def set_weights(*layers: torch.nn.Linear, to: tuple[np.ndarray, ...]) -> None:
-    """Start from these matrices (input, output)."""
-    with torch.no_grad():
-        for layer, weights in zip(layers, to, strict=True):
-            layer.weight.copy_(torch.from_numpy(weights.T))
+class Product(torch.nn.Module):
+    """Weights times input (time, ..., unit), or a convolution of images (time, batch, channel, row, column).
+
+    Args:
+        kernel: as `workload.Weights` has it.
+        gain: times the weights. Libraries scale currents differently; this makes their networks equal at no cost.
+    """
+
+    def __init__(self, kernel: np.ndarray, gain: float = 1.0):
+        super().__init__()
+        order = (1, 0) if kernel.ndim == 2 else (3, 2, 0, 1)  # PyTorch has outputs first, then inputs
+        self.weight = torch.nn.Parameter(torch.from_numpy(np.ascontiguousarray(kernel.transpose(order))))
+        self.gain = gain
+
+    def forward(self, x):
+        weight = self.weight * self.gain
+        if weight.ndim == 2:
+            return functional.linear(x, weight)
+        return functional.conv2d(x.flatten(0, 1), weight, padding="same").unflatten(0, x.shape[:2])
+
+
+class Layered(torch.nn.Module):
+    """A spiking network layer by layer: each product is one over all steps.
+
+    Args:
+        network: if it has convolutions, images are made of the input, and pooled behind each.
+        hidden: the products and the neurons of each hidden layer, called with the whole sequence.
+        readout: the same of the readout.
+    """
+
+    def __init__(self, network: Network, hidden: list[tuple[Callable, Callable]], readout: tuple[Callable, Callable]):
+        super().__init__()
+        self.conv = network.conv
+        self.hidden = torch.nn.ModuleList(torch.nn.Sequential(*parts) for parts in hidden)
+        self.readout = torch.nn.Sequential(*readout)
+
+    def forward(self, x):
+        spikes = []
+        if self.conv:
+            x = x.unflatten(2, (1, SIDE, SIDE))
+        for layer in self.hidden:
+            spikes.append(layer(x))
+            x = _pooled(spikes[-1]) if self.conv else spikes[-1]
+        return self.readout(x.flatten(2) if self.conv else x), spikes
+
+
+def products(network: Network, gain: float = 1.0, readout_gain: float = 1.0) -> list[Product]:
+    """The products of the hidden layers and of the readout, with the initial weights; `Product` tells of the gains."""
+    *hidden, readout = (weights.kernel for weights in initial_weights(network))
+    if network.conv:  # PyTorch has channels before rows and columns
+        channels = network.hidden[-1]
+        readout = readout.reshape(-1, channels, readout.shape[-1]).swapaxes(0, 1).reshape(readout.shape)
+    return [*(Product(kernel, gain) for kernel in hidden), Product(readout, readout_gain)]
+
+
+def _pooled(x):
+    """Sums of 2 x 2 pixels."""
+    return functional.avg_pool2d(x.flatten(0, 1), 2, divisor_override=1).unflatten(0, x.shape[:2])

@@ -2,14 +2,16 @@
 
 import json
 import os
+import platform
 import sys
 import time
 
+from benchmarks.machine import version
 from benchmarks.peers.tasks import TASKS
 
 
 def main(task: str, name: str, folder: str) -> None:
-    """Say `{"ready": ...}`, then take steps when asked; `{"error": ...}` says why that ends."""
+    """Say which version of the package runs here, then take steps when asked; `{"error": ...}` says why that ends."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not come among the replies
 
@@ -17,8 +19,9 @@ def main(task: str, name: str, folder: str) -> None:
         print(json.dumps(message), file=replies, flush=True)
 
     try:
-        run = TASKS[task].contenders[name].build(folder)
-        reply(ready=True)
+        contender = TASKS[task].contenders[name]
+        run = contender.build(folder)
+        reply(version=version(contender.package), python=platform.python_version())
         for line in sys.stdin:
             before = time.process_time()  # of all threads
             measured = run(json.loads(line)["steps"])

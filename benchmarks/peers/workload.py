@@ -1,30 +1,81 @@
-"""What every contender computes: the network, its data, and the loop that is timed. NumPy and the standard library.
+"""What every contender computes: the networks, their data, and the loop that is timed. NumPy and the standard library.
 
-The network is snnlab's spiking reference network, in milliseconds: latency-coded images -> Expon(tau 10) -> LIF of 100
-neurons (tau 10, threshold 1, soft reset) -> Expon(tau 10) -> leaky readout of 10 (tau 5), its maximum over time into
-a cross-entropy, plus two regularizers on `c`, the spikes of a neuron per sample: L1 sum(c) + L2 mean(c^2); Adam.
+The networks are snnlab's spiking reference networks, in milliseconds: latency-coded images -> hidden layers -> leaky
+readout of 10 (tau 5), its maximum over time into a cross-entropy, plus two regularizers on `c`, the spikes of a neuron
+per sample: L1 sum(c) + L2 mean(c^2), summed over the hidden layers; Adam. Every layer is weights -> Expon(tau 10) ->
+neurons; hidden ones are LIF (tau 10, threshold 1, soft reset). `Network` tells what else a network may have.
 """
 
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from snnlab.data import load
 
-BATCH = 256  # samples
-TIME = 100  # steps of 1 ms
-PIXELS, HIDDEN, CLASSES = 784, 100, 10
+SIDE, PIXELS, CLASSES = 28, 784, 10
 TAU_SYN, TAU_MEM, TAU_OUT = 10.0, 10.0, 5.0  # ms
+BETA, TAU_ADAPT = 0.2, 200.0  # what a spike adds to a threshold that adapts, and how long [ms] that lasts
+TAU_LATENCY, THRESHOLD_LATENCY = 60.0, 0.1  # of the latency code [ms], and in 0..1
 SLOPE = 10.0  # of the surrogate 1 / (slope |x| + 1)^2
 L1 = L2 = 1e-5
 LEARNING_RATE = 1e-3
-BATCHES = 4  # ready-made ones, taken in turns; each is of 80 MB and thus in no cache when its turn comes
+HIDDEN, BATCH = 100, 256  # units of the LSTM, and samples in a batch
+BATCHES = 4  # ready-made ones, taken in turns; each is of 20 to 80 MB and thus in no cache when its turn comes
+CONV_GAIN, QUIET = 2.0, 0.1  # of the first weights of convolutions and of the readout behind them, times He's
 
-DECAY = float(np.exp(-1.0 / TAU_MEM))
-"""Decay of membrane and synapse in a step of 1 ms. An exponential Euler step multiplies the current by 1 - DECAY."""
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A spiking network.
+
+    Attributes:
+        hidden: neurons of each hidden layer; or, if `conv`, channels of each.
+        conv: hidden layers are convolutions, 3 x 3 and padded; what follows one sees the sums of 2 x 2 pixels.
+        recurrent: neurons of a hidden layer also reach each other, one step later and through the same synapse.
+        adaptive: a spike raises the threshold by BETA, which decays with TAU_ADAPT.
+        batch: samples.
+        steps: of time.
+        dt: length of a step [ms].
+        learning_rate: of Adam.
+    """
+
+    hidden: tuple[int, ...] = (HIDDEN,)
+    conv: bool = False
+    recurrent: bool = False
+    adaptive: bool = False
+    batch: int = BATCH
+    steps: int = 100
+    dt: float = 1.0
+    learning_rate: float = LEARNING_RATE
+
+    def decay(self, tau: float) -> float:
+        """Decay in a step. An exponential Euler step multiplies the current by `1 - decay`."""
+        return float(np.exp(-self.dt / tau))
+
+
+REFERENCE = Network()
+DEEP = Network(hidden=(256, 128))
+RECURRENT = Network(recurrent=True)
+ADAPTIVE = Network(adaptive=True)
+# Its readout hears thousands of spikes: with 1e-3 the loss rises before it falls.
+CONV = Network(hidden=(16, 32), conv=True, batch=128, steps=50, dt=2.0, learning_rate=1e-4)
+
+
+class Weights(NamedTuple):
+    """The weights of a layer.
+
+    Attributes:
+        kernel: (input, output), or (row, column, input, output) of a convolution. Behind a convolution, inputs are in
+            the order row, column, channel.
+        recurrent: from neuron to neuron, None if they do not reach each other.
+    """
+
+    kernel: np.ndarray
+    recurrent: np.ndarray | None = None
 
 
 class Measured(NamedTuple):
@@ -33,7 +84,7 @@ class Measured(NamedTuple):
     seconds: float
     steps: int
     loss: float  # of the last step
-    spikes: float | None  # per sample in the hidden layer, at the last step
+    spikes: float | None  # per sample in the hidden layers, at the last step
 
 
 class Loop:
@@ -59,49 +110,70 @@ class Loop:
         return Measured(seconds, steps, float(loss), None if spikes is None else float(spikes))
 
 
-def firing_steps(x: np.ndarray, tau: float = 20.0, threshold: float = 0.2) -> np.ndarray:
-    """Latency code of brightness 0..1: the step at which a pixel fires; `TIME` if it never does."""
-    fires = x > threshold
+def firing_steps(x: np.ndarray, network: Network = REFERENCE) -> np.ndarray:
+    """Latency code of brightness 0..1: the step at which a pixel fires; `network.steps` if it never does."""
+    fires = x > THRESHOLD_LATENCY
     bright = np.where(fires, x, 1.0)
-    steps = np.floor(tau * np.log(bright / (bright - threshold)))
-    return np.where(fires, np.minimum(steps, TIME), TIME).astype(np.int32)
+    steps = np.floor(TAU_LATENCY / network.dt * np.log(bright / (bright - THRESHOLD_LATENCY)))
+    return np.where(fires, np.minimum(steps, network.steps), network.steps).astype(np.int32)
 
 
-def dense(steps: np.ndarray, amplitude: float = 1.0) -> np.ndarray:
+def dense(steps: np.ndarray, amplitude: float = 1.0, network: Network = REFERENCE) -> np.ndarray:
     """Spike trains (time, sample, pixel) of firing steps (sample, pixel)."""
-    spikes = np.zeros((TIME, *steps.shape), np.float32)
-    sample, pixel = np.nonzero(steps < TIME)
+    spikes = np.zeros((network.steps, *steps.shape), np.float32)
+    sample, pixel = np.nonzero(steps < network.steps)
     spikes[steps[sample, pixel], sample, pixel] = amplitude
     return spikes
 
 
-def spike_batches(folder: str, amplitude: float = 1.0) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ready-made input of the spiking network: dense trains (time, batch, pixel) and labels.
+def spike_batches(
+    folder: str, network: Network = REFERENCE, amplitude: float = 1.0
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ready-made input of a spiking network: dense trains (time, batch, pixel) and labels.
 
     Args:
         folder: of Fashion-MNIST.
-        amplitude: of a spike. Libraries scale currents differently; this makes their networks equal at no cost.
+        network: whose steps and batches these are.
+        amplitude: of a spike.
     """
-    images, labels = _images(folder)
-    coded = (dense(firing_steps(batch.reshape(BATCH, PIXELS) / 255.0), amplitude) for batch in images)
+    images, labels = _images(folder, network.batch)
+    coded = (
+        dense(firing_steps(batch.reshape(len(batch), PIXELS) / 255.0, network), amplitude, network) for batch in images
+    )
     return list(zip(coded, labels, strict=True))
 
 
 def row_batches(folder: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """Ready-made input of the LSTM: images (row, batch, column) as floats in 0..1, and labels."""
-    images, labels = _images(folder)
+    images, labels = _images(folder, BATCH)
     rows = np.ascontiguousarray(images.transpose(0, 2, 1, 3) / np.float32(255.0))
     return list(zip(rows, labels, strict=True))
 
 
-def initial_weights() -> tuple[np.ndarray, np.ndarray]:
-    """The matrices (784, 100) and (100, 10) that all spiking networks start from: He normal."""
+def initial_weights(network: Network = REFERENCE) -> list[Weights]:
+    """The weights that all contenders start from, of the hidden layers and of the readout.
+
+    Normal, with He's deviation; recurrent ones have the deviation `1 / sqrt(n)`.
+    """
     rng = np.random.default_rng(0)
-    shapes = (PIXELS, HIDDEN), (HIDDEN, CLASSES)
-    return tuple(rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape).astype(np.float32) for shape in shapes)
+
+    def normal(*shape: int, deviation: float) -> np.ndarray:
+        return rng.normal(0.0, deviation, shape).astype(np.float32)
+
+    layers, units = [], 1 if network.conv else PIXELS
+    gain, window = (CONV_GAIN, (3, 3)) if network.conv else (1.0, ())
+    for width in network.hidden:
+        deviation = gain * np.sqrt(2.0 / (np.prod(window) * units))
+        kernel = normal(*window, units, width, deviation=deviation)
+        between = normal(width, width, deviation=1.0 / np.sqrt(width)) if network.recurrent else None
+        layers.append(Weights(kernel, between))
+        units = width
+    if network.conv:
+        units, gain = units * (SIDE // 2 ** len(network.hidden)) ** 2, QUIET
+    return [*layers, Weights(normal(units, CLASSES, deviation=gain * np.sqrt(2.0 / units)))]
 
 
-def _images(folder: str) -> tuple[np.ndarray, np.ndarray]:
-    data, count = load(folder), BATCHES * BATCH
-    images = data.x_train[:count].reshape(BATCHES, BATCH, 28, 28)
-    return images, data.y_train[:count].reshape(BATCHES, BATCH).astype(np.int64)
+def _images(folder: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    data, count = load(folder), BATCHES * batch
+    images = data.x_train[:count].reshape(BATCHES, batch, SIDE, SIDE)
+    return images, data.y_train[:count].reshape(BATCHES, batch).astype(np.int64)

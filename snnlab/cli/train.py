@@ -49,10 +49,9 @@ class Train:
     for images; lstm: an LSTM that reads images row by row."""
     data: str = "digits"
     """digits (embedded), fashion_mnist, mnist, kmnist, yinyang, or a folder of idx .gz files; for the snn also ecg
-    (synthetic, a class every step), and events: event_digits (synthetic), nmnist, shd, or a folder with train.npz and
-    test.npz; your own: an .npz file with x and y
-    (or x_train, y_train, x_test, y_test), a .csv table with a sample a row, or a folder with a folder of .npy or .csv
-    recordings (time, channels) for each class."""
+    (synthetic, a class every step), and events: event_digits, store_recall (synthetic), nmnist, shd, or a folder with
+    train.npz and test.npz; your own: an .npz file with x and y (or x_train, y_train, x_test, y_test), a .csv table with
+    a sample a row, or a folder with a folder of .npy or .csv recordings (time, channels) for each class."""
     task: Literal["label", "step_labels", "several_labels", "values", "traces", "spike_trains"] | None = None
     """What the targets in an .npz or .csv file are: one label a sample or every step, several labels a sample, numbers
     for a sample or every step, or spikes. Without it, they are what they can only be."""
@@ -160,11 +159,16 @@ class Train:
             raise ArgumentError(
                 f"--data: {self.data} has events, which the {self.network} does not read; use snnlab train snn"
             )
+        from snnlab.data.targets import KINDS
+
         if "code" in given:
             raise ArgumentError(f"--code: {self.data} has events, which are spikes already; leave it out")
         dt = SnnConfig.dt if self.dt is None else self.dt
-        until_the_last = max(part.steps(dt) for part in (dataset.x_train, dataset.x_test))
-        return SnnConfig(**given | {"code": "events", "num_steps": self.num_steps or until_the_last})
+        if KINDS[dataset.task].every_step:
+            enough = dataset.y_train.shape[1]
+        else:
+            enough = max(part.steps(dt) for part in (dataset.x_train, dataset.x_test))
+        return SnnConfig(**given | {"code": "events", "num_steps": self.num_steps or enough})
 
     def train_config(self, dataset=None) -> TrainConfig:
         """Return the settings of the training; by default, few samples of your own have small batches."""

@@ -16,6 +16,7 @@ from snnlab.data.npz_set import load_npz
 from snnlab.data.published import SAMPLES, SOURCES
 from snnlab.data.recordings import is_recordings_folder, load_recordings
 from snnlab.data.source import Source
+from snnlab.data.store_recall import load_store_recall
 from snnlab.data.table import SUFFIXES, load_table
 from snnlab.data.tfds_images import load_images
 from snnlab.data.tonic_sets import SETS, load_tonic
@@ -30,6 +31,7 @@ _AT_HAND: dict[str, Callable[[], Dataset]] = {
     "yinyang": load_yinyang,
     "event_digits": load_event_digits,
     "ecg": load_ecg,
+    "store_recall": load_store_recall,
 }
 
 
@@ -38,7 +40,7 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()
-        ('digits', 'yinyang', 'event_digits', 'ecg', 'mnist', 'fashion_mnist', 'kmnist', 'nmnist', 'shd')
+        ('digits', 'yinyang', 'event_digits', 'ecg', 'store_recall', 'mnist', 'fashion_mnist', 'kmnist', 'nmnist', 'shd')
     """
     return (*_AT_HAND, *SOURCES, *SETS)
 
@@ -74,8 +76,8 @@ def load(
 
     Args:
         name: "digits" (embedded, 8x8), "yinyang" (synthetic), "event_digits" (the digits as events), "ecg" (synthetic,
-            a class every step), "fashion_mnist", "mnist" or "kmnist" (downloaded once, 28x28), "nmnist" or "shd"
-            (events, downloaded once); or the path of
+            a class every step), "store_recall" (synthetic, a label at some steps), "fashion_mnist", "mnist" or "kmnist"
+            (downloaded once, 28x28), "nmnist" or "shd" (events, downloaded once); or the path of
 
             - an `.npz` file with the arrays `x` and `y`, or `x_train`, ... (`snnlab.data.npz_set.load_npz`);
             - a `.csv` or `.tsv` file, a sample a row (`snnlab.data.table.load_table`);

@@ -89,7 +89,9 @@ def test_unknown_names_get_advice(tmp_path):
         ArgumentError, match=r"'fashion-mnist' is unknown\. Did you mean 'fashion_mnist'\? Known: digits"
     ):
         data.load("fashion-mnist")
-    with pytest.raises(ArgumentError, match=r"'qqq' is unknown\. Known: digits, yinyang, event_digits, ecg, mnist"):
+    with pytest.raises(
+        ArgumentError, match=r"'qqq' is unknown\. Known: digits, yinyang, event_digits, ecg, store_recall, mnist"
+    ):
         data.load("qqq")
     with pytest.raises(ArgumentError, match="name: must be a name or a path, got NoneType"):
         data.load(None)
