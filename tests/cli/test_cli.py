@@ -23,6 +23,7 @@ import snnlab
 from snnlab import data
 from snnlab.cli import main, notebooks
 from snnlab.cli.options import notebooks_folder
+from snnlab.cli.train import Train
 from snnlab.errors import SnnlabError
 from snnlab.export import load_metadata
 
@@ -195,6 +196,13 @@ def test_files_of_your_own_that_do_not_fit_are_one_line(tmp_path, capsys):
         assert main(["train", *arguments]) == 2
         errors = capsys.readouterr().err.strip().splitlines()
         assert message in errors[-1] and errors[-1].startswith("snnlab: ")
+
+
+def test_a_label_every_step_says_how_many_steps_a_network_takes():
+    """Even if the last spike comes before the last step."""
+    part = data.load("store_recall").subset(train=20, test=10)
+    assert part.x_train.steps(1.0) <= 800
+    assert Train(data="store_recall").network_config(part).num_steps == 800
 
 
 def test_train_replaces_no_file_unless_told_to(tmp_path, capsys):
