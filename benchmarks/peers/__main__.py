@@ -47,6 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--patience", type=float, default=3.0, help="seconds to wait before a call until nothing else runs (default: 3)"
     )
+    parser.add_argument("--keep", action="store_true", help="keep the tables of the file that are not measured now")
     parser.add_argument("--skip-epoch", action="store_true", help="do not measure epochs")
     parser.add_argument("--full", action="store_true", help=f"whole epochs of BrainPy, not {EPOCH_STEPS} steps scaled")
     parser.add_argument("--data", type=Path, default=DATA, help=f"folder of Fashion-MNIST (default: {DATA})")
@@ -99,6 +100,14 @@ def _measure(key: str, options: argparse.Namespace, tell) -> dict | None:
     return described | {"busy": busy, "contenders": records}
 
 
+def _kept(path: Path) -> dict[str, dict]:
+    """The tables of an earlier run on this machine."""
+    if not path.exists():
+        return {}
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    return earlier["tasks"] if earlier["machine"] == machine.describe() else {}
+
+
 def main() -> None:
     """Measure, print, write."""
     options = _arguments()
@@ -114,7 +123,7 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started),
         "packages": {name: machine.version(name) for name in PACKAGES},
-        "tasks": measured,
+        "tasks": (_kept(options.json) if options.keep else {}) | measured,
     }
     print(" | ".join(map(str, result["machine"].values())))
     for key, task in measured.items():
