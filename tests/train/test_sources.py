@@ -1,4 +1,4 @@
-"""Runs whose data come batch by batch: the same bits as from a data set, in any order of events; what goes wrong stops
+"""Runs whose data come batch by batch: the same bits as from a data set, however the run is cut; what goes wrong stops
 the run and loses nothing. The reference is always a run on the same samples as a `Dataset`."""
 
 import copy
