@@ -114,8 +114,8 @@ def several_frame(review: SeveralReview, names: Sequence[str]) -> Frame:
     """
     counts = np.stack([review.which(kind).sum(0) for kind in range(len(KINDS))], axis=1)
     order = np.argsort(-counts[:, 1:].sum(1), kind="stable")[:MAX_CLASSES]
-    shown = np.sort(order)
-    listed = [names[k] for k in shown.tolist()]
+    shown: list[int] = np.sort(order).tolist()
+    listed = [names[k] for k in shown]
     right = numbers.percent(float((review.true == review.said).mean()))
     about = numbers.part(len(review.index), review.total, review.noun)
     words = f"{right} of {review.true.size:,} decisions about {about} are right"
@@ -128,7 +128,7 @@ def several_frame(review: SeveralReview, names: Sequence[str]) -> Frame:
         "reason": None,
         "step": review.step,
         "kinds": list(KINDS),
-        "shown": shown.tolist(),
+        "shown": shown,
         "names": listed,
         "short": numbers.distinct(listed),
         "counts": counts[shown].tolist(),
