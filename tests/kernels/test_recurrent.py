@@ -297,7 +297,7 @@ def test_default_weights_have_their_deviation():
         (lambda: Recurrent(3, Leaky(4), rngs=nnx.Rngs(0)), "neuron: must be LifRef, got Leaky"),
         (
             lambda: Recurrent(3, LifRef(4), synapse=Leaky(4), rngs=nnx.Rngs(0)),
-            "synapse: must be Expon or None, got Leaky",
+            "synapse: must be Expon, DoubleExpon or None, got Leaky",
         ),
         (
             lambda: Recurrent(3, LifRef(4), synapse=Expon(4, dt=0.5), rngs=nnx.Rngs(0)),

@@ -162,7 +162,7 @@ def test_one_that_python_would_lose(trainer, monkeypatch):
             gc.collect()
         return run(*chunk)
 
-    run_and_collect.prepare, run_and_collect.batches = run.prepare, run.batches
+    run_and_collect.prepare, run_and_collect.batches, run_and_collect.feed = run.prepare, run.batches, run.feed
     monkeypatch.setattr(trainer, "runner", run_and_collect)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit()
