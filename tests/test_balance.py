@@ -64,9 +64,8 @@ def test_six_layers_start_between_5_and_60_hz(name, kind, request):
     assert len(rates) == SIX and all(LOWEST <= rate <= HIGHEST for rate in rates.values()), rates
 
 
-@pytest.mark.parametrize(
-    "name", ["digits", *(pytest.param(n, marks=pytest.mark.endure) for n in ("fashion-mnist", "mnist"))]
-)
+@pytest.mark.endure
+@pytest.mark.parametrize("name", ["digits", "fashion-mnist", "mnist"])
 def test_six_convolutions_start_between_5_and_60_hz(name, request):
     dataset = load(name, lambda: request.getfixturevalue("shared"))
     config = balanced(ConvConfig(channels=(8,) * SIX, pool=1), dataset)

@@ -25,7 +25,7 @@ EPOCH = re.compile(
     r"epoch +\d+(  train loss \d\.\d{4})?(  train accuracy \d\.\d{4})?(  test loss \d\.\d{4})?"
     r"  test accuracy \d\.\d{4}(  spikes [\d.]+)?(  [\d.]+ s)?"
 )
-MESSAGES = re.compile(r"(Dataset\('digits'|  [\w(]|every epoch |wrote |snnlab: |interrupted).*")
+MESSAGES = re.compile(r"(Dataset\('digits'|  [\w(]|every epoch |test part, |wrote |snnlab: |interrupted).*")
 
 
 def on_terminal(columns: int, *arguments, piped: bool = False) -> tuple[list[str], str]:
