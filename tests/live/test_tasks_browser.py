@@ -19,7 +19,7 @@ steps, trace = (LiveTrainer(task_net(data[task]), data[task], epochs=20, batch_s
 
 def test_the_panels_show_the_targets(page, address, lab_folder):
     """What the canvases say of themselves is of the task; the Errors tab lists samples, and a key shows one of them."""
-    notebook = Notebook(page, address, lab_folder, [MAKE, "steps.fit(); steps", "trace.fit(); trace"])
+    notebook = Notebook(page, address, lab_folder, [MAKE, "_ = steps.fit()", "_ = trace.fit()"])
     notebook.run_all()
     boards = page.locator(".snnlab .screen")
     wait_until(lambda: boards.count() == 2, 120, "two dashboards")
