@@ -88,7 +88,7 @@ CASES = {
     "masks and weights": (dataset("step_labels", mask=MASK, weights=1.0 + np.arange(N)), rows()),
     "lengths": (dataset("label", lengths=LENGTHS), rows()),
     "validation": (dataset("label").hold_out(0.25), rows()),
-    "deep": (dataset("label"), rows(hidden=(7, 5))),
+    "deep": (dataset("label"), rows(hidden=(7, 5), gains=(8.0, 8.0))),  # in 8 ms nothing fires at 15 Hz
     "recurrent": (dataset("label"), rows(recurrent=True)),
     "adaptive": (dataset("label"), rows(neuron="alif")),
     "delta": (dataset("label"), rows(code="delta")),

@@ -87,7 +87,8 @@ def test_a_terminal_that_does_not_know_its_width_has_80_columns():
 def test_a_pipe_gets_all_fields_and_the_terminal_only_the_bar():
     lines, piped = on_terminal(60, "train", "--epochs", 3, piped=True)
     assert not any(EPOCH.fullmatch(line) for line in lines) and all(len(line) < 60 for line in lines)
-    rows = piped.splitlines()
+    *rows, tested = piped.splitlines()
+    assert tested.startswith("test part, 360 samples: accuracy ")
     assert len(rows) == 3 and all(EPOCH.fullmatch(row) and "train loss" in row and "spikes" in row for row in rows)
 
 
