@@ -140,7 +140,8 @@ def test_what_is_shown_meanwhile_is_no_move():
 def quiet(lab) -> int:
     """How many frames were sent, once the newest checkup is there and no more come by themselves."""
     board, sent = lab.display.board, -1
-    wait_until(lambda: lab.display.watcher.health.step == len(lab.history), 60, "the newest checkup")
+    if "health" in lab.show:
+        wait_until(lambda: lab.display.watcher.health.step == len(lab.history), 60, "the newest checkup")
     while sent != (sent := board.ping):
         board.pong = board.ping
         time.sleep(1.0)
@@ -170,6 +171,17 @@ def test_a_frame_is_sent_only_when_something_changed(make):
     assert board.run["knobs"]["hidden.v_th"] == 0.7
     say(board, {"move": ["hidden.v_th", 0.9]})
     assert lab.trainer.mailbox.knobs["hidden.v_th"].value == 0.9
+
+
+@pytest.mark.parametrize("show", [(), ("curves",), ("health",)])
+def test_nothing_is_sent_of_a_run_that_stands_whatever_is_shown(make, show):
+    lab = make(show=show)
+    lab.fit()
+    shown(lab)
+    sent = quiet(lab)
+    for _ in range(3):
+        lab.display.screen.show()
+    assert lab.display.board.ping == sent
 
 
 def test_a_move_is_seen_before_the_next_step(make):

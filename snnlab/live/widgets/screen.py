@@ -224,8 +224,9 @@ class Screen:
         return True
 
     def _show_tab(self, view: View) -> bool:
-        if not self._is_new("tab", id(view.inspected)):
+        if view.inspected is self._shown.get("tab"):
             return False
+        self._shown["tab"] = view.inspected
         self._board.tab = dict(view.inspected)
         return True
 
