@@ -161,6 +161,18 @@ def several_cell_frame(review: SeveralReview, names: Sequence[str], k: int, kind
 # ---- numbers ----
 
 
+def r2_of(targets: Float[np.ndarray, "entries outputs"], said: Float[np.ndarray, "entries outputs"]) -> float | None:
+    """Return the mean over the outputs that vary of `1 - sum (p - y)^2 / sum (y - mean y)^2`; None if none does.
+
+    Example:
+        >>> r2_of(np.array([[0.0], [1.0], [2.0]]), np.array([[0.0], [1.0], [3.0]]))
+        0.5
+    """
+    spread, error = ((targets - targets.mean(0)) ** 2).sum(0), ((said - targets) ** 2).sum(0)
+    varies = spread > 1e-9 * len(targets)
+    return float((1.0 - error[varies] / spread[varies]).mean()) if varies.any() else None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NumbersReview:
     """Which numbers a network gave for some samples, or for some of their steps.
@@ -189,11 +201,8 @@ class NumbersReview:
 
     @property
     def r2(self) -> float | None:
-        """Mean over the outputs that vary of `1 - sum (p - y)^2 / sum (y - mean y)^2`; None if none does."""
-        y, p = self.targets.astype(np.float64), self.said
-        spread = ((y - y.mean(0)) ** 2).sum(0)
-        varies = spread > 1e-9 * len(y)
-        return float((1.0 - ((p - y) ** 2).sum(0)[varies] / spread[varies]).mean()) if varies.any() else None
+        """How much of the variance of the outputs is explained, see `r2_of`."""
+        return r2_of(self.targets.astype(np.float64), self.said)
 
     @property
     def rmse(self) -> float:

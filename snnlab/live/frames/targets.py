@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from snnlab.live.frames.columns import cells, extremes
+from snnlab.live.frames.mistakes import r2_of
 from snnlab.live.frames.probe import Probe
 from snnlab.support import numbers
 
@@ -186,10 +187,7 @@ def _traces(probe: Probe, target, said, names, shown, cell) -> Frame:
     frame = {"kind": "traces", "values": extremes(target[:, shown], cell).tobytes()}
     if not len(y):
         return frame | {"lines": ["no step scored"], "words": "no step of this sample is scored"}
-    spread, error = ((y - y.mean(0)) ** 2).sum(0), ((p - y) ** 2).sum(0)
-    varies = spread > 1e-9 * len(y)
-    rmse = numbers.number(float(np.sqrt(error.mean() / len(y))))
-    fit = float((1.0 - error[varies] / spread[varies]).mean()) if varies.any() else None
+    fit, rmse = r2_of(y, p), numbers.number(float(np.sqrt(((p - y) ** 2).mean())))
     lines = [*([] if fit is None else [f"R2 {numbers.number(fit)}"]), f"RMSE {rmse}"]
     many = f"{len(shown)} of {target.shape[1]} outputs are drawn; " if len(shown) < target.shape[1] else ""
     words = f"{many}{', '.join(lines)} over {numbers.count(len(y), 'step')} of this sample"
