@@ -9,7 +9,7 @@ Words that the files here share:
 - *job*: what the threads that share one call need to know: the frame, the next free block, how many are done.
 - *carrier*: a float array beside packed spikes that carries their gradient, because bits have none; inside `jit` it
   is not computed unless someone reads it.
-- *onward*: the weights through which a layer's spikes reach the next layer, if that layer is narrow.
+- *onward*: the weights through which a layer's spikes reach the next layer, if there is only one.
 - *factors* of the gradient of spikes: the gradient of the current that they cause in the next layer, and the onward
   weights. Their product is the gradient of each spike; the kernel forms it itself (see `calls.SentBack`).
 """

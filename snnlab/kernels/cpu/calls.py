@@ -4,7 +4,7 @@ Their cost grows with the number of spikes, not with time times inputs. Sums hav
 threads, so the same input gives the same bits.
 
 Spikes are bits and have no gradient; a float array beside them, the *carrier*, has it. If all spikes of a layer go
-to one narrow layer, that gradient is a product of two small factors, `dL/ds = dL/dI W^T`. `SentBack` then hands the
+to one other layer, that gradient is a product of two small factors, `dL/ds = dL/dI W^T`. `SentBack` then hands the
 factors to the kernel of the first layer, which multiplies by itself, and the large product is never computed.
 """
 
@@ -32,8 +32,6 @@ from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpa
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 2, 16, 64
 _BLOCK_IMAGES = 8  # samples of a convolution, which take much longer each
 _BLOCK_BYTES = 1 << 26  # for the gradients of the weights, because every block has its own sum
-
-_NARROW = 32  # neurons: up to here the kernel multiplies by their weights itself; beyond, a matrix product is quicker
 
 
 class Options(NamedTuple):
@@ -75,7 +73,7 @@ class Factors(NamedTuple):
     """What the gradient of packed spikes is a product of."""
 
     d_current: Float[Array, "batch time post"]  # of a convolution `(batch, tile, time, 16)`
-    onward: Float[Array, "post pre"]  # of a convolution as its backward kernel reads it
+    onward: Float[Array, "tile post lane"]  # of a convolution as its backward kernel reads it
     grid: tuple[int, ...] = ()  # of a convolution, as an option of its kernel
     image: tuple[int, int] = (0, 0)  # of a convolution: rows and columns of its input
 
@@ -242,7 +240,7 @@ def spikes_back(target: str, options: Options, steps: int, saved, cotangents, fa
     d_carrier, _, d_counts, d_states = cotangents
     none = jnp.zeros((0, 0, 0), jnp.float32)
     flags = {"learns": bool(learns), "states": not _is_zero(d_states), "spikes": not _is_zero(d_carrier)}
-    d_spikes, onward = d_carrier if flags["spikes"] else none, jnp.zeros((0, primals[0].shape[1]), jnp.float32)
+    d_spikes, onward = d_carrier if flags["spikes"] else none, none
     if factors is not None:
         d_spikes, onward = factors.d_current, factors.onward
         flags["spikes"] = not factors.grid  # by themselves, or times `onward`
@@ -274,7 +272,7 @@ def _source_gradient(options: Options, weights: Array, source: Source, d_input: 
     if options.source == at.FROM_BITS:
         left = jnp.pad(d_input, ((0, 0), (0, options.delay), (0, 0)))[:, options.delay :]  # at t, and arrived later
         onward = weights[:, : d_carrier.shape[2]].swapaxes(1, 2).reshape(-1, d_carrier.shape[2])[: options.features]
-        factors = Factors(left, onward) if len(onward) <= _NARROW else None
+        factors = Factors(left, onward.reshape(len(onward), -1, LANES).swapaxes(0, 1))
         d_carrier = sent_back.keep(left[..., : len(onward)] @ onward, factors)
     elif options.source == at.FROM_CURRENT:
         d_current = d_input

@@ -15,14 +15,14 @@ from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.conv import Grid, Place, Spikes, begins, grid_of, run, spikes_of, weigh
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, register, size
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
-from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_float, get_half, named_word
-from snnlab.kernels.cpu.sample import Incoming, Sample, add_spikes, incoming_of, sample_of, samples_of
+from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_half, named_word
+from snnlab.kernels.cpu.onward import AT_ONCE, OfSpikes, add_product, multiply
+from snnlab.kernels.cpu.sample import Incoming, Sample, incoming_of, sample_of, samples_of
 from snnlab.kernels.cpu.simd import Vector, accumulate, clear, fill, load, select, store
 from snnlab.kernels.cpu.sums import Sums, add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
 
 _AFTER = at.NUM_OPTIONS + at.GRID  # where the grid of the next convolution begins
-_AT_ONCE = 6  # steps: their sums, 16 values each, stay in the registers of a processor with 16 of 8 values
 
 
 class _After(NamedTuple):
@@ -43,43 +43,12 @@ def _after_of(frame, b, steps):
 
 
 @njit
-def _multiply(out, d_current, weights, count, begin, end):
-    """Add `d_current W^T` to 16 values at every step from `begin` to `end`; sum over `count` channels."""
-    t = begin
-    while t + _AT_ONCE <= end:
-        place, row = t * LANES, after_floats(d_current, t * LANES)
-        a, b, c = load(out, place), load(out, place + LANES), load(out, place + 2 * LANES)
-        d, e, f = load(out, place + 3 * LANES), load(out, place + 4 * LANES), load(out, place + 5 * LANES)
-        for o in range(count):
-            w = load(weights, o * LANES)
-            a = a + w * fill(get_float(row, o))
-            b = b + w * fill(get_float(row, o + LANES))
-            c = c + w * fill(get_float(row, o + 2 * LANES))
-            d = d + w * fill(get_float(row, o + 3 * LANES))
-            e = e + w * fill(get_float(row, o + 4 * LANES))
-            f = f + w * fill(get_float(row, o + 5 * LANES))
-        store(out, place, a)
-        store(out, place + LANES, b)
-        store(out, place + 2 * LANES, c)
-        store(out, place + 3 * LANES, d)
-        store(out, place + 4 * LANES, e)
-        store(out, place + 5 * LANES, f)
-        t += _AT_ONCE
-    while t < end:
-        a = load(out, t * LANES)
-        for o in range(count):
-            a = a + load(weights, o * LANES) * fill(get_float(d_current, t * LANES + o))
-        store(out, t * LANES, a)
-        t += 1
-
-
-@njit
 def _sent_back(after, cell, depth_tile, begin, end, steps, out):
     """Compute the gradient of a spike of 16 units of a cell, at every step from `begin` to `end`, or some before it.
 
     Returns the first step.
     """
-    begin = max(0, end - (end - begin + _AT_ONCE - 1) // _AT_ONCE * _AT_ONCE)  # few steps are left over
+    begin = max(0, end - (end - begin + AT_ONCE - 1) // AT_ONCE * AT_ONCE)  # few steps are left over
     clear(after_floats(out, begin * LANES), end - begin)
     grid = after.grid
     tiles, depth_tiles = (grid.channels + LANES - 1) // LANES, grid.depth // LANES
@@ -94,9 +63,10 @@ def _sent_back(after, cell, depth_tile, begin, end, steps, out):
             for tile in range(tiles):
                 place = ((y * grid.out_columns + x) * tiles + tile) * steps + grid.delay  # a spike arrives later
                 weight = ((i * grid.size_columns + j) * depth_tiles + depth_tile) * tiles + tile
-                _multiply(
+                add_product(
                     out,
                     after_floats(after.d_current, place * LANES),
+                    LANES,
                     after_floats(after.weights, weight * LANES * LANES),
                     min(LANES, grid.channels - tile * LANES),
                     begin,
@@ -141,9 +111,9 @@ def _step_back(task, n, d, place, d_count, d_spikes, d_arriving, t):
     dv, u, threshold, rise = d.v, load(place.trace, t * step), n.v_th, zero
     if incoming.states:
         dv = dv + load(incoming.states, t * sample.width + out)
-    ds = add_spikes(d_count, sample, incoming, t, out)
-    if d_spikes:
-        ds = ds + load(d_spikes, t * LANES)
+    ds = d_count
+    if d_spikes.address:
+        ds = ds + load(d_spikes.address, t * d_spikes.step)
     if sample.adapts:
         rise = load(place.trace, t * step + 2 * LANES)
         threshold, ds = n.v_th + rise, ds + n.beta * d.rise
@@ -169,10 +139,10 @@ def _step_back(task, n, d, place, d_count, d_spikes, d_arriving, t):
 
 
 @njit
-def _walk_back(task, n, begin, one, two, both, d_spikes, d_one, d_two):
+def _walk_back(task, n, begin, one, two, both, spikes_one, spikes_two, d_one, d_two):
     """Take the neurons of a place, or of both side by side, backward to step `begin`.
 
-    Read the gradient of spikes from `d_spikes`, too, if that is not 0.
+    Read the gradients of their spikes from `spikes_one` and `spikes_two`, besides those of the counts.
     """
     zero, counts = fill(float32(0.0)), task.incoming.counts
     a = b = _Gradients(zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero)
@@ -180,11 +150,11 @@ def _walk_back(task, n, begin, one, two, both, d_spikes, d_one, d_two):
     if both:
         count_b = load(counts, two.tile * LANES)
         for t in range(task.sample.steps - 1, begin - 1, -1):
-            a = _step_back(task, n, a, one, count_a, d_spikes, d_one, t)
-            b = _step_back(task, n, b, two, count_b, d_spikes, d_two, t)
+            a = _step_back(task, n, a, one, count_a, spikes_one, d_one, t)
+            b = _step_back(task, n, b, two, count_b, spikes_two, d_two, t)
     else:
         for t in range(task.sample.steps - 1, begin - 1, -1):
-            a = _step_back(task, n, a, one, count_a, d_spikes, d_one, t)
+            a = _step_back(task, n, a, one, count_a, spikes_one, d_one, t)
     width, totals = task.tiles * LANES, after_floats(task.sums.params, one.tile % task.tiles * LANES)
     accumulate(totals, at.BIAS * width, a.bias + b.bias)
     accumulate(totals, at.DECAY_SYN * width, a.a_syn + b.a_syn)
@@ -198,8 +168,20 @@ def _walk_back(task, n, begin, one, two, both, d_spikes, d_one, d_two):
 
 
 # Rows of scratch memory for one sequence: of each of two places what arrives, three of a trace, and the gradient of
-# what arrives; and the gradient of spikes, which the pixels of a cell share.
-_ARRIVING, _TRACE, _D_ARRIVING, _D_SPIKES, _ROWS = 0, 2, 8, 10, 11
+# what arrives; and the gradient of spikes, which the pixels of a cell share if a convolution follows.
+_ARRIVING, _TRACE, _D_ARRIVING, _D_SPIKES, _ROWS = 0, 2, 8, 10, 12
+
+
+@njit
+def _to_others(task, place, begin, out):
+    """Return where the gradients of the spikes of a place lie that go to no convolution."""
+    incoming = task.incoming
+    if not incoming.spikes:
+        return OfSpikes(NOWHERE, 0, 0)
+    if not incoming.post:
+        return OfSpikes(after_floats(incoming.spikes, place.tile * LANES), incoming.stride, 0)
+    multiply(incoming, task.sample.steps, place.tile, begin, out)
+    return OfSpikes(out, LANES, 0)
 
 
 @njit
@@ -234,11 +216,17 @@ def _pair_back(task, pixel, both, channel_tile, cell, known, values, held):
         begin = 0
     if begin == steps:
         return known
-    d_spikes = after_floats(scratch, _D_SPIKES * row) if cell >= 0 else NOWHERE
-    if d_spikes and begin < known:
-        known = _sent_back(task.after, cell, channel_tile, begin, known, steps, d_spikes)
+    d_spikes = after_floats(scratch, _D_SPIKES * row)
+    if cell >= 0:
+        if begin < known:
+            known = _sent_back(task.after, cell, channel_tile, begin, known, steps, d_spikes)
+        spikes_one = spikes_two = OfSpikes(d_spikes, LANES, 0)
+    else:
+        spikes_one = spikes_two = _to_others(task, one, begin, d_spikes)
+        if both:
+            spikes_two = _to_others(task, two, begin, after_floats(d_spikes, row))
     run(sample, n, begin, one, two, both, NOWHERE, NOWHERE)
-    _walk_back(task, n, begin, one, two, both, d_spikes, d_one, d_two)
+    _walk_back(task, n, begin, one, two, both, spikes_one, spikes_two, d_one, d_two)
     weights = after_floats(sums.weights, lane * sample.rows)
     weigh(grid, task.spikes, pixel, weights, d_one, steps, True)
     if both:

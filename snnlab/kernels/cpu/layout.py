@@ -13,7 +13,7 @@ that of a convolution, are `(batch, tile, time, 16)`, so that a tile is contiguo
 OPTIONS, PARAMS, WEIGHTS, TIMES, UNITS, BITS, CURRENT = range(7)
 # Further arguments of a backward kernel.
 # D_SPIKES is the gradient of each spike or, if ONWARD is not empty, that of the current that the spikes cause through
-# the weights ONWARD `(post, neuron)` of the next layer: a narrow layer has far fewer such values to write and read.
+# the weights ONWARD `(tile, post, 16)` of the next layer, which then has no product of the two to write and read.
 D_SPIKES, D_COUNTS, D_STATES, ONWARD = 7, 8, 9, 10
 # Further arguments of the backward filter.
 D_TRACE, D_PEAK = 7, 8

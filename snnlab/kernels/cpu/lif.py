@@ -31,7 +31,8 @@ from snnlab.kernels.cpu.memory import (
     named_word,
     set_half,
 )
-from snnlab.kernels.cpu.sample import add_spikes, incoming_of, sample_of, samples_of, values_of
+from snnlab.kernels.cpu.onward import of_spikes
+from snnlab.kernels.cpu.sample import incoming_of, sample_of, samples_of, values_of
 from snnlab.kernels.cpu.simd import accumulate, fill, load, pack, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
@@ -95,7 +96,7 @@ def _forward(frame, block):
 
 
 @njit
-def _walk_back(sample, incoming, sums, tile, starts, units, trace, held):
+def _walk_back(sample, incoming, d_spikes, sums, tile, starts, units, trace, held):
     """Take one sample and tile backward, through what `_run` left in `trace` and `held`."""
     lane, width = tile * LANES, sample.width
     n, weights = neurons_of(sample.params, width, lane), after_floats(sums.weights, lane * sample.rows)
@@ -104,10 +105,11 @@ def _walk_back(sample, incoming, sums, tile, starts, units, trace, held):
     d_a_syn, d_a, d_gain, d_th, d_reset, d_rho, d_beta = zero, zero, zero, zero, zero, zero, zero
     threshold, step = n.v_th, sample.values * LANES
     for t in range(sample.steps - 1, -1, -1):
-        row, u = t * width + lane, load(trace, t * step)
+        row, u, ds = t * width + lane, load(trace, t * step), d_count
         if incoming.states:
             dv = dv + load(incoming.states, row)
-        ds = add_spikes(d_count, sample, incoming, t, lane)
+        if d_spikes.address:
+            ds = ds + load(d_spikes.address, tile * d_spikes.tile + t * d_spikes.step)
         if sample.adapts:
             b = load(trace, t * step + 2 * LANES)
             threshold, ds = n.v_th + b, ds + n.beta * db
@@ -151,13 +153,15 @@ def _backward(frame, block):
     clear_sums(frame, block)
     starts, held = np.empty(num_steps + 1, np.int32), np.empty(num_steps, np.uint16)
     trace = np.empty(values_of(frame) * num_steps * LANES, np.float32)
+    product = np.empty(num_steps * size(frame, ARGUMENTS, at.WEIGHTS, 0) * LANES, np.float32)
     for b in samples_of(frame, block, batch):
         units, sample = arrivals(frame, b, starts), sample_of(frame, b)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)
+        d_spikes = of_spikes(incoming, sample, address_of(product))
         for tile in range(sample.tiles):
             left = address_of(trace), address_of(held)
             _run(sample, tile, starts, units, NOWHERE, NOWHERE, NOWHERE, *left)
-            _walk_back(sample, incoming, sums, tile, starts, units, *left)
+            _walk_back(sample, incoming, d_spikes, sums, tile, starts, units, *left)
 
 
 @register("snnlab_lif")

@@ -16,7 +16,8 @@ from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, registe
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, get_float, get_half, get_int, named_word
 from snnlab.kernels.cpu.recurrent import FORWARD_ROWS, list_spikes, run
-from snnlab.kernels.cpu.sample import add_spikes, incoming_of, sample_of, samples_of, values_of
+from snnlab.kernels.cpu.onward import of_spikes
+from snnlab.kernels.cpu.sample import incoming_of, sample_of, samples_of, values_of
 from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
@@ -95,7 +96,7 @@ def _step_back(sample, incoming, learns, t, tile, ds, dg, state, trace, words):
 
 
 @njit
-def _walk_back(sample, incoming, sums, between, starts, units, state, fired, trace, words):
+def _walk_back(sample, incoming, d_spikes, sums, between, starts, units, state, fired, trace, words):
     """Take one sample backward, all tiles step by step, through what `recurrent.run` left in `trace` and `words`."""
     clear(state, _ROWS * sample.tiles)
     for t in range(sample.steps - 1, -1, -1):
@@ -107,7 +108,9 @@ def _walk_back(sample, incoming, sums, between, starts, units, state, fired, tra
             num_fired = list_spikes(word, sample.rows - sample.width + tile * LANES, fired, num_fired)
         for tile in range(sample.tiles):
             lane = tile * LANES
-            ds = add_spikes(load(incoming.counts, lane), sample, incoming, t, lane)
+            ds = load(incoming.counts, lane)
+            if d_spikes.address:
+                ds = ds + load(d_spikes.address, tile * d_spikes.tile + t * d_spikes.step)
             if t + 1 < sample.steps:
                 ds = ds + _sent_back(between, lane, after)
             dg = _step_back(sample, incoming, sums.learns, t, tile, ds, load(after, lane), state, trace, words)
@@ -132,16 +135,15 @@ def _backward(frame, block):
     clear_sums(frame, block)
     starts, fired = np.empty(num_steps + 1, np.int32), np.empty(2 * width, np.int32)
     state = np.empty(max(FORWARD_ROWS, _ROWS) * width, np.float32)
-    trace, words = (
-        np.empty(values_of(frame) * num_steps * width, np.float32),
-        np.empty(2 * num_steps * tiles, np.uint16),
-    )
+    trace, words = np.empty(values_of(frame) * num_steps * width, np.float32), np.empty(2 * num_steps * tiles, np.uint16)
+    product = np.empty(num_steps * width, np.float32)
     for b in samples_of(frame, block, batch):
         units, sample = arrivals(frame, b, starts), sample_of(frame, b)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)
+        d_spikes = of_spikes(incoming, sample, address_of(product))
         scratch, left = (address_of(state), address_of(fired)), (address_of(trace), address_of(words))
         run(sample, starts, units, *scratch, NOWHERE, NOWHERE, *left)
-        _walk_back(sample, incoming, sums, between, starts, units, *scratch, *left)
+        _walk_back(sample, incoming, d_spikes, sums, between, starts, units, *scratch, *left)
 
 
 @register("snnlab_recurrent_gradient")

@@ -9,8 +9,7 @@ from numba import njit
 
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, size
-from snnlab.kernels.cpu.memory import after_floats, get_float
-from snnlab.kernels.cpu.simd import fill, load
+from snnlab.kernels.cpu.memory import after_floats
 from snnlab.kernels.packed import LANES
 
 
@@ -72,8 +71,8 @@ class Incoming(NamedTuple):
     states: int
     spikes: int  # of each spike or, where `post` is not 0, of the current that the spikes make onward
     stride: int  # from one step of `spikes` to the next
-    onward: int
-    post: int  # neurons of the layer after
+    onward: int  # weights of the layer after, `(tile, post, 16)`
+    post: int  # its neurons
 
 
 @njit
@@ -87,18 +86,5 @@ def incoming_of(frame, b, sample):
         after_floats(data(frame, ARGUMENTS, at.D_SPIKES), b * sample.steps * stride) if spikes else 0,
         stride,
         data(frame, ARGUMENTS, at.ONWARD),
-        size(frame, ARGUMENTS, at.ONWARD, 0),
+        size(frame, ARGUMENTS, at.ONWARD, 1),
     )
-
-
-@njit(forceinline=True)
-def add_spikes(ds, sample, incoming, t, lane):
-    """Add to `ds` the gradient of the spikes of 16 neurons at step `t`, apart from that of their counts."""
-    if incoming.spikes:
-        if incoming.post:
-            for c in range(incoming.post):
-                d_current = fill(get_float(incoming.spikes, t * incoming.stride + c))
-                ds = ds + d_current * load(incoming.onward, c * sample.width + lane)
-        else:
-            ds = ds + load(incoming.spikes, t * incoming.stride + lane)
-    return ds
