@@ -31,7 +31,7 @@ from snnlab.kernels.cpu.memory import (
     named_word,
     set_half,
 )
-from snnlab.kernels.cpu.onward import of_spikes
+from snnlab.kernels.cpu.onward import form, of_spikes
 from snnlab.kernels.cpu.sample import incoming_of, sample_of, samples_of, values_of
 from snnlab.kernels.cpu.simd import accumulate, fill, load, pack, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
@@ -157,6 +157,7 @@ def _backward(frame, block):
     for b in samples_of(frame, block, batch):
         units, sample = arrivals(frame, b, starts), sample_of(frame, b)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)
+        form(incoming, sample, address_of(product))
         d_spikes = of_spikes(incoming, sample, address_of(product))
         for tile in range(sample.tiles):
             left = address_of(trace), address_of(held)

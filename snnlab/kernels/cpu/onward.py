@@ -2,7 +2,7 @@
 
     dL/ds[t] = dL/dI[t + delay] W^T
 
-The kernel of the neurons forms it where it is read, a few steps at once, so that it never leaves the cache.
+The kernel of the neurons forms it where it is read, a few rows at once, so that it never leaves the cache.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from snnlab.kernels.cpu.memory import after_floats, get_float
 from snnlab.kernels.cpu.simd import clear, fill, load, store
 from snnlab.kernels.packed import LANES
 
-AT_ONCE = 6  # steps: their sums, 16 values each, stay in the registers of a processor with 16 of 8 values
+AT_ONCE = 6  # rows: their sums, 16 values each, stay in the registers of a processor with 16 of 8 values
 
 
 class OfSpikes(NamedTuple):
@@ -26,18 +26,18 @@ class OfSpikes(NamedTuple):
 
 @njit
 def add_product(out, d_current, stride, weights, count, begin, end):
-    """Add `d_current W^T` to 16 values at every step from `begin` to `end`; sum over `count` neurons.
+    """Add `d_current W^T` to 16 values in every row from `begin` to `end`; sum over `count` neurons.
 
     Args:
-        out: `(time, 16)`.
-        d_current: gradient of the currents, a step every `stride`.
+        out: `(row, 16)`.
+        d_current: gradient of the currents, a row every `stride`; a row is a step, or a sample at one step.
         stride: see above.
         weights: `(count, 16)`.
         count, begin, end: see above.
     """
-    t = begin
-    while t + AT_ONCE <= end:
-        place, row = t * LANES, after_floats(d_current, t * stride)
+    r = begin
+    while r + AT_ONCE <= end:
+        place, row = r * LANES, after_floats(d_current, r * stride)
         a, b, c = load(out, place), load(out, place + LANES), load(out, place + 2 * LANES)
         d, e, f = load(out, place + 3 * LANES), load(out, place + 4 * LANES), load(out, place + 5 * LANES)
         for o in range(count):
@@ -54,13 +54,13 @@ def add_product(out, d_current, stride, weights, count, begin, end):
         store(out, place + 3 * LANES, d)
         store(out, place + 4 * LANES, e)
         store(out, place + 5 * LANES, f)
-        t += AT_ONCE
-    while t < end:
-        a = load(out, t * LANES)
+        r += AT_ONCE
+    while r < end:
+        a = load(out, r * LANES)
         for o in range(count):
-            a = a + load(weights, o * LANES) * fill(get_float(d_current, t * stride + o))
-        store(out, t * LANES, a)
-        t += 1
+            a = a + load(weights, o * LANES) * fill(get_float(d_current, r * stride + o))
+        store(out, r * LANES, a)
+        r += 1
 
 
 @njit
@@ -72,10 +72,16 @@ def multiply(incoming, steps, tile, begin, out):
 
 
 @njit
+def form(incoming, sample, scratch):
+    """Write the gradients of the spikes to `scratch`, `(tile, time, 16)`, if they are a product."""
+    if incoming.spikes and incoming.post:
+        for tile in range(sample.tiles):
+            multiply(incoming, sample.steps, tile, 0, after_floats(scratch, tile * sample.steps * LANES))
+
+
+@njit
 def of_spikes(incoming, sample, scratch):
-    """Return where the gradients of the spikes lie; form them in `scratch`, `(tile, time, 16)`, if they are a product."""
-    if not (incoming.spikes and incoming.post):
-        return OfSpikes(incoming.spikes, incoming.stride, LANES)
-    for tile in range(sample.tiles):
-        multiply(incoming, sample.steps, tile, 0, after_floats(scratch, tile * sample.steps * LANES))
-    return OfSpikes(scratch, LANES, sample.steps * LANES)
+    """Return where the gradients of the spikes lie: in `scratch` those that `form` wrote."""
+    if incoming.spikes and incoming.post:
+        return OfSpikes(scratch, LANES, sample.steps * LANES)
+    return OfSpikes(incoming.spikes, incoming.stride, LANES)

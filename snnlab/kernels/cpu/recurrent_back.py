@@ -1,8 +1,9 @@
-"""The gradient of `snnlab.kernels.cpu.recurrent`: one sample at a time, all its neurons step by step.
+"""The gradient of `snnlab.kernels.cpu.recurrent`: a group of samples at a time, all their neurons step by step.
 
 The voltages are computed again and kept. A spike has a gradient through everything that it sent one step later, and a
-silent neuron has that gradient too: so it is a sum over all neurons at every step. The gradient of the weights is
-summed for spikes only.
+silent neuron has that gradient too: so it is a sum over all neurons at every step, which takes most of the time. The
+samples of a group are summed side by side, because the weights between the neurons do not fit into the fastest cache.
+The gradient of the weights is summed for spikes only.
 """
 
 from typing import NamedTuple
@@ -14,9 +15,9 @@ from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.arrivals import arrivals
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, register, size
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
-from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, get_float, get_half, get_int, named_word
-from snnlab.kernels.cpu.recurrent import FORWARD_ROWS, list_spikes, run
-from snnlab.kernels.cpu.onward import of_spikes
+from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_half, get_int, named_word
+from snnlab.kernels.cpu.onward import AT_ONCE, add_product, form, of_spikes
+from snnlab.kernels.cpu.recurrent import list_spikes, run
 from snnlab.kernels.cpu.sample import incoming_of, sample_of, samples_of, values_of
 from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
@@ -25,34 +26,31 @@ from snnlab.kernels.packed import LANES
 # The argument behind those of every backward kernel: the weights between the neurons, transposed,
 # `(tile, neuron, 16)`, without padded rows.
 _TRANSPOSED = at.ONWARD + 1
-# Rows of scratch memory, a value per neuron; the gradient of what arrives alternates between two of them.
+# Rows of scratch memory, a value per neuron (`recurrent.run` needs fewer); the gradient of what arrives alternates
+# between two of them.
 _D_V, _D_ARRIVING, _D_RISE, _D_PARAMS = 0, 1, 3, 4
 _ROWS = _D_PARAMS + at.LEARNED
 
 
-class _Between(NamedTuple):
-    """The weights between the neurons, for the way back."""
+class _Scratch(NamedTuple):
+    """Addresses of scratch memory: of one sample, or of the first of a group, which follow each other."""
 
-    transposed: int
-    neurons: int  # without padded ones
+    state: int  # `(_ROWS, neuron)`
+    trace: int  # what `recurrent.run` leaves
+    words: int  # the same
+    product: int  # see `onward.form`
 
 
-@njit(forceinline=True)
-def _sent_back(between, lane, d_arriving):
-    """Compute `d_arriving W_rec^T` for 16 neurons; four sums side by side, because each waits for its last addition."""
-    transposed, neurons, place = between.transposed, between.neurons, lane * between.neurons
-    zero = fill(float32(0.0))
-    a, b, c, d = zero, zero, zero, zero
-    whole = neurons & ~3
-    for m in range(0, whole, 4):
-        row = place + m * LANES
-        a = a + load(transposed, row) * fill(get_float(d_arriving, m))
-        b = b + load(transposed, row + LANES) * fill(get_float(d_arriving, m + 1))
-        c = c + load(transposed, row + 2 * LANES) * fill(get_float(d_arriving, m + 2))
-        d = d + load(transposed, row + 3 * LANES) * fill(get_float(d_arriving, m + 3))
-    for m in range(whole, neurons):
-        a = a + load(transposed, place + m * LANES) * fill(get_float(d_arriving, m))
-    return (a + b) + (c + d)
+@njit
+def _scratch_of(scratch, sample, k):
+    """Return the memory of sample `k` of a group."""
+    values = sample.steps * sample.width
+    return _Scratch(
+        after_floats(scratch.state, k * _ROWS * sample.width),
+        after_floats(scratch.trace, k * sample.values * values),
+        after_halves(scratch.words, k * 2 * sample.steps * sample.tiles),
+        after_floats(scratch.product, k * values),
+    )
 
 
 @njit(forceinline=True)
@@ -96,54 +94,87 @@ def _step_back(sample, incoming, learns, t, tile, ds, dg, state, trace, words):
 
 
 @njit
-def _walk_back(sample, incoming, d_spikes, sums, between, starts, units, state, fired, trace, words):
-    """Take one sample backward, all tiles step by step, through what `recurrent.run` left in `trace` and `words`."""
-    clear(state, _ROWS * sample.tiles)
-    for t in range(sample.steps - 1, -1, -1):
-        after = after_floats(state, (_D_ARRIVING + (t & 1)) * sample.width)
-        now = after_floats(state, (_D_ARRIVING + 1 - (t & 1)) * sample.width)
-        num_fired = 0
-        for tile in range(sample.tiles if t > 0 else 0):
-            word = get_half(words, 2 * ((t - 1) * sample.tiles + tile) + 1)
-            num_fired = list_spikes(word, sample.rows - sample.width + tile * LANES, fired, num_fired)
-        for tile in range(sample.tiles):
-            lane = tile * LANES
-            ds = load(incoming.counts, lane)
-            if d_spikes.address:
-                ds = ds + load(d_spikes.address, tile * d_spikes.tile + t * d_spikes.step)
-            if t + 1 < sample.steps:
-                ds = ds + _sent_back(between, lane, after)
-            dg = _step_back(sample, incoming, sums.learns, t, tile, ds, load(after, lane), state, trace, words)
-            store(now, lane, dg)
-            if sums.current:
-                store(sums.current, t * sample.width + lane, dg)
-            for e in range(starts[t], starts[t + 1]):
-                accumulate(sums.weights, (tile * sample.rows + units[e]) * LANES, dg)
-            for k in range(num_fired):
-                accumulate(sums.weights, (tile * sample.rows + get_int(fired, k)) * LANES, dg)
-    totals = after_floats(state, _D_PARAMS * sample.width)
-    for k in range(0, at.LEARNED * sample.width, LANES):
-        accumulate(sums.params, k, load(totals, k))
+def _send_back(frame, state, after, sent):
+    """Compute `d_arriving W_rec^T` of a group of samples, `(tile, sample, 16)`: together they read the weights once."""
+    transposed, neurons = data(frame, ARGUMENTS, _TRANSPOSED), size(frame, ARGUMENTS, _TRANSPOSED, 1)
+    tiles = size(frame, ARGUMENTS, at.WEIGHTS, 0)
+    width, d_arriving = tiles * LANES, after_floats(state, after * tiles * LANES)
+    clear(sent, tiles * AT_ONCE)
+    for tile in range(tiles):
+        weights, out = after_floats(transposed, tile * neurons * LANES), after_floats(sent, tile * AT_ONCE * LANES)
+        add_product(out, d_arriving, _ROWS * width, weights, neurons, 0, AT_ONCE)
+
+
+@njit
+def _sample_back(sample, incoming, d_spikes, sums, starts, units, own, t, sent, fired):
+    """Take all neurons of one sample a step back, through what `recurrent.run` left.
+
+    `sent` is the gradient of their spikes through what these sent to the neurons, a vector for every tile of the group.
+    """
+    after = after_floats(own.state, (_D_ARRIVING + (t & 1)) * sample.width)
+    now = after_floats(own.state, (_D_ARRIVING + 1 - (t & 1)) * sample.width)
+    num_fired = 0
+    for tile in range(sample.tiles if t > 0 else 0):
+        word = get_half(own.words, 2 * ((t - 1) * sample.tiles + tile) + 1)
+        num_fired = list_spikes(word, sample.rows - sample.width + tile * LANES, fired, num_fired)
+    for tile in range(sample.tiles):
+        lane = tile * LANES
+        ds = load(incoming.counts, lane) + load(sent, tile * AT_ONCE * LANES)
+        if d_spikes.address:
+            ds = ds + load(d_spikes.address, tile * d_spikes.tile + t * d_spikes.step)
+        dg = _step_back(sample, incoming, sums.learns, t, tile, ds, load(after, lane), own.state, own.trace, own.words)
+        store(now, lane, dg)
+        if sums.current:
+            store(sums.current, t * sample.width + lane, dg)
+        for e in range(starts[t], starts[t + 1]):
+            accumulate(sums.weights, (tile * sample.rows + units[e]) * LANES, dg)
+        for k in range(num_fired):
+            accumulate(sums.weights, (tile * sample.rows + get_int(fired, k)) * LANES, dg)
+
+
+@njit
+def _group_back(frame, block, first, count, starts, units, scratch, sent, fired):
+    """Take `count` samples from `first` on backward, step by step, one beside the other."""
+    num_steps = option(frame, at.STEPS)
+    clear(scratch.state, AT_ONCE * _ROWS * size(frame, ARGUMENTS, at.WEIGHTS, 0))
+    for t in range(num_steps - 1, -1, -1):
+        _send_back(frame, scratch.state, _D_ARRIVING + (t & 1), sent)
+        for k in range(count):
+            sample = sample_of(frame, first + k)
+            incoming, own = incoming_of(frame, first + k, sample), _scratch_of(scratch, sample, k)
+            d_spikes, sums = of_spikes(incoming, sample, own.product), sums_of(frame, block, first + k, sample)
+            row = after_floats(sent, k * LANES)
+            _sample_back(sample, incoming, d_spikes, sums, starts[k], units[k], own, t, row, fired)
+    for k in range(count):
+        sample = sample_of(frame, first + k)
+        sums, own = sums_of(frame, block, first + k, sample), _scratch_of(scratch, sample, k)
+        totals = after_floats(own.state, _D_PARAMS * sample.width)
+        for lane in range(0, at.LEARNED * sample.width, LANES):
+            accumulate(sums.params, lane, load(totals, lane))
 
 
 @over_blocks
 def _backward(frame, block):
-    num_steps, batch = option(frame, at.STEPS), size(frame, ARGUMENTS, at.D_COUNTS, 0)
-    tiles = size(frame, ARGUMENTS, at.WEIGHTS, 0)
-    width = tiles * LANES
-    between = _Between(data(frame, ARGUMENTS, _TRANSPOSED), size(frame, ARGUMENTS, _TRANSPOSED, 1))
+    num_steps, tiles = option(frame, at.STEPS), size(frame, ARGUMENTS, at.WEIGHTS, 0)
+    width, of_block = tiles * LANES, samples_of(frame, block, size(frame, ARGUMENTS, at.D_COUNTS, 0))
     clear_sums(frame, block)
-    starts, fired = np.empty(num_steps + 1, np.int32), np.empty(2 * width, np.int32)
-    state = np.empty(max(FORWARD_ROWS, _ROWS) * width, np.float32)
-    trace, words = np.empty(values_of(frame) * num_steps * width, np.float32), np.empty(2 * num_steps * tiles, np.uint16)
-    product = np.empty(num_steps * width, np.float32)
-    for b in samples_of(frame, block, batch):
-        units, sample = arrivals(frame, b, starts), sample_of(frame, b)
-        incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)
-        d_spikes = of_spikes(incoming, sample, address_of(product))
-        scratch, left = (address_of(state), address_of(fired)), (address_of(trace), address_of(words))
-        run(sample, starts, units, *scratch, NOWHERE, NOWHERE, *left)
-        _walk_back(sample, incoming, d_spikes, sums, between, starts, units, *scratch, *left)
+    starts, fired = np.empty((AT_ONCE, num_steps + 1), np.int32), np.empty(2 * width, np.int32)
+    state, sent = np.empty(AT_ONCE * _ROWS * width, np.float32), np.empty(AT_ONCE * width, np.float32)
+    trace = np.empty(AT_ONCE * values_of(frame) * num_steps * width, np.float32)
+    words, product = (
+        np.empty(AT_ONCE * 2 * num_steps * tiles, np.uint16),
+        np.empty(AT_ONCE * num_steps * width, np.float32),
+    )
+    units = [np.empty(0, np.int32) for _ in range(AT_ONCE)]
+    for first in range(of_block.start, of_block.stop, AT_ONCE):
+        count = min(AT_ONCE, of_block.stop - first)
+        scratch = _Scratch(address_of(state), address_of(trace), address_of(words), address_of(product))
+        for k in range(count):
+            units[k], sample = arrivals(frame, first + k, starts[k]), sample_of(frame, first + k)
+            own = _scratch_of(scratch, sample, k)
+            form(incoming_of(frame, first + k, sample), sample, own.product)
+            run(sample, starts[k], units[k], own.state, address_of(fired), NOWHERE, NOWHERE, own.trace, own.words)
+        _group_back(frame, block, first, count, starts, units, scratch, address_of(sent), address_of(fired))
 
 
 @register("snnlab_recurrent_gradient")
