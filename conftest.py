@@ -1,33 +1,36 @@
-"""Marks each test, doctest and notebook with its tier; here, as it concerns the package and the notebooks, too."""
+"""Marks each test and doctest with its tier; here, as it concerns the package, too."""
 
 import gc
 import importlib
 import os
 
 import pytest
-from tiers import ROOT, TIERS, Needs, compile_quickly, runs_whole, tier_of
+from tiers import ROOT, TIERS, Needs, compile_quickly, marks, runs_whole, tier_of
 
 
 def pytest_addoption(parser):
-    parser.addoption("--optimized", action="store_true", help="let XLA optimize in the default tier and in endure, too")
+    parser.addoption("--optimized", action="store_true", help="let XLA optimize in default, endure and nightly, too")
 
 
 def pytest_configure(config):
     Needs.whole = frozenset(tier for tier in TIERS if runs_whole(config, tier))
-    if Needs.whole <= {"endure"} and not config.getoption("optimized"):
+    Needs.nothing_else = not runs_whole(config, "smoke") and not runs_whole(config, "")
+    if Needs.whole <= {"endure", "nightly"} and not config.getoption("optimized"):
         compile_quickly()
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Do not even import files that need the packages of a tier which is not asked for.
+    """Do not even import files that need the packages of a tier which is not asked for, or have no test to run.
 
     Look for no doctests among the helpers of the tests either: there are several files conftest.py, and Python would
     take one for the other.
     """
     tier, tested = tier_of(collection_path), ROOT / "snnlab" in collection_path.parents
     unasked = tier is not None and tier not in Needs.whole and (tested or tier == "peers")
-    helper = collection_path.suffix == ".py" and not tested and not collection_path.name.startswith("test_")
-    return True if unasked or helper else None
+    code = collection_path.suffix == ".py"
+    helper = code and not tested and not collection_path.name.startswith("test_")
+    empty = code and Needs.nothing_else and tier not in Needs.whole and not marks(collection_path)
+    return True if unasked or helper or empty else None
 
 
 def pytest_itemcollected(item):

@@ -1,32 +1,29 @@
 """Pages that follow from the tree: a page for each notebook as it ran, and a reference page for each public module."""
 
-import hashlib
 import importlib
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import nbformat
+from executed import NOTEBOOKS, executed
 from house import house, public_modules
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import snnlab
-from snnlab.gallery import execute, pages
+from snnlab.gallery import pages
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / ".github"  # those of the README
-CACHE = ROOT / "build" / "notebooks"
 WORKERS = 2  # notebooks at a time: compilation takes one thread
 TEXT = "The notebooks as they ran, with nobody watching. In JupyterLab (`snnlab lab`) they are alive."
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages, and name them in the navigation."""
-    notebooks = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     with ThreadPoolExecutor(WORKERS) as pool:
-        executed = dict(zip(notebooks, pool.map(_executed, notebooks.values()), strict=True))
-    made = {f"notebooks/{name}": text for name, text in pages.make(executed, title="Notebooks", text=TEXT).items()}
+        ran = dict(zip(NOTEBOOKS, pool.map(executed, NOTEBOOKS.values()), strict=True))
+    made = {f"notebooks/{name}": text for name, text in pages.make(ran, title="Notebooks", text=TEXT).items()}
     modules = public_modules()
     made |= {f"reference/{name}.md": _reference(name) for name in modules}
     made["reference/index.md"] = _overview(modules)
@@ -35,25 +32,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, path, content=content))
     for picture in sorted(PICTURES.glob("*.png")) + sorted(PICTURES.glob("*.webp")):
         files.append(File.generated(config, f"pictures/{picture.name}", abs_src_path=str(picture)))
-    for folder, names in (("notebooks", notebooks), ("reference", modules)):
+    for folder, names in (("notebooks", NOTEBOOKS), ("reference", modules)):
         config["nav"].append({folder.title(): [f"{folder}/{name}.md" for name in ("index", *names)]})
     config["nav"][-1]["Reference"].append("reference/house.md")
     return files
-
-
-def _executed(path: Path) -> nbformat.NotebookNode:
-    """Run a notebook, unless neither it nor the package has changed since it ran."""
-    sources = hashlib.sha256(path.read_bytes())
-    for source in sorted((ROOT / "snnlab").rglob("*.py")):
-        sources.update(source.read_bytes())
-    kept = CACHE / f"{path.stem}-{sources.hexdigest()[:16]}.ipynb"
-    if not kept.exists():
-        notebook = execute.run(path, execute.read(path))
-        CACHE.mkdir(parents=True, exist_ok=True)
-        for old in CACHE.glob(f"{path.stem}-*.ipynb"):
-            old.unlink()
-        nbformat.write(notebook, kept)
-    return nbformat.read(kept, as_version=4)
 
 
 def _reference(name: str) -> str:

@@ -48,7 +48,7 @@ def test_the_documentation_shows_every_public_name_and_every_notebook(tmp_path, 
     from mkdocs.config import load_config
 
     config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), strict=True)
-    monkeypatch.setattr(config.hooks["docs/hooks.py"], "_executed", lambda path: nbformat.read(path, as_version=4))
+    monkeypatch.setattr(config.hooks["docs/hooks.py"], "executed", lambda path: nbformat.read(path, as_version=4))
     build(config)
     for name in MODULES:
         page = (tmp_path / "reference" / f"{name}.html").read_text(encoding="utf-8")

@@ -1,10 +1,11 @@
 """The tiers of the tests: which files belong to which, and what of them runs by default.
 
 `python -m pytest` runs the default tier: all that no other tier holds, and of each other tier the tests that are marked
-`smoke`. `python -m pytest -m peers` runs one tier with its smoke, `-m ""` everything. `.ci/run` runs every tier.
+`smoke`. `python -m pytest -m peers` runs one tier with its smoke, `-m ""` everything. `.ci/run` runs every tier but
+"nightly", which repeats for long what other tests do a few times.
 
-In the default tier and in "endure", XLA does not optimize what it compiles, or it would take more time than all else in
-these tests. `--optimized` lets it, as it does in the other tiers and for users.
+In the default tier, in "endure" and in "nightly", XLA does not optimize what it compiles, or it would take more time
+than all else in these tests. `--optimized` lets it, as it does in the other tiers and for users.
 """
 
 import importlib
@@ -38,7 +39,8 @@ TIERS = {
     ],
     "endure": [],
     "fuzz": ["tests/fuzz"],
-    "notebooks": ["notebooks"],
+    "nightly": [],
+    "notebooks": ["tests/live/test_notebook_pages.py"],
     "peers": [
         "snnlab/data/tfds_builder.py",
         "tests/data/test_data_tfds.py",
@@ -65,9 +67,15 @@ def tier_of(path: Path) -> str | None:
 
 
 def runs_whole(config: pytest.Config, tier: str) -> bool:
-    """Whether this run has asked for all tests of a tier."""
+    """Whether this run has asked for all tests of a tier, or with another mark; "" is those without a mark."""
     expression = config.getoption("markexpr")
     return not expression or Expression.compile(expression).evaluate(lambda name, **_: name == tier)
+
+
+def marks(path: Path) -> bool:
+    """Whether a file may mark single tests for a tier that this run has asked for, or does so with `drawn`."""
+    text = path.read_text(encoding="utf-8")
+    return "from tiers import" in text or any(f"mark.{tier}" in text for tier in Needs.whole)
 
 
 def compile_quickly() -> None:
@@ -79,7 +87,8 @@ def compile_quickly() -> None:
 class Needs:
     """Gets what a tier needs: if CI runs the tier, a test fails without it; otherwise it is skipped and says so."""
 
-    whole: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()  # the tiers that this run has asked for
+    nothing_else = False  # whether it has asked for these tiers alone
 
     @classmethod
     def missing(cls, tier: str, message: str) -> None:

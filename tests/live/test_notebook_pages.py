@@ -1,18 +1,12 @@
-"""What the notebooks say of their networks is true of the numbers on the same page: each is run, nobody watches."""
+"""What the notebooks say of their networks is true of the numbers on the same page: each is run to its end."""
 
 import ast
 import re
 from functools import cache
 from math import hypot, log, sqrt
-from pathlib import Path
 
 import pytest
-
-from snnlab.gallery import execute
-
-ROOT = Path(__file__).parents[2]
-NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-pytestmark = pytest.mark.notebooks
+from executed import NOTEBOOKS, executed
 
 # A number of two digits or more is of another network than that on the page, or of the data.
 ELSEWHERE = ("Fashion-MNIST", "tutorial", "*Not shown", "Chance is", "doi.org", "arxiv.org")
@@ -20,9 +14,8 @@ ELSEWHERE = ("Fashion-MNIST", "tutorial", "*Not shown", "Chance is", "doi.org", 
 
 @cache
 def ran(name: str):
-    """The notebook as it ran."""
-    path = ROOT / "notebooks" / f"{name}.ipynb"
-    return execute.run(path, execute.read(path), progress=False)
+    """The notebook as it ran; a cell that fails, fails the test."""
+    return executed(NOTEBOOKS[name])
 
 
 def shown(cell) -> list[str]:
@@ -41,7 +34,7 @@ def number(pattern: str, text: str) -> float:
     return float(found)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_what_is_followed_is_of_a_trained_network(name):
     """Below every cell that follows a run stands first of when it is: the end, or where the notebook has stopped it."""
     cells = [cell for cell in ran(name).cells if cell.cell_type == "code" and ".follow" in cell.source]
@@ -51,7 +44,7 @@ def test_what_is_followed_is_of_a_trained_network(name):
         assert re.match(r"at the end, epoch \d+|stopped after epoch 10 of 40", line) and below, cell.source
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_the_text_after_a_training_holds_no_result_that_it_cannot_know(name):
     """Results are computed where they are shown. In the text, they would be those of another machine."""
     cells = ran(name).cells
