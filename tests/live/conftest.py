@@ -12,8 +12,6 @@ from tiers import Needs, needed
 from snnlab import models
 from snnlab.live import LiveTrainer
 
-IPYKERNELS = ("6.31.0", "7.3.0")  # beside the one that is installed; each hands events to the kernel in its own way
-
 
 @pytest.fixture
 def make_lab():
@@ -55,19 +53,20 @@ def chromium():
     return lab_driver.CHROMIUM
 
 
-@pytest.fixture(scope="session")
-def ipykernels(tmp_path_factory):
-    """Other versions of ipykernel, each in a folder of its own."""
-    folder = tmp_path_factory.mktemp("ipykernels")
-    found = {}
-    for version in IPYKERNELS:
-        found[f"ipykernel-{version}"] = str(folder / version)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / version]
+@pytest.fixture
+def ipykernel(tmp_path_factory):
+    """Installs a version of ipykernel in a folder of its own, which it returns."""
+
+    def install(version: str) -> str:
+        folder = tmp_path_factory.mktemp("ipykernel")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
         done = subprocess.run([*pip, f"ipykernel=={version}"], capture_output=True, text=True)
         if done.returncode:
             message = f"cannot install ipykernel {version}: {done.stderr[-200:]}"
             pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    return found
+        return str(folder)
+
+    return install
 
 
 @pytest.fixture(scope="session")
@@ -92,15 +91,23 @@ def lab_folder(served, request):
     return folder
 
 
-@pytest.fixture
-def browser(chromium):
-    """A real Chromium."""
+@pytest.fixture(scope="module")
+def one_browser(chromium):
+    """A real Chromium for all tests of a file."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=lab_driver.FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def browser(one_browser):
+    """A real Chromium, which is left without a page."""
+    yield one_browser
+    for context in one_browser.contexts:
+        context.close()
 
 
 @pytest.fixture

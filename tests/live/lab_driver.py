@@ -107,6 +107,7 @@ def jupyter(folder: Path, server: str = "lab", kernels: dict[str, str] | None = 
         env = {"PYTHONPATH": os.pathsep.join([path, str(ROOT)])}
         (spec / "kernel.json").write_text(json.dumps({"argv": argv, "env": env, "display_name": name}))
     module, *options = SERVERS[server]
+    options += ["--KernelManager.shutdown_wait_time=0.5"]  # seconds, then it is killed; the default is 5
     options += [f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}"]
     command = [sys.executable, "-m", module, *options, "--no-browser", "--allow-root"]
     with running(command, folder, f"http://127.0.0.1:{port}/api/status?token={TOKEN}"):

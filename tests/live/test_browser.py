@@ -214,15 +214,15 @@ def test_showing_a_knob_is_no_move(page, address, lab_folder):
     quiet(notebook)
 
 
-def test_300_moves_of_a_slider(page, address, lab_folder):
+def test_many_moves_of_a_slider(page, address, lab_folder):
     """None is lost, none compiles, and each single one arrives in the jitted step."""
     notebook = train(page, address, lab_folder)
     kernel = notebook.kernel
     notebook.slider("hidden.tau_mem").focus()
-    for k in range(300):
+    for k in range(120):
         page.keyboard.press("ArrowRight" if (k // 30) % 2 == 0 else "ArrowLeft")
     page.keyboard.press("ArrowRight")
-    one_up = 10.0 * 10**0.01  # 151 times up, 150 times down, on a grid of a hundredth of a decade
+    one_up = 10.0 * 10**0.01  # 61 times up, 60 times down, on a grid of a hundredth of a decade
     wait_until(
         lambda: kernel()["knobs"]["hidden.tau_mem"] == pytest.approx(one_up, 1e-4), 60, "the last value is posted"
     )
@@ -230,7 +230,7 @@ def test_300_moves_of_a_slider(page, address, lab_folder):
     assert kernel()["compilations"] == 1
     assert len(kernel()["moves"]) >= 5  # while it was dragged, too; how often depends on how fast the browser is
 
-    for _ in range(5):
+    for _ in range(3):
         time.sleep(0.5)
         moves = len(kernel()["moves"])
         page.keyboard.press("ArrowRight")
@@ -403,36 +403,53 @@ def test_it_is_operable_by_keyboard_and_dark(page, address, lab_folder):
     quiet(notebook)
 
 
+def own_mb(state: dict) -> float:
+    """The memory of a kernel, apart from the points of the run."""
+    return state["rss_mb"] - state["points_mb"]
+
+
+def settle(notebook: Notebook) -> None:
+    """Wait until the kernel's memory grows by less than 1 % in 10 s, but not longer than 120 s.
+
+    Compiled, every panel drawn, buffers grown: how long that takes depends on the machine.
+    """
+    for _ in range(12):
+        before = own_mb(notebook.kernel())
+        time.sleep(10.0)
+        if own_mb(notebook.kernel()) < 1.01 * before:
+            return
+
+
 def test_minutes_at_the_default_rate(page, address, lab_folder):
     """Memory and messages stay bounded, apart from the points of the run, which fill their budget and no more.
 
-    SNNLAB_SOAK is the time in seconds; the whole test takes 600.
+    SNNLAB_SOAK is the time in seconds, from when the memory has settled. A leak is found that adds 5 % in that time: of
+    some 600 MB, 1 MB/s in the 30 s of every change, 8 kB/s in the hour of the nightly run.
     """
     seconds = float(os.environ.get("SNNLAB_SOAK", "30"))
     notebook = train(page, address, lab_folder)
-    time.sleep(15.0)  # compiled, every panel drawn, buffers grown: the last 20 MB come after 10 s
+    settle(notebook)
     before = notebook.kernel()
     time.sleep(seconds)
     after = notebook.kernel()
     frames = (after["frames"] - before["frames"]) / (after["time"] - before["time"])
-    points = after["points_mb"] - before["points_mb"]
-    growth = (after["rss_mb"] - points) / before["rss_mb"] - 1.0
+    growth = own_mb(after) / own_mb(before) - 1.0
     assert growth < 0.05 and after["points_mb"] <= after["budget_mb"] and 0.0 < frames < 4.5
     trains(notebook)
     quiet(notebook)
 
 
-@pytest.mark.parametrize("kernel", ["ipykernel-6.31.0", "ipykernel-7.3.0"])
-def test_on_other_ipykernels(page, chromium, ipykernels, tmp_path, kernel):
-    """Kernels of other ages hand events over in other ways; the main things work on each."""
+@pytest.mark.parametrize("version", ["6.31.0", pytest.param("7.3.0", marks=pytest.mark.nightly)])
+def test_on_other_ipykernels(page, chromium, ipykernel, tmp_path, version):
+    """Beside the one that is installed. Each hands events over in its own way; the main things work on each."""
     folder = tmp_path / "nb"
     folder.mkdir()
-    version = "import ipykernel; print('version', ipykernel.__version__)"
-    with jupyter(tmp_path, kernels=ipykernels) as address:
-        notebook = Notebook(page, address, folder, [version, MAKE + SPY, "lab"], kernel=kernel)
+    tell, kernel = "import ipykernel; print('version', ipykernel.__version__)", f"ipykernel-{version}"
+    with jupyter(tmp_path, kernels={kernel: ipykernel(version)}) as address:
+        notebook = Notebook(page, address, folder, [tell, MAKE + SPY, "lab"], kernel=kernel)
         main_things(notebook, first=1)
         notebook.run_cell(0)
-        page.wait_for_selector(f"text=version {kernel.removeprefix('ipykernel-')}")
+        page.wait_for_selector(f"text=version {version}")
 
 
 def test_in_notebook_7(page, chromium, tmp_path):

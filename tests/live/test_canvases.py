@@ -3,7 +3,6 @@
 import base64
 from xml.etree import ElementTree
 
-import lab_driver
 import numpy as np
 import pytest
 from tiers import needed
@@ -249,17 +248,6 @@ def make_cockpit(wake=lambda: None, **press) -> Cockpit:
 
 
 # ---- the page ----
-
-
-@pytest.fixture(scope="module")
-def one_browser(chromium):
-    """A real Chromium for all tests of this file."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=lab_driver.FLAGS)
-        yield browser
-        browser.close()
 
 
 class Page:

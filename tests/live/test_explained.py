@@ -1,7 +1,7 @@
 """Everything on the screen explains itself, to the pointer and to the keyboard: a real Chromium, without Jupyter."""
 
 import pytest
-from test_canvases import DARK, LIGHT, Page, about, health, one_browser, raster, run, view  # noqa: F401 (fixtures)
+from test_canvases import DARK, LIGHT, Page, about, health, raster, run, view  # noqa: F401 (fixtures)
 from tiers import needed
 
 TABS = ("Learn", "Look inside", "Health", "Errors", "Weights", "Time", "Run")

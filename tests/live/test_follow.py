@@ -3,11 +3,14 @@
 When the kernel is shut down, too: it is the last thing that `page.png` shows of each test.
 """
 
+import functools
 import re
 import time
 
 import pytest
 from lab_driver import ROOT, SPY, Notebook, wait_until
+
+nightly = functools.partial(pytest.param, marks=pytest.mark.nightly)
 
 MAKE = """
 import numpy as np, plotly.graph_objects as go, snnlab
@@ -120,10 +123,10 @@ def test_an_error_is_unfolded_and_the_cell_run_again_replaces_it(page, address, 
 @pytest.mark.parametrize(
     ("name", "cells", "epochs", "said"),
     [
-        ("01-lstm", 2, 15, ["right after 4 of 8 rows", "epoch 15: test accuracy"]),
+        nightly("01-lstm", 2, 15, ["right after 4 of 8 rows", "epoch 15: test accuracy"]),
         ("04-your-own-loop", 1, 10, ["beta = 50:"]),
-        ("05-events", 3, 15, ["epoch 15: test accuracy", "all three moves", "shuffled costs"]),
-        ("08-what-if", 1, 15, ["only the threshold"]),
+        nightly("05-events", 3, 15, ["epoch 15: test accuracy", "all three moves", "shuffled costs"]),
+        nightly("08-what-if", 1, 15, ["only the threshold"]),
     ],
 )
 def test_run_all_of_a_notebook(page, address, lab_folder, name, cells, epochs, said):

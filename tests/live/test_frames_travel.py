@@ -31,9 +31,9 @@ def without_bytes(value):
 
 @pytest.fixture(scope="module")
 def frames(small):
-    """Every frame of a network of eight layers, after a step."""
+    """Every frame of a network of five layers, after a step."""
     rngs = nnx.Rngs(0)
-    layers = {f"hidden{k}": Projection(12 if k else 64, LifRef(12, v_th=0.1), rngs=rngs) for k in range(7)}
+    layers = {f"hidden{k}": Projection(12 if k else 64, LifRef(12, v_th=0.1), rngs=rngs) for k in range(4)}
     net = models.Network(Latency(num_steps=30), Stack({**layers, "readout": Projection(12, Leaky(10), rngs=rngs)}))
     trainer = Trainer(net, small, batch_size=32)
     trainer.fit(1)
@@ -81,7 +81,7 @@ def test_bytes_have_the_size_that_is_said(frames):
         image = frames[name]["image"]
         assert len(image["bytes"]) == image["rows"] * image["columns"], name
     assert len({len(frames["activity"][part]) for part in ("x", "y", "labels")}) == 1
-    assert len(frames["decisions"]["final"]) == 4 * 30 and frames["backward"]["image"]["rows"] == 8
+    assert len(frames["decisions"]["final"]) == 4 * 30 and frames["backward"]["image"]["rows"] == 5
 
 
 def test_numbers_have_no_exponent_and_keep_their_value():

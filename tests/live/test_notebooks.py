@@ -60,7 +60,7 @@ def photograph(notebook: Notebook, folder: Path) -> None:
     height = notebook.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
     notebook.page.set_viewport_size({"width": 1200, "height": int(height) + 300})
     notebook.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
-    notebook.page.wait_for_timeout(3000)
+    notebook.page.wait_for_timeout(300)
     notebook.page.screenshot(path=folder / "whole.png")
 
 

@@ -9,7 +9,6 @@ from test_canvases import (  # noqa: F401 (fixtures)
     Page,
     about,
     curves_of,
-    one_browser,
     rgb,
     run,
     times,

@@ -38,7 +38,7 @@ def draw(page, *points: tuple[float, float]) -> None:
     page.mouse.up()
 
 
-@pytest.mark.parametrize("cell", ["lab.stage()", "lab"])
+@pytest.mark.parametrize("cell", ["lab", pytest.param("lab.stage()", marks=pytest.mark.nightly)])
 def test_a_lecture(page, address, lab_folder, cell):
     """Draw a digit, see the scores change, move a big slider, see the ghost; the space bar starts and pauses."""
     notebook = Notebook(page, address, lab_folder, [MAKE + SPY, cell])

@@ -18,6 +18,8 @@ from snnlab.live.look.inspector import Inspector
 from snnlab.live.look.prober import Prober
 from snnlab.live.look.reviewer import Reviewer
 
+FEW = ("step_labels", "traces")
+FEW_BY_DEFAULT = [pytest.param(task, marks=[] if task in FEW else pytest.mark.endure) for task in TASKS]
 PARTS = {"step_labels": "confusion", "several_labels": "several", "values": "numbers", "traces": "numbers"}
 
 
@@ -57,7 +59,7 @@ def test_trained_steered_rewound_exported(task, tmp_path):
     lab.close()
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", FEW_BY_DEFAULT)
 def test_a_checkpoint_continues_bit_for_bit(task, tmp_path):
     whole = begin(task)
     whole.fit()
@@ -73,7 +75,7 @@ def test_a_checkpoint_continues_bit_for_bit(task, tmp_path):
     again.close()
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", FEW_BY_DEFAULT)
 def test_what_the_screen_is_sent(task):
     """All frames are made, in a display without a page, and a setup puts the knobs back."""
     lab = begin(task)
@@ -91,7 +93,7 @@ def test_what_the_screen_is_sent(task):
     lab.close()
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", FEW_BY_DEFAULT)
 def test_what_the_tabs_show(task):
     lab = begin(task)
     lab.fit()
@@ -110,7 +112,7 @@ def test_what_the_tabs_show(task):
     lab.close()
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", FEW_BY_DEFAULT)
 def test_the_picture_says_the_same(task):
     lab = begin(task)
     lab.fit()

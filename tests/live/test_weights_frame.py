@@ -187,10 +187,10 @@ def test_map_of_odd_signals():
 
 
 def test_map_of_a_deep_network(small):
-    """Eight layers: each has its row, from the input to the readout."""
+    """Five layers: each has its row, from the input to the readout."""
     rngs = nnx.Rngs(0)
-    layers = {f"hidden{k}": Projection(64 if k == 0 else 16, LifRef(16, v_th=0.2), rngs=rngs) for k in range(7)}
+    layers = {f"hidden{k}": Projection(64 if k == 0 else 16, LifRef(16, v_th=0.2), rngs=rngs) for k in range(4)}
     net = models.Network(Latency(num_steps=20), Stack({**layers, "readout": Projection(16, Leaky(10), rngs=rngs)}))
     trainer = Trainer(net, small, batch_size=32)
     frame = backward_frame(Checkup(trainer.stepper, small, samples=16)(trainer.state))
-    assert frame["layers"] == [*layers, "readout"] and frame["image"]["rows"] == 8 and frame["image"]["columns"] == 20
+    assert frame["layers"] == [*layers, "readout"] and frame["image"]["rows"] == 5 and frame["image"]["columns"] == 20
