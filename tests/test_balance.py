@@ -64,8 +64,13 @@ def test_six_layers_start_between_5_and_60_hz(name, kind, request):
     assert len(rates) == SIX and all(LOWEST <= rate <= HIGHEST for rate in rates.values()), rates
 
 
-@pytest.mark.endure
-@pytest.mark.parametrize("name", ["digits", "fashion-mnist", "mnist"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("digits", marks=pytest.mark.endure),
+        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("fashion-mnist", "mnist")),
+    ],
+)
 def test_six_convolutions_start_between_5_and_60_hz(name, request):
     dataset = load(name, lambda: request.getfixturevalue("shared"))
     config = balanced(ConvConfig(channels=(8,) * SIX, pool=1), dataset)

@@ -63,6 +63,7 @@ def test_layers_are_as_many_as_the_config_has():
     assert plain.layers["hidden1"].neuron.beta is None
 
 
+@pytest.mark.endure
 def test_a_deep_network_of_neurons_that_adapt_learns_and_comes_back_from_a_file(digits, tmp_path):
     net = models.build(replace(DEEP, hidden=(40, 30), v_th=0.5), sample_shape=(8, 8), num_classes=10)
     trainer = Trainer(net, digits.subset(train=1024, test=256), epochs=5, batch_size=32)

@@ -219,7 +219,8 @@ def main(kills: int) -> int:
         f"(seed {seed}), {outcome.saving} while saving, during {', '.join(sorted(outcome.calls))}; {outcome.said} "
         f"times it was said that all is saved; lost: {outcome.lost or 'nothing'}"
     )
-    return 1 if outcome.lost else 0
+    every_call = kills < 50 or len(outcome.calls) == 4  # was killed in its middle
+    return 0 if every_call and not outcome.lost else 1
 
 
 if __name__ == "__main__":

@@ -56,12 +56,12 @@ def run_to(checkpoints: Checkpoints, step: int) -> None:
             break
 
 
-@pytest.mark.parametrize(("kills", "epochs"), [(2, 8), pytest.param(20, 200, marks=pytest.mark.endure)])
+@pytest.mark.parametrize(("kills", "epochs"), [(2, 8), pytest.param(8, 80, marks=pytest.mark.endure)])
 def test_kills(tmp_path, kills, epochs):
     """SIGKILL at random moments: the weights, and all that was measured, are those of the run never killed."""
     outcome = survive(kills, tmp_path, seed=int(time.time()), epochs=epochs)
     assert outcome.kills == kills and outcome.differences == []
-    assert kills < 20 or len(set(outcome.steps)) >= 3, "it was resumed at different moments"
+    assert kills < 8 or len(set(outcome.steps)) >= 2, "it was resumed at different moments"
 
 
 def test_everything_comes_back(small, tmp_path):

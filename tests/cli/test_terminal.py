@@ -67,7 +67,12 @@ def check(lines: list[str], columns: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "columns", [80, *(pytest.param(columns, marks=pytest.mark.endure) for columns in (40, 60, 100, 120, 160))]
+    "columns",
+    [
+        80,
+        *(pytest.param(columns, marks=pytest.mark.endure) for columns in (40, 120)),
+        *(pytest.param(columns, marks=pytest.mark.nightly) for columns in (60, 100, 160)),
+    ],
 )
 def test_every_line_fits_the_terminal(columns):
     lines, _ = on_terminal(columns, "train", "--epochs", 3)

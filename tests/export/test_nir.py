@@ -455,6 +455,7 @@ def test_a_network_comes_back(tmp_path, method, reader_dt, unit_gain):
     assert isinstance(again.layers["loop"], Recurrent) and again.layers["first"].delay == 2
 
 
+@pytest.mark.endure
 def test_convolutions_of_spiking_neurons_come_back(tmp_path):
     """Pooled, padded and strided, with a synapse or without, with a value per channel: the same spikes come back, from
     nodes that every reader of NIR knows."""

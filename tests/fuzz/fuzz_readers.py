@@ -289,17 +289,18 @@ def nir_bytes(which: str) -> bytes:
 
     from snnlab.layers import Delay, Expon, Leaky, LifRef, Projection, Stack
 
-    rngs = nnx.Rngs(0)
-    hidden = Projection(3, LifRef(4, reset="value"), synapse=Expon(4), rngs=rngs)
-    net = Stack(delay=Delay(np.array([1, 2, 0])), hidden=hidden, readout=Projection(4, Leaky(2), rngs=rngs))
     with tempfile.TemporaryDirectory() as folder:
-        path = snnlab.save_nir(net, Path(folder) / "net.nir").path
-        if which != "own":
-            with h5py.File(path) as old, h5py.File(Path(folder) / "other", "w", libver=which) as new:
-                for name in old:
-                    old.copy(name, new)
-            path = Path(folder) / "other"
-        return path.read_bytes()
+        path, other = Path(folder) / "net.nir", Path(folder) / "other"
+        if which == "own":
+            rngs = nnx.Rngs(0)
+            hidden = Projection(3, LifRef(4, reset="value"), synapse=Expon(4), rngs=rngs)
+            net = Stack(delay=Delay(np.array([1, 2, 0])), hidden=hidden, readout=Projection(4, Leaky(2), rngs=rngs))
+            return snnlab.save_nir(net, path).path.read_bytes()
+        path.write_bytes(nir_bytes("own"))
+        with h5py.File(path) as old, h5py.File(other, "w", libver=which) as new:
+            for name in old:
+                old.copy(name, new)
+        return other.read_bytes()
 
 
 def nir_seeds() -> list[Seed]:

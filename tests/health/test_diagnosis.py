@@ -96,16 +96,15 @@ MOVES = [(12, "hidden.v_th", 1.5), (60, "hidden.v_th", 0.5), (90, "hidden.tau_me
 MOVES += [(150, "l1", 1e-3), (180, "learning_rate", 2e-2), (210, "readout.tau_mem", 10.0), (240, "hidden.v_th", 1.0)]
 
 
-@pytest.mark.endure
 @pytest.mark.parametrize(
     ("config", "seed", "epochs", "moves"),
     [
-        (SnnConfig(), 0, 15, []),
-        (SnnConfig(), 1, 15, MOVES),
-        (SnnConfig(hidden=20), 2, 15, MOVES),
-        (SnnConfig(hidden=300), 2, 3, []),
-        (LstmConfig(), 0, 15, []),
-        (LstmConfig(hidden=20), 1, 15, [(100, "learning_rate", 2e-2)]),
+        pytest.param(SnnConfig(), 1, 15, MOVES, marks=pytest.mark.endure),
+        pytest.param(SnnConfig(hidden=300), 2, 3, [], marks=pytest.mark.endure),
+        pytest.param(LstmConfig(hidden=20), 1, 15, [(100, "learning_rate", 2e-2)], marks=pytest.mark.endure),
+        pytest.param(SnnConfig(), 0, 15, [], marks=pytest.mark.nightly),
+        pytest.param(SnnConfig(hidden=20), 2, 15, MOVES, marks=pytest.mark.nightly),
+        pytest.param(LstmConfig(), 0, 15, [], marks=pytest.mark.nightly),
     ],
 )
 def test_no_false_alarm(digits, config, seed, epochs, moves):
@@ -454,6 +453,7 @@ def test_a_branch_ends_the_way_on_which_activity_fades():
     assert found is None or found.name != "fading"
 
 
+@pytest.mark.endure
 def test_six_layers_with_weights_too_small_fade(digits):
     """Factors of 0.6; the threshold of a weak layer that is proposed makes more of its neurons fire."""
     config = SnnConfig(hidden=(40,) * 6, num_steps=60, gains=(1.0, *(0.6,) * 5))

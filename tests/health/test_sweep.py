@@ -1,4 +1,4 @@
-"""Hundreds of small networks, spoiled at random: the sick ones always have a sentence, those that learn well never.
+"""Many small networks, spoiled at random: the sick ones always have a sentence, those that learn well never.
 
 What is sick is decided without the diagnosis: the accuracy in the test at the end of a short training.
 """
@@ -169,7 +169,12 @@ def agrees(found: Diagnosis, health: Health) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("count", "kinds"), [(12, ["plain", "lstm"]), pytest.param(300, list(READOUTS), marks=pytest.mark.endure)]
+    ("count", "kinds"),
+    [
+        (6, ["plain"]),
+        pytest.param(40, list(READOUTS), marks=pytest.mark.endure),
+        pytest.param(300, list(READOUTS), marks=pytest.mark.nightly),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:.*cannot express these samples")
 def test_the_sick_have_a_sentence_and_the_healthy_have_none(count, kinds):

@@ -100,10 +100,14 @@ class Interrupter:
 
 @pytest.mark.parametrize(
     ("how", "every"),
-    [("fit", 23), *(pytest.param(how, 1, marks=pytest.mark.endure) for how in ("fit", "for"))],
+    [
+        ("fit", 23),
+        pytest.param("for", 7, marks=pytest.mark.endure),
+        *(pytest.param(how, 1, marks=pytest.mark.nightly) for how in ("fit", "for")),
+    ],
 )
 def test_at_every_line_of_the_engine(trainer, how, every):
-    """An interrupt in each line in turn, those that hold it back included; then on to the same end."""
+    """An interrupt in each line in turn, or each n-th, those that hold it back included; then on to the same end."""
     again(trainer)
     trainer.fit()
     expected, line, lines = outcome(trainer), 0, set()

@@ -146,7 +146,9 @@ def test_moves_that_have_not_acted_yet_stay_with_their_branch(small):
     assert timeline.trainer.mailbox.posted == {"hidden.v_th": 0.7}
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lion"])
+@pytest.mark.parametrize(
+    "optimizer", ["adamw", *(pytest.param(name, marks=pytest.mark.endure) for name in ("sgd", "lion"))]
+)
 def test_any_optimizer_counts(small, optimizer):
     made = optax.inject_hyperparams(getattr(optax, optimizer))(learning_rate=0.01)
     timeline = trained(small, moves=[], optimizer=made)
@@ -180,13 +182,15 @@ def test_the_budget_is_kept(small):
             timeline.budget = wrong
 
 
-@pytest.mark.endure
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
-def test_memory_stays_flat(small):
+@pytest.mark.parametrize(
+    "chunks", [pytest.param(5000, marks=pytest.mark.endure), pytest.param(12_000, marks=pytest.mark.nightly)]
+)
+def test_memory_stays_flat(small, chunks):
     """Over thousands of chunks and moves, of which all points together would take twenty times the budget."""
     trainer = make_trainer(small, epochs=2000)
     trainer.mailbox.pace = 1.0  # a step is a chunk; only a session waits
-    size, chunks = bytes_of(trainer.state), 12_000
+    size = bytes_of(trainer.state)
     timeline = Timeline(trainer, budget=chunks * size / 20)
     resident: list[int] = []
     for report in timeline:

@@ -1,6 +1,7 @@
 """What a user sets in JAX for code of his own changes nothing: neither the bits, nor that it works."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -170,9 +171,15 @@ def trained(name: str) -> Trainer:
 usual = functools.cache(trained)  # a network is trained in all settings one after the other
 
 
-@pytest.mark.endure
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("name", list(networks()))
+def tier_of(name: str, setting: str) -> pytest.MarkDecorator:
+    """The spiking network in every setting, every other network in that which changes most; the rest at night."""
+    return pytest.mark.endure if name == "snn" or setting == "x64" else pytest.mark.nightly
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [pytest.param(*case, marks=tier_of(*case)) for case in itertools.product(networks(), SETTINGS)],
+)
 def test_everything_works_whatever_is_set(name, setting, tmp_path):
     """Train, move every knob, look, save, resume: the same bits as without."""
     if setting == "transfers" and name not in ("snn", "floats", "events", "lstm"):

@@ -383,7 +383,7 @@ print(len(trainer.history), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss 
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "steps", "most"), [(2, 50, 300), pytest.param(20, 300, 1500, marks=pytest.mark.endure)]
+    ("gigabytes", "steps", "most"), [(2, 50, 300), pytest.param(20, 300, 1500, marks=pytest.mark.nightly)]
 )
 def test_a_file_that_is_larger_than_memory_trains_within_it(tmp_path, gigabytes, steps, most):
     """A sparse file, read at random places: the peak of the memory [MB] grows by a small part of its size."""
