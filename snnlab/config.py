@@ -53,6 +53,10 @@ class SnnConfig:
         ArgumentError: if a value is out of range.
 
     Example:
+    With `most_delay=25`, the spikes of an input or a neuron arrive up to 25 steps later, at all neurons that they reach
+    alike: delays are one per unit, not one per connection. They begin anywhere in this range, and are learned; see
+    `snnlab.layers.Delay`. What is delayed is computed densely.
+
         >>> SnnConfig(hidden=200, tau_mem=20.0).hidden
         200
         >>> SnnConfig(hidden=(256, 128), recurrent=True, neuron="alif").widths
@@ -93,6 +97,8 @@ class SnnConfig:
     )
 
     def __post_init__(self):
+    most_delay: int | None = None  # steps; if given, every input and hidden neuron has a delay of its own, which is
+    # learned, from 0 to so many steps
         object.__setattr__(self, "hidden", _widths("hidden", self.hidden))
         arguments.flag("recurrent", self.recurrent)
         arguments.choice("neuron", self.neuron, NEURONS)
@@ -128,6 +134,10 @@ class SnnConfig:
     @property
     def widths(self) -> tuple[int, ...]:
         """Number of neurons of each hidden layer."""
+        if self.most_delay is not None:
+            arguments.count("most_delay", self.most_delay, 1, accepted.MAX_STEPS)
+            if self.delay:
+                raise ArgumentError("delay: does nothing with most_delay, with which delays are learned; leave it out")
         return self.hidden if isinstance(self.hidden, tuple) else (self.hidden,)
 
 

@@ -14,9 +14,20 @@ from snnlab.accepted import voltage_scale
 from snnlab.config import WIDE, WIDE_DROPOUT, ConvConfig, LstmConfig, SnnConfig
 from snnlab.encode import Binned, Delta, Latency, Population, Rows, drop_spikes
 from snnlab.errors import ArgumentError
-from snnlab.layers import LSTM, ConvProjection, DoubleExpon, Expon, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import (
+    LSTM,
+    ConvProjection,
+    Delay,
+    DoubleExpon,
+    Expon,
+    Leaky,
+    LifRef,
+    Projection,
+    Recurrent,
+    Stack,
+)
 from snnlab.layers.fluctuations import RATE, Heard, Membrane
-from snnlab.layers.weights import he_normal, lecun_normal, scaled_normal
+from snnlab.layers.weights import evenly, he_normal, lecun_normal, new_key, scaled_normal
 from snnlab.record import Record
 from snnlab.support import arguments
 from snnlab.support.compile_cache import keep_programs
@@ -36,6 +47,7 @@ FAINTEST = 1e-3  # response of a receptive field
 EVENT_RATE = 10.0  # Hz, of a pixel of an event camera
 VALUE, CHANGES = 0.3, 0.1  # of a signal read row by row at each step; of its values that change at a step
 FEW = 2.0  # times He's weights, in one or two convolutions: few spikes reach a small window, and He's leave it silent
+DELAY_PACE = 10.0  # times that of a weight, at which Adam moves a delay: at its rate of 0.01, a tenth of a step
 MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
 
 
@@ -119,7 +131,8 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         rngs: random streams for the weights.
 
     Raises:
-        ArgumentError: if a value is out of range, or the samples are no images and `config.code` is None.
+        ArgumentError: if a value is out of range, the samples are no images and `config.code` is None, or
+            `config.most_delay` is as long as the sequence.
 
     Warns:
         UserWarning: if the sequence is so short that no neuron can fire.
@@ -132,11 +145,13 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         >>> [(name, type(layer).__name__) for name, layer in deep.stack.layers.items()]
         [('hidden1', 'Recurrent'), ('hidden2', 'Recurrent'), ('readout', 'Projection')]
 
-    Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365.
+    Source: Zenke (2019), SpyTorch, DOI 10.5281/zenodo.3724018; Wang et al. (2023), BrainPy, DOI 10.7554/eLife.86365;
+    for learned delays Hammouamri, Khalfaoui-Hassani & Masquelier (2024), arXiv:2306.17670.
     """
     arguments.count("num_classes", num_classes)
     _check_duration(config)
     encoder = _encoder(config, sample_shape)
+    _check_delay(config, encoder, sample_shape)
     units, layers, kind = encoder.num_units(sample_shape), {}, Recurrent if config.recurrent else Projection
     adapts: dict[str, Any] = {name: getattr(config, name) for name in ("beta", "tau_adapt") if config.neuron == "alif"}
     heard = _heard(encoder, config)
@@ -146,6 +161,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
             units,
             _lif(width, config, **adapts),
             synapse=_synapse(width, config),
+            delay=_delay(units, config, rngs),
             use_bias=config.bias,
             rngs=rngs,
             **drawn,
@@ -158,7 +174,7 @@ def snn(config: SnnConfig, *, sample_shape: tuple[int, ...], num_classes: int, r
         units,
         Leaky(num_classes, tau_mem=config.tau_out, dt=config.dt),
         synapse=_synapse(num_classes, config),
-        delay=config.delay,
+        delay=_delay(units, config, rngs, config.delay),
         use_bias=config.bias,
         rngs=rngs,
     )
@@ -174,6 +190,22 @@ def _synapse(features: int, config: SnnConfig) -> Expon | DoubleExpon:
     if config.synapse == "double_exponential":
         return DoubleExpon(features, tau_rise=config.tau_rise, tau_syn=config.tau_syn, dt=config.dt)
     return Expon(features, tau_syn=config.tau_syn, dt=config.dt)
+
+
+def _delay(units: int, config: SnnConfig, rngs: nnx.Rngs, fixed: int = 0) -> int | Delay:
+    """Return the delays of what feeds a layer: drawn anywhere in their range if they are learned."""
+    if config.most_delay is None:
+        return fixed
+    delay = Delay(nnx.Param(config.most_delay * evenly(new_key(rngs), units)), most=config.most_delay)
+    delay.steps.set_metadata(pace=DELAY_PACE)
+    return delay
+
+
+def _check_delay(config: SnnConfig, encoder, sample_shape: tuple[int, ...]) -> None:
+    """Refuse delays at whose end nothing arrives, and no gradient leads back."""
+    steps = sample_shape[0] if isinstance(encoder, Rows | Delta) else config.num_steps
+    if config.most_delay is not None and config.most_delay >= steps:
+        raise ArgumentError(f"most_delay: must be less than the {steps} steps of the sequence, got {config.most_delay}")
 
 
 def _heard(encoder: Latency | Population | Rows | Delta | Binned, config: SnnConfig | ConvConfig) -> Heard:

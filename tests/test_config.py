@@ -50,6 +50,7 @@ WRONG = {
         "synapse": ("alpha", None, 1),
         "tau_rise": (-1.0, *NOT_TIMES),
         "delay": (-1, 1.5, "1", None, True),
+        "most_delay": (0, -1, 1.5, "1", True, NAN),
         "centralize": NOT_FLAGS,
         "bias": NOT_FLAGS,
         "gains": ((), (1.0, 2.0, 3.0), 1.0, "1", True),
@@ -117,6 +118,12 @@ def test_what_adapts_needs_neurons_that_do(given):
 
 
 def test_each_convolution_has_its_channels():
+def test_delays_are_learned_or_all_the_same():
+    assert SnnConfig(most_delay=20).delay == 0
+    with pytest.raises(ArgumentError, match="delay: does nothing with most_delay"):
+        SnnConfig(delay=1, most_delay=20)
+
+
     for wrong in NOT_COUNTS:
         with pytest.raises(ArgumentError, match=r"channels\[1\]: must be an integer >= 1"):
             ConvConfig(channels=(4, wrong))

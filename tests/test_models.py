@@ -12,7 +12,7 @@ from snnlab.config import ConvConfig, LstmConfig, SnnConfig
 from snnlab.encode import Latency
 from snnlab.errors import ArgumentError
 from snnlab.export import load, save
-from snnlab.layers import Expon, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import Delay, Expon, LifRef, Projection, Recurrent, Stack
 from snnlab.models import Description, describe
 from snnlab.train import Trainer
 
@@ -72,6 +72,53 @@ def test_a_deep_network_of_neurons_that_adapt_learns_and_comes_back_from_a_file(
     again = load(save(trainer.model, tmp_path / "net.safetensors"))
     x = digits.x_test[:20]
     np.testing.assert_array_equal(again(x).readout, trainer.model(x).readout)
+
+
+DELAYED = SnnConfig(hidden=(9, 7), num_steps=30, most_delay=12)
+
+
+def test_what_feeds_a_layer_has_delays_of_its_own():
+    """Drawn anywhere in their range, one for each input and each hidden neuron."""
+    net = models.build(DELAYED, sample_shape=(8, 8), num_classes=3, seed=5)
+    delays = {name: layer.delay for name, layer in net.stack.layers.items()}
+    assert {name: delay.features for name, delay in delays.items()} == {"hidden1": 64, "hidden2": 9, "readout": 7}
+    steps = np.concatenate([np.asarray(delay.steps[...]) for delay in delays.values()])
+    assert (steps >= 0.0).all() and (steps <= 12.0).all() and len(np.unique(steps)) == len(steps)
+    assert abs(steps.mean() - 6.0) < 4.0 * 12.0 / np.sqrt(12.0 * len(steps))  # of an even distribution, 4 deviations
+    again = models.build(DELAYED, sample_shape=(8, 8), num_classes=3, seed=5)
+    np.testing.assert_array_equal(again.stack.layers["hidden1"].delay.steps[...], delays["hidden1"].steps[...])
+    plain = models.build(replace(DELAYED, most_delay=None, delay=2), sample_shape=(8, 8), num_classes=3)
+    assert [layer.delay for layer in plain.stack.layers.values()] == [0, 0, 2]
+
+
+def test_delays_are_learned_within_their_range_and_come_back_from_a_file(small, tmp_path):
+    """The first step of Adam moves each by ten times the learning rate, up or down, or less where the gradient is as
+    small as its epsilon."""
+    net = models.build(replace(DELAYED, hidden=20, v_th=0.3), sample_shape=(8, 8), num_classes=10)
+
+    def delays(model):
+        return {name: np.asarray(layer.delay.steps[...]) for name, layer in model.stack.layers.items()}
+
+    before, trainer = delays(net), Trainer(net, small, epochs=4, batch_size=32, learning_rate=0.01, schedule="constant")
+    trainer.fit(until=1)
+    for name, first in before.items():
+        moved = np.abs(delays(trainer.model)[name] - first)
+        inside = (first > 0.1) & (first < 11.9) & (moved > 0.0)
+        assert inside.sum() > 3 and np.median(moved[inside]) == pytest.approx(0.1, abs=1e-3) and moved.max() < 0.1001
+    trainer.fit()
+    after = delays(trainer.model)
+    for name, first in before.items():
+        assert (after[name] >= 0.0).all() and (after[name] <= 12.0).all() and np.abs(after[name] - first).max() > 0.3
+    again = load(save(trainer.model, tmp_path / "net.safetensors"))
+    assert isinstance(again.stack.layers["readout"].delay, Delay) and again.recipe.config.most_delay == 12
+    np.testing.assert_array_equal(again(small.x_test).readout, trainer.model(small.x_test).readout)
+
+
+@pytest.mark.parametrize(("code", "steps"), [("rows", 8), ("latency", 20)])
+def test_a_delay_ends_before_the_sequence(code, steps):
+    config = SnnConfig(hidden=5, code=code, num_steps=20 if code == "latency" else 100, most_delay=steps)
+    with pytest.raises(ArgumentError, match=f"most_delay: must be less than the {steps} steps .* got {steps}"):
+        models.build(config, sample_shape=(8, 8), num_classes=2)
 
 
 def test_a_convolutional_network_has_room_for_small_images_and_large_ones():

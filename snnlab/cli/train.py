@@ -20,7 +20,7 @@ from snnlab.support.interrupt import never_lost, uninterrupted
 
 SPIKING = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 NETWORKS: dict[str, tuple[type, tuple[str, ...]]] = {
-    "snn": (SnnConfig, ("code", "hidden", "recurrent", "neuron", "synapse", "tau_rise", "l1", *SPIKING)),
+    "snn": (SnnConfig, ("code", "hidden", "recurrent", "neuron", "synapse", "tau_rise", "most_delay", "l1", *SPIKING)),
     "conv": (ConvConfig, ("channels", "l1", *SPIKING)),
     "lstm": (LstmConfig, ("hidden",)),
 }
@@ -98,6 +98,8 @@ class Train:
     """snn, not conv: the current of a spike jumps and decays, or rises first."""
     tau_rise: Annotated[float | None, default_is("MS", SnnConfig.tau_rise)] = None
     """snn, not conv: time constant of the rise of a double exponential synapse [ms]."""
+    most_delay: Annotated[int | None, default_is("STEPS", "no delays")] = None
+    """snn, not conv: learn a delay of each input and neuron, from 0 to so many steps."""
     v_th: Annotated[float | None, default_is("FLOAT", SnnConfig.v_th)] = None
     """snn: firing threshold."""
     input_dropout: Annotated[float | None, default_is("FLOAT", f"0; {WIDE_DROPOUT} above {WIDE} neurons")] = None

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed, Window
+from snnlab.layers.operators import Delay
 from snnlab.layers.projection import Part, Projection
 from snnlab.layers.weights import he_normal
 from snnlab.record import Trace
@@ -72,7 +73,7 @@ class ConvProjection(Projection):
         padding: int | Sequence[int] = 0,
         pool: int = 1,
         synapse: Part | None = None,
-        delay: int = 0,
+        delay: int | Delay = 0,
         use_bias: bool = False,
         kernel_init: Callable = he_normal,
         rngs: nnx.Rngs,

@@ -115,7 +115,7 @@ class Delay(nnx.Module):
             source = now - steps.reshape(1, 1, -1)
             return jnp.where(source >= 0, jnp.take_along_axis(x, source.clip(0), axis=0), 0.0)
 
-        return self._arriving(later)
+        return self._arriving(later, lambda first: jnp.pad(first[:-1], ((1, 0), (0, 0), (0, 0))))
 
     def start(self, batch: int, dtype=jnp.float32) -> tuple[Float[Array, "past batch pre"], Float[Array, "batch pre"]]:
         """Return the state and the output before the first step; see `snnlab.layers.Graph`."""
@@ -135,8 +135,11 @@ class Delay(nnx.Module):
         """Return the output of the next step, if every unit is delayed by a step or more."""
         return jnp.take_along_axis(past, self.steps[...].reshape(1, 1, -1) - 1, axis=0)[0]
 
-    def _arriving(self, later: Callable[[Int[Array, " pre"]], Array]) -> Array:
-        """Compute what arrives, with a function that delays every unit by whole steps."""
+    def _arriving(
+        self, later: Callable[[Int[Array, " pre"]], Array], after: Callable[[Array], Array] | None = None
+    ) -> Array:
+        """Compute what arrives, with a function that delays every unit by whole steps, and perhaps one that delays that
+        by a step more, which costs less."""
         steps = self.steps[...]
         if self._whole:
             return later(steps)
@@ -144,7 +147,8 @@ class Delay(nnx.Module):
         steps = steps + jax.lax.stop_gradient(steps.clip(0.0, float(self._most)) - steps)
         whole = jnp.floor(jax.lax.stop_gradient(steps)).astype(jnp.int32)
         part = steps - whole
-        return (1.0 - part) * later(whole) + part * later(whole + 1)
+        first = later(whole)
+        return (1.0 - part) * first + part * (later(whole + 1) if after is None else after(first))
 
 
 class Threshold(nnx.Module):

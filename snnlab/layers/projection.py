@@ -16,6 +16,7 @@ from snnlab.layers.double_expon import DoubleExpon
 from snnlab.layers.expon import Expon
 from snnlab.layers.leaky import Leaky
 from snnlab.layers.lif import LifRef
+from snnlab.layers.operators import Delay
 from snnlab.layers.weights import he_normal, new_key
 from snnlab.record import Trace
 from snnlab.support import arguments
@@ -45,7 +46,8 @@ class Projection(nnx.Module):
         neuron: neurons that receive the current, such as `LifRef(100)` or `Leaky(10)`.
         synapse: `Expon(100)`, `DoubleExpon(100)` or your own; without one, every spike is a current that lasts
             one step.
-        delay: steps that a spike travels, >= 0.
+        delay: steps that a spike travels, >= 0; or a `Delay` with one number for each unit of the layer before, which
+            may be learned: `Delay(nnx.Param(...), most=20)`. Through a `Delay` the input is computed densely.
         use_bias: whether to add a learned constant at every step.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
         rngs: random streams; `params` draws the weights.
@@ -67,7 +69,7 @@ class Projection(nnx.Module):
         neuron: Part,
         *,
         synapse: Part | None = None,
-        delay: int = 0,
+        delay: int | Delay = 0,
         use_bias: bool = False,
         kernel_init: Callable = he_normal,
         rngs: nnx.Rngs,
@@ -81,7 +83,7 @@ class Projection(nnx.Module):
             raise ArgumentError(f"synapse: has dt = {steps[0]} ms, the neuron has {steps[1]} ms")
         self.in_features = arguments.count("in_features", in_features)
         self.features = neuron.features
-        self.delay = arguments.count("delay", delay, 0)
+        self.delay = _travel(delay, in_features)
         self.kernel = nnx.Param(kernel_init(new_key(rngs), (in_features, self.features)))
         self.bias = nnx.Param(jnp.zeros(self.features, jnp.float32)) if use_bias else None
         self.synapse = synapse
@@ -111,8 +113,19 @@ class Projection(nnx.Module):
             return x
         x = x if isinstance(x, SpikeTimes | Packed) else as_sequence(x)
         check_width(x, self.in_features)
-        bias = None if self.bias is None else self.bias[...]
-        return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=self.delay)
+        bias, delay = None if self.bias is None else self.bias[...], self.delay
+        if isinstance(delay, Delay):
+            x, delay = delay(x.dense() if isinstance(x, Packed) else x), 0
+        return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=delay)
+
+
+def _travel(delay: int | Delay, in_features: int) -> int | Delay:
+    """Check what delays the input of a layer."""
+    if not isinstance(delay, Delay):
+        return arguments.count("delay", delay, 0)
+    if delay.features != in_features:
+        raise ArgumentError(f"delay: has {delay.features} units, this layer was built with in_features={in_features}")
+    return delay
 
 
 def check_width(x: SpikeTimes | Packed | Float[Array, "time batch pre"], in_features: int) -> None:

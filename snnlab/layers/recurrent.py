@@ -11,6 +11,7 @@ from snnlab.kernels import Drive, Packed
 from snnlab.layers.double_expon import DoubleExpon
 from snnlab.layers.expon import Expon
 from snnlab.layers.lif import LifRef
+from snnlab.layers.operators import Delay
 from snnlab.layers.projection import Part, Projection
 from snnlab.layers.weights import he_normal, new_key, scaled_normal
 from snnlab.record import Trace
@@ -30,7 +31,7 @@ class Recurrent(Projection):
         synapse: such as `Expon(100)`, with the time step of the neurons; without one, every spike is a current that
             lasts one step. Behind a `DoubleExpon` the layer runs on the reference, because the recurrent kernel has
             one filter before the membrane.
-        delay: steps that a spike from outside travels, >= 0.
+        delay: steps that a spike from outside travels, >= 0; or a `Delay`, as for a `Projection`.
         use_bias: whether to add a learned constant at every step.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
         recurrent_init: `(key, (n, n)) -> weights` from neuron (row) to neuron (column); default normal, deviation
@@ -58,7 +59,7 @@ class Recurrent(Projection):
         neuron: Part,
         *,
         synapse: Part | None = None,
-        delay: int = 0,
+        delay: int | Delay = 0,
         use_bias: bool = False,
         kernel_init: Callable = he_normal,
         recurrent_init: Callable = scaled_normal,

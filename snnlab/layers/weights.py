@@ -79,18 +79,29 @@ def scaled_normal(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "in
     return _scaled(jax.random.normal(key, _long(shape), jnp.float32), shape, 1.0 / shape[0])
 
 
+def evenly(key: PRNGKeyArray, count: int) -> Float[Array, " n"]:
+    """Draw numbers evenly from 0 to 1.
+
+    Example:
+        >>> drawn = evenly(jax.random.key(0), 1000)
+        >>> drawn.shape, bool((drawn >= 0.0).all() and (drawn < 1.0).all()), round(float(drawn.mean()), 1)
+        ((1000,), True, 0.5)
+    """
+    return _scaled(jax.random.uniform(key, _long((count,)), jnp.float32), (count,), 1.0)
+
+
 def _cut_normal(key: PRNGKeyArray, shape: tuple[int, int], variance: float) -> Float[Array, "in out"]:
     drawn = jax.random.truncated_normal(key, -2.0, 2.0, _long(shape), jnp.float32)
     return _scaled(drawn, shape, variance, _CUT_DEVIATION)
 
 
-def _long(shape: tuple[int, int]) -> tuple[int]:
+def _long(shape: tuple[int, ...]) -> tuple[int]:
     """The shape of a draw that gives enough numbers, a power of two of them."""
     return (max(_SHORTEST, 1 << (math.prod(shape) - 1).bit_length()),)
 
 
-def _scaled(drawn: Array, shape: tuple[int, int], variance: float, deviation: float = 1.0) -> Float[Array, "in out"]:
-    """Cut the weights out of numbers of a deviation, and scale them to a variance."""
+def _scaled(drawn: Array, shape: tuple[int, ...], variance: float, deviation: float = 1.0) -> Float[Array, "..."]:
+    """Cut the values out of numbers of a deviation, and scale them to a variance."""
     number = drawn.dtype.type
     factor = np.sqrt(number(variance)) / number(deviation)
     numbers = drawn if isinstance(drawn, Tracer) else np.asarray(drawn)  # NumPy compiles nothing

@@ -7,9 +7,10 @@ import optax
 import pytest
 from flax import nnx
 
+from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
-from snnlab.export import to_nir
-from snnlab.layers import Delay, Expon, Leaky, LifRef, Projection, Stack
+from snnlab.export import from_nir, to_nir
+from snnlab.layers import ConvProjection, Delay, Expon, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.train.knobs import find_knobs
 from snnlab.variables import Live, check_values, keep_in_range
 
@@ -90,6 +91,47 @@ def test_beyond_its_range_a_delay_is_that_at_the_end_with_a_gradient_that_leads_
     assert np.isfinite(gradient).all() and gradient[0] != 0.0 and gradient[2] != 0.0
 
 
+def times(x):
+    """Spikes at the first step at which each input is above 1, as times."""
+    above = np.asarray(x) > 1.0
+    first = np.where(above.any(0), above.argmax(0), -1).astype(np.int32)
+    dense = np.zeros(above.shape, np.float32)
+    np.put_along_axis(dense, first.clip(0)[None], (first >= 0)[None].astype(np.float32), 0)
+    return SpikeTimes(times=jnp.asarray(first), num_steps=T, num_units=N), dense
+
+
+KINDS = {
+    "Projection": lambda delay: Projection(N, LifRef(7, v_th=0.2), synapse=Expon(7), delay=delay, rngs=nnx.Rngs(0)),
+    "Recurrent": lambda delay: Recurrent(N, LifRef(7, v_th=0.2), synapse=Expon(7), delay=delay, rngs=nnx.Rngs(0)),
+    "ConvProjection": lambda delay: ConvProjection(
+        (1, N), LifRef(3, v_th=0.1), window=(1, 2), synapse=Expon(3), delay=delay, rngs=nnx.Rngs(0)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_with_weights_delays_its_input(x, kind):
+    """As if its input were shifted before it came, whether it comes as an array or as times of spikes."""
+    delayed, plain = KINDS[kind](Delay([0, 1, 5, 9])), KINDS[kind](0)
+    spikes, dense = times(x)
+    assert plain(jnp.asarray(dense)).spikes.sum() > 0
+    for given, known in ((x, x), (spikes, dense)):
+        expected = plain(jnp.asarray(shifted(known, (0, 1, 5, 9)))).spikes
+        np.testing.assert_array_equal(delayed(given).spikes, expected)
+
+
+def test_spikes_of_the_layer_before_are_delayed(x):
+    """In a stack, where a kernel passes them on at one bit each."""
+    rngs = nnx.Rngs(0)
+    first = Projection(N, LifRef(7, v_th=0.2), synapse=Expon(7), rngs=rngs)
+    second = Projection(7, LifRef(5, v_th=0.2), synapse=Expon(5), delay=Delay(range(7)), rngs=rngs)
+    found = nnx.jit(lambda net, x: net(x))(Stack(first=first, second=second), x)
+    fired, second.delay = np.asarray(found.spikes["first"]), 0
+    expected = second(jnp.asarray(shifted(fired, range(7)))).spikes
+    assert fired.sum() > 20 and found.spikes["second"].sum() > 0
+    np.testing.assert_array_equal(found.spikes["second"], expected)
+
+
 def test_delays_of_the_user_are_a_knob():
     layer = Delay(Live(np.full(N, 4.0)), most=9)
     [knob] = find_knobs(nnx.state(layer, Live), ())
@@ -164,6 +206,20 @@ def test_nir_takes_whole_steps_only():
     assert to_nir(Stack(late=learned(0.0, 2.0), out=Leaky(2))).nodes["late"].delay.tolist() == [0.0, 0.002]
 
 
+def test_nir_has_the_whole_steps_of_each_unit(x):
+    """In front of the weights; read again, the network fires the same spikes."""
+    late = Projection(N, LifRef(7, v_th=0.2), delay=Delay([0, 1, 5, 9]), rngs=nnx.Rngs(0))
+    graph = to_nir(Stack(late=late, out=Projection(7, Leaky(2), rngs=nnx.Rngs(1))))
+    assert graph.nodes["late_delay"].delay.tolist() == pytest.approx([0.0, 0.001, 0.005, 0.009])
+    again = from_nir(graph, dt=1.0, reset="subtract")
+    spikes = list(again(x).spikes.values())
+    assert late(x).spikes.sum() > 0
+    np.testing.assert_array_equal(spikes[0], late(x).spikes)
+    late.delay = learned(0.5, 1.0, 5.0, 9.0)
+    with pytest.raises(ArgumentError, match=r"layer 'late': steps: must be whole"):
+        to_nir(Stack(late=late))
+
+
 def test_a_file_has_delays_within_the_range():
     steps = learned(1.0, 2.0).steps
     check_values("late.steps", steps, np.float32([0.0, 9.0]))
@@ -180,6 +236,8 @@ def test_a_file_has_delays_within_the_range():
         (lambda: Delay(nnx.Param([-1.0]), most=3), "steps: "),
         (lambda: Delay(nnx.Param(1.0), most=3), "steps: must be one number per unit"),
         (lambda: Delay([1.5]), "steps: "),
+        (lambda: KINDS["Projection"](Delay([1, 2])), "delay: has 2 units, this layer was built with in_features=4"),
+        (lambda: KINDS["Recurrent"](-1), "delay: must be an integer >= 0"),
         (lambda: learned(1.0)(jnp.zeros((3, 1, 2))), "x: has 2 units, this layer was built for 1"),
     ],
 )

@@ -17,6 +17,7 @@ from snnlab.layers import (
     IF,
     LSTM,
     ConvProjection,
+    Delay,
     DoubleExpon,
     Expon,
     Graph,
@@ -52,6 +53,9 @@ LAYERS = {
     "IF value reset": lambda: IF(N, v_th=0.8, r=0.5, reset="value", detach_reset=True, dt=0.5),
     "LSTM": lambda: LSTM(N, M, rngs=nnx.Rngs(0)),
     "Projection to LifRef": lambda: projection(LifRef(M, v_th=0.2), delay=2),
+    "Projection with delays": lambda: projection(
+        LifRef(M, v_th=0.2), delay=Delay(nnx.Param(np.linspace(0.3, 4.7, N)), most=5)
+    ),
     "Recurrent": lambda: Recurrent(N, LifRef(M, v_th=0.2), synapse=Expon(M), rngs=nnx.Rngs(0)),
     "Projection behind DoubleExpon": lambda: Projection(
         N, LifRef(M, v_th=0.2), synapse=DoubleExpon(M), delay=2, rngs=nnx.Rngs(0)

@@ -10,6 +10,8 @@ from flax import nnx
 from safetensors.numpy import load_file
 from tasks_made import TASKS, task_data, task_net
 
+from snnlab import models
+from snnlab.config import SnnConfig
 from snnlab.live import LiveTrainer
 from snnlab.live.frames.chosen import Chosen
 from snnlab.live.frames.mistakes import NumbersReview
@@ -145,6 +147,30 @@ def test_numbers_are_read_out_in_the_unit_of_the_targets(task):
     np.testing.assert_allclose(probe.readout, readout, rtol=1e-4)
     length = int(data.lengths_test[3])
     assert probe.length == length and probe.rule == ("mean" if task == "values" else "last")
+def test_delays_are_shown_as_any_network():
+    """Every frame and every tab of a network whose delays are learned, and the script repeats its run."""
+    data = task_data("step_labels")
+    config = SnnConfig(hidden=(12, 9), code="rows", v_th=0.3, most_delay=5)
+    net = models.build(config, sample_shape=data.sample_shape, num_classes=3)
+    lab = LiveTrainer(net, data, epochs=2, batch_size=16)
+    lab.fit()
+    lab.display.watcher._take_a_look()
+    lab.display.watcher._check_up()
+    lab.display.screen.show()
+    assert set(lab.display.board.scene["layers"]) and lab.display.watcher.health.finite
+    inspector = Inspector(lab.trainer)
+    for tab in ("Errors", "Look inside", "Health", "Weights"):
+        assert inspector.look(Chosen(2.0, tab=tab, cell=(0, 0))) and not inspector.frame.get("reason")
+    assert "<svg" in lab._repr_mimebundle_()["image/svg+xml"]
+    assert "most_delay=5" in lab.script()
+    lab.rewind(epoch=1)
+    lab.fit()
+    names = {"mine": data}
+    exec(lab.script().replace("data = ...", "data = mine"), names)
+    assert same([np.asarray(leaf) for leaf in jax.tree.leaves(names["trainer"].state.params)], weights(lab))
+    lab.close()
+
+
     if task == "values":
         np.testing.assert_allclose(probe.said, readout[:length].mean(0), rtol=1e-4)
     else:

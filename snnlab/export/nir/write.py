@@ -218,8 +218,7 @@ class _Writer:
 
     def projection(self, name: str, layer: Projection, integrator: bool) -> None:
         self.accept((layer.in_features,))
-        if layer.delay:
-            self.put(f"{name}_delay", self.nir.Delay(np.full(self.shape, layer.delay * self.reader_dt / 1000.0)))
+        self.travel(name, layer)
         node, gain = self.neuron(layer.neuron, layer.synapse, integrator, (layer.features,))
         bias = None if layer.bias is None else layer.bias[...]
         kernel = layer.kernel[...]
@@ -239,8 +238,7 @@ class _Writer:
         if window.pixels == 1:  # weights from every input
             return self.projection(name, layer, integrator)
         self.accept(window.in_shape)
-        if layer.delay:
-            self.put(f"{name}_delay", self.nir.Delay(np.full(self.shape, layer.delay * self.reader_dt / 1000.0)))
+        self.travel(name, layer)
         if window.pool > 1:
             size = np.array((window.pool, window.pool))
             self.put(f"{name}_pool", self.nir.SumPool2d(size, size, np.array((0, 0))))
@@ -273,12 +271,7 @@ class _Writer:
 
     def delay(self, name: str, layer: Delay, integrator: bool) -> None:
         self.accept_any(layer.features)
-        steps = np.asarray(layer.steps[...])
-        if (steps != steps.round()).any():
-            raise ArgumentError(
-                "steps: must be whole, as NIR's readers count steps; use Delay(np.round(learned).astype(int))"
-            )
-        self.put(name, self.nir.Delay(np.reshape(steps, self.shape) * self.reader_dt / 1000.0))
+        self.put(name, self.later(layer))
 
     def threshold(self, name: str, layer: Threshold, integrator: bool) -> None:
         self.accept_any(layer.features)
@@ -313,6 +306,22 @@ class _Writer:
         self.shape = layer.out_shape
 
     # ---- their parts ----
+
+    def travel(self, name: str, layer: Projection) -> None:
+        """Append what delays the input of a layer with weights."""
+        if isinstance(layer.delay, Delay):
+            self.put(f"{name}_delay", self.later(layer.delay))
+        elif layer.delay:
+            self.put(f"{name}_delay", self.nir.Delay(np.full(self.shape, layer.delay * self.reader_dt / 1000.0)))
+
+    def later(self, delay: Delay):
+        """Make a node of delays, one per unit."""
+        steps = np.asarray(delay.steps[...])
+        if (steps != steps.round()).any():
+            raise ArgumentError(
+                "steps: must be whole, as NIR's readers count steps; use Delay(np.round(learned).astype(int))"
+            )
+        return self.nir.Delay(np.reshape(steps, self.shape) * self.reader_dt / 1000.0)
 
     def matrix(self, kernel, bias, gain: np.ndarray):
         """Make a node of weights, in NIR of shape (out, in), each row times the gain of its neuron."""
