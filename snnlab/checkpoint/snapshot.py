@@ -17,6 +17,7 @@ import numpy as np
 from flax import nnx
 
 from snnlab.controls import EPOCHS, LEARNING_RATE
+from snnlab.data.source import Place
 from snnlab.errors import ArgumentError, FileFormatError, SnnlabError
 from snnlab.history import History, term_names
 from snnlab.history.history import METRIC, TERM
@@ -96,6 +97,7 @@ def take(trainer: Trainer, point: Point, note: Any = None, timeline: Timeline | 
             if not shown:
                 facts["branches"][-1] |= _facts_of(branch.tip)
                 arrays |= {f"branch {number}/{name}": array for name, array in _arrays_of(branch.tip).items()}
+    facts |= _places(trainer, tips)
     return Snapshot(arrays | _used(trainer, tips), json.loads(json.dumps(facts)))
 
 
@@ -108,6 +110,17 @@ def _used(trainer: Trainer, tips: Iterable[Point]) -> dict[str, np.ndarray]:
         if position and used is not None and position > len(found.get(f"used/{epoch + 1}", ())):
             found[f"used/{epoch + 1}"] = used[:position].copy()  # they are noted while this is written
     return found
+
+
+def _places(trainer: Trainer, tips: Iterable[Point]) -> dict[str, Any]:
+    """Where the reading of the same epochs stands, if it is at a tip and the data can say it."""
+    found = {}
+    for tip in tips:
+        epoch, position = divmod(tip.steps, trainer.steps_per_epoch)
+        place = trainer.runner.feed.places.get((trainer.config.seed, epoch + 1))
+        if place is not None and place.number == position - 1:
+            found[str(epoch + 1)] = [place.number, place.state]
+    return {"places": found} if found else {}
 
 
 def _facts_of(point: Point) -> dict[str, Any]:
@@ -146,10 +159,13 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
     try:
         point = _point(trainer, snapshot)
         used = {_epoch(name): _crcs(array) for name, array in part(snapshot.arrays, "used/").items()}
+        places = {_epoch(name): _place(*place) for name, place in facts.get("places", {}).items()}
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
         raise FileFormatError(f"{NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
     trainer.at = point
-    trainer.runner.feed.used.update({(trainer.config.seed, epoch): crcs for epoch, crcs in used.items()})
+    feed, seed = trainer.runner.feed, trainer.config.seed
+    feed.used.update({(seed, epoch): crcs for epoch, crcs in used.items()})
+    feed.places.update({(seed, epoch): place for epoch, place in places.items()})
     rate = trainer.config.learning_rate
     if rate is not None and rate != facts[LEARNING_RATE]:  # another one is a move of its knob
         trainer.set({LEARNING_RATE: rate})
@@ -222,6 +238,10 @@ def _crcs(array: np.ndarray) -> np.ndarray:
     if array.dtype != np.uint32 or array.ndim != 1:
         raise ValueError(f"CRCs are {array.dtype}{list(array.shape)}")
     return array.copy()
+
+
+def _place(number, state) -> Place:
+    return Place(arguments.count("place", number, 0), arguments.instance("place", state, str, "text"))
 
 
 def _read_point(trainer: Trainer, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Point:

@@ -5,6 +5,7 @@ in a batch; that is done in `snnlab.data.source`.
 """
 
 import inspect
+import json
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ from snnlab.support import arguments
 from snnlab.support.thread_settings import noted
 
 MAY_ASK = ("epoch", "seed")  # arguments that a function gets if it names them
+
+ENDLESS = 2**40  # samples: a data set of Grain that is repeated for ever says that it has 2**63
 
 ACCEPTED = (
     "a function that returns batches, an iterable of batches, a data set of samples with __len__ and __getitem__, "
@@ -48,6 +51,30 @@ class Provider(Protocol):
             start: the first batch; 0 if the provider is not exact.
         """
         ...
+
+
+def place_of(iterator: Iterator) -> str | None:
+    """Return where an iterator stands, as text; None if it cannot say it, or cannot be put there again.
+
+    Iterators of Grain can: they have `get_state` and `set_state`.
+
+    Example:
+        >>> place_of(iter([1, 2])) is None
+        True
+    """
+    if not all(callable(getattr(iterator, name, None)) for name in ("get_state", "set_state")):
+        return None
+    try:
+        state = iterator.get_state()  # pyright: ignore[reportAttributeAccessIssue]
+        return json.dumps({"text": state.decode()} if isinstance(state, bytes) else {"state": state})
+    except Exception:  # of other libraries, in whatever form; then an epoch is read from its start
+        return None
+
+
+def put_at(iterator: Any, place: str) -> None:
+    """Put an iterator where another one like it stood, see `place_of`. It may raise anything."""
+    found = json.loads(place)
+    iterator.set_state(found["text"].encode() if "text" in found else found["state"])
 
 
 class Function:
@@ -199,6 +226,8 @@ def _refuse(name: str, given: Any) -> None:
         raise ArgumentError(f"{name}: may be read twice at a time; make the loader with persistent_workers=False")
     if isinstance(given, Sized) and _length(given) == 0:
         raise ArgumentError(f"{name}: is empty")
+    if (_length(given) or 0) >= ENDLESS:
+        raise ArgumentError(f"{name}: is repeated for ever; leave repeat() out, each epoch reads it once")
 
 
 def _asked(name: str, function: Callable) -> list[str]:

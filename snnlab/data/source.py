@@ -7,13 +7,13 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from snnlab.data.dataset import MORE, PARTS, Dataset, Part, checked
 from snnlab.data.eventlists import EventLists, in_order
-from snnlab.data.providers import Samples, fields, plain, understood
+from snnlab.data.providers import Samples, fields, place_of, plain, put_at, understood
 from snnlab.data.targets import KINDS, MAX_CLASSES, Targets
 from snnlab.errors import ArgumentError, DataError
 from snnlab.support import arguments
@@ -36,7 +36,8 @@ class Source:
       the run. Test and validation functions get epoch 1 and seed 0. If the batches depend on nothing else, the run can
       be rewound and resumed anywhere.
     - An iterable that begins anew when it is iterated: a list of batches, a PyTorch `DataLoader`, a `tf.data.Dataset`
-      (or `tfds.as_numpy` of it), a loader or an `IterDataset` of Grain.
+      (or `tfds.as_numpy` of it), a loader or an `IterDataset` of Grain. Iterators of Grain can be put to a place, so a
+      run continues there in the middle of an epoch; other loaders are read again up to it.
     - A data set of samples: `len(data)` and `data[k]`, which returns `(x, y)`, as those of PyTorch, tonic and Grain
       (`MapDataset`) do. Batches are put together here; training samples are shuffled as in a `Dataset`. Any position of
       the run is found at once.
@@ -222,6 +223,32 @@ class Opened:
         return self.source.events or 1 << max(0, int(longest) - 1).bit_length()
 
 
+class Place(NamedTuple):
+    """Where the iterator of a provider stood.
+
+    Attributes:
+        number: position in the epoch of the batch that came next.
+        state: what `place_of` returned.
+    """
+
+    number: int
+    state: str
+
+
+class Read(NamedTuple):
+    """One batch that was read.
+
+    Attributes:
+        number: its position in the epoch.
+        batch: its samples and targets.
+        before: where the iterator stood before it, if it can say that.
+    """
+
+    number: int
+    batch: Part
+    before: Place | None
+
+
 class Stream:
     """One part of a source, as batches that are checked.
 
@@ -258,7 +285,7 @@ class Stream:
         """Read the head, and all batches if nobody says how many there are. Return their number."""
         known = self._given or self._provider.batches
         progress, samples, size, number = _Progress(self._part), 0, 0.0, 0
-        for number, found in enumerate(self._found(seed, 1, 0), 1):
+        for number, (found, _) in enumerate(self._found(seed, 1, 0), 1):
             if number > MOST_BATCHES:
                 raise ArgumentError(
                     f"{self._part}: has more than {MOST_BATCHES:,} batches; if it has an end, say how many there are "
@@ -343,13 +370,23 @@ class Stream:
         Raises:
             DataError: if a batch cannot be read, is not like the first one, or there are fewer or more than before.
         """
-        start = start if self.exact else 0
+        return ((number, batch) for number, batch, _ in self.readings(seed, epoch, start))
+
+    def readings(self, seed: int, epoch: int, start: int = 0, place: Place | None = None) -> Iterator[Read]:
+        """Yield the same, each with where the iterator stood; from a place on, if an iterator can be put there.
+
+        Raises:
+            DataError: as `read`.
+        """
         epoch_of_part, seed = (epoch, seed) if self._part == "train" else (1, 0)
-        found = self._found(seed, epoch_of_part, start)
+        raws = None if place is None or self.exact else self._put_at(place, seed, epoch_of_part)
+        if not self.exact:
+            start = 0 if raws is None or place is None else place.number
+        found = self._found(seed, epoch_of_part, start, raws)
         for number in range(start + 1, self.batches + 1):
             where = self._where(number, epoch)
             try:
-                batch = next(found, None)
+                batch, before = next(found, (None, None))
                 if batch is None:
                     raise DataError(self._ended(number - 1, epoch, self.batches))
                 self._compare(batch, where)
@@ -364,21 +401,33 @@ class Stream:
                     f"{self._part}: epoch {epoch} has more than the {count(self.batches, 'batch', 'batches')} of the "
                     "start; Source(..., batches=) says how many an epoch takes"
                 )
-            yield number - 1, made
+            yield Read(number - 1, made, before)
 
-    def _found(self, seed: int, epoch: int, start: int) -> Iterator[dict[str, Any]]:
-        """Yield the checked arrays of the batches of an epoch.
+    def _put_at(self, place: Place, seed: int, epoch: int) -> Iterator | None:
+        """Return what the provider iterates with, put to a place; None if that cannot be done."""
+        try:
+            raws = self._provider.read(seed, epoch, 0)
+            put_at(raws, place.state)
+        except Exception:  # of other libraries, in whatever form
+            return None
+        return raws
+
+    def _found(
+        self, seed: int, epoch: int, start: int, raws: Iterator | None = None
+    ) -> Iterator[tuple[dict[str, Any], Place | None]]:
+        """Yield the checked arrays of the batches of an epoch, and where the iterator stood before each.
 
         Raises:
             DataError: if one cannot be read.
             ArgumentError: if one is not what it should be.
         """
-        raws, number = None, start
+        number = start
         while True:
             number += 1
             where = self._where(number, epoch)
             try:
                 raws = self._provider.read(seed, epoch, start) if raws is None else raws
+                state = place_of(raws)
                 raw = next(raws)
             except StopIteration:
                 return
@@ -386,7 +435,7 @@ class Stream:
                 raise
             except Exception as error:  # of the user's code, in whatever form
                 raise DataError(f"{where} cannot be read ({type(error).__name__}: {error})") from error
-            yield self._checked(raw, where)
+            yield self._checked(raw, where), None if state is None else Place(number - 1, state)
 
     def _where(self, number: int, epoch: int) -> str:
         return f"{self._part}: batch {number}" + (f" of epoch {epoch}" if self._part == "train" else "")

@@ -12,6 +12,7 @@ from snnlab.data import Dataset
 from snnlab.data.buckets import bucket_of
 from snnlab.data.dataset import Part
 from snnlab.data.order import shuffled
+from snnlab.data.source import Place
 
 MAX_CHUNK = 32  # steps in one call at the most
 
@@ -45,6 +46,11 @@ class Feed(Protocol):
     @property
     def used(self) -> "Used":
         """What is known of the batches that were used, where the data may be others when they are read again."""
+        ...
+
+    @property
+    def places(self) -> "Places":
+        """Where the reading of an epoch stands, if the data can say it."""
         ...
 
     def open(self) -> Iterator[tuple[Part, np.ndarray]]:
@@ -83,6 +89,7 @@ class Feed(Protocol):
 
 
 Used = dict[tuple[int, int], np.ndarray]  # CRCs of the batches of an epoch, by seed and epoch
+Places = dict[tuple[int, int], Place]  # before the last batch that was used, by seed and epoch
 
 
 class Loaded:
@@ -104,6 +111,7 @@ class Loaded:
         self.steps = len(data.x_train) // batch_size
         self.samples = self.steps * batch_size
         self.used: Used = {}  # a data set does not change
+        self.places: Places = {}
         self._groups: np.ndarray | None = None
         self._on_device: Part | None = None
 

@@ -5,7 +5,8 @@ samples of a data set.
 
 Nobody can read what a loader gave a second time; it can only be started again. So the CRC of every batch that was used
 is kept, and where batches are read again, to rewind a run or to continue it in the middle of an epoch, they are
-compared.
+compared. An iterator that can be put to a place, as those of Grain, is put before the last batch that was used, so that
+this one is compared, and no other is read again.
 """
 
 from collections import deque
@@ -18,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnlab.data.dataset import Part
-from snnlab.data.source import Opened, Stream, crc_of
+from snnlab.data.source import Opened, Place, Stream, crc_of
 from snnlab.errors import StateError
 from snnlab.support.ahead import Ahead
-from snnlab.train.feed import MAX_CHUNK, Used
+from snnlab.train.feed import MAX_CHUNK, Places, Used
 
 ALIGNED = 64  # bytes
 BLOCK_BYTES = 16e6  # of the samples of a block; there are up to seven of them
@@ -65,11 +66,19 @@ class Block:
         batches: one or more, of one size.
         room: for so many batches; what is not there is 0.
         crcs: of the batches.
+        before: where the iterator stood before each batch, or None.
     """
 
-    def __init__(self, first: int, batches: Sequence[Part], room: int, crcs: Sequence[int] = ()):
+    def __init__(
+        self,
+        first: int,
+        batches: Sequence[Part],
+        room: int,
+        crcs: Sequence[int] = (),
+        before: Sequence[Place | None] = (),
+    ):
         self.first, self.room, self.size = first, room, len(batches[0].targets)
-        self.crcs = np.array(crcs, np.uint32)
+        self.crcs, self.before = np.array(crcs, np.uint32), before
         self._samples: Part = jax.tree.map(lambda *arrays: _put_together(arrays, room), *batches)
         self._sent = False  # to the device
 
@@ -115,14 +124,15 @@ class Reading:
         window: the batches that are read.
         room: batches in a block; as many are read ahead.
         used: the CRCs of batches of this epoch that were used before; those that are skipped are compared.
+        place: where an iterator may begin, before the window.
     """
 
-    def __init__(self, stream: Stream, window: Window, room: int, used: np.ndarray):
+    def __init__(self, stream: Stream, window: Window, room: int, used: np.ndarray, place: Place | None = None):
         self.key, self.next = (window.seed, window.epoch), window.start
         self.blocks: deque[Block] = deque(maxlen=2)
         self._size, self._room = stream.size, room
-        self._ahead = Ahead(lambda: _read(stream, window, used), "snnlab-read", room)
-        self._spare: list[tuple[Part, int]] = []  # a last batch that is smaller than the others
+        self._ahead = Ahead(lambda: _read(stream, window, used, place), "snnlab-read", room)
+        self._spare: list[tuple[Part, int, Place | None]] = []  # a last batch that is smaller than the others
 
     def has(self, window: Window) -> bool:
         """Whether the batch at the start of a window is here, or comes next."""
@@ -141,25 +151,27 @@ class Reading:
 
     def _next(self) -> Block:
         items = self._spare or self._ahead.take(self._room)
-        whole = [len(batch.targets) == self._size for batch, _ in items]
+        whole = [len(batch.targets) == self._size for batch, *_ in items]
         cut = sum(whole) or 1  # a smaller one has a block of its own
         items, self._spare = items[:cut], items[cut:]
-        batches, crcs = zip(*items, strict=True)
-        return Block(self.next, batches, self._room if whole[0] else 1, crcs)
+        batches, crcs, before = zip(*items, strict=True)
+        return Block(self.next, batches, self._room if whole[0] else 1, crcs, before)
 
     def close(self) -> None:
         """Read no further."""
         self._ahead.close()
 
 
-def _read(stream: Stream, window: Window, used: np.ndarray) -> Iterator[tuple[Part, int]]:
-    """Yield the batches of an epoch from a position on, with their CRCs."""
-    for position, batch in stream.read(window.seed, window.epoch, window.start):
+def _read(
+    stream: Stream, window: Window, used: np.ndarray, place: Place | None
+) -> Iterator[tuple[Part, int, Place | None]]:
+    """Yield the batches of an epoch from a position on, with their CRCs, and where the iterator stood before each."""
+    for position, batch, before in stream.readings(window.seed, window.epoch, window.start, place):
         crc = crc_of(batch)
         if position < window.start:
             _check_skipped(position, crc, used, window)
         else:
-            yield batch, crc
+            yield batch, crc, before
 
 
 def _check_skipped(position: int, crc: int, used: np.ndarray, window: Window) -> None:
@@ -194,6 +206,7 @@ class Streamed:
 
     Attributes:
         used: CRCs of the batches that were used, by seed and epoch.
+        places: where the iterator stood before the last batch that was used, by seed and epoch, if it can say it.
 
     Example:
         >>> from snnlab.data.source import Source
@@ -207,6 +220,7 @@ class Streamed:
 
     def __init__(self, opened: Opened):
         self.used: Used = {}
+        self.places: Places = {}
         self._opened, self._stream = opened, opened.streams["train"]
         self.steps = self._stream.batches
         self.samples = self.steps * self._stream.size
@@ -275,6 +289,8 @@ class Streamed:
         block = self._block(batches)
         first = batches.start - block.first
         self._note(batches, block.crcs[first : first + len(batches)])
+        if not batches.again:
+            self._note_place(batches, block.before[first + len(batches) - 1])
         return block.samples, block.index(batches)
 
     def size(self, batches: Window) -> int:
@@ -342,8 +358,19 @@ class Streamed:
         return begun
 
     def _begin(self, window: Window) -> Reading:
-        used = self.used.get((window.seed, window.epoch), np.empty(0, np.uint32))
-        return Reading(self._stream, window, self._room, used)
+        key = (window.seed, window.epoch)
+        used, place = self.used.get(key, np.empty(0, np.uint32)), self.places.get(key)
+        if place is not None and place.number >= window.start:
+            place = None
+        return Reading(self._stream, window, self._room, used, place)
+
+    def _note_place(self, window: Window, place: Place | None) -> None:
+        """Remember where the iterator stood before the last batch that is used, unless the epoch is at its end."""
+        key = (window.seed, window.epoch)
+        if place is None or window.stop == self.steps:
+            self.places.pop(key, None)
+        else:
+            self.places[key] = place
 
     def _note(self, window: Window, crcs: np.ndarray) -> None:
         """Remember which batches are used; where steps are repeated, compare them."""
