@@ -29,6 +29,38 @@ def record(readout=READOUT, lengths=None) -> Record:
     return Record(readout=readout, layers={"out": trace}, lengths=lengths)
 
 
+def test_monitored_layers_have_the_axes_of_the_readout():
+    """Batch first, as the readout; a mask is only given to a loss that asks for it."""
+
+    def loss(predicts, targets, mask=None):
+        (predicts, mon), weight = predicts, 1.0 if mask is None else mask.sum()
+        assert predicts.shape == mon["v"].shape == mon["s"].shape == (B, T, K)
+        return {"seen": weight * ((predicts - mon["v"]) ** 2).sum() + mon["s"].sum()}
+
+    monitored = losses.Monitored(loss, {"v": "out.state", "s": "out.spikes"})
+    fired = float((np.asarray(READOUT) > 0.5).sum())
+    assert float(measure(monitored, record(), LABELS).terms["seen"]) == fired
+    assert float(measure(monitored, record(), Targets(STEPS, mask=MASK)).terms["seen"]) == fired
+    plain = losses.Monitored(lambda predicts, targets: 0.0, {})
+    with pytest.raises(ArgumentError, match="the data has mask, which this loss does not take"):
+        measure(plain, record(), Targets(STEPS, mask=MASK))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: losses.Monitored(3, {}), "loss: must be a function"),
+        (lambda: losses.Monitored(max, "hidden"), "monitors: must be a dict"),
+        (lambda: losses.Monitored(lambda p, t: 0.0, {"a": "hidden"}), r"monitors\['a'\]: must be like .* got 'hidden'"),
+        (lambda: losses.Monitored(lambda p, t: 0.0, {"a": "x.V"}), r"monitors\['a'\]: must be like .* got 'x.V'"),
+        (lambda: losses.Monitored(lambda p, t: 0.0, {"a": "out.current"})(record(), LABELS), "has no current, but"),
+    ],
+)
+def test_what_cannot_be_monitored(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()
+
+
 CASES = {
     "label": (losses.Classification("mean"), LABELS, None),
     "step_labels": (losses.StepClassification(), STEPS, MASK),

@@ -6,6 +6,7 @@ Which loss is the default for which targets is told in `snnlab.tasks`.
 """
 
 from snnlab.losses.classification import Classification, SeveralLabels, StepClassification, accuracy, cross_entropy
+from snnlab.losses.monitored import Monitored
 from snnlab.losses.regression import Regression, TraceRegression
 from snnlab.losses.regularizers import (
     Regularized,
@@ -21,6 +22,7 @@ from snnlab.losses.terms import READOUTS, class_scores, loss_terms
 __all__ = [
     "READOUTS",
     "Classification",
+    "Monitored",
     "Regression",
     "Regularized",
     "SeveralLabels",

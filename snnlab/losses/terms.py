@@ -55,6 +55,12 @@ OF_A_READOUT = ("predicts", "predictions")
 """First argument of a loss that is given the readout `(batch, time, class)` in place of the record, as in BrainPy."""
 
 
+NO_PAIR = (
+    "loss: its first argument is the readout, and it seems to expect a pair (predicts, mon); say what is monitored, "
+    'with snnlab.losses.Monitored(loss, {"r.spike": "hidden.spikes"})'
+)
+
+
 class Measured(NamedTuple):
     """What a loss returned.
 
@@ -71,12 +77,12 @@ def measure(loss: Callable, record: Record, targets: Targets | Shaped[Array, "ba
     """Call a loss: `(record, targets)` and, if the data has them, `mask` and `weights` by name.
 
     If its first argument is called `predicts`, it gets the readout `(batch, time, class)`, so that a loss written for
-    BrainPy's trainers runs as it stands. A loss returns one number, terms by name, or either of them with metrics by
-    name.
+    BrainPy's trainers runs as it stands; see `Monitored` for one that also gets what is monitored. A loss returns one
+    number, terms by name, or either of them with metrics by name.
 
     Raises:
-        ArgumentError: if there is no term, a name is not a string, a term or metric is not one number, or the data has
-            a mask or weights that the loss does not ask for.
+        ArgumentError: if there is no term, a name is not a string, a term or metric is not one number, the data has
+            a mask or weights that the loss does not ask for, or the loss takes a pair for the readout.
 
     Example:
         >>> record = Record(readout=jnp.ones((1, 2, 3)), layers={})
@@ -84,7 +90,12 @@ def measure(loss: Callable, record: Record, targets: Targets | Shaped[Array, "ba
         Measured(terms={'objective': Array(6., dtype=float32)}, metrics={'most': Array(1., dtype=float32)})
     """
     targets = targets if isinstance(targets, Targets) else Targets(targets)
-    returned: Any = loss(_given(loss, record), targets.values, **_asked(loss, targets))
+    try:
+        returned: Any = loss(_given(loss, record), targets.values, **_asked(loss, targets))
+    except (TypeError, ValueError) as error:
+        if _takes_pair(loss, error):
+            raise ArgumentError(NO_PAIR) from error
+        raise
     metrics: Mapping[str, Any] = {}
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping):
         returned, metrics = returned
@@ -118,6 +129,12 @@ def _given(loss: Callable, record: Record) -> Any:
     """What a loss gets first, see `OF_A_READOUT`."""
     first = next(iter(inspect.signature(loss).parameters), None)
     return record.readout.swapaxes(0, 1) if first in OF_A_READOUT else record
+
+
+def _takes_pair(loss: Callable, error: Exception) -> bool:
+    """Whether an error comes of unpacking the readout, or, for two samples, of looking into one of them by name."""
+    first = next(iter(inspect.signature(loss).parameters), None)
+    return first in OF_A_READOUT and any(words in str(error) for words in ("to unpack", "string indexing"))
 
 
 def _asked(loss: Callable, targets: Targets) -> dict[str, Any]:

@@ -71,7 +71,8 @@ class Trainer:
         validation: with data that give batches: what is looked at while the network learns; default: `test`.
         loss: `(record, targets) -> {name: term}`, or a scalar; or `(terms, {name: metric})`, with metrics of your own
             that are recorded and drawn, but not minimized. If its first argument is called `predicts`, as in BrainPy,
-            it gets the readout `(batch, time, class)` in place of the record. If the data has a mask or weights, it
+            it gets the readout `(batch, time, class)` in place of the record; for one that expects a pair
+            `(predicts, mon)`, see `snnlab.losses.Monitored`. If the data has a mask or weights, it
             needs arguments `mask` and `weights`. If it is an `nnx.Module`, its `Live` variables become knobs and its
             parameters are learned; if it has `scores(record)`, these are compared with the targets. Default: that of
             the task, see `snnlab.tasks`; for labels `Classification()`, and for a model that spikes with the arguments

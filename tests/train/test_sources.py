@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from networks import SMALL, make_trainer
 from networks import streamed_batches as batches_of
 from networks import streamed_tests as part_of
@@ -144,6 +145,69 @@ def test_the_tutorial_runs_as_it_stands(digits):
     last = trainer.history.epochs[-1]
     assert last["test_acc"] > 0.8 and last["metrics"]["acc"] == pytest.approx(last["test_acc"], abs=1e-6)
     assert trainer.history.epochs[-1]["train_loss"] < 0.7 * trainer.history.epochs[0]["train_loss"]
+
+
+def spiking_tutorial(digits, layer: str):
+    """The network of the tutorial's second part, its generator of spikes in batches, and its loss of predictions and
+    what is monitored: two prices for spikes beside the cross-entropy. Only names of layers are snnlab's."""
+
+    def get_spikes(x, y, batch_size, steps=20):
+        times = np.where(x.reshape(len(x), -1) > 0.2, (1.0 - x.reshape(len(x), -1)) * 15, steps).astype(int)
+
+        def data_generator():
+            for k in range(0, len(x) // batch_size * batch_size, batch_size):
+                one = times[k : k + batch_size]
+                sample, unit = np.nonzero(one < steps)
+                batch = np.zeros((batch_size, steps, one.shape[1]), np.float32)
+                batch[sample, one[sample, unit], unit] = 1.0
+                yield batch, y[k : k + batch_size]
+
+        return data_generator
+
+    def loss_fun(predicts, targets):
+        predicts, mon = predicts
+        total = 1e-5 * jnp.sum(mon["r.spike"])
+        each = 1e-5 * jnp.mean(jnp.sum(jnp.sum(mon["r.spike"], axis=0), axis=0) ** 2)
+        predicts = jnp.max(predicts, axis=1)
+        loss = losses.cross_entropy(predicts, targets)
+        acc = jnp.mean(predicts.argmax(axis=-1) == targets)
+        return loss + total + each, {"acc": acc}
+
+    images, labels = digits.x_train.astype(np.float32) / 255.0, digits.y_train
+    train, test = get_spikes(images[:640], labels[:640], 32), get_spikes(images[640:768], labels[640:768], 64)
+    config = SnnConfig(hidden=40, code="rows", v_th=0.3)
+    model = models.build(config, sample_shape=(20, 64), num_classes=10)
+    return model, train, test, losses.Monitored(loss_fun, {"r.spike": layer}), loss_fun
+
+
+def test_the_spiking_tutorial_runs_as_it_stands(digits):
+    """It minimizes what its loss says, which is computed by hand here from the record of the first batch."""
+    model, train, test, loss, _ = spiking_tutorial(digits, "hidden.spikes")
+    x, y = next(train())
+    record = nnx.jit(lambda net, x: net(x))(model, x)
+    fired, scores = np.asarray(record.spikes["hidden"], float), np.asarray(record.readout, float).max(0)
+    entropy = np.mean(np.log(np.exp(scores).sum(1)) - scores[np.arange(len(y)), y])
+    expected = entropy + 1e-5 * fired.sum() + 1e-5 * np.mean(fired.sum((0, 1)) ** 2)
+    trainer = Trainer(model, train, test=test, loss=loss, epochs=6)
+    trainer.fit()
+    assert fired.sum() > 100 and trainer.history.steps()["loss"][0] == pytest.approx(expected, rel=1e-5)
+    last = trainer.history.epochs[-1]
+    assert last["test_acc"] > 0.6 and last["metrics"]["acc"] == pytest.approx(last["test_acc"], abs=1e-6)
+
+
+def test_a_loss_that_expects_a_pair_is_told_what_to_do(digits):
+    model, train, test, _, loss_fun = spiking_tutorial(digits, "hidden.spikes")
+    for batches in (train, lambda: [(x[:2], y[:2]) for x, y in train()]):  # two samples can be unpacked
+        with pytest.raises(
+            ArgumentError, match=r"expect a pair .*losses\.Monitored\(loss, {.r\.spike.: .hidden.spikes.}"
+        ):
+            Trainer(model, batches, test=batches, loss=loss_fun)
+    for place, message in (
+        ("r.spikes", "there is no layer 'r'; there are hidden, readout"),
+        ("readout.spikes", "no spikes"),
+    ):
+        with pytest.raises(ArgumentError, match=f"monitors: .*{message}"):
+            Trainer(*spiking_tutorial(digits, place)[:2], test=test, loss=spiking_tutorial(digits, place)[3])
 
 
 def test_a_smaller_last_batch_is_a_step_of_its_own(small):
