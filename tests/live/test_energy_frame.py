@@ -12,7 +12,7 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.data import Dataset, EventLists
 from snnlab.encode import Latency, Rows
 from snnlab.errors import ArgumentError
-from snnlab.layers import ConvProjection, Expon, Graph, Leaky, LifRef, Projection, Recurrent, Stack
+from snnlab.layers import ConvProjection, Delay, Expon, Graph, Leaky, LifRef, Projection, Recurrent, Stack
 from snnlab.layers.operators import Conv
 from snnlab.live.frames.energy import energy_frame
 from snnlab.live.look.energy import Meter
@@ -28,6 +28,43 @@ def by_hand(inputs: np.ndarray, kernel: np.ndarray, delay: int = 0) -> int:
         if inputs[t, b, i] and t + delay < steps:
             total += int(np.count_nonzero(kernel[i]))
     return total
+
+
+@pytest.mark.parametrize("delay", [0, 2, 3.5])
+def test_steps_after_the_end_of_a_sample_cost_nothing(delay):
+    """As if each sample were run alone, no longer than it is: with what comes after its end, noise and a last spike
+    that would arrive too late. A spike between two steps arrives in two parts, as real numbers."""
+    rng, lengths = np.random.default_rng(0), np.array([3, 11, 6, 8])
+    x = (rng.random((4, 11, 5)) < 0.5).astype(np.float32)
+    x += 0.5 * (np.arange(11)[:, None] >= lengths[:, None, None])  # whatever is in the padding
+    y = np.arange(4) % 2
+    arrays = {
+        f"{name}_{part}": a for name, a in (("x", x), ("y", y), ("lengths", lengths)) for part in ("train", "test")
+    }
+    travel = delay if delay in (0, 2) else Delay(nnx.Param(np.full(7, delay)), most=5)
+    rngs = nnx.Rngs(0)
+    hidden = Recurrent(5, LifRef(7, v_th=0.05), rngs=rngs)
+    net = Network(Rows(), Stack(hidden=hidden, readout=Projection(7, Leaky(2), delay=travel, rngs=rngs)))
+    trainer = Trainer(net, Dataset(name="mine", **arrays), batch_size=4)
+    energy = Meter(trainer.stepper, trainer.data)(trainer.state)
+    wanted, silent = np.zeros(2), 0
+    for sample, steps in zip(x, lengths, strict=True):
+        alone = sample[:steps][None]
+        fired = np.asarray(net(alone).spikes["hidden"])
+        silent += int((fired == 0).sum())
+        wanted[0] += by_hand(alone.swapaxes(0, 1), np.asarray(hidden.kernel[...]))
+        wanted[0] += by_hand(fired, np.asarray(hidden.recurrent_kernel[...]), 1)
+        arrives = fired if delay in (0, 2) else np.stack([delayed(fired, k) for k in (3, 4)]).sum(0)
+        wanted[1] += by_hand(arrives, np.ones((7, 2)), delay if delay in (0, 2) else 0)
+    assert [layer.acs + layer.macs for layer in energy.layers] == pytest.approx(wanted / 4)
+    assert [layer.macs > 0 for layer in energy.layers] == [False, delay == 3.5]
+    assert energy.dense == pytest.approx(lengths.mean() * (5 * 7 + 7 * 7 + 7 * 2))
+    assert energy.silent == pytest.approx(silent / (7 * lengths.sum())) and wanted.min() > 20
+
+
+def delayed(x, steps):
+    """The same, some steps later."""
+    return np.concatenate([np.zeros_like(x[:steps]), x])[: len(x)]
 
 
 def measured(net, data, samples):

@@ -17,9 +17,9 @@ Frame = dict[str, Any]
 class Operations:
     """The synaptic operations of one layer, for a sample on average.
 
-    An operation is the effect of one input on one neuron at one step, through one weight. It is *effective* if input
-    and weight are not 0. With an input of spikes (0, 1, or -1) it is an accumulate, otherwise a multiply-accumulate.
-    Biases and the neurons themselves are not counted.
+    An operation is the effect of one input on one neuron at one step of the sample, through one weight. It is
+    *effective* if input and weight are not 0. With an input of spikes (0, 1, or -1) it is an accumulate, otherwise a
+    multiply-accumulate. Biases and the neurons themselves are not counted.
 
     Attributes:
         layer: name of the layer.

@@ -1,6 +1,7 @@
 """Counts the synaptic operations of a network, see `snnlab.live.frames.energy`."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -44,6 +45,8 @@ WITHOUT_WEIGHTS = (LifRef, IF, Leaky, Expon, DoubleExpon, Delay, Threshold, Pool
 class Meter:
     """Counts the synaptic operations of a network on the first test samples, as a `Checkup`; compiled once.
 
+    Steps after the last one of a sample count nowhere.
+
     Args:
         stepper: model and loss.
         data: its test set has the samples.
@@ -66,7 +69,10 @@ class Meter:
     @transfers_allowed()
     def __init__(self, stepper: Stepper, data: Dataset, samples: int = 128):
         self._known = describe(stepper.structure.merge(stepper.start)["model"])
-        self._x = jnp.asarray(data.seen.x[: affordable(self._known, arguments.count("samples", samples))])
+        x, targets = data.seen
+        first = slice(affordable(self._known, arguments.count("samples", samples)))
+        self._x, lengths = jnp.asarray(x[first]), targets.lengths
+        self._lengths = None if lengths is None else jnp.asarray(lengths[first])
         self._count = compiled(_count, stepper.structure)
 
     @never_lost()
@@ -76,14 +82,14 @@ class Meter:
         if self._known.network is None or self._known.stack is None:
             return None
         keep_programs()
-        ways, silence, steps = jax.tree.map(np.asarray, self._count(state, self._x))
+        ways, silence, steps = jax.tree.map(np.asarray, self._count(state, self._x, self._lengths))
         names, samples = self._known.stack.names, len(self._x)
         layers = self._known.layers
         known = {name: layers[name].module for name in names}
         return Energy(
             step=int(state.step),
             samples=samples,
-            layers=tuple(_operations(name, ways[name], int(steps), samples) for name in names if ways[name]),
+            layers=tuple(_operations(name, ways[name], int(steps) / samples, samples) for name in names if ways[name]),
             silent=None if silence is None else float(silence[0].sum(dtype=np.float64) / silence[1]),
             uncounted=tuple(name for name, layer in known.items() if not _is_known(layer)),
         )
@@ -108,8 +114,8 @@ class _Ways(NamedTuple):
     zeros: Int[Array, ""]
 
 
-def _operations(name: str, ways: list[_Ways], steps: int, samples: int) -> Operations:
-    """Add up, in float64: there are more operations than a 32-bit integer can count."""
+def _operations(name: str, ways: list[_Ways], steps: float, samples: int) -> Operations:
+    """Add up, in float64: there are more operations than a 32-bit integer can count. `steps` are those of a sample."""
     effective = [float((way.active.astype(np.float64) * way.fanout).sum()) / samples for way in ways]
     return Operations(
         layer=name,
@@ -126,19 +132,28 @@ def _is_known(layer: Callable) -> bool:
     return type(layer) in (Projection, ConvProjection, Recurrent, nnx.Linear, LSTM, Conv, *WITHOUT_WEIGHTS)
 
 
-def _count(structure: Structure, state: State, x) -> tuple[dict[str, list[_Ways]], tuple | None, Int[Array, ""]]:
-    """Return the ways of every layer; the silent outputs per layer and the number of outputs; the number of steps."""
+def _count(
+    structure: Structure, state: State, x, lengths: Int[Array, " batch"] | None
+) -> tuple[dict[str, list[_Ways]], tuple | None, Int[Array, ""]]:
+    """Return the ways of every layer; the silent outputs per layer and the number of outputs; the number of steps.
+
+    Outputs and steps are those of all samples together.
+    """
     model = structure.merge(state)["model"]  # a plain network
     code, stack = model.encode(x, key=jax.random.key(0)), model.stack  # the code is the same every time
     traces = {visit.name: visit.trace for visit in stack.walk(code)}
+    num_steps = len(next(iter(traces.values())).state)
+    lengths = jnp.full(len(x), num_steps, jnp.int32) if lengths is None else lengths
     ways = {
-        name: _ways(stack.layers[name], lambda name=name: _input(stack, name, code, traces), trace)
+        name: _ways(stack.layers[name], lambda name=name: _input(stack, name, code, traces), trace, lengths)
         for name, trace in traces.items()
     }
+    within = (jnp.arange(num_steps)[:, None] < lengths)[..., None]
     firing = [trace for name, trace in traces.items() if trace.spikes is not None or type(stack.layers[name]) is LSTM]
-    zeros = jnp.stack([(t.output == 0.0).sum() for t in firing]) if firing else None
-    silence = None if zeros is None else (zeros, jnp.float32(sum(t.output.size for t in firing)))
-    return ways, silence, jnp.int32(len(next(iter(traces.values())).state))
+    zeros = jnp.stack([((t.output == 0.0) & within).sum() for t in firing]) if firing else None
+    outputs = sum(t.output.shape[-1] for t in firing)
+    silence = None if zeros is None else (zeros, outputs * lengths.sum().astype(jnp.float32))
+    return ways, silence, lengths.sum()
 
 
 def _input(stack: Stack, name: str, code, traces: Mapping[str, Trace]) -> SpikeTimes | Float[Array, "time batch pre"]:
@@ -154,30 +169,43 @@ def _input(stack: Stack, name: str, code, traces: Mapping[str, Trace]) -> SpikeT
     return sum(arrays[1:], arrays[0])
 
 
-def _ways(layer: Any, reached: Callable, trace: Trace) -> list[_Ways]:
+def _ways(layer: Any, reached: Callable, trace: Trace, lengths: Int[Array, " batch"]) -> list[_Ways]:
     """Return one for each array of weights; none for a layer that has no weights, or is unknown."""
-    if type(layer) is Projection:
-        return [_full(layer.kernel[...], *_active(reached(), layer.delay))]
-    if type(layer) is Recurrent:
-        inside = _full(layer.recurrent_kernel[...], *_active(trace.output, 1))  # spikes arrive one step later
-        return [_full(layer.kernel[...], *_active(reached(), layer.delay)), inside]
+    active = partial(_active, lengths=lengths)
+    if isinstance(layer, Projection):
+        x = reached()
+        # A spike that is delayed to between two steps arrives in two parts.
+        heard = active(layer.delay(x)) if isinstance(layer.delay, Delay) else active(x, layer.delay)
+        if type(layer) is Projection:
+            return [_full(layer.kernel[...], *heard)]
+        if type(layer) is Recurrent:  # own spikes arrive one step later
+            return [_full(layer.kernel[...], *heard), _full(layer.recurrent_kernel[...], *active(trace.output, 1))]
+        if type(layer) is ConvProjection:
+            return [_shared(layer.window.convolve, layer.kernel[...], *heard)]
     if type(layer) is nnx.Linear:
-        return [_full(layer.kernel[...], *_active(reached()))]
+        return [_full(layer.kernel[...], *active(reached()))]
     if type(layer) is LSTM:
-        return [_full(layer.w_x[...], *_active(reached())), _full(layer.w_h[...], *_active(trace.output, 1))]
-    if type(layer) is ConvProjection:
-        return [_shared(layer.window.convolve, layer.kernel[...], *_active(reached(), layer.delay))]
-    return [_convolution(layer, *_active(reached()))] if type(layer) is Conv else []
+        return [_full(layer.w_x[...], *active(reached())), _full(layer.w_h[...], *active(trace.output, 1))]
+    return [_convolution(layer, *active(reached()))] if type(layer) is Conv else []
 
 
 def _active(
-    x: SpikeTimes | Float[Array, "time batch pre"], delay: int = 0
+    x: SpikeTimes | Float[Array, "time batch pre"], delay: int = 0, *, lengths: Int[Array, " batch"]
 ) -> tuple[Int[Array, " pre"], Bool[Array, ""]]:
-    """Count what arrives before the end at each input, and say whether it is spikes. Every event counts for itself."""
+    """Count what arrives before a sample ends, and say whether it is spikes. Every event counts for itself.
+
+    Args:
+        x: what comes out of the layers before.
+        delay: steps until it arrives.
+        lengths: number of steps of each sample.
+
+    Returns:
+        The number for each input, over all samples, and whether all values are 0, 1 or -1.
+    """
     if not isinstance(x, SpikeTimes):
-        arrives = x[: max(0, len(x) - delay)]
-        return (arrives != 0.0).sum((0, 1)), ((x == 0.0) | (jnp.abs(x) == 1.0)).all()
-    there = (x.times >= 0) & (x.times < x.num_steps - delay)
+        within = (jnp.arange(len(x))[:, None] + delay < lengths)[..., None]
+        return ((x != 0.0) & within).sum((0, 1)), ((x == 0.0) | (jnp.abs(x) == 1.0) | ~within).all()
+    there = (x.times >= 0) & (x.times + delay < lengths[:, None])
     if x.units is None:
         return there.sum(0), jnp.bool_(True)
     units = jnp.where(there & (x.units >= 0), x.units, x.num_units)
