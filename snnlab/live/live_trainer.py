@@ -356,6 +356,7 @@ class LiveTrainer(Run):
     def _still(self) -> dict[str, str]:
         """A picture of the run, as SVG, and a line of text: what stays in a saved notebook that nobody watched."""
         trainer, history = self.trainer, self.history
+        system = trainer.stepper.structure.merge(trainer.state)
         parts = [self.state, f"step {len(history):,} of {trainer.total_steps:,}"]
         scored = trainer.scored
         for row in history.newest_epochs(1):
@@ -365,7 +366,7 @@ class LiveTrainer(Run):
             history,
             steps_per_epoch=trainer.steps_per_epoch,
             title=title,
-            probe=Prober(trainer.model, trainer.data, trainer.loss)(trainer.snapshot(), 0),
+            probe=Prober(trainer.model, trainer.data, trainer.loss)(system["model"], 0, system["loss"]),
             class_names=output_names(trainer.data.class_names, trainer.data.num_outputs),
             dt=describe(trainer.model).step,
         )

@@ -327,6 +327,15 @@ class Trainer:
         Returns:
             The model, and whether a knob has been moved that no step has used yet.
         """
+        state, ahead = self.preview_state()
+        return self.stepper.structure.merge(state)["model"], ahead
+
+    def preview_state(self) -> tuple[State, bool]:
+        """Return the state of which `preview` makes a model: with it, model and loss can be put together.
+
+        Returns:
+            The state, and whether a knob has been moved that no step has used yet.
+        """
         state, wanted = self._state, self.mailbox.shown
         live, opt_state = state.live, state.opt_state
         moved = [
@@ -334,7 +343,7 @@ class Trainer:
         ]
         for name in moved:
             _, live, opt_state = set_knob(live, opt_state, name, wanted[name].value)
-        return self.stepper.structure.merge(state._replace(live=live))["model"], bool(moved)
+        return state._replace(live=live), bool(moved)
 
     def set(self, values: Mapping[str, float] | None = None, /, **by_name: float) -> None:
         """Move knobs; the new values act on the next chunk.

@@ -19,6 +19,7 @@ from snnlab.live.frames.targets import scored_steps
 from snnlab.live.look.inspector import Inspector
 from snnlab.live.look.prober import Prober
 from snnlab.live.look.reviewer import Reviewer
+from snnlab.support.numbers import number
 
 FEW = ("step_labels", "traces")
 FEW_BY_DEFAULT = [pytest.param(task, marks=[] if task in FEW else pytest.mark.endure) for task in TASKS]
@@ -146,7 +147,6 @@ def test_numbers_are_read_out_in_the_unit_of_the_targets(task):
     readout = np.asarray(loss.center[...]) + np.asarray(loss.scale[...]) * answers(lab)[0][:, 3]
     np.testing.assert_allclose(probe.readout, readout, rtol=1e-4)
     length = int(data.lengths_test[3])
-    assert probe.length == length and probe.rule == ("mean" if task == "values" else "last")
 def test_delays_are_shown_as_any_network():
     """Every frame and every tab of a network whose delays are learned, and the script repeats its run."""
     data = task_data("step_labels")
@@ -171,6 +171,7 @@ def test_delays_are_shown_as_any_network():
     lab.close()
 
 
+    assert probe.length == length and probe.rule == ("mean" if task == "values" else "last")
     if task == "values":
         np.testing.assert_allclose(probe.said, readout[:length].mean(0), rtol=1e-4)
     else:
@@ -209,6 +210,26 @@ def test_decisions_of_the_errors_tab_are_those_of_the_engine():
 
 
 def test_distances_of_the_errors_tab_are_the_loss():
+def test_the_raster_compares_spikes_behind_the_filter_of_now():
+    """When the knob is moved, the next look has the new time constant, even if no step has used it yet."""
+    lab = begin("spike_trains")
+    lab.fit()
+    display = lab.display
+    display.watcher._take_a_look()
+    first = display.watcher.look.probe
+    lab.set(tau=40.0)
+    assert display.watcher._take_a_look()
+    display.screen.show()
+    probe = display.watcher.look.probe
+    assert (first.tau, probe.tau) == (10.0, 40.0) and display.watcher.look.preview
+    off = answers(lab)[1][:, 0] - lab.trainer.data.y_test[0]
+    ago = np.arange(len(off))[:, None] - np.arange(len(off))
+    behind = np.where(ago >= 0, np.exp(-ago / 40.0), 0.0) @ off
+    words = display.board.frame["target"]["words"]
+    assert f"van Rossum distance {number((behind**2).sum(0).mean() / 40.0)} (time constant 40 steps)" in words
+    lab.close()
+
+
     """The mean of the distances is the term of the loss, which computes it in another way."""
     lab = begin("spike_trains")
     lab.fit()

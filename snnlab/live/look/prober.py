@@ -1,5 +1,6 @@
 """Runs one sample through the network as it is now, and reads one of its neurons: for the raster."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,7 @@ class Prober:
         self._data = data
         self._names: tuple[str, ...] = ()
         self._rule = running_readout(loss, data.task)
-        self._tau = _filter_of(loss, describe(model).step)
+        self._loss = loss
         structure, task = graphdef(model, training=False), task_of(data)
 
         @jax.jit
@@ -74,10 +75,17 @@ class Prober:
         lengths = data.seen.targets.lengths  # a drawing is as long as the sequence; one shape, so one program
         self._whole = None if lengths is None else np.full(1, data.seen.x.shape[1], lengths.dtype)
 
-    def __call__(self, model: nnx.Module, index: int) -> Probe:
-        """Run sample `index` of the part that is looked at."""
+    def __call__(self, model: nnx.Module, index: int, loss: Callable | None = None) -> Probe:
+        """Run sample `index` of the part that is looked at.
+
+        Args:
+            model: with the values of now.
+            index: of the sample.
+            loss: with the values of now, as its time constant may have been moved; default: as the prober got it.
+        """
         x, targets = self._data.seen
-        return self._look(model, x[index], self._data.image(index), targets[index : index + 1])
+        probe = self._look(model, x[index], self._data.image(index), targets[index : index + 1])
+        return dataclasses.replace(probe, tau=_filter_of(loss or self._loss, describe(model).step))
 
     def own(self, model: nnx.Module, sample: Shaped[np.ndarray, "..."]) -> Probe:
         """Run a sample that is none of the data's, and has no label.
@@ -117,7 +125,6 @@ class Prober:
             events=self._data.has_events,
             task=self._data.task,
             said=np.asarray(said),
-            tau=self._tau,
             **known,
         )
 
@@ -128,6 +135,7 @@ def _readout(loss: Callable | None, record: Record) -> jax.Array:
     return loss.in_units(readout) if isinstance(loss, Regression | TraceRegression) else readout
 
 
+@transfers_allowed()
 def _filter_of(loss: Callable | None, dt: float | None) -> float:
     """The time constant of the filter that spike trains are compared behind [steps]."""
     if not isinstance(loss, SpikeTrains):

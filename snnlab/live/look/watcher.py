@@ -156,10 +156,12 @@ class Watcher:
         now = _Looked(trainer.history, len(trainer.history), index, drawing, knobs)
         if self._prober is None or now == self._looked:
             return False
-        model, ahead = trainer.preview()
+        state, ahead = trainer.preview_state()
         if self._elsewhere():
             return False
-        probe, drawing = self._probe(self._prober, model, index, drawing)
+        system = trainer.stepper.structure.merge(state)
+        model = system["model"]
+        probe, drawing = self._probe(self._prober, model, system["loss"], index, drawing)
         read, known = functools.partial(neuron, model), functools.partial(spiking, model)
         names, dt = output_names(trainer.data.class_names, trainer.data.num_outputs), describe(model).step
         self.look = Look(probe, names, dt, read, known, preview=ahead, drawing=drawing)
@@ -167,14 +169,14 @@ class Watcher:
         return True
 
     def _probe(
-        self, prober: Prober, model: nnx.Module, index: int, drawing: bytes | None
+        self, prober: Prober, model: nnx.Module, loss: Callable, index: int, drawing: bytes | None
     ) -> tuple[Probe, bytes | None]:
         """Run the drawing, or else the test sample; returns it as a drawing, too."""
         if self._paper is None:
-            return prober(model, index), None
+            return prober(model, index, loss), None
         if drawing is not None:
             return prober.own(model, self._paper.sample(drawing)), drawing
-        return prober(model, index), self._paper.drawing(self._trainer.data.image(index))
+        return prober(model, index, loss), self._paper.drawing(self._trainer.data.image(index))
 
     def _check_up(self) -> bool:
         """Make a checkup, if it is time for one; returns whether it was."""
