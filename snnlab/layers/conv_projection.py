@@ -25,7 +25,8 @@ class ConvProjection(Projection):
 
     The equation of the convolution is that of `kernels.Window`. Units are flat, in the order channel, row, column. All
     neurons of a channel share weights, bias and constants. On the CPU only the spikes are computed with: a spike costs
-    as many additions as it meets weights, and neurons that nothing reaches cost nothing.
+    as many additions as it meets weights, and neurons that nothing reaches cost nothing. That holds behind an `Expon`,
+    or without a synapse; behind a `DoubleExpon` or a synapse of your own, the convolution is computed at every step.
 
     A window as large as the image has a single place: so `ConvProjection((32, 8, 8), Leaky(10), window=4, pool=2)` is
     a readout of the sums of 2 x 2 pixels.
@@ -38,8 +39,9 @@ class ConvProjection(Projection):
         padding: zeros before and behind the image; less than the window.
         pool: if it is 2 or more, the window slides over the sums of `pool x pool` pixels. Spikes count one by one; for
             a maximum, which no kernel computes, put a `Pool("max", ...)` in front, which is dense.
-        synapse: such as `Expon(16)`; without one, every spike is a current that lasts one step.
-        delay: steps that a spike travels, >= 0.
+        synapse: such as `Expon(16)`; without one, every spike is a current that lasts one step. With a
+            `DoubleExpon(16)` the layer is dense, and takes many times longer.
+        delay: steps that a spike travels, >= 0; or a `Delay` with one number for each pixel, as for a `Projection`.
         use_bias: whether to add a learned constant at every step, one per channel.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in)`, with the number `in` of
             values in the window.

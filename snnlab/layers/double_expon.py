@@ -23,6 +23,10 @@ class DoubleExpon(nnx.Module):
     comes later. For `tau_rise = tau_syn` the response is an alpha function, `t e^(-t/tau_syn)`; exchanging the two time
     constants changes no more than its size.
 
+    Behind weights from every input, the kernels of the CPU compute with the spikes only, as with `Expon`; from there on
+    each neuron has a current at every step. Behind a window that slides (`ConvProjection`), the convolution is dense:
+    it is computed at every step and pixel, which takes many times longer. A `Recurrent` layer runs on the reference.
+
     Args:
         features: number of neurons.
         tau_rise: time constant of the rise [ms], >= 0.
