@@ -1,4 +1,4 @@
-"""What every task, every kind of network and every kind of sample must keep: one table, the same promises for each.
+"""What every task, every kind of network, of sample and of source must keep: one table, the same promises for each.
 
 The compiled programs of a case are shared by its tests, which therefore follow each other.
 """
@@ -14,7 +14,7 @@ from flax import nnx
 
 import snnlab
 from snnlab.checkpoint import Checkpoints
-from snnlab.data import Dataset
+from snnlab.data import Dataset, EventLists, Source
 from snnlab.encode import Rows
 from snnlab.errors import ArgumentError
 from snnlab.health import Checkup
@@ -47,6 +47,38 @@ def dataset(task: str, **beside) -> Dataset:
     parts = {"train": slice(cut), "test": slice(cut, None)}
     values = {f"{name}_{part}": array[index] for name, array in arrays.items() for part, index in parts.items()}
     return Dataset(name="mine", task=task, **values)
+
+
+def events() -> Dataset:
+    """The samples as events of `F` channels: where a value is 1, one at that step, in the middle of its millisecond."""
+
+    def lists(x):
+        return EventLists.from_lists(
+            [[(1000 * t + 500, k, 0, 0) for t, k in np.argwhere(s)] for s in x], sensor=(1, 1, F)
+        )
+
+    data = dataset("label")
+    return Dataset(
+        name="mine",
+        x_train=lists(data.x_train),
+        y_train=data.y_train,
+        x_test=lists(data.x_test),
+        y_test=data.y_test,
+    )
+
+
+def batches(epoch: int):
+    """The training part of `dataset("label")` in batches of 4, in another order in every epoch."""
+    data = dataset("label")
+    for rows in np.random.default_rng(epoch).permutation(len(data.x_train)).reshape(-1, 4):
+        yield data.x_train[rows], data.y_train[rows]
+
+
+def held_out():
+    """Its test part, as `batches`."""
+    data = dataset("label")
+    for start in range(0, len(data.x_test), 4):
+        yield data.x_test[start : start + 4], data.y_test[start : start + 4]
 
 
 def spiking_readout(data: Dataset, seed: int) -> Network:
@@ -91,18 +123,31 @@ CASES = {
     "deep": (dataset("label"), rows(hidden=(7, 5), gains=(8.0, 8.0))),  # in 8 ms nothing fires at 15 Hz
     "recurrent": (dataset("label"), rows(recurrent=True)),
     "adaptive": (dataset("label"), rows(neuron="alif")),
+    "delays": (dataset("label"), rows(most_delay=5)),
     "delta": (dataset("label"), rows(code="delta")),
     "table": (dataset("label"), rows(code="population", num_steps=9)),
     "convolution": (dataset("label"), built(snnlab.ConvConfig(channels=(3, 4), num_steps=9, v_th=0.3))),
     "LSTM": (dataset("traces"), built(snnlab.LstmConfig(hidden=5))),
     "graph": (dataset("label"), graph),
+    "events": (events(), rows(code="events", num_steps=T, v_th=0.3)),
+    "generator": (Source(train=batches, test=held_out), rows()),
 }
 REFUSED_BY_NIR = {
     "adaptive": "layer 'hidden': beta: must be left out, as NIR has no threshold that adapts",
     "LSTM": "layer 'hidden': NIR has no node for LSTM",
+    "delays": "layer 'hidden': steps: must be whole, as NIR's readers count steps",
 }
 OWN = ("spike_trains", "graph")  # of which snnlab has no recipe
-QUICK = ("masks and weights", "spike_trains", "lengths", "adaptive", "LSTM", "graph")  # in the default tier
+QUICK = (
+    "masks and weights",
+    "spike_trains",
+    "lengths",
+    "adaptive",
+    "LSTM",
+    "graph",
+    "events",
+    "generator",
+)  # in the default tier
 
 
 @pytest.fixture(
@@ -112,9 +157,18 @@ def case(request) -> str:
     return request.param
 
 
+def seen(case: str) -> Dataset:
+    """The data set, or the first samples of a source."""
+    data = CASES[case][0]
+    return data.open(4).head if isinstance(data, Source) else data
+
+
+def network(case: str, seed: int) -> Network:
+    return CASES[case][1](seen(case), seed)
+
+
 def made(case: str, seed: int = 3) -> Trainer:
-    data, build = CASES[case]
-    return Trainer(build(data, seed), data, epochs=3, batch_size=4, learning_rate=0.02, seed=seed)
+    return Trainer(network(case, seed), CASES[case][0], epochs=3, batch_size=4, learning_rate=0.02, seed=seed)
 
 
 def halfway(case: str) -> Trainer:
@@ -161,8 +215,7 @@ def test_a_checkpoint_continues_with_the_same_bits(case, finished, tmp_path):
 
 def test_a_script_repeats_it(case, finished):
     """What is the user's own is left open in the script, and given here."""
-    data, build = CASES[case]
-    names = {"own_data": data, "own_net": lambda: build(data, 3)}
+    names = {"own_data": CASES[case][0], "own_net": lambda: network(case, 3)}
     text = script(finished).replace("data = ...", "data = own_data").replace("net = ...", "net = own_net()")
     assert ("own_net()" in text) == (case in OWN) and "= ..." not in text
     exec(compile(text, "script", "exec"), names)
@@ -170,10 +223,9 @@ def test_a_script_repeats_it(case, finished):
 
 
 def test_weights_come_back_from_their_file(case, finished, tmp_path):
-    data, build = CASES[case]
     path = snnlab.save(finished.model, tmp_path / "net.safetensors")
-    again = snnlab.load(path, into=build(data, 0) if case in OWN else None)
-    x, key = jnp.asarray(data.x_test), jax.random.key(0)
+    again = snnlab.load(path, into=network(case, 0) if case in OWN else None)
+    x, key = jnp.asarray(seen(case).x_test[:]), jax.random.key(0)
     np.testing.assert_array_equal(run_model(again, x, key).readout, run_model(finished.model, x, key).readout)
 
 
@@ -183,7 +235,7 @@ def test_nir_says_the_same_or_why_it_cannot(case, finished, tmp_path):
         with pytest.raises(ArgumentError, match=REFUSED_BY_NIR[case]):
             snnlab.export.save_nir(finished.model, tmp_path / "net.nir")
         return
-    x = jnp.asarray(CASES[case][0].x_test)
+    x = jnp.asarray(seen(case).x_test[:])
     found = snnlab.export.save_nir(finished.model, tmp_path / "net.nir", samples=x).measured["as assumed"]
     assert sum(own for _, own, _ in found.spikes.values()) > 0
     assert all(both == own == read for both, own, read in found.spikes.values())
@@ -191,7 +243,7 @@ def test_nir_says_the_same_or_why_it_cannot(case, finished, tmp_path):
 
 
 def test_its_health_and_its_operations_are_measured(case, finished):
-    data, state = CASES[case][0], finished.state
+    data, state = seen(case), finished.state
     health = Checkup(finished.stepper, data)(state)
     names = list(finished.model.stack.names)
     assert health.finite and [layer.name for layer in health.layers] == names
