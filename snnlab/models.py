@@ -269,8 +269,9 @@ def _membrane(config: SnnConfig | ConvConfig) -> Membrane:
 
 
 def _lif(features: int, config: SnnConfig | ConvConfig, **more: Any) -> LifRef:
-    names = ("tau_mem", "tau_ref", "v_th", "v_rest", "v_reset", "slope", "surrogate", "reset", "detach_reset", "dt")
-    return LifRef(features, **{name: getattr(config, name) for name in names}, **more)
+    names = ("tau_mem", "tau_ref", "v_th", "v_rest", "v_reset", "surrogate", "reset", "detach_reset", "dt")
+    slope = config.steepness if isinstance(config, ConvConfig) else config.slope
+    return LifRef(features, slope=slope, **{name: getattr(config, name) for name in names}, **more)
 
 
 def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:

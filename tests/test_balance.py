@@ -86,6 +86,17 @@ def test_a_network_of_six_layers_learns(digits):
     assert len(trainer.history) < 300 and last["train_acc"] > 0.7
 
 
+@pytest.mark.parametrize("depth", [3, pytest.param(SIX, marks=pytest.mark.endure)])
+def test_convolutions_of_any_depth_learn(digits, depth):
+    """At the default settings, in 54 steps; with the surrogate of shallow networks, six fall silent."""
+    some = digits.subset(train=1200, test=360)
+    config = balanced(ConvConfig(channels=(8,) * depth, pool=1), some)
+    trainer = Trainer(build(config, some), some, epochs=3, batch_size=64)
+    last = [report for report in trainer if report.phase == "epoch"][-1].metrics
+    assert len(trainer.history) == 54 and last["train_acc"] > 0.8
+    assert all(rate > 1.0 for rate in firing_rates(trainer.model, some).values())
+
+
 def test_the_factors_are_all_that_is_needed_to_build_the_network_again(digits):
     config = balanced(SnnConfig(hidden=(12, 10), recurrent=True, num_steps=30), digits)
     read = SnnConfig(**json.loads(json.dumps(asdict(config))))

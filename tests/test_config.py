@@ -65,6 +65,7 @@ WRONG = {
         "threshold_latency": (-0.1, 1.1, *NOT_NUMBERS),
         "input_dropout": (-0.1, 1.1, *NOT_NUMBERS),
         **OF_NEURONS,
+        "slope": tuple(value for value in OF_NEURONS["slope"] if value is not None),
         "gains": ((), (1.0, 2.0, 3.0), 1.0, "1", True),
     },
     LstmConfig: {"hidden": NOT_COUNTS},
@@ -117,17 +118,26 @@ def test_what_adapts_needs_neurons_that_do(given):
     assert SnnConfig(neuron="alif", **given).neuron == "alif"
 
 
-def test_each_convolution_has_its_channels():
 def test_delays_are_learned_or_all_the_same():
     assert SnnConfig(most_delay=20).delay == 0
     with pytest.raises(ArgumentError, match="delay: does nothing with most_delay"):
         SnnConfig(delay=1, most_delay=20)
 
 
+def test_each_convolution_has_its_channels():
     for wrong in NOT_COUNTS:
         with pytest.raises(ArgumentError, match=r"channels\[1\]: must be an integer >= 1"):
             ConvConfig(channels=(4, wrong))
     assert ConvConfig(channels=[4, 8]) == ConvConfig(channels=(4, 8))  # as a file gives them back
+
+
+def test_the_surrogate_of_deep_convolutions_is_wider():
+    """Unless it is chosen: then it is what was chosen, in a network of any depth."""
+    assert [ConvConfig(channels=(4,) * n).steepness for n in (1, 2, 3, 6)] == [10.0, 10.0, 3.0, 3.0]
+    assert [ConvConfig(channels=(4,) * n, slope=7.0).steepness for n in (1, 3)] == [7.0, 7.0]
+    net = models.build(ConvConfig(channels=(4, 5, 6), pool=1), sample_shape=(4, 4), num_classes=2)
+    slopes = [float(layer.neuron.slope[...]) for layer in list(net.stack.layers.values())[:-1]]
+    assert slopes == [3.0, 3.0, 3.0]
 
 
 def test_bounds_that_hang_on_another_field():
