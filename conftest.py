@@ -1,4 +1,4 @@
-"""Marks each test and doctest with its tier; here, as it concerns the package, too."""
+"""Marks each test, doctest and notebook with its tier; here, as it concerns the package, too."""
 
 import gc
 import importlib

@@ -40,7 +40,7 @@ TIERS = {
     "endure": [],
     "fuzz": ["tests/fuzz"],
     "nightly": [],
-    "notebooks": ["tests/live/test_notebook_pages.py"],
+    "notebooks": ["notebooks", "tests/live/test_notebook_pages.py"],
     "peers": [
         "snnlab/data/tfds_builder.py",
         "tests/data/test_data_tfds.py",
