@@ -57,6 +57,7 @@ class Display:
         self.screen = Screen(self.board, self.view, self._twins)
         self.screen.on_answer = run.courtesy.answer
         self.watcher = self._watcher_of(run.trainer)
+        self.watcher.open()
         self.screen.show()  # no page sees a board of which nothing is known yet
         self.screen.open()
 
@@ -89,7 +90,7 @@ class Display:
 
     def _wake_screens(self) -> None:
         for screen in self._screens():
-            screen.awake.set()
+            screen.rhythm.ask()
 
     def _wake_for_move(self) -> None:
         """Have a look now; the picture waits for it, because two of them take twice as long to reach the page."""
@@ -103,6 +104,7 @@ class Display:
         """Look at another trainer."""
         self.watcher.close()
         self.watcher = self._watcher_of(trainer)
+        self.watcher.open()
 
     def close(self) -> None:
         """End the threads and free the widgets."""
@@ -186,27 +188,28 @@ class Display:
     def _screens(self) -> list[Screen]:
         return [self.screen, *(screen for _, screen in self._panels)]
 
-    def _seen(self) -> None:
-        """Show what is new; what somebody waits for, a preview, a drawing or an earlier moment, at once."""
+    def _seen(self, awaited: bool) -> float:
+        """Show what the watcher saw: in turn, or at once if somebody waits for it; returns the seconds until then."""
+        if not awaited:
+            return max(screen.rhythm.take_turn() for screen in self._screens())
         look = self.watcher.look
         for screen in self._screens():
             if look is not None and (look.preview or look.probe.drawn or self._run.timeline.behind):
                 screen.hurry()
             else:
-                screen.awake.set()
+                screen.rhythm.ask()
+        return 0.0
 
     def _watcher_of(self, trainer: Trainer) -> Watcher:
-        watcher = Watcher(
+        return Watcher(
             trainer,
             self._chosen,
-            on_change=self._seen,
+            on_look=self._seen,
             probing="raster" in self._show,
             checking="health" in self._show,
             paper=self._paper,
             elsewhere=lambda: shown_branch(self._run) != self._run.timeline.here,
         )
-        watcher.open()
-        return watcher
 
     def _about(self) -> dict[str, Any]:
         run = self._run

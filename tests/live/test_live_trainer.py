@@ -215,7 +215,7 @@ lab.start()
 inside = threading.Event()
 chosen = Chosen(10.0)
 chosen.__class__ = type("Asked", (Chosen,), {"sample": property(lambda self: inside.set() or 0)})
-Watcher(lab.trainer, chosen, lambda: None, probing=True, checking=True).open()
+Watcher(lab.trainer, chosen, lambda awaited: 0.0, probing=True, checking=True).open()
 inside.wait()
 assert names() == {"snnlab-train", "snnlab-watch"}
 """

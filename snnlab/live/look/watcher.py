@@ -56,7 +56,9 @@ class Watcher:
     Args:
         trainer: only read.
         chosen: what to look at: the test sample or a drawing, the tab; and how often, at most.
-        on_change: called in the watcher's thread when there is something new.
+        on_look: called in the watcher's thread after every look, with whether somebody waits for what is new in it;
+            returns the seconds until it is shown. The next look comes a period later, so that the picture of each
+            look is made when the look is over.
         probing: look at a sample.
         checking: make checkups.
         paper: what can be drawn, see `snnlab.live.frames.paper.paper_of`; nothing if it is a sentence.
@@ -67,14 +69,14 @@ class Watcher:
         look: the newest `Look`, or None.
         health: the newest `Health`, or None.
         finding: what is wrong with the network, or None.
-        error: the exception that ended the thread, or None.
+        error: the exception that ended the looks, or None.
     """
 
     def __init__(
         self,
         trainer: Trainer,
         chosen: Chosen,
-        on_change: Callable[[], None],
+        on_look: Callable[[bool], float],
         *,
         probing: bool,
         checking: bool,
@@ -85,7 +87,7 @@ class Watcher:
         self.health: Health | None = None
         self.finding: Diagnosis | None = None
         self.error: Exception | None = None
-        self._trainer, self._chosen, self._on_change = trainer, chosen, on_change
+        self._trainer, self._chosen, self._on_look = trainer, chosen, on_look
         self._paper = None if isinstance(paper, str) else paper
         self._elsewhere = elsewhere
         self._prober = Prober(trainer.model, trainer.data, trainer.loss) if probing else None
@@ -109,25 +111,42 @@ class Watcher:
         self.awake.set()
 
     def _run(self) -> None:
+        awaited = True  # the first look
+        while not self._closed:
+            following = self._turn(awaited)
+            hurried = self._is_ahead or self._jumped
+            soon = hurried or self._elsewhere()
+            asked = self.awake.wait(AHEAD if soon else max(0.0, following - time.monotonic()))
+            self.awake.clear()
+            awaited = asked or hurried
+
+    def _turn(self, awaited: bool) -> float:
+        """Look at everything once, and return the time at which to look again.
+
+        What somebody waits for is told at once, because the next look may take longer. Otherwise only the first look
+        is told, and what the others find shows in the picture of the next one: so each turn makes one picture.
+        """
+        news = self._finds(self._take_a_look)
+        shown = self._on_look(news and awaited)
+        following = time.monotonic() + shown + 1.0 / self._chosen.hz
+        for look in (self._check_up, self._inspect):
+            if self._finds(look):
+                news = True
+                if awaited:
+                    self._on_look(True)
+        if news:
+            self._tidy_up()
+        return following
+
+    def _finds(self, look: Callable[[], bool]) -> bool:
+        """Whether a look finds something new. After one that failed there are no more."""
+        if self.error is not None or self._elsewhere():
+            return False
         try:
-            while not self._closed:
-                news = [self._tell(look) for look in (self._take_a_look, self._check_up, self._inspect)]
-                if any(news):
-                    self._tidy_up()
-                ahead = self.look is not None and self.look.preview and not self._trainer.mailbox.tried
-                soon = ahead or self._jumped or self._elsewhere()
-                self.awake.wait(AHEAD if soon else 1.0 / self._chosen.hz)
-                self.awake.clear()
+            return look()
         except Exception as error:  # a user's own model can fail in any way; training continues
             self.error = error
-            self._on_change()
-
-    def _tell(self, look: Callable[[], bool]) -> bool:
-        """Take a look, and tell at once if it found something new: the next one may take longer."""
-        new = not self._elsewhere() and look()
-        if new:
-            self._on_change()
-        return new
+            return True
 
     def _inspect(self) -> bool:
         """Look at what the tab shows; not if a move or another sample waits to be shown."""
@@ -137,6 +156,11 @@ class Watcher:
     def inspected(self) -> dict:
         """What the tab shows, as it was seen last."""
         return NOTHING if self._inspector is None else self._inspector.frame
+
+    @property
+    def _is_ahead(self) -> bool:
+        """The newest look is at a move that no training step has used yet: one at what it does comes soon."""
+        return self.look is not None and self.look.preview and not self._trainer.mailbox.tried
 
     @property
     def _jumped(self) -> bool:

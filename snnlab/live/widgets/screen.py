@@ -1,4 +1,7 @@
-"""The pump: at most `hz` times a second, and only if the last picture was drawn, it shows a run on its screen."""
+"""The pump: at most `hz` times a second, and only if the last picture was drawn, it shows a run on its screen.
+
+What somebody waits for shows at once.
+"""
 
 import threading
 import time
@@ -16,6 +19,7 @@ from snnlab.live.frames.status import View
 from snnlab.live.frames.voltages import voltages_frame
 from snnlab.live.states import RunState
 from snnlab.live.widgets.cockpit import Cockpit
+from snnlab.live.widgets.rhythm import Rhythm
 from snnlab.live.widgets.twins import KnobRow
 
 CURVES_EVERY = 2  # pictures; redrawing the curves costs a browser most
@@ -58,13 +62,13 @@ class Screen:
         twins: knobs that are shown elsewhere, too, by their full names; there may become more.
 
     Attributes:
-        awake: set it to have a picture now.
+        rhythm: says when the next picture is due; ask it to have one now.
         on_answer: called when a picture that somebody waited for is on the screen.
     """
 
     def __init__(self, board: Cockpit, view: Callable[[], View], twins: Mapping[str, KnobRow] = MappingProxyType({})):
         self._board, self._view, self._twins = board, view, twins
-        self.awake = threading.Event()
+        self.rhythm = Rhythm(lambda: 1.0 / board.chosen.hz)
         self._showing = threading.Lock()
         self._closed = False
         self._shown: dict[str, Any] = {}  # by trait: what it depends on, or its value
@@ -84,13 +88,14 @@ class Screen:
     def close(self) -> None:
         """End the thread, and wait for the picture that it is sending."""
         self._closed = True
-        self.awake.set()
+        self.rhythm.ask()
         if self._thread.is_alive():
             self._thread.join()
 
     def _pump(self) -> None:
         board = self._board
         while not self._closed:
+            self.rhythm.begin()
             self._missed = not (board.ready or (self._urgent and board.almost_ready))
             if not self._missed:
                 urgent, self._urgent = self._urgent, False
@@ -100,13 +105,12 @@ class Screen:
                 except Exception as error:  # a picture that fails must not end all pictures
                     board.run = board.run | {"said": Said(f"display error: {error!r}", True)._asdict()}
                     self._shown = {}
-            self.awake.wait(1.0 / board.chosen.hz)
-            self.awake.clear()
+            self.rhythm.wait()
 
     def hurry(self) -> None:
         """Have a picture now, even if the last one is still on its way: somebody waits for it."""
         self._urgent = True
-        self.awake.set()
+        self.rhythm.ask()
 
     def _catch_up(self) -> None:
         """Show what came while the last picture was on its way."""
@@ -114,7 +118,7 @@ class Screen:
             self._awaited = None
             self.on_answer()
         if self._missed:
-            self.awake.set()
+            self.rhythm.ask()
 
     def show(self) -> None:
         """Send one picture, if anything changed since the last one. Any thread may call it."""
