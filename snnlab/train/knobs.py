@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -36,14 +37,14 @@ def find_knobs(live: nnx.State, opt_state: optax.OptState, *, of_the_user: bool 
     knobs = []
     for name, path in short_names(live).items():
         meta = variables[path].get_metadata()
-        value = float(jnp.mean(variables[path].get_value()))
+        value = _mean(variables[path].get_value())
         low, high = _slider(value, meta)
         least, unit = meta.get("low"), meta.get("unit", "")
         bounds = {"low": low, "high": high, "least": -math.inf if least is None else least}
         knobs.append(Knob(name=name, value=value, **bounds, unit=unit, log=unit == "ms" and low > 0))
     numbers = dict(jax.tree_util.tree_leaves_with_path(opt_state))
     for name, path in _injected(live, opt_state).items():
-        value = float(jnp.mean(numbers[path]))
+        value = _mean(numbers[path])
         if name.endswith(LEARNING_RATE) and value >= 0.0:
             low = min(1e-6, value)
             knobs.append(Knob(name=name, value=value, low=low, high=max(0.1, value), least=0.0, log=low > 0))
@@ -51,6 +52,11 @@ def find_knobs(live: nnx.State, opt_state: optax.OptState, *, of_the_user: bool 
             low, high = (0.0, 1.0) if 0.0 < value < 1.0 else _slider(value, {})
             knobs.append(Knob(name=name, value=value, low=low, high=high, least=-math.inf))
     return knobs
+
+
+def _mean(values: Any) -> float:
+    """Return the mean over neurons; of one number the number itself, because a dashboard asks often."""
+    return float(np.asarray(values).item() if np.size(values) == 1 else jnp.mean(values))
 
 
 def _injected(live: nnx.State, opt_state: optax.OptState) -> dict[str, tuple]:

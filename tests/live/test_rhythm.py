@@ -1,4 +1,4 @@
-"""At most one picture in a period while nobody touches anything, each with its look; what somebody asks for, at once."""
+"""At most one picture in a period while nobody touches anything, each with its look; what is asked for, at once."""
 
 import threading
 
@@ -114,7 +114,11 @@ def test_each_turn_of_the_watcher_is_told_once_unless_somebody_waits(make_lab, s
     lab = make_lab(small, SMALL, epochs=ENDLESS, batch_size=32)
     told = []
     watcher = Watcher(
-        lab.trainer, Chosen(2.0, tab="Weights"), lambda awaited: told.append(awaited) or 0.0, probing=True, checking=True
+        lab.trainer,
+        Chosen(2.0, tab="Weights"),
+        lambda awaited: told.append(awaited) or 0.0,
+        probing=True,
+        checking=True,
     )
     watcher._turn(False)
     assert told == [False] and watcher.look and watcher.health and watcher.inspected["tab"] == "Weights"
@@ -128,7 +132,9 @@ def test_each_turn_of_the_watcher_is_told_once_unless_somebody_waits(make_lab, s
 def test_a_look_that_fails_is_the_last_one_and_pictures_go_on(make_lab, small, monkeypatch):
     lab = make_lab(small, SMALL, epochs=1, batch_size=32)
     told, tried = [], []
-    watcher = Watcher(lab.trainer, Chosen(2.0), lambda awaited: told.append(awaited) or 0.0, probing=True, checking=True)
+    watcher = Watcher(
+        lab.trainer, Chosen(2.0), lambda awaited: told.append(awaited) or 0.0, probing=True, checking=True
+    )
     monkeypatch.setattr(watcher, "_take_a_look", lambda: tried.append(1) or 1 / 0)
     for _ in range(3):
         watcher._turn(False)

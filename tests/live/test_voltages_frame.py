@@ -9,6 +9,7 @@ from snnlab.config import LstmConfig, SnnConfig
 from snnlab.encode import Latency
 from snnlab.layers import IF, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.live.frames.voltages import Spiking, before_reset, voltages_frame
+from snnlab.live.look import voltages
 from snnlab.live.look.prober import Prober
 from snnlab.live.look.voltages import spiking
 
@@ -162,3 +163,16 @@ def test_layers_without_a_threshold(digits):
     assert spiking(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), "hidden") is None
     snn = models.build(SnnConfig(hidden=7), sample_shape=(8, 8), num_classes=10)
     assert spiking(snn, "nothing") is None
+
+
+def test_an_axis_of_another_length_compiles_nothing():
+    """The range of the voltages changes while a network learns; a program for each axis would hold up the training."""
+    hidden = spiking(Stack(hidden=LifRef(3)), "hidden")
+    axes = [np.linspace(-1.0, 1.0 + 0.1 * points, points) for points in (161, 201, 361, 401)]
+    found = [hidden.derivative(axes[0])]
+    programs = voltages._mean_over_neurons._cache_size()
+    found += [hidden.derivative(at) for at in axes[1:]]
+    assert voltages._mean_over_neurons._cache_size() == programs
+    for at, curve in zip(axes, found, strict=True):
+        one_by_one = [hidden.derivative(np.array([v]))[0] for v in at[::20]]
+        np.testing.assert_array_equal(curve[::20], one_by_one)

@@ -149,7 +149,7 @@ def _input_of(found: dict[str, np.ndarray]) -> dict[str, Any]:
     rasters = {name: values > 0 for name, values in found.items()}
     if code is None:
         return {"rasters": rasters}
-    if np.isin(code, (0, 1)).all():
+    if ((code == 0) | (code == 1)).all():
         return {"rasters": {"input": code > 0, **rasters}}
     return {"rasters": rasters, "signal": code}
 

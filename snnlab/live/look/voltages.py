@@ -17,6 +17,8 @@ from snnlab.support.transfers import transfers_allowed
 from snnlab.variables import plain
 
 CHUNK = 2**20  # values of the derivative that are computed at once
+ROOM = 512  # points; the axis of a histogram has fewer, so that one compiled program serves them all
+KEPT = 16  # curves; an axis rarely moves, and thresholds move with knobs only, unless they are learned
 
 
 @transfers_allowed()
@@ -59,12 +61,22 @@ def _derivative(bump: Callable, v_th: np.ndarray, slope: np.ndarray, v_scale: np
     different = np.unique(np.stack(np.broadcast_arrays(np.ravel(v_th), np.ravel(slope), np.ravel(v_scale))), axis=1)
     if different.shape[1] > 1:  # every neuron counts, also those that are alike
         different = np.stack(np.broadcast_arrays(np.ravel(v_th), np.ravel(slope), np.ravel(v_scale)))
-    th, slope, scale = (values[None] for values in different.astype(np.float32))
+    padded = np.pad(np.asarray(at, np.float32), (0, -len(at) % ROOM), mode="edge")
+    return _means(bump, different.astype(np.float32).tobytes(), padded.tobytes())[: len(at)]
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _means(bump: Callable, neurons: bytes, points: bytes) -> np.ndarray:
+    """Compute the mean over neurons, given by the bytes of their thresholds, slopes and scales, at some voltages."""
+    th, slope, scale = np.frombuffer(neurons, np.float32).reshape(3, 1, -1)
+    at = np.frombuffer(points, np.float32)
     sums = [
-        _mean_over_neurons(bump, jnp.asarray(part, jnp.float32)[:, None], th, slope, scale)
+        _mean_over_neurons(bump, jnp.asarray(part)[:, None], th, slope, scale)
         for part in np.array_split(at, -(-at.size * th.size // CHUNK))
     ]
-    return np.concatenate([np.asarray(part) for part in sums])
+    means = np.concatenate([np.asarray(part) for part in sums])
+    means.setflags(write=False)
+    return means
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -29,7 +29,7 @@ CHECKUP_PERIOD = 2.5, 5.0  # seconds between two checkups, at least and at most
 CHECKUP_SHARE = 0.01  # of the time that checkups may take
 AHEAD = 0.04  # seconds until a look at a preview is followed by one at what was trained meanwhile
 NOTHING: dict = {}  # is shown of a network that is not looked into
-TIDY_PERIOD = 5.0  # seconds; otherwise the allocator keeps what pictures have freed, some 15 MB a minute
+TIDY_PERIOD = 20.0  # seconds; otherwise the allocator keeps what pictures have freed, some 15 MB a minute
 
 
 class _Looked(NamedTuple):
