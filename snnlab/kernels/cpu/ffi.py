@@ -19,6 +19,7 @@ vector of int32 whose first entry is the number of blocks.
 """
 
 import ctypes
+import sys
 
 import jax
 import llvmlite.binding as llvm
@@ -39,6 +40,7 @@ from snnlab.kernels.cpu.memory import (
     get_int,
     get_word,
     malloc,
+    named_word,
     set_int,
     set_word,
 )
@@ -54,6 +56,21 @@ _SCHEDULE, _NUM_THREADS = 17, 18  # functions in the api structure
 # Words of a job, which the threads that work on one call share. A frame begins with its size, never with this mark.
 _MARK, _FRAME, _NEXT, _DONE, _USERS, _BLOCKS, _WORDS = 0, 1, 2, 3, 4, 5, 6
 _JOB = 0x736E6E6C6162
+
+_SPINS = 20_000  # turns, some 0.2 ms: longer than a block takes, unless the thread that works on it was interrupted
+_REST = 50  # microseconds
+
+
+def _sleeper() -> tuple[int, int]:
+    """Return the address of a C function that lets a thread sleep, and the number to call it with."""
+    if sys.platform == "win32":
+        return ctypes.cast(ctypes.windll.kernel32.Sleep, ctypes.c_void_p).value or 0, 1  # milliseconds
+    return ctypes.cast(ctypes.CDLL(None).usleep, ctypes.c_void_p).value or 0, _REST
+
+
+_sleep, _sleep_time = (ctypes.c_int64(word) for word in _sleeper())  # words that kernels read by the names below
+llvm.add_symbol("snnlab_sleep", ctypes.addressof(_sleep))
+llvm.add_symbol("snnlab_sleep_time", ctypes.addressof(_sleep_time))
 
 
 # These are intrinsics because numba would compile a function again for every constant argument.
@@ -155,12 +172,16 @@ def _close_job(pointer, job):
     """End the work of a thread on a job; return True, once all blocks are done, in the thread that XLA called.
 
     That thread waits for blocks that others still work on, but not for threads that have not begun (they will find
-    no block left): so calls never wait for each other, however full the pool.
+    no block left): so calls never wait for each other, however full the pool. If it waits for long, the system has
+    given the core of another thread to something else: then it sleeps, so that this thread can have its own core.
     """
     caller = pointer != job
     if caller:
+        turns = 0
         while atomic_add(after_words(job, _DONE), 0) < get_word(job, _BLOCKS):
-            pass
+            turns += 1
+            if turns > _SPINS:
+                call(named_word("snnlab_sleep"), named_word("snnlab_sleep_time"))
     if atomic_add(after_words(job, _USERS), -1) == 1:
         free(job)
     return caller
