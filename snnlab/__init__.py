@@ -32,6 +32,7 @@ _HOMES = {
     "balanced": "balance",
     "build": "models",
     "compare": "live",
+    "exhibit": "export.exhibit",
     "from_nir": "export",
     "load": "export",
     "load_data": "data",

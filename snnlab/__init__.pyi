@@ -12,6 +12,7 @@ from snnlab.export import load as load
 from snnlab.export import save as save
 from snnlab.export import save_nir as save_nir
 from snnlab.export import to_nir as to_nir
+from snnlab.export.exhibit import exhibit as exhibit
 from snnlab.history import History as History
 from snnlab.live import LiveTrainer as LiveTrainer
 from snnlab.live import compare as compare
@@ -37,6 +38,7 @@ __all__ = [
     "balanced",
     "build",
     "compare",
+    "exhibit",
     "from_nir",
     "load",
     "load_data",

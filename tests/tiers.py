@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 TIERS = {
     "browser": [
         "snnlab/gallery",
+        "tests/export/test_exhibit_browser.py",
         "tests/gallery",
         "tests/live/test_browser.py",
         "tests/live/test_canvases.py",
@@ -40,6 +41,7 @@ TIERS = {
     "endure": [],
     "fuzz": ["tests/fuzz"],
     "nightly": [],
+    "node": ["tests/export/test_exhibit_node.py"],
     "notebooks": ["notebooks", "tests/live/test_notebook_pages.py"],
     "peers": [
         "snnlab/data/tfds_builder.py",

@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from snnlab.cli.compare import Compare
+from snnlab.cli.exhibit import Exhibit
 from snnlab.cli.export import Export
 from snnlab.cli.notebooks import Gallery, Lab
 from snnlab.cli.options import INTERRUPTED
@@ -17,7 +18,8 @@ from snnlab.support import arguments
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line; what snnlab or the system refuses is one line, without a traceback."""
-    subcommands = {"train": Train, "export": Export, "compare": Compare, "lab": Lab, "gallery": Gallery}
+    subcommands = {"train": Train, "export": Export, "exhibit": Exhibit, "compare": Compare}
+    subcommands |= {"lab": Lab, "gallery": Gallery}
     command = tyro.extras.subcommand_cli_from_dict(subcommands, prog="snnlab", description=__doc__, args=args)
     try:
         return _at_home(command).run()

@@ -303,9 +303,10 @@ class Display:
         else:
             run.start()  # refuses with a reason if all epochs are trained
 
-    def _export(self, folder: str) -> None:
+    def _export(self, folder: str, *, page: bool = False) -> None:
         """Export into the given folder or one inside it: a visitor of the page need not own the machine."""
-        self.board.say(f"exported {self._run.export_into(inside(folder, self._run.folder))}")
+        place = inside(folder, self._run.folder)
+        self.board.say(f"exported {self._run.exhibit_into(place) if page else self._run.export_into(place)}")
 
 
 def times_of(run: Run) -> Times:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import optax
 from flax import nnx
@@ -25,6 +25,7 @@ from snnlab.live.frames.status import Recorded, Status
 from snnlab.live.session import Session
 from snnlab.live.states import RunState, Transport
 from snnlab.live.time_machine import TimeMachine
+from snnlab.losses.terms import READOUTS
 from snnlab.models import Recipe, build, describe
 from snnlab.support import arguments
 from snnlab.support.files import free_path
@@ -32,6 +33,9 @@ from snnlab.timeline import Timeline
 from snnlab.train import Trainer
 from snnlab.train.point import Point
 from snnlab.train.replay import script
+
+if TYPE_CHECKING:
+    from snnlab.export.exhibit import ExhibitReport
 
 OF_THE_MODEL = ("hidden", "num_steps")
 OF_THE_TRAINING = ("batch_size", "epochs")
@@ -510,6 +514,57 @@ class Run(TimeMachine):
             print(save_nir(self.model, path, samples=self.trainer.data.x_test[:256], overwrite=overwrite))
             return path
         return self._save(path, overwrite)
+
+    def exhibit(
+        self,
+        path: str | os.PathLike,
+        samples: int = 20,
+        *,
+        title: str | None = None,
+        licence: str | None = None,
+        bits: int | None = None,
+        overwrite: bool = False,
+    ) -> "ExhibitReport":
+        """Write the network as it is now as one page that plays it, without Python and offline.
+
+        Args:
+            path: of the page, such as "net.html".
+            samples: how many test samples it carries.
+            title, licence, bits, overwrite: see `snnlab.export.exhibit.exhibit`.
+
+        Returns:
+            How far the page is what Python computes; it prints as text.
+
+        Raises:
+            ArgumentError: with the reason, if the network or its task cannot be shown, or if the file exists and
+                `overwrite` is False.
+            WriteError: if it cannot be written.
+        """
+        from snnlab.export.exhibit import exhibit
+
+        data = self.trainer.data
+        if not isinstance(data, Dataset):
+            raise ArgumentError("exhibit: the run has no data set with test samples; use snnlab.exhibit(model, ...)")
+        if getattr(self.trainer.loss, "readout", None) not in READOUTS and hasattr(self.trainer.loss, "scores"):
+            raise ArgumentError("exhibit: the loss has scores of its own, which the page cannot compute")
+        return exhibit(
+            self.model,
+            path,
+            data,
+            count=samples,
+            training=self.trainer.provenance,
+            title=title,
+            licence=licence,
+            command=f'lab.exhibit("{arguments.path("path", path).name}")',
+            bits=bits,
+            overwrite=overwrite,
+        )
+
+    def exhibit_into(self, folder: str | os.PathLike) -> "ExhibitReport":
+        """Write the network as it is now to a new page `net-step-N.html` in a folder."""
+        return self.exhibit(
+            free_path(arguments.path("folder", folder) / f"net-step-{len(self.history)}.html"), overwrite=False
+        )
 
     def export_into(self, folder: str | os.PathLike) -> Path:
         """Write the network as it is now to a new file `net-step-N.safetensors` in a folder."""

@@ -410,7 +410,8 @@ def test_lab_opens_no_notebook_that_is_not_there(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("train", "--help"), ("export", "--help"), ("lab", "--help"), ("gallery", "--help")]
+    "arguments",
+    [("--help",), *((command, "--help") for command in ("train", "export", "exhibit", "lab", "gallery"))],
 )
 def test_help_on_every_command(arguments):
     done = run(*arguments)

@@ -333,6 +333,7 @@ NONSENSE = [None, 3, [], "x", {}, {"pong": 10**9}, {"pong": "1"}, {"pong": math.
 NONSENSE += [{"move": ["hidden.v_th"]}, {"move": ["hidden.v_th", "1"]}, {"move": {"hidden.v_th": 1}}, {"do": "cow"}]
 NONSENSE += [{"do": ["stop"]}, {"set": 3}, {"set": {"cow": 1}}, {"hello": None}, {"ask": 3}, {"ask": ["cow", 1]}]
 NONSENSE += [{"ask": ["restart", [1]]}, {"ask": ["restart", {1: 2}]}, {"ask": ["export", 5]}, {"ask": ["pace", "x"]}]
+NONSENSE += [{"ask": ["page", 5]}]
 
 
 def test_what_a_page_sends_is_checked(make):
@@ -446,6 +447,8 @@ def test_buttons_do_what_their_twins_do(make, tmp_path):
         say(board, {"ask": ["export", str(tmp_path / "exports")]})
     names = sorted(path.name for path in (tmp_path / "exports").iterdir())
     assert names == ["net-step-0-2.safetensors", "net-step-0.safetensors"] and names[0] in board.message.text
+    say(board, {"ask": ["page", str(tmp_path / "exports")]})
+    assert (tmp_path / "exports" / "net-step-0.html").exists() and "20 of 20 samples" in board.message.text
     (tmp_path / "exports" / "file").write_text("")
     say(board, {"ask": ["export", str(tmp_path / "exports" / "file")]})
     assert board.message.warning

@@ -317,6 +317,9 @@ OTHERS = {
     "run.apply": Words("Begins again with these settings; the knobs stay."),
     "run.folder": Words("Where the weights are written."),
     "run.export": Words("Writes the weights as a safetensors file, which other programs read."),
+    "run.page": Words(
+        "Writes one page that plays the network in any browser, without Python, every spike as in Python."
+    ),
     "run.note": Words("A sentence that stays with this step of the run: in curves, checkpoints and scripts."),
     "run.add": Words("Adds the note."),
     "run.save": Words("Saves knobs, tabs, fields and ranges of sliders as a file."),

@@ -1,34 +1,31 @@
-"""The look of everything that the dashboard draws: colours, dashes, round steps. Defined once.
+"""The look of everything that the dashboard draws: colours, dashes, round steps; the colours are `support.palette`'s.
 
 plotly's curves and the SVG picture import it; the dashboard gets it as a script and as CSS variables.
 """
 
 import json
-from typing import NamedTuple
 
-# Okabe & Ito (2008): distinguishable with any kind of colour vision.
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
-COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
-DASHES = ((), (7, 4), (2, 3), (9, 3, 2, 3), (14, 4), (14, 3, 2, 3))  # pixels on, off, on, ...
-GREY = "#808080"  # legible on white and on black
-STEPS = (1, 2, 5, 10)  # times a power of ten: the distance between two ticks
+from snnlab.support.palette import (
+    BLUE,
+    COLOURS,
+    DARK,
+    DASHES,
+    GREEN,
+    GREY,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    SKY,
+    STEPS,
+    VERMILION,
+    Line,
+    Theme,
+    of_many,
+)
 
+__all__ = ["BLUE", "COLOURS", "DARK", "DASHES", "GREEN", "GREY", "LIGHT", "ORANGE", "PURPLE", "SKY", "STEPS"]
+__all__ += ["VERMILION", "Line", "Theme", "css", "javascript", "of_branch", "of_many", "of_metric", "of_term"]
 
-class Line(NamedTuple):
-    """Colour and dash of a line."""
-
-    colour: str
-    dash: tuple[int, ...] = ()
-
-
-class Theme(NamedTuple):
-    """Colours of a page: what is drawn on, and what text is written with."""
-
-    paper: str
-    ink: str
-
-
-LIGHT, DARK = Theme("#ffffff", "#1f2328"), Theme("#15191e", "#d8dee4")
 EARLIER = (Line(GREY, (6, 3)), Line(GREY, (10, 3, 1, 3)), Line(GREY, (1, 2)))  # runs, the newest first, and again
 TRAIN, TEST = Line(BLUE), Line(ORANGE, DASHES[1])
 OTHERS = {"spikes_per_sample": Line(GREEN), "grad_norm": Line(VERMILION)}
@@ -42,18 +39,6 @@ def of_metric(name: str) -> Line:
         ('#0072B2', '#E69F00')
     """
     return TEST if name.startswith(("test_", "val_")) else OTHERS.get(name, TRAIN)
-
-
-def of_many(k: int) -> Line:
-    """Line `k` of many, such as the classes of a readout. No two of the first 36 are alike.
-
-    Six lines differ by colour and also by dash, so that they can be told apart without colour.
-
-    Example:
-        >>> of_many(0), of_many(7)
-        (Line(colour='#0072B2', dash=()), Line(colour='#E69F00', dash=(2, 3)))
-    """
-    return Line(COLOURS[k % len(COLOURS)], DASHES[(k + k // len(COLOURS)) % len(DASHES)])
 
 
 def of_term(k: int) -> Line:

@@ -1,22 +1,21 @@
 """The JavaScript of the widgets: modules in `js/`, joined to the one file that a front end loads.
 
-The modules import each other as modules do everywhere, so that they can be checked and tested one by one; `style.js`
-is made from `snnlab.live.frames.style`. Joined, each stands in a function of its own, which returns what the module
-exports, after those that it imports.
+`style.js` is made from `snnlab.live.frames.style`; how modules are joined is told in `snnlab.support.javascript`.
 
-    python -m snnlab.live.widgets.bundle FOLDER      writes the modules, style.js with them, for Node's tools
+    python -m snnlab.live.widgets.bundle FOLDER      writes the modules, style.js and those of the exhibit with them,
+                                                     for Node's tools
 """
 
-import re
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
 
 from snnlab.live.frames import style
+from snnlab.support.javascript import joined
 
 FOLDER = Path(__file__).parent / "js"
-IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w-]+)\.js";[^\n]*\n', re.MULTILINE)
-EXPORT = re.compile(r"^export (const|function|class) (\w+|\[[^\]]*\])", re.MULTILINE)
+EXHIBIT = Path(__file__).parents[2] / "export" / "exhibit" / "js"  # checked together: they share modules
 
 
 def modules() -> dict[str, str]:
@@ -34,27 +33,7 @@ def javascript(entry: str = "cockpit") -> str:
         >>> "import {" in code, "const $style = " in code, "export default" in code
         (False, True, True)
     """
-    sources = {name.removesuffix(".js"): source for name, source in modules().items()}
-    order: list[str] = []
-
-    def add(name: str) -> None:
-        for _, needed in IMPORT.findall(sources[name]):
-            if needed not in order:
-                add(needed)
-        order.append(name)
-
-    add(entry)
-    return "\n".join([*(_enclosed(name, sources[name]) for name in order[:-1]), _with_imports(sources[entry])])
-
-
-def _enclosed(name: str, source: str) -> str:
-    exported = [word for _, names in EXPORT.findall(source) for word in re.findall(r"\w+", names)]
-    body = EXPORT.sub(r"\1 \2", _with_imports(source))
-    return f"const ${name} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})();"
-
-
-def _with_imports(source: str) -> str:
-    return IMPORT.sub(lambda found: f"const {found[1].replace(' as ', ': ')} = ${found[2]};\n", source)
+    return joined({name.removesuffix(".js"): source for name, source in modules().items()}, entry)
 
 
 def main() -> None:
@@ -63,6 +42,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in modules().items():
         (folder / name).write_text(source, encoding="utf-8")
+    for path in sorted(EXHIBIT.glob("*.*s")):
+        shutil.copy(path, folder)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Deeds(NamedTuple):
             "redo", "go_on" and "now".
         pace: take at most so many steps a second; None for as fast as it goes.
         restart: begin again with these settings.
-        export: write the weights into this folder.
+        export: write the weights into this folder; with `page=True` the page that plays the network.
         note: keep a sentence with the run.
         time: what each wish for the time machine does: "glance", "rewind", "switch", "run_both" and "budget".
     """
@@ -49,7 +49,7 @@ class Deeds(NamedTuple):
     press: Mapping[str, Callable[[], object]]
     pace: Callable[[float | None], object]
     restart: Callable[[dict[str, int]], object]
-    export: Callable[[str], object]
+    export: Callable[..., object]
     note: Callable[[str], object]
     time: Mapping[str, Callable[[Any], object]] = MappingProxyType({})
 
@@ -109,6 +109,7 @@ class Cockpit(anywidget.AnyWidget):
             "pace": deeds.pace,
             "restart": lambda values: deeds.restart(self._settings(values)),
             "export": lambda folder: deeds.export(arguments.instance("folder", folder, str, "a folder")),
+            "page": lambda folder: deeds.export(arguments.instance("folder", folder, str, "a folder"), page=True),
             "note": deeds.note,
             "setup": self.use_setup,
             **deeds.time,

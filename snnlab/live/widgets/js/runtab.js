@@ -60,12 +60,13 @@ export function makeRunTab(model) {
   });
   const table = h("table", {}), about = h("p", { class: "hint" }), compiled = h("p", { class: "hint", "data-explain": "run.compilations", tabindex: 0 });
   const send = h("button", { "data-do": "export", "data-explain": "run.export", onclick: () => model.send({ ask: ["export", place.value] }) }, "Export");
+  const page = h("button", { "data-do": "page", "data-explain": "run.page", onclick: () => model.send({ ask: ["page", place.value] }) }, "Page");
   const notes = makeNotes(model);
   const el = h("div", { class: "runtab" },
     h("h4", {}, "Applies at a restart; knobs stay"),
     h("div", { class: "fields" }, ...fields.map((field) => field.el), h("button", { "data-do": "restart", "data-explain": "run.apply", onclick: restart }, "Apply")),
-    h("h4", {}, "Export the weights as a safetensors file"),
-    h("div", { class: "fields" }, h("label", { class: "wide" }, h("span", {}, "folder"), place), send),
+    h("h4", {}, "Export the weights as a safetensors file, or a page that plays the network"),
+    h("div", { class: "fields" }, h("label", { class: "wide" }, h("span", {}, "folder"), place), send, page),
     h("h4", {}, "Notes: they stay with the run, and stand in its curves and its script"), notes.el,
     h("h4", {}, "This setup, as a file: knobs, tabs, fields, ranges of sliders"),
     h("div", { class: "fields" }, h("button", { "data-explain": "run.save", onclick: () => saveSetup(model) }, "Save"), ...makeOpener(model)),

@@ -1,0 +1,45 @@
+// Is what the page computes what Python computed?
+import { decisions, play } from "./engine.js";
+import { crc32 } from "./exact.js";
+import { floatsOf, givenBy, signalOf } from "./stored.js";
+
+/** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Net} Net @typedef {import("./exhibit").Played} Played */
+
+/** @param {Float32Array} values */
+const raw = (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+
+/**
+ * Play a sample as trained, and compare: spikes, and readout where it is exact, by their checksums; else the scores, and the class.
+ * @param {Exhibit} data @param {Net} net @param {number} k
+ */
+export function check(data, net, k) {
+  const sample = data.samples[k], layers = play(net, signalOf(data, givenBy(sample))), readout = layers[layers.length - 1].values;
+  const sums = layers.flatMap(({ spikes, values }, layer) => (spikes ? crc32(spikes) : data.outputs && layer < layers.length - 1 ? crc32(raw(values)) : []));
+  if (data.exact) sums.push(crc32(raw(readout)));
+  const { scores, answer } = verdict(data, readout, sample.length), wanted = floatsOf(sample.scores);
+  const far = wanted.reduce((most, value, c) => Math.max(most, Math.abs(value - scores[c])), 0);
+  const same = sums.length === sample.checks.length && sums.every((sum, c) => sum === sample.checks[c]);
+  return { same: same && answer === sample.answer && far <= data.bound, answer, layers };
+}
+
+/** Whether weights, constants and samples are still what was written. @param {Exhibit} data */
+export function sealed({ layers, samples, seal }) {
+  const parts = layers.flatMap(({ weights, recurrent, rows }) => [weights, recurrent ?? "", ...Object.values(rows)]);
+  const given = samples.flatMap(({ bytes, when, who, values }) => [bytes ?? "", when ?? "", who ?? "", values ?? ""]);
+  return crc32(new TextEncoder().encode([...parts, ...given].join(""))) === seal;
+}
+
+/** The scores at the end, and the class. @param {Exhibit} data @param {Float32Array} readout @param {number | null} length */
+export function verdict({ classes, rule, steps }, readout, length) {
+  const { scores } = decisions(readout, classes.length, rule, length ?? steps), last = scores.slice((steps - 1) * classes.length);
+  return { scores: last, answer: last.reduce((best, value, c) => (value > last[best] ? c : best), 0) };
+}
+
+/** What the page says of its check. @param {Exhibit} data @param {boolean[]} same @param {boolean} whole */
+export function words({ exact, outputs, layers, samples }, same, whole) {
+  const right = same.filter(Boolean).length, what = `every ${layers.some(({ kind }) => kind === "lif") ? "spike" : outputs ? "output" : "class"} as in Python`;
+  const known = samples.filter(({ equal }, k) => !equal && !same[k]).length, new_ = same.length - right - known;
+  const rest = [known && `${known} known to differ when the page was written`, new_ && `${new_} NOT as in Python: this file was changed, or your browser computes differently`];
+  const more = exact || !same.every(Boolean) ? "" : ", scores within the stated bound";
+  return [`${right} of ${same.length} samples, ${what}${more}`, ...rest.filter(Boolean), ...(whole ? [] : ["THIS FILE WAS CHANGED after it was written"])].join("; ");
+}

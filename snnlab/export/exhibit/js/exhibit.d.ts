@@ -1,0 +1,38 @@
+// The shapes of what the modules of the exhibit hand to one another, for the type checker; nothing of this reaches the page.
+
+/** A constant per neuron. */
+export type Rows = Record<string, Float32Array>;
+/** Spikes by step, see `sorted`. */
+export interface Trains { starts: Int32Array; units: Int32Array }
+/** What reaches a layer: spikes, or numbers, row = time. */
+export interface Signal { trains: Trains | null; values: Float32Array | null; width: number }
+export interface Layer {
+  name: string; kind: "lif" | "leaky" | "lstm" | "linear"; inputs: number; units: number; delay: number; value_reset: boolean; adapts: boolean;
+  weights: Float32Array; recurrent: Float32Array | null; bias: Float32Array; rows: Rows;
+}
+export interface Net { steps: number; layers: Layer[] }
+/** What a layer did, row = time. */
+export interface Played { spikes: Uint8Array | null; values: Float32Array; thresholds: Float32Array | null }
+export interface Slider {
+  layer: number; name: string; label: string; unit: string; home: number; values: number[]; rows: Record<string, string>;
+}
+export interface Coded { kind: string; units: number; shape: number[]; table: string; each: number; microseconds: number; reads: string }
+export interface Sample {
+  label: number; answer: number; equal: boolean; spikes: number; checks: number[]; scores: string; length: number | null;
+  bytes?: string; when?: string; who?: string; values?: string; picture?: [rows: number, columns: number, bytes: string];
+}
+export interface StoredLayer {
+  name: string; kind: Layer["kind"]; inputs: number; units: number; delay: number; value_reset: boolean; adapts: boolean;
+  weights: string; recurrent: string | null; scales: (string | null)[]; rows: Record<string, string>;
+}
+/** The input of the network before it is coded: bytes, spikes or numbers; the others are null. */
+export interface Given { bytes: Uint8Array | null; when: Uint16Array | null; who: Uint32Array | null; values: Float32Array | null }
+export interface Exhibit {
+  title: string; steps: number; dt: number; rule: string; exact: boolean; outputs: boolean; seal: number; bound: number; classes: string[]; input: Coded; layers: StoredLayer[];
+  sliders: Slider[]; samples: Sample[]; facts: [string, string][]; words: string[]; rest: Record<string, string>;
+}
+/** What is looked at. */
+export interface View {
+  data: Exhibit; net: Net; signal: Signal; played: Played[]; decided: { scores: Float64Array; leads: Int16Array };
+  at: number; picked: { layer: number; unit: number }; label: number | null;
+}

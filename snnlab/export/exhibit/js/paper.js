@@ -1,0 +1,146 @@
+// The input: a sample, a drawing, or a file of one's own.
+import { board } from "./board.js";
+import { box, grey, line, picture, shapeOf } from "./draw.js";
+import { centred, penOf, stroke } from "./ink.js";
+import { bytesOf } from "./stored.js";
+
+/** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Given} Given @typedef {import("./exhibit").Sample} Sample */
+/** @typedef {import("./ink.js").Spot} Spot */
+
+const TURNS = /** @type {Record<string, Spot>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+
+const TOLD = "Paper to draw on. Arrow keys move the pen, Enter puts it down or lifts it, Delete clears the paper.";
+
+/** Rows and columns of a picture of the input; a table is one row. @param {number[]} shape */
+const gridOf = (shape) => {
+  const columns = shape[shape.length - 1] ?? 1;
+  return { rows: shape.reduce((a, b) => a * b, 1) / columns, columns };
+};
+
+/** Numbers in a text, or null if something else is in it. @param {string} text */
+function numbersOf(text) {
+  const words = text.split(/[\s,;]+/).filter(Boolean), numbers = words.map(Number);
+  return numbers.length && numbers.every(Number.isFinite) ? numbers : null;
+}
+
+/** The grey values of an image file, in the size of the input, light ink on dark paper. @param {File} file @param {number} rows @param {number} columns */
+async function imageOf(file, rows, columns) {
+  const source = await createImageBitmap(file), canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: columns, height: rows });
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  pen.imageSmoothingQuality = "high";
+  pen.fillStyle = "#fff";
+  pen.fillRect(0, 0, columns, rows);
+  pen.drawImage(source, 0, 0, columns, rows);
+  const { data } = pen.getImageData(0, 0, columns, rows);
+  const light = Uint8Array.from({ length: rows * columns }, (_, k) => Math.round(0.299 * data[4 * k] + 0.587 * data[4 * k + 1] + 0.114 * data[4 * k + 2]));
+  const corners = [0, columns - 1, (rows - 1) * columns, rows * columns - 1].reduce((sum, k) => sum + light[k], 0) / 4;
+  return corners > 127 ? light.map((value) => 255 - value) : light;
+}
+
+/** What a file of one's own says to the network; throws what to tell. @param {Exhibit} data @param {File} file @returns {Promise<Given>} */
+export async function ownInput({ input, steps }, file) {
+  const none = { bytes: null, when: null, who: null, values: null }, { rows, columns } = gridOf(input.shape), needed = rows * columns;
+  if (file.type.startsWith("image/")) {
+    if (!input.table || input.shape.length !== 2) throw new Error("This network does not read pictures.");
+    return { ...none, bytes: await imageOf(file, rows, columns) };
+  }
+  const numbers = numbersOf(await file.text());
+  if (!numbers) throw new Error("The file has something else than numbers.");
+  if (input.kind === "events") {
+    if (numbers.length % 2) throw new Error("Events are pairs: time in microseconds, unit.");
+    const pairs = Array.from({ length: numbers.length / 2 }, (_, k) => [Math.floor(numbers[2 * k] / input.microseconds), numbers[2 * k + 1]]);
+    const there = pairs.filter(([t, u]) => t >= 0 && t < steps && Number.isInteger(u) && u >= 0 && u < input.units);
+    if (!there.length) throw new Error(`No event is in 0 to ${(steps * input.microseconds) / 1000} ms and has a unit of 0 to ${input.units - 1}.`);
+    return { ...none, when: Uint16Array.from(there, ([t]) => t), who: Uint32Array.from(there, ([, u]) => u) };
+  }
+  if (!input.table) throw new Error("The code of this network is not in the page; its samples are.");
+  if (numbers.length !== needed) throw new Error(`The network reads ${needed} numbers, the file has ${numbers.length}.`);
+  const factor = numbers.some((value) => value > 1) ? 1 : 255;
+  return { ...none, bytes: Uint8Array.from(numbers, (value) => Math.min(Math.max(Math.round(value * factor), 0), 255)) };
+}
+
+/**
+ * The paper on which a sample is seen and on which one draws, with mouse, finger or keys.
+ * @param {HTMLElement} el @param {Exhibit} data @param {(given: Given) => void} draw told what was drawn
+ */
+export function paper(el, { input }, draw) {
+  const { rows, columns } = gridOf(input.shape), mayDraw = Boolean(input.table) && input.shape.length === 2 && rows > 1;
+  let isDown = false;
+  /** @type {import("./ink.js").Drawing} */ let seen = { rows, columns, bytes: new Uint8Array(rows * columns) };
+  /** @type {Spot | null} */ let last = null;
+  /** @type {Spot} */ let pen = [columns / 2, rows / 2];
+  const place = () => {
+    const [width, height] = [el.clientWidth, el.clientHeight], shape = shapeOf(/** @type {any} */ (seen), Math.min(width, height));
+    return { x: (width - shape.width) / 2, y: (height - shape.height) / 2, ...shape };
+  };
+  const { canvas, redraw } = board(el, (ctx) => {
+    const at = place(), size = at.width / seen.columns;
+    picture(ctx, { ...seen, bytes: new DataView(/** @type {ArrayBuffer} */ (seen.bytes.buffer)) }, grey, at);
+    const hairline = { colour: "#fff", alpha: 0.1 }, few = mayDraw && Math.max(rows, columns) <= 32;
+    for (let k = 1; few && k < columns; k++) line(ctx, [[at.x + k * size, at.y], [at.x + k * size, at.y + at.height]], hairline);
+    for (let k = 1; few && k < rows; k++) line(ctx, [[at.x, at.y + k * size], [at.x + at.width, at.y + k * size]], hairline);
+    box(ctx, at);
+    if (!mayDraw || !canvas.matches(":focus-visible")) return;
+    Object.assign(ctx, { strokeStyle: "#fff", lineWidth: isDown ? 4 : 2 });
+    ctx.beginPath();
+    ctx.arc(at.x + pen[0] * size, at.y + pen[1] * size, Math.max(size, 6), 0, 2 * Math.PI);
+    ctx.stroke();
+  }, () => (mayDraw ? TOLD : "The sample."), mayDraw ? "application" : "img");
+
+  /** @param {{ rows: number, columns: number, bytes: Uint8Array }} now */
+  const show = (now) => {
+    seen = { ...now, bytes: now.bytes.slice() };
+    draw({ bytes: now.bytes, when: null, who: null, values: null });
+    redraw();
+  };
+  const clear = () => show({ rows, columns, bytes: new Uint8Array(rows * columns) });
+  /** @param {Spot} from @param {Spot} to */
+  const ink = (from, to) => {
+    stroke(seen, from, to, penOf(seen));
+    show(seen);
+  };
+  /** @param {PointerEvent} event @returns {Spot} */
+  const spot = (event) => {
+    const at = place(), { left, top } = canvas.getBoundingClientRect(), size = at.width / columns;
+    return [(event.clientX - left - at.x) / size, (event.clientY - top - at.y) / size];
+  };
+  /** @param {KeyboardEvent} event */
+  const press = (event) => {
+    const turn = TURNS[event.key], before = pen;
+    if (turn) pen = [Math.min(Math.max(pen[0] + turn[0], 0.5), columns - 0.5), Math.min(Math.max(pen[1] + turn[1], 0.5), rows - 0.5)];
+    else if (event.key === "Enter") isDown = !isDown;
+    else if (event.key === "Delete" || event.key === "Backspace") clear();
+    else return;
+    if (isDown && (turn || event.key === "Enter")) ink(before, pen);
+    redraw();
+    event.preventDefault();
+  };
+  if (mayDraw) {
+    canvas.tabIndex = 0;
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      canvas.setPointerCapture(event.pointerId);
+      last = spot(event);
+      ink(last, last);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!last) return;
+      const now = spot(event);
+      ink(last, now);
+      last = now;
+    });
+    for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) canvas.addEventListener(name, () => { last = null; });
+    canvas.addEventListener("keydown", press);
+    for (const name of ["focus", "blur"]) canvas.addEventListener(name, redraw);
+  }
+  return {
+    mayDraw, clear, centre: () => show(/** @type {any} */ (centred(seen))),
+    /** Show a sample, or what was read from a file. @param {Given} given @param {Sample["picture"]} [drawn] */
+    see: (given, drawn) => {
+      if (given.bytes) seen = { rows, columns, bytes: given.bytes.slice() };
+      else seen = drawn ? { rows: drawn[0], columns: drawn[1], bytes: bytesOf(drawn[2]) } : { rows: 1, columns: 1, bytes: new Uint8Array(1) };
+      redraw();
+    },
+  };
+}

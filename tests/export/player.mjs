@@ -1,0 +1,19 @@
+// Plays all samples of a page by the page's own modules: node player.mjs MODULES PAGE [MOVES]
+// MOVES: JSON, a list of stops for the sliders; then it prints the spikes of each sample and layer as base64 of bytes.
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const [folder, page, moves] = process.argv.slice(2), from = (name) => import(pathToFileURL(`${folder}/${name}.js`).href);
+const [{ check, sealed }, { givenBy, moved, netOf, signalOf }, { play }] = await Promise.all(["checks", "stored", "engine"].map(from));
+const text = readFileSync(page, "utf8"), [, json] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(text);
+const data = JSON.parse(json), net = netOf(data), base64 = (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+if (moves) {
+  const other = moved(net, data, JSON.parse(moves));
+  const played = data.samples.map((sample) => play(other, signalOf(data, givenBy(sample))));
+  console.log(JSON.stringify(played.map((layers) => layers.map(({ spikes, values }) => [spikes && base64(spikes), base64(values)]))));
+} else {
+  const began = performance.now(), found = data.samples.map((_, k) => check(data, net, k));
+  const spikes = found.map(({ layers }) => layers.reduce((sum, { spikes }) => sum + (spikes ? spikes.reduce((a, b) => a + b, 0) : 0), 0));
+  const each = (performance.now() - began) / found.length;
+  console.log(JSON.stringify({ same: found.map(({ same }) => same), answers: found.map(({ answer }) => answer), spikes, each, exact: data.exact, bound: data.bound, whole: sealed(data) }));
+}

