@@ -102,6 +102,9 @@ def smaller(code: str) -> str:
 def in_use(sources: Mapping[str, str], entry: str) -> dict[str, str]:
     """Return the modules with those statements only that the entry reaches.
 
+    Raises:
+        ValueError: if a module imports what the other one does not export, as a `const`, `function` or `class`.
+
     Example:
         >>> of_a = "export const one = 1;\\nexport const two = 2;\\n"
         >>> in_use({"a": of_a, "b": 'import { one } from "./a.js";\\none;\\n'}, "b")["a"]
@@ -132,6 +135,8 @@ def _reached(statements: list[str], wanted: set[str]) -> set[int]:
         {word for names in _STATEMENT.findall(statement) for word in re.findall(r"\w+", names)}
         for statement in statements
     ]
+    if lost := wanted - set().union(*declared):
+        raise ValueError(f"no such export: {', '.join(sorted(lost))}")
     reached: set[int] = set()
     names = set(wanted)
     while True:

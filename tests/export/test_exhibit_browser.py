@@ -84,12 +84,12 @@ def test_every_control_by_mouse_and_keyboard(tmp_path, opened):
     page.get_by_title("One step back").click()
     assert tab.says(".row output") == "49 of 50 ms"
     page.get_by_title("One step on").click()
-    page.get_by_label("Time").focus()
+    page.get_by_role("slider", name="Time").focus()
     page.keyboard.press("Home")
     assert tab.says(".row output") == "0 of 50 ms" and "nothing yet" in tab.says(".said")
     page.get_by_role("button", name="Play").click()
     page.get_by_role("button", name="Pause").click()
-    page.get_by_label("Time").press("End")
+    page.get_by_role("slider", name="Time").press("End")
     # The sample
     first = tab.says(".said")
     page.get_by_title("Next sample").click()
@@ -155,11 +155,12 @@ def test_one_draws_and_opens_files(tmp_path, opened, digits):
     page.keyboard.press("ArrowRight")
     assert "Your own input" in tab.says(".said")
     # The bytes of a sample, as a file of numbers, give the answer that the sample has
-    sample = page_data(path)["samples"][3]
+    found = page_data(path)
+    sample = found["samples"][3]
     own = tmp_path / "own.csv"
     own.write_text(",".join(map(str, base64.b64decode(sample["bytes"]))))
     page.locator("input[type=file]").set_input_files(own)
-    page.wait_for_selector(f"text=Your own input: the network says {sample['answer']}.")
+    page.wait_for_selector(f"text=Your own input: the network says {found['classes'][sample['answer']]}.")
     own.write_text("1, 2, three")
     page.locator("input[type=file]").set_input_files(own)
     page.wait_for_selector("text=The file has something else than numbers.")
@@ -176,14 +177,15 @@ def test_a_file_of_events(tmp_path, opened):
     tab = opened()
     path = written(tmp_path, "events")
     page = tab.open(path)
-    sample, step = page_data(path)["samples"][0], page_data(path)["input"]["microseconds"]
+    found = page_data(path)
+    sample, step = found["samples"][0], found["input"]["microseconds"]
     when, who = (
         np.frombuffer(base64.b64decode(sample[name]), kind) for name, kind in (("when", "<u2"), ("who", "<u4"))
     )
     own = tmp_path / "own.txt"
     own.write_text("\n".join(f"{int(t) * step + 1} {u}" for t, u in zip(when, who, strict=True)))
     page.locator("input[type=file]").set_input_files(own)
-    page.wait_for_selector(f"text=Your own input: the network says {sample['answer']}.")
+    page.wait_for_selector(f"text=Your own input: the network says {found['classes'][sample['answer']]}.")
     assert tab.complaints == []
 
 

@@ -109,7 +109,7 @@ def test_a_change_of_one_bit_is_caught(tmp_path, player, digits, change):
 @pytest.mark.endure
 def test_a_thousand_images_of_fashion_mnist(tmp_path, player, shared):
     fashion = data.load(str(shared / "data" / "fashion-mnist"))
-    net = snnlab.build(SnnConfig(hidden=100, v_th=0.5), sample_shape=(28, 28), num_classes=10)
+    net = snnlab.build(SnnConfig(hidden=100, v_th=0.2), sample_shape=(28, 28), num_classes=10)
     report = exhibit(net, tmp_path / "net.html", fashion, count=1000)
     found = player(report.path)
     assert report.equal == sum(found["same"]) == 1000 and report.differing == 0

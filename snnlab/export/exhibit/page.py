@@ -66,13 +66,12 @@ def html(data: dict[str, Any], picture: str) -> str:
         picture: SVG, for who lets no script run.
 
     Example:
-        >>> page = html({"title": "<b>", "facts": []}, "<svg></svg>")
+        >>> page = html({"title": "<b>"}, "<svg></svg>")
         >>> "<title>&lt;b&gt;</title>" in page, "default-src 'none'" in page
         (True, True)
     """
     code, style = script.javascript(), script.css()
     policy = _POLICY.format(loader=hashed(_LOADER), script=hashed(code), style=hashed(style))
-    facts = "".join(f"<dt>{plain(name)}</dt><dd>{plain(value)}</dd>" for name, value in data["facts"])
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -86,8 +85,7 @@ def html(data: dict[str, Any], picture: str) -> str:
 <body class="snnlab">
 <noscript><h1>{plain(data["title"])}</h1>
 <p>This page plays the network where scripts may run. Here is a picture of it.</p>
-{picture}
-<dl>{facts}</dl></noscript>
+{picture}</noscript>
 <script type="application/json" id="data">{as_json(data)}</script>
 <script type="text/plain" id="code">{packed(style, code)}</script>
 <script>{_LOADER}</script>

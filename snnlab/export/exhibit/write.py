@@ -21,6 +21,7 @@ from snnlab.export.exhibit.quantize import quantized
 from snnlab.export.exhibit.replay import Played, play
 from snnlab.export.exhibit.samples import Code, Found, Python, as_array, checks, chosen, code_of, run, stored, text
 from snnlab.losses.terms import READOUTS
+from snnlab.models import Network
 from snnlab.support import arguments
 from snnlab.support.files import atomic_path, refuse_existing
 from snnlab.support.markup import plain
@@ -153,49 +154,80 @@ def exhibit(
     path = refuse_existing(path, overwrite)
     network, given = shown(nnx.clone(model)), _given(samples, labels, count)
     network.eval()
-    _refuse_large(network, bits)
     rule = arguments.choice("training: its readout", (training or {}).get("readout") or "max", READOUTS)
-    arguments.choice("bits", bits, (None, 8))
-    found = run(network, given.x, rule, given.lengths)
-    whole = found.python
-    small = None if bits is None else quantized(network)
-    if small is not None:
-        found = run(network, given.x, rule, given.lengths)
-    python = found.python
-    layers, sliders = layers_of(network), sliders_of(network)
-    played = play(layers, found.signal)
-    names = _class_names(class_names or given.class_names, python.readout.shape[-1])
+    _refuse_large(network, arguments.choice("bits", bits, (None, 8)))
+    made = _made(network, given, rule, bits)
+    names = _class_names(class_names or given.class_names, made.python.readout.shape[-1])
     _refuse_labels(given.labels, names)
-    data = _data(network, layers, found, played, given, rule)
-    lost = None if bits is None else sum(int((a != b).sum()) for a, b in zip(python.spikes, whole.spikes, strict=True))
-    turned = int((python.answers != whole.answers).sum())
-    words = [] if lost is None else [loss_in_words(lost, turned, len(given.x))]
-    data |= {
-        "title": title or _title(network, layers, training, given.name),
+    data = _data(network, made, given, rule) | {
+        "title": title or _title(made.layers, training, given.name),
         "classes": names,
-        "layers": [_stored(layer, small, k) for k, layer in enumerate(layers)],
-        "sliders": [_slider(slider, layers) for slider in sliders],
-        "facts": _facts(layers, training, given.name, licence, command or _command(path)),
-        "words": words,
+        "facts": _facts(made.layers, training, given.name, licence, command or _command(path)),
+        "words": [] if made.lost is None else [loss_in_words(made.lost, made.turned, len(given.x))],
     }
-    data["seal"] = _seal(data)
-    written = page.html(data, picture.svg(layers, played, python.scores[0], names)).encode()
+    drawn = picture.svg(made.layers, made.played, made.python.scores[0], names)
+    written = page.html(data | {"seal": _seal(data)}, drawn).encode()
     if len(written) > MOST:
         raise ArgumentError(f"model: its page would have {len(written) / 1e6:.0f} MB, more than 25; pass fewer samples")
     with atomic_path(path) as part:
         part.write_bytes(written)
-    differing = _differing(python, played)
-    equal = sum(sample["equal"] for sample in data["samples"])
     return ExhibitReport(
         path=path,
         bytes=len(written),
         samples=len(given.x),
-        equal=equal,
-        spikes=int(python.per_sample.sum()),
-        differing=int(differing.sum()),
-        lost=lost,
-        turned=turned,
+        equal=sum("differs" not in sample for sample in data["samples"]),
+        spikes=int(made.python.per_sample.sum()),
+        differing=int(made.differing.sum()),
+        lost=made.lost,
+        turned=made.turned,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """What Python and the page make of the samples, and what weights of 8 bits change."""
+
+    layers: list[Layer]
+    sliders: list[Slider]
+    found: Found
+    played: list[Played]
+    small: dict[str, Any] | None = None
+    lost: int | None = None
+    turned: int = 0
+
+    @property
+    def python(self) -> Python:
+        return self.found.python
+
+    @property
+    def differing(self) -> NDArray[np.integer]:
+        """Number of spikes of each sample that the page plays otherwise."""
+        own = [did.spikes for did in self.played if did.spikes is not None]
+        differ = ((a != b).sum((0, 2)) for a, b in zip(self.python.spikes, own, strict=True))
+        return sum(differ, np.zeros(self.python.readout.shape[1], int))
+
+    @property
+    def outputs(self) -> bool:
+        """Whether there are LSTMs whose outputs the page computes bit for bit."""
+        own = [did.values for layer, did in zip(self.layers, self.played, strict=True) if layer.kind == "lstm"]
+        return bool(own) and all(bool((a == b).all()) for a, b in zip(own, self.python.outputs, strict=True))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the page computes the readout bit for bit."""
+        return bool((self.played[-1].values == self.python.readout).all())
+
+
+def _made(network: Network, given: "_Given", rule: str, bits: int | None) -> _Made:
+    """Run the network, and play it as the page does; with `bits` after its weights were rounded, in place."""
+    found, change = run(network, given.x, rule, given.lengths), {}
+    if bits is not None:
+        before, small = found.python, quantized(network)
+        found = run(network, given.x, rule, given.lengths)
+        lost = sum(int((a != b).sum()) for a, b in zip(found.python.spikes, before.spikes, strict=True))
+        change = {"small": small, "lost": lost, "turned": int((found.python.answers != before.answers).sum())}
+    layers = layers_of(network)
+    return _Made(layers=layers, sliders=sliders_of(network), found=found, played=play(layers, found.signal), **change)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,54 +295,36 @@ def _params(network: nnx.Module) -> list[nnx.Variable]:
     return [variable for _, variable in nnx.to_flat_state(nnx.state(network, nnx.Param))]
 
 
-def _differing(python: Python, played: Sequence[Played]) -> NDArray[np.integer]:
-    """Number of spikes of each sample that the page plays otherwise."""
-    own = [did.spikes for did in played if did.spikes is not None]
-    differ = ((a != b).sum((0, 2)) for a, b in zip(python.spikes, own, strict=True))
-    return sum(differ, np.zeros(python.readout.shape[1], int))
-
-
-def _data(
-    network: Any,
-    layers: Sequence[Layer],
-    found: Found,
-    played: Sequence[Played],
-    given: _Given,
-    rule: str,
-) -> dict[str, Any]:
-    """The part of the page's data that belongs to the samples."""
-    python, signal = found.python, found.signal
+def _data(network: Network, made: _Made, given: _Given, rule: str) -> dict[str, Any]:
+    """What the page computes with: layers, sliders, samples."""
+    python, signal, differing, exact = made.python, made.found.signal, made.differing, made.exact
     shape = given.shape if network.recipe is None else network.recipe.sample_shape  # of the sensor, for events
-    code = code_of(network, tuple(shape), found.table)
-    readout, differing = played[-1].values, _differing(python, played)
-    exact = signal.values is None and layers[-1].kind == "leaky" and bool((readout == python.readout).all())
-    own = [did.values for layer, did in zip(layers, played, strict=True) if layer.kind == "lstm"]
-    outputs = bool(own) and all(bool((a == b).all()) for a, b in zip(own, python.outputs, strict=True))
+    code = code_of(network, tuple(shape), made.found.table)
     bound = TOLERANCE * float(np.abs(python.scores).max() or 1.0)
-    scores = _scores(readout, rule, given.lengths)
+    scores = _scores(made.played[-1].values, rule, given.lengths)
     alike = (np.abs(scores - python.scores).max(-1) <= bound) & (scores.argmax(-1) == python.answers)
-    samples = []
-    for b in range(len(given.x)):
-        samples.append(
-            {
-                "label": int(given.labels[b]),
-                "answer": int(python.answers[b]),
-                "equal": bool(differing[b] == 0 and alike[b]),
-                "spikes": int(python.per_sample[b]),
-                "checks": checks(python, b, exact=exact, outputs=outputs),
-                "scores": text(python.scores[b].astype(np.float32)),
-                "length": None if given.lengths is None else int(given.lengths[b]),
-                **stored(given.x, signal, code, b),
-            }
-        )
+    samples = [
+        {
+            "label": int(given.labels[b]),
+            "answer": int(python.answers[b]),
+            "checks": checks(python, b, exact=exact, outputs=made.outputs),
+            "scores": text(python.scores[b].astype(np.float32)),
+            **stored(given.x, signal, code, b),
+            **({} if given.lengths is None else {"length": int(given.lengths[b])}),
+            **({} if differing[b] == 0 and alike[b] else {"differs": True}),
+        }
+        for b in range(len(given.x))
+    ]
     return {
         "steps": len(python.readout),
         "dt": network.stack.dt or getattr(network.encoder, "dt", None) or 1.0,
         "rule": rule,
         "exact": exact,
-        "outputs": outputs,
+        "outputs": made.outputs,
         "bound": bound,
         "input": _coded(code),
+        "layers": [_stored(layer, made.small) for layer in made.layers],
+        "sliders": [_slider(slider, made.layers) for slider in made.sliders],
         "samples": samples,
     }
 
@@ -337,7 +351,7 @@ def _coded(code: Code) -> dict[str, Any]:
     }
 
 
-def _stored(layer: Layer, small: dict[str, Any] | None, k: int) -> dict[str, Any]:
+def _stored(layer: Layer, small: dict[str, Any] | None) -> dict[str, Any]:
     """A layer as the page reads it."""
     kept = {
         name: getattr(layer, name) for name in ("name", "kind", "inputs", "units", "delay", "value_reset", "adapts")
@@ -376,7 +390,7 @@ def _seal(data: dict[str, Any]) -> int:
     return zlib.crc32("".join(parts).encode())
 
 
-def _title(network: Any, layers: Sequence[Layer], training: Mapping[str, Any] | None, name: str) -> str:
+def _title(layers: Sequence[Layer], training: Mapping[str, Any] | None, name: str) -> str:
     sizes = "-".join(str(size) for size in (layers[0].inputs, *(layer.units for layer in layers)))
     kind = "LSTM" if layers[0].kind == "lstm" else "spiking network"
     data = (training or {}).get("data") or name

@@ -29,16 +29,16 @@ export function sealed({ layers, samples, seal }) {
   return crc32(new TextEncoder().encode([...parts, ...given].join(""))) === seal;
 }
 
-/** The scores at the end, and the class. @param {Exhibit} data @param {Float32Array} readout @param {number | null} length */
+/** The scores at the end, and the class. @param {Exhibit} data @param {Float32Array} readout @param {number} [length] */
 export function verdict({ classes, rule, steps }, readout, length) {
-  const { scores } = decisions(readout, classes.length, rule, length ?? steps), last = scores.slice((steps - 1) * classes.length);
+  const { scores } = decisions(readout, classes.length, rule, length), last = scores.slice((steps - 1) * classes.length);
   return { scores: last, answer: last.reduce((best, value, c) => (value > last[best] ? c : best), 0) };
 }
 
 /** What the page says of its check. @param {Exhibit} data @param {boolean[]} same @param {boolean} whole */
 export function words({ exact, outputs, layers, samples }, same, whole) {
   const right = same.filter(Boolean).length, what = `every ${layers.some(({ kind }) => kind === "lif") ? "spike" : outputs ? "output" : "class"} as in Python`;
-  const known = samples.filter(({ equal }, k) => !equal && !same[k]).length, new_ = same.length - right - known;
+  const known = samples.filter(({ differs }, k) => differs && !same[k]).length, new_ = same.length - right - known;
   const rest = [known && `${known} known to differ when the page was written`, new_ && `${new_} NOT as in Python: this file was changed, or your browser computes differently`];
   const more = exact || !same.every(Boolean) ? "" : ", scores within the stated bound";
   return [`${right} of ${same.length} samples, ${what}${more}`, ...rest.filter(Boolean), ...(whole ? [] : ["THIS FILE WAS CHANGED after it was written"])].join("; ");

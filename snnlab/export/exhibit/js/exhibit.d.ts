@@ -18,7 +18,7 @@ export interface Slider {
 }
 export interface Coded { kind: string; units: number; shape: number[]; table: string; each: number; microseconds: number; reads: string }
 export interface Sample {
-  label: number; answer: number; equal: boolean; spikes: number; checks: number[]; scores: string; length: number | null;
+  label: number; answer: number; differs?: true; checks: number[]; scores: string; length?: number;
   bytes?: string; when?: string; who?: string; values?: string; picture?: [rows: number, columns: number, bytes: string];
 }
 export interface StoredLayer {

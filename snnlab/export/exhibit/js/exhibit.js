@@ -1,7 +1,7 @@
 // The page: a network that plays, that can be changed, and that says whether it is still what Python computes.
 import { board } from "./board.js";
 import { check, sealed, verdict, words } from "./checks.js";
-import { h, icon, write } from "./dom.js";
+import { h, write } from "./dom.js";
 import { decisions, play } from "./engine.js";
 import { counted, readable } from "./numbers.js";
 import { ownInput, paper } from "./paper.js";
@@ -33,6 +33,7 @@ function compute() {
   view.decided = decisions(view.played[hidden].values, classes.length, data.rule, own ? steps : samples[sample].length ?? steps);
   view.label = own ? null : samples[sample].label;
   show();
+  promise();
   survey();
 }
 
@@ -84,11 +85,11 @@ function show() {
 
 // ---- time ----
 
-const playing = h("button", { class: "primary", onclick: () => player.toggle() }, icon("play"), "Play");
+const playing = h("button", { class: "primary", onclick: () => player.toggle() }, "\u25b6 Play");
 const time = h("input", { type: "range", min: 0, max: steps, value: steps, "aria-label": "Time", oninput: () => player.seek(+time.value) });
 player.watch(() => {
   view.at = player.column ?? steps;
-  playing.replaceChildren(icon(player.playing ? "pause" : "play"), player.playing ? "Pause" : "Play");
+  write(playing, player.playing ? "\u275a\u275a Pause" : "\u25b6 Play");
   show();
 });
 /** @param {number} by */
@@ -151,7 +152,6 @@ function slider(name, title, last, now, move, shown, home) {
     range.style.setProperty("--full", `${(100 * now()) / last}%`);
     write(value, shown());
     row.classList.toggle("moved", now() !== home);
-    promise();
   }
   return { row, tell };
 }
@@ -280,9 +280,9 @@ const about = panel("about", "What this is",
   h("p", { class: "hint" }, "Click a neuron in the raster, or use its keys: up and down for the neuron, Page Up and Page Down for the layer, "
     + "left and right for time, Space plays."), facts);
 
-document.body.append(h("div", { class: "screen" },
+document.body.append(h("main", { class: "screen" },
   h("header", {}, h("h1", {}, data.title), certificate, ...data.words.map((line) => h("p", { class: "warning" }, line))), transport,
-  h("main", { class: "body" },
+  h("div", { class: "body" },
     h("div", { class: "left" }, input, constants), panel("middle", "Spikes over time", fillers.raster),
     h("div", { class: "right" }, panel("decision", "Decision", fillers.scores), panel("neuron", "Neuron", chosen, fillers.voltage, fillers.weights))),
   h("div", { class: "under" }, panel("table", "These samples", fillers.confusion, diagnosis), about)));

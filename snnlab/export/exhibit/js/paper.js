@@ -23,8 +23,8 @@ function numbersOf(text) {
   return numbers.length && numbers.every(Number.isFinite) ? numbers : null;
 }
 
-/** The grey values of an image file, in the size of the input, light ink on dark paper. @param {File} file @param {number} rows @param {number} columns */
-async function imageOf(file, rows, columns) {
+/** The grey values of an image file, in the size of the input, light ink on dark paper. @type {(file: File, rows: number, columns: number) => Promise<Uint8Array>} */
+const imageOf = async (file, rows, columns) => {
   const source = await createImageBitmap(file), canvas = document.createElement("canvas");
   Object.assign(canvas, { width: columns, height: rows });
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -36,10 +36,10 @@ async function imageOf(file, rows, columns) {
   const light = Uint8Array.from({ length: rows * columns }, (_, k) => Math.round(0.299 * data[4 * k] + 0.587 * data[4 * k + 1] + 0.114 * data[4 * k + 2]));
   const corners = [0, columns - 1, (rows - 1) * columns, rows * columns - 1].reduce((sum, k) => sum + light[k], 0) / 4;
   return corners > 127 ? light.map((value) => 255 - value) : light;
-}
+};
 
-/** What a file of one's own says to the network; throws what to tell. @param {Exhibit} data @param {File} file @returns {Promise<Given>} */
-export async function ownInput({ input, steps }, file) {
+/** What a file of one's own says to the network; throws what to tell. @type {(data: Exhibit, file: File) => Promise<Given>} */
+export const ownInput = async ({ input, steps }, file) => {
   const none = { bytes: null, when: null, who: null, values: null }, { rows, columns } = gridOf(input.shape), needed = rows * columns;
   if (file.type.startsWith("image/")) {
     if (!input.table || input.shape.length !== 2) throw new Error("This network does not read pictures.");
@@ -58,7 +58,7 @@ export async function ownInput({ input, steps }, file) {
   if (numbers.length !== needed) throw new Error(`The network reads ${needed} numbers, the file has ${numbers.length}.`);
   const factor = numbers.some((value) => value > 1) ? 1 : 255;
   return { ...none, bytes: Uint8Array.from(numbers, (value) => Math.min(Math.max(Math.round(value * factor), 0), 255)) };
-}
+};
 
 /**
  * The paper on which a sample is seen and on which one draws, with mouse, finger or keys.

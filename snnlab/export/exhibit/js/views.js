@@ -138,7 +138,7 @@ export function paintVoltage(pen, { net, played, picked: { layer, unit }, data, 
   const threshold = spikes ? rows.v_th[unit] + rest : null;
   const limit = Float32Array.from({ length: spikes ? steps : 0 }, (_, t) => (thresholds ? thresholds[t * units + unit] : rows.v_th[unit]) + rest);
   const [low, high] = ends(Float32Array.of(...trace, ...limit), threshold === null ? 0 : Math.min(rest, threshold), threshold ?? 0);
-  const y = axisBeside(pen, place, low, high * 1.05, Math.max(2, Math.floor(place.height / 36))), x = scale(0, steps, place.x, place.x + place.width);
+  const y = axisBeside(pen, place, low, high + 0.12 * (high - low), Math.max(2, Math.floor(place.height / 36))), x = scale(0, steps, place.x, place.x + place.width);
   box(pen, place, 0.2);
   axisUnder(pen, place, ticks(0, steps * data.dt, 4), (t) => x(t / data.dt), (t) => `${readable(t)}${t ? "" : " ms"}`);
   if (spikes) line(pen, Array.from(limit, (value, t) => [x(t + 0.5), y(value)]), { colour: VERMILION, dash: [7, 4] });
