@@ -1,5 +1,6 @@
 """The exhibit: what Python writes is what the network does, to the last bit, and what cannot be shown is refused."""
 
+import html
 import json
 import re
 from fractions import Fraction
@@ -150,6 +151,14 @@ def test_the_report_and_the_page_say_the_same(tmp_path, digits):
     assert sorted(sample["label"] for sample in found["samples"]) == sorted([*range(10), *range(10)])
     assert found["exact"] and found["rule"] == "mean" and not any("differs" in sample for sample in found["samples"])
     assert str(report).endswith(f"20 of 20 samples, all {report.spikes:,} spikes as in Python")
+
+
+def test_a_notebook_shows_the_page_itself(tmp_path, digits):
+    """In a frame that may run scripts and nothing else, whole and in one line."""
+    report = exhibit(network("latency"), tmp_path / "net.html", digits, count=2)
+    frame = report._repr_html_()
+    assert re.fullmatch(r'<iframe sandbox="allow-scripts" [^<>\n]*></iframe>', frame)
+    assert html.unescape(re.search(r'srcdoc="([^"]*)"', frame)[1]) == report.path.read_text(encoding="utf-8")
 
 
 def test_a_backend_with_other_bits_is_told(tmp_path, digits, monkeypatch):

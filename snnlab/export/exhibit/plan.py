@@ -302,5 +302,5 @@ def _stops(name: str, home: Single, meta: Mapping[str, Any], dt: float) -> Singl
         begin, high = meta.get("begin"), meta.get("high")
         low = begin if begin is not None else value - max(1.0, abs(value))
         stops = np.linspace(low, max(high if high is not None else value + max(1.0, abs(value)), value), STOPS)
-    rounded = np.float32([float(f"{stop:.3g}") for stop in stops])
+    rounded = np.array([float(f"{stop:.3g}") for stop in stops], np.float32)
     return np.unique(np.append(rounded, home)).astype(np.float32)

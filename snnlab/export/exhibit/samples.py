@@ -103,15 +103,15 @@ def run(network: Network, x: Any, rule: str, lengths: NDArray[np.integer] | None
         table = None if one_each is None else net.encode(one_each)
         return spikes, outputs, record.readout, READOUTS[rule](record), coded, table
 
-    lengths = None if lengths is None else jnp.asarray(lengths)
-    found = jax.device_get(compute(state, jnp.asarray(x), lengths, jax.random.key(0), one_each))
+    given = None if lengths is None else jnp.asarray(lengths)
+    found = jax.device_get(compute(state, jnp.asarray(x), given, jax.random.key(0), one_each))
     *results, coded, table = found
     return Found(Python(*results), _signal(coded), _table(table))
 
 
 def _each_byte(network: Network, dtype: np.dtype) -> np.ndarray | None:
     """A sample for each byte, for encoders that read one number by itself."""
-    values = BYTES.astype(np.uint8) if dtype == np.uint8 else np.float32(BYTES / 255.0)
+    values = BYTES.astype(np.uint8) if dtype == np.uint8 else (BYTES / 255.0).astype(np.float32)
     if isinstance(network.encoder, Latency | Population):
         return values[:, None]
     return values[:, None, None] if isinstance(network.encoder, Rows) else None
@@ -166,7 +166,8 @@ class Code:
 
 def code_of(network: Network, shape: tuple[int, ...], table: np.ndarray | None) -> Code:
     """Return how the page codes input of its own, from a table that the encoder itself has filled in."""
-    encoder, units = network.encoder, network.stack.layers[network.stack.names[0]].in_features
+    encoder, first = network.encoder, network.stack.layers[network.stack.names[0]]
+    units = int(vars(first)["in_features"])  # every layer that is shown has it
     if table is not None and isinstance(encoder, Rows):
         return Code(kind="numbers", units=units, shape=shape, table=table)
     if table is not None:

@@ -79,7 +79,9 @@ class ExhibitReport:
         """The page itself in a notebook, in a frame that may run scripts and do nothing else; None for a large one."""
         if self.bytes > _IN_A_NOTEBOOK:
             return None
-        text = plain(self.path.read_text(encoding="utf-8"))
+        text = plain(self.path.read_text(encoding="utf-8")).replace(
+            "\n", "&#10;"
+        )  # Markdown ends HTML at an empty line
         return f'<iframe sandbox="allow-scripts" width="100%" height="{_HEIGHT}" srcdoc="{text}"></iframe>'
 
 
@@ -298,6 +300,7 @@ def _params(network: nnx.Module) -> list[nnx.Variable]:
 def _data(network: Network, made: _Made, given: _Given, rule: str) -> dict[str, Any]:
     """What the page computes with: layers, sliders, samples."""
     python, signal, differing, exact = made.python, made.found.signal, made.differing, made.exact
+    dt = network.stack.dt or getattr(network.encoder, "dt", None)
     shape = given.shape if network.recipe is None else network.recipe.sample_shape  # of the sensor, for events
     code = code_of(network, tuple(shape), made.found.table)
     bound = TOLERANCE * float(np.abs(python.scores).max() or 1.0)
@@ -317,7 +320,8 @@ def _data(network: Network, made: _Made, given: _Given, rule: str) -> dict[str, 
     ]
     return {
         "steps": len(python.readout),
-        "dt": network.stack.dt or getattr(network.encoder, "dt", None) or 1.0,
+        "dt": dt or 1.0,
+        "unit": "ms" if dt else "steps",
         "rule": rule,
         "exact": exact,
         "outputs": made.outputs,
@@ -392,9 +396,9 @@ def _seal(data: dict[str, Any]) -> int:
 
 def _title(layers: Sequence[Layer], training: Mapping[str, Any] | None, name: str) -> str:
     sizes = "-".join(str(size) for size in (layers[0].inputs, *(layer.units for layer in layers)))
-    kind = "LSTM" if layers[0].kind == "lstm" else "spiking network"
+    kind = "An LSTM" if layers[0].kind == "lstm" else "A spiking network"
     data = (training or {}).get("data") or name
-    return f"A {kind}, {sizes}" + (f", trained on {data}" if data else "")
+    return f"{kind}, {sizes}" + (f", trained on {data}" if data else "")
 
 
 def _command(path: Path) -> str:

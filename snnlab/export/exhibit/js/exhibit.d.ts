@@ -28,7 +28,7 @@ export interface StoredLayer {
 /** The input of the network before it is coded: bytes, spikes or numbers; the others are null. */
 export interface Given { bytes: Uint8Array | null; when: Uint16Array | null; who: Uint32Array | null; values: Float32Array | null }
 export interface Exhibit {
-  title: string; steps: number; dt: number; rule: string; exact: boolean; outputs: boolean; seal: number; bound: number; classes: string[]; input: Coded; layers: StoredLayer[];
+  title: string; steps: number; dt: number; unit: string; rule: string; exact: boolean; outputs: boolean; seal: number; bound: number; classes: string[]; input: Coded; layers: StoredLayer[];
   sliders: Slider[]; samples: Sample[]; facts: [string, string][]; words: string[]; rest: Record<string, string>;
 }
 /** What is looked at. */

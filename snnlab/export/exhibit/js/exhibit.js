@@ -76,7 +76,7 @@ function neuron() {
 /** Write and draw what depends on time and on what is picked. */
 function show() {
   write(verdictLine, said());
-  write(moment, `${readable(view.at * data.dt)} of ${readable(steps * data.dt)} ms`);
+  write(moment, `${readable(view.at * data.dt)} of ${readable(steps * data.dt)} ${data.unit}`);
   write(chosen, neuron());
   time.value = String(view.at);
   time.style.setProperty("--full", `${(100 * view.at) / steps}%`);
@@ -180,7 +180,7 @@ function promise() {
   const away = sliders.filter((_, k) => stops[k] !== sliders[k].home).map(({ label }) => label);
   const changed = [...away, ...(silent ? ["neurons"] : []), ...(lost ? ["input"] : [])];
   asTrained.disabled = !changed.length;
-  const steady = sliders.length ? "" : " Its constants are one per neuron, and have no slider.";
+  const steady = sliders.length || !spiking ? "" : " Its constants are one per neuron, and have no slider.";
   write(hold, changed.length
     ? `Moved: ${changed.join(", ")}. The page computes with the constants that Python has at these values; checksums exist for the trained ones only.`
     : own ? "Your own input: coded by the network's own table, but no checksum exists for it." : `As trained.${steady}`);
@@ -283,7 +283,7 @@ const about = panel("about", "What this is",
 document.body.append(h("main", { class: "screen" },
   h("header", {}, h("h1", {}, data.title), certificate, ...data.words.map((line) => h("p", { class: "warning" }, line))), transport,
   h("div", { class: "body" },
-    h("div", { class: "left" }, input, constants), panel("middle", "Spikes over time", fillers.raster),
+    h("div", { class: "left" }, input, constants), panel("middle", spiking ? "Spikes over time" : "Activity over time", fillers.raster),
     h("div", { class: "right" }, panel("decision", "Decision", fillers.scores), panel("neuron", "Neuron", chosen, fillers.voltage, fillers.weights))),
   h("div", { class: "under" }, panel("table", "These samples", fillers.confusion, diagnosis), about)));
 

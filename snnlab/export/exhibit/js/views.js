@@ -51,7 +51,7 @@ export function paintRaster(pen, view, width, height) {
     }
   }
   const last = areas[areas.length - 1].place;
-  axisUnder(pen, last, ticks(0, steps * data.dt, width < 500 ? 4 : 8), (t) => x(t / data.dt), (t) => `${readable(t)}${t ? "" : " ms"}`);
+  axisUnder(pen, last, ticks(0, steps * data.dt, width < 500 ? 4 : 8), (t) => x(t / data.dt), (t) => `${readable(t)}${t ? "" : ` ${data.unit}`}`);
   if (at < steps) line(pen, [[x(at), areas[0].place.y], [x(at), last.y + last.height]], { colour: ORANGE, width: 1.5 });
 }
 
@@ -140,7 +140,7 @@ export function paintVoltage(pen, { net, played, picked: { layer, unit }, data, 
   const [low, high] = ends(Float32Array.of(...trace, ...limit), threshold === null ? 0 : Math.min(rest, threshold), threshold ?? 0);
   const y = axisBeside(pen, place, low, high + 0.12 * (high - low), Math.max(2, Math.floor(place.height / 36))), x = scale(0, steps, place.x, place.x + place.width);
   box(pen, place, 0.2);
-  axisUnder(pen, place, ticks(0, steps * data.dt, 4), (t) => x(t / data.dt), (t) => `${readable(t)}${t ? "" : " ms"}`);
+  axisUnder(pen, place, ticks(0, steps * data.dt, 4), (t) => x(t / data.dt), (t) => `${readable(t)}${t ? "" : ` ${data.unit}`}`);
   if (spikes) line(pen, Array.from(limit, (value, t) => [x(t + 0.5), y(value)]), { colour: VERMILION, dash: [7, 4] });
   line(pen, Array.from(trace.subarray(0, at), (value, t) => [x(t + 0.5), y(value)]), { colour: BLUE, width: 1.5 });
   for (let t = 0; spikes && t < at; t++)
