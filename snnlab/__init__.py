@@ -32,7 +32,7 @@ _HOMES = {
     "balanced": "balance",
     "build": "models",
     "compare": "live",
-    "exhibit": "export.exhibit",
+    "exhibit": "export",
     "from_nir": "export",
     "load": "export",
     "load_data": "data",

@@ -7,12 +7,12 @@ from snnlab.config import SnnConfig as SnnConfig
 from snnlab.data import Dataset as Dataset
 from snnlab.data import Source as Source
 from snnlab.data import load as load_data
+from snnlab.export import exhibit as exhibit
 from snnlab.export import from_nir as from_nir
 from snnlab.export import load as load
 from snnlab.export import save as save
 from snnlab.export import save_nir as save_nir
 from snnlab.export import to_nir as to_nir
-from snnlab.export.exhibit import exhibit as exhibit
 from snnlab.history import History as History
 from snnlab.live import LiveTrainer as LiveTrainer
 from snnlab.live import compare as compare

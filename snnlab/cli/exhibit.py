@@ -40,7 +40,7 @@ class Exhibit:
         """Load the network, write the page, and print how far it is what Python computes."""
         from snnlab import data, export
         from snnlab.errors import ArgumentError
-        from snnlab.export.exhibit import exhibit
+        from snnlab.export.exhibits import exhibit
 
         refuse_existing(self.out, self.overwrite)
         check_folders(self.out.parent)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import optax
 from flax import nnx
@@ -17,7 +17,7 @@ from snnlab.checkpoint import Checkpoints
 from snnlab.config import LstmConfig, TrainConfig
 from snnlab.data import Dataset, Source
 from snnlab.errors import ArgumentError, StateError
-from snnlab.export import FORMATS, save, save_nir
+from snnlab.export import FORMATS, ExhibitReport, exhibit, save, save_nir
 from snnlab.health import Checkup, Diagnosis, Health, diagnose, diverged
 from snnlab.history import History, Report
 from snnlab.live.courtesy import Courtesy
@@ -33,9 +33,6 @@ from snnlab.timeline import Timeline
 from snnlab.train import Trainer
 from snnlab.train.point import Point
 from snnlab.train.replay import script
-
-if TYPE_CHECKING:
-    from snnlab.export.exhibit import ExhibitReport
 
 OF_THE_MODEL = ("hidden", "num_steps")
 OF_THE_TRAINING = ("batch_size", "epochs")
@@ -524,13 +521,13 @@ class Run(TimeMachine):
         licence: str | None = None,
         bits: int | None = None,
         overwrite: bool = False,
-    ) -> "ExhibitReport":
+    ) -> ExhibitReport:
         """Write the network as it is now as one page that plays it, without Python and offline.
 
         Args:
             path: of the page, such as "net.html".
             samples: how many test samples it carries.
-            title, licence, bits, overwrite: see `snnlab.export.exhibit.exhibit`.
+            title, licence, bits, overwrite: see `snnlab.export.exhibit`.
 
         Returns:
             How far the page is what Python computes; it prints as text.
@@ -540,8 +537,6 @@ class Run(TimeMachine):
                 `overwrite` is False.
             WriteError: if it cannot be written.
         """
-        from snnlab.export.exhibit import exhibit
-
         data = self.trainer.data
         if not isinstance(data, Dataset):
             raise ArgumentError("exhibit: the run has no data set with test samples; use snnlab.exhibit(model, ...)")
@@ -560,7 +555,7 @@ class Run(TimeMachine):
             overwrite=overwrite,
         )
 
-    def exhibit_into(self, folder: str | os.PathLike) -> "ExhibitReport":
+    def exhibit_into(self, folder: str | os.PathLike) -> ExhibitReport:
         """Write the network as it is now to a new page `net-step-N.html` in a folder."""
         return self.exhibit(
             free_path(arguments.path("folder", folder) / f"net-step-{len(self.history)}.html"), overwrite=False

@@ -17,11 +17,11 @@ from snnlab import data
 from snnlab.cli import main
 from snnlab.config import ConvConfig, LstmConfig, SnnConfig
 from snnlab.errors import ArgumentError
-from snnlab.export.exhibit import exhibit
-from snnlab.export.exhibit.exact import fused
-from snnlab.export.exhibit.plan import layers_of, shown, sliders_of
-from snnlab.export.exhibit.replay import play
-from snnlab.export.exhibit.samples import run
+from snnlab.export.exhibits import exhibit
+from snnlab.export.exhibits.exact import fused
+from snnlab.export.exhibits.plan import layers_of, shown, sliders_of
+from snnlab.export.exhibits.replay import play
+from snnlab.export.exhibits.samples import run
 from snnlab.layers import IF, Leaky, LifRef, Projection, Stack
 from snnlab.models import Network
 from snnlab.train import Trainer

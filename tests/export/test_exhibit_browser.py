@@ -10,7 +10,7 @@ import pytest
 from test_exhibit import data_of, network, page_data
 from tiers import Needs, needed
 
-from snnlab.export.exhibit import exhibit
+from snnlab.export.exhibits import exhibit
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from tiers import Needs
 import snnlab
 from snnlab import data
 from snnlab.config import SnnConfig
-from snnlab.export.exhibit import exhibit
-from snnlab.export.exhibit.plan import sliders_of
-from snnlab.export.exhibit.samples import run
+from snnlab.export.exhibits import exhibit
+from snnlab.export.exhibits.plan import sliders_of
+from snnlab.export.exhibits.samples import run
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def test_every_spike_is_pythons(tmp_path, player, kind):
 
 def test_the_script_of_the_page_is_these_modules(player):
     """Joined and without comments it is what the page runs; here, that it still is JavaScript, module by module."""
-    from snnlab.export.exhibit import script
+    from snnlab.export.exhibits import script
 
     for entry in ("checks", "views", "paper", "exhibit"):
         code = script.javascript(entry).replace("export ", "")

@@ -15,7 +15,7 @@ from snnlab.live.frames import style
 from snnlab.support.javascript import joined
 
 FOLDER = Path(__file__).parent / "js"
-EXHIBIT = Path(__file__).parents[2] / "export" / "exhibit" / "js"  # checked together: they share modules
+EXHIBIT = Path(__file__).parents[2] / "export" / "exhibits" / "js"  # checked together: they share modules
 
 
 def modules() -> dict[str, str]:

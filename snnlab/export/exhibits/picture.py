@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from snnlab.export.exhibit.exact import Single
-from snnlab.export.exhibit.plan import Layer
-from snnlab.export.exhibit.replay import Played
+from snnlab.export.exhibits.exact import Single
+from snnlab.export.exhibits.plan import Layer
+from snnlab.export.exhibits.replay import Played
 from snnlab.support.markup import plain
 from snnlab.support.palette import BLUE, GREY, ORANGE
 
@@ -18,7 +18,7 @@ def svg(layers: Sequence[Layer], played: Sequence[Played], scores: Single, names
     """Draw sample `b`. No attribute is a style, which the policy of the page forbids.
 
     Example:
-        >>> from snnlab.export.exhibit.replay import Played
+        >>> from snnlab.export.exhibits.replay import Played
         >>> layer = Layer(name="<hidden>", kind="lif", inputs=1, units=2, weights=np.zeros((1, 2), np.float32))
         >>> spikes = Played(np.ones((3, 1, 2), bool), np.zeros((3, 1, 2), np.float32))
         >>> picture = svg([layer], [spikes], np.float32([0.1, 0.9]), ["a", "b"])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from snnlab.data import EventLists
 from snnlab.encode import Binned, Latency, Population, Rows, SpikeTimes
-from snnlab.export.exhibit.exact import Single
-from snnlab.export.exhibit.replay import Signal
+from snnlab.export.exhibits.exact import Single
+from snnlab.export.exhibits.replay import Signal
 from snnlab.layers import LSTM
 from snnlab.losses.terms import READOUTS
 from snnlab.models import Network
@@ -76,7 +76,7 @@ def run(network: Network, x: Any, rule: str, lengths: NDArray[np.integer] | None
     """Let the network run in the mode of `eval()`, with traced values, as in a training.
 
     Args:
-        network: see `snnlab.export.exhibit.plan.shown`.
+        network: see `snnlab.export.exhibits.plan.shown`.
         x: samples `(batch, *sample_shape)`.
         rule: how the readout becomes scores; a name in `snnlab.losses.terms.READOUTS`.
         lengths: number of steps of every sample, or None.
@@ -144,7 +144,7 @@ class Code:
     Attributes:
         kind: "table" for one spike of every byte and unit, "numbers" for one number of every byte, "events", or "none".
         units: number of units of the input.
-        shape: of a sample, without the axis of time if the code reads one frame a step.
+        shape: of a sample.
         table: what each of the 256 bytes becomes: its steps, or its number; or None.
         each: units for every byte.
         microseconds: length of a step of events, or 0.

@@ -15,7 +15,7 @@ from flax import nnx
 
 from snnlab.dynamics import approach, decay
 from snnlab.errors import ArgumentError
-from snnlab.export.exhibit.exact import Single
+from snnlab.export.exhibits.exact import Single
 from snnlab.layers import LSTM, ConvProjection, DoubleExpon, Expon, Leaky, LifRef, Projection, Recurrent
 from snnlab.models import Network, describe
 
@@ -163,8 +163,11 @@ def _layer(name: str, layer: Any, rows: dict[str, Single]) -> Layer:
         weights = array(layer.kernel)
         return Layer(name=name, kind="linear", inputs=len(weights), units=weights.shape[1], weights=weights, rows=rows)
     if isinstance(layer, LSTM):
-        sizes = {"inputs": layer.in_features, "units": layer.features}
-        return Layer(name=name, kind="lstm", weights=array(layer.w_x), recurrent=array(layer.w_h), rows=rows, **sizes)
+        weights, recurrent = array(layer.w_x), array(layer.w_h)
+        inputs, units = layer.in_features, layer.features
+        return Layer(
+            name=name, kind="lstm", inputs=inputs, units=units, weights=weights, recurrent=recurrent, rows=rows
+        )
     spiking = isinstance(layer.neuron, LifRef)
     return Layer(
         name=name,
@@ -180,6 +183,11 @@ def _layer(name: str, layer: Any, rows: dict[str, Single]) -> Layer:
     )
 
 
+def _parts(layer: Projection) -> tuple[Any, Any]:
+    """The neurons, `LifRef` or `Leaky`, and the synapse, `Expon`, `DoubleExpon` or None."""
+    return layer.neuron, layer.synapse
+
+
 def _rows(layer: Any) -> dict[str, Any]:
     """The constants of a layer, as the kernels get them; see `snnlab.kernels.cpu.calls.lif_rows`."""
     zero = jnp.float32(0.0)
@@ -187,7 +195,8 @@ def _rows(layer: Any) -> dict[str, Any]:
     if not isinstance(layer, Projection):
         return {"bias": bias}
     rows: dict[str, Any] = {"bias": bias, "a_syn": zero}
-    neuron, synapse, dt = layer.neuron, layer.synapse, layer.neuron.dt
+    neuron, synapse = _parts(layer)
+    dt = neuron.dt
     if isinstance(synapse, Expon):
         rows |= of_tau_syn(synapse.tau_syn[...], dt)
     if isinstance(synapse, DoubleExpon):
@@ -262,7 +271,8 @@ def _movable(layer: Any) -> list[tuple[str, nnx.Variable, Callable]]:
     """The constants of a layer that may be moved: name, value, and what follows from it."""
     if not isinstance(layer, Projection):
         return []
-    neuron, synapse, dt = layer.neuron, layer.synapse, layer.neuron.dt
+    neuron, synapse = _parts(layer)
+    dt = neuron.dt
     found: list[tuple[str, nnx.Variable, Callable]] = []
     if isinstance(neuron, LifRef):
         r, v_rest = neuron.r[...], neuron.v_rest[...]

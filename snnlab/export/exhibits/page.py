@@ -11,7 +11,7 @@ import zlib
 from functools import cache
 from typing import Any
 
-from snnlab.export.exhibit import script
+from snnlab.export.exhibits import script
 from snnlab.support.markup import plain
 
 _POLICY = (

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.export.exhibit.exact import Single, fused, sigmoid, tanh, times
-from snnlab.export.exhibit.plan import Layer
+from snnlab.export.exhibits.exact import Single, fused, sigmoid, tanh, times
+from snnlab.export.exhibits.plan import Layer
 
 NEVER = np.float32(1e9)  # steps since the last spike of a neuron that has not fired yet
 _AT_ONCE = 1 << 22  # weights that are added in one call
@@ -65,7 +65,7 @@ def play(layers: Sequence[Layer], signal: Signal) -> list[Played]:
 
     Example:
         >>> from snnlab import SnnConfig, build
-        >>> from snnlab.export.exhibit.plan import layers_of
+        >>> from snnlab.export.exhibits.plan import layers_of
         >>> net = build(SnnConfig(hidden=7, num_steps=20), sample_shape=(4, 4), num_classes=3)
         >>> hidden, readout = play(layers_of(net), Signal.of_spikes(np.ones((20, 2, 16), bool)))
         >>> hidden.spikes.shape, readout.values.shape

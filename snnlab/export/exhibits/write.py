@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from snnlab import __version__
 from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
-from snnlab.export.exhibit import page, picture
-from snnlab.export.exhibit.plan import Layer, Slider, layers_of, shown, sliders_of
-from snnlab.export.exhibit.quantize import quantized
-from snnlab.export.exhibit.replay import Played, play
-from snnlab.export.exhibit.samples import Code, Found, Python, as_array, checks, chosen, code_of, run, stored, text
+from snnlab.export.exhibits import page, picture
+from snnlab.export.exhibits.plan import Layer, Slider, layers_of, shown, sliders_of
+from snnlab.export.exhibits.quantize import quantized
+from snnlab.export.exhibits.replay import Played, play
+from snnlab.export.exhibits.samples import Code, Found, Python, as_array, checks, chosen, code_of, run, stored, text
 from snnlab.losses.terms import READOUTS
 from snnlab.models import Network
 from snnlab.support import arguments
@@ -29,6 +29,7 @@ from snnlab.support.transfers import transfers_allowed
 
 MOST = 25 * 10**6  # bytes of a page
 _IN_A_NOTEBOOK, _HEIGHT = 10**6, 820  # bytes of a page that a notebook shows, and pixels of its frame
+MOST_STEPS = 2**16  # which is how the page counts them
 TOLERANCE = 1e-5  # of the scores, relative to the largest, where they are not compared by a checksum
 
 
@@ -154,11 +155,15 @@ def exhibit(
         (10, 10, 0)
     """
     path = refuse_existing(path, overwrite)
+    arguments.instance("model", model, nnx.Module, "a network, such as what `snnlab.build` returns")
     network, given = shown(nnx.clone(model)), _given(samples, labels, count)
     network.eval()
     rule = arguments.choice("training: its readout", (training or {}).get("readout") or "max", READOUTS)
-    _refuse_large(network, arguments.choice("bits", bits, (None, 8)))
+    arguments.choice("bits", bits, (None, 8))
+    _refuse_large(network, bits)
     made = _made(network, given, rule, bits)
+    if len(made.python.readout) >= MOST_STEPS:
+        raise ArgumentError(f"model: runs for {len(made.python.readout)} steps, a page shows fewer than {MOST_STEPS}")
     names = _class_names(class_names or given.class_names, made.python.readout.shape[-1])
     _refuse_labels(given.labels, names)
     data = _data(network, made, given, rule) | {
@@ -360,16 +365,13 @@ def _stored(layer: Layer, small: dict[str, Any] | None) -> dict[str, Any]:
     kept = {
         name: getattr(layer, name) for name in ("name", "kind", "inputs", "units", "delay", "value_reset", "adapts")
     }
-    weights, recurrent, scales = text(layer.weights), None, [None, None]
-    if layer.recurrent is not None:
-        recurrent = text(layer.recurrent)
+    own = [kernel for kernel in (layer.weights, layer.recurrent) if kernel is not None]
+    pairs = [(text(kernel), None) for kernel in own]
     if small is not None:
-        (whole, scale), more = small[layer.name][0], small[layer.name][1:]
-        weights, scales[0] = text(whole), text(scale)
-        if more:
-            recurrent, scales[1] = text(more[0][0]), text(more[0][1])
+        pairs = [(text(whole), text(scale)) for whole, scale in small[layer.name]]
+    (weights, scale), (recurrent, other) = [*pairs, (None, None)][:2]
     rows = {name: text(np.atleast_1d(row).astype(np.float32)) for name, row in layer.rows.items()}
-    return kept | {"weights": weights, "recurrent": recurrent, "scales": scales, "rows": rows}
+    return kept | {"weights": weights, "recurrent": recurrent, "scales": [scale, other], "rows": rows}
 
 
 def _slider(slider: Slider, layers: Sequence[Layer]) -> dict[str, Any]:
