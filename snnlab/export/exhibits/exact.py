@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Single = NDArray[np.float32]
 
 TINY = np.float32(2.0**-126)  # what is nearer to 0 becomes 0, as in programs of XLA
-_CLOSE = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to whole numbers
+_CLOSE = np.array(12582912.0, np.float32)  # 1.5 * 2^23: adding it rounds to whole numbers
 _LOG2E, _HIGH, _LOW = np.array([1.4426950408889634, 0.693359375, 2.12194440e-4], np.float32)
 _TAYLOR = np.array([1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0], np.float32)
 _P = np.array(
@@ -43,12 +43,12 @@ def fused(a: Single, b: Single, c: Single) -> Single:
 
     Source: Knuth (1997), The Art of Computer Programming, volume 2, section 4.2.2, for the sum.
     """
-    product, c = np.multiply(a, b, dtype=np.float64), np.asarray(c, np.float64)
-    total = product + c
+    product, addend = np.multiply(a, b, dtype=np.float64), np.asarray(c, np.float64)
+    total = product + addend
     near = total.astype(np.float32).astype(np.float64)
     rest = total - near
     other, back = near + 2.0 * rest, total - product
-    lost = (product - (total - back)) + (c - back)
+    lost = (product - (total - back)) + (addend - back)
     beyond = (rest != 0.0) & (other.astype(np.float32) == other) & (lost != 0.0) & ((lost > 0.0) == (rest > 0.0))
     return flushed(np.where(beyond, other, near).astype(np.float32))
 
