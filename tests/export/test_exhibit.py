@@ -205,6 +205,10 @@ def test_sizes(tmp_path, digits):
             ),
             'layer "hidden" is recurrent behind a DoubleExpon',
         ),
+        (
+            lambda: snnlab.build(SnnConfig(hidden=5, most_delay=3), sample_shape=(8, 8), num_classes=10),
+            'layer "hidden" has delays of its own',
+        ),
         (lambda: Stack(readout=Leaky(10)), "is a Stack of your own"),
         (
             lambda: Network(

@@ -16,7 +16,7 @@ from flax import nnx
 from snnlab.dynamics import approach, decay
 from snnlab.errors import ArgumentError
 from snnlab.export.exhibits.exact import Single
-from snnlab.layers import LSTM, ConvProjection, DoubleExpon, Expon, Leaky, LifRef, Projection, Recurrent
+from snnlab.layers import LSTM, ConvProjection, Delay, DoubleExpon, Expon, Leaky, LifRef, Projection, Recurrent
 from snnlab.models import Network, describe
 
 SHOWN = "an exhibit shows layers of LifRef, a readout of Leaky, each behind Expon or DoubleExpon, and LSTM with Linear"
@@ -129,6 +129,8 @@ def _unfit(layer: Callable, before: Callable | None, *, last: bool) -> str | Non
     ):
         parts = " and ".join(type(part).__name__ for part in (synapse, neuron) if part is not None)
         return f"has {parts}; {SHOWN}"
+    if isinstance(getattr(layer, "delay", 0), Delay):
+        return "has delays of its own for every input; an exhibit shows one whole number of steps for a layer"
     if isinstance(layer, Recurrent) and isinstance(synapse, DoubleExpon):
         return "is recurrent behind a DoubleExpon, whose sums snnlab computes in no fixed order"
     if isinstance(layer, nnx.Linear) and not isinstance(before, LSTM):
@@ -168,6 +170,7 @@ def _layer(name: str, layer: Any, rows: dict[str, Single]) -> Layer:
         return Layer(
             name=name, kind="lstm", inputs=inputs, units=units, weights=weights, recurrent=recurrent, rows=rows
         )
+    assert not isinstance(layer.delay, Delay)  # see `_unfit`
     spiking = isinstance(layer.neuron, LifRef)
     return Layer(
         name=name,
