@@ -167,6 +167,9 @@ def test_one_draws_and_opens_files(tmp_path, opened, digits):
     own.write_text("1 2 3")
     page.locator("input[type=file]").set_input_files(own)
     page.wait_for_selector("text=The network reads 64 numbers, the file has 3.")
+    own.write_text(",".join(["300", *["0"] * 63]))
+    page.locator("input[type=file]").set_input_files(own)
+    page.wait_for_selector("text=Numbers must be 0 to 1, or 0 to 255; the file has 300.")
     page.screenshot(path=tmp_path / "own.png")
     page.locator("input[type=file]").set_input_files(tmp_path / "own.png")
     page.wait_for_selector("text=Your own input: the network says ")
@@ -186,6 +189,9 @@ def test_a_file_of_events(tmp_path, opened):
     own.write_text("\n".join(f"{int(t) * step + 1} {u}" for t, u in zip(when, who, strict=True)))
     page.locator("input[type=file]").set_input_files(own)
     page.wait_for_selector(f"text=Your own input: the network says {found['classes'][sample['answer']]}.")
+    own.write_text(f"{own.read_text()}\n{found['steps'] * step} 0")
+    page.locator("input[type=file]").set_input_files(own)
+    page.wait_for_selector(f"text=1 of {len(when) + 1} events are at other times or of other units, and left out.")
     assert tab.complaints == []
 
 

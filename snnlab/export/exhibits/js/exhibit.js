@@ -116,9 +116,10 @@ const file = h("input", { type: "file", hidden: true, accept: "image/*,.csv,.txt
   file.value = "";
   if (!taken) return;
   try {
-    given = await ownInput(data, taken);
+    const { left, ...read } = await ownInput(data, taken);
+    given = read;
     own = true;
-    trouble.textContent = "";
+    trouble.textContent = left ?? "";
     pad.see(given);
     compute();
   } catch (error) {

@@ -38,7 +38,7 @@ const imageOf = async (file, rows, columns) => {
   return corners > 127 ? light.map((value) => 255 - value) : light;
 };
 
-/** What a file of one's own says to the network; throws what to tell. @type {(data: Exhibit, file: File) => Promise<Given>} */
+/** What a file of one's own says to the network, and what of it is left out; throws what to tell. @type {(data: Exhibit, file: File) => Promise<Given & { left?: string }>} */
 export const ownInput = async ({ input, steps }, file) => {
   const none = { bytes: null, when: null, who: null, values: null }, { rows, columns } = gridOf(input.shape), needed = rows * columns;
   if (file.type.startsWith("image/")) {
@@ -52,12 +52,15 @@ export const ownInput = async ({ input, steps }, file) => {
     const pairs = Array.from({ length: numbers.length / 2 }, (_, k) => [Math.floor(numbers[2 * k] / input.microseconds), numbers[2 * k + 1]]);
     const there = pairs.filter(([t, u]) => t >= 0 && t < steps && Number.isInteger(u) && u >= 0 && u < input.units);
     if (!there.length) throw new Error(`No event is in 0 to ${(steps * input.microseconds) / 1000} ms and has a unit of 0 to ${input.units - 1}.`);
-    return { ...none, when: Uint16Array.from(there, ([t]) => t), who: Uint32Array.from(there, ([, u]) => u) };
+    const outside = pairs.length - there.length, left = outside ? `${outside} of ${pairs.length} events are at other times or of other units, and left out.` : "";
+    return { ...none, left, when: Uint16Array.from(there, ([t]) => t), who: Uint32Array.from(there, ([, u]) => u) };
   }
   if (!input.table) throw new Error("The code of this network is not in the page; its samples are.");
   if (numbers.length !== needed) throw new Error(`The network reads ${needed} numbers, the file has ${numbers.length}.`);
+  const outside = numbers.find((value) => value < 0 || value > 255);
+  if (outside !== undefined) throw new Error(`Numbers must be 0 to 1, or 0 to 255; the file has ${outside}.`);
   const factor = numbers.some((value) => value > 1) ? 1 : 255;
-  return { ...none, bytes: Uint8Array.from(numbers, (value) => Math.min(Math.max(Math.round(value * factor), 0), 255)) };
+  return { ...none, bytes: Uint8Array.from(numbers, (value) => Math.round(value * factor)) };
 };
 
 /**
