@@ -13,7 +13,7 @@ from snnlab.support.javascript import in_use, joined
 FOLDER = Path(__file__).parent / "js"
 # Read as text, not imported: the page needs nothing of the dashboard but these files.
 SHARED = Path(__file__).parents[2] / "live" / "widgets" / "js"
-FROM_THE_DASHBOARD = ("dom", "draw", "ink", "numbers", "player")
+FROM_THE_DASHBOARD = ("dom", "draw", "hand", "ink", "numbers", "player")
 
 
 @cache

@@ -1,15 +1,12 @@
 // The input: a sample, a drawing, or a file of one's own.
 import { board } from "./board.js";
 import { box, grey, line, picture, shapeOf } from "./draw.js";
+import { TOLD, hand } from "./hand.js";
 import { centred, penOf, stroke } from "./ink.js";
 import { bytesOf } from "./stored.js";
 
 /** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Given} Given @typedef {import("./exhibit").Sample} Sample */
 /** @typedef {import("./ink.js").Spot} Spot */
-
-const TURNS = /** @type {Record<string, Spot>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
-
-const TOLD = "Paper to draw on. Arrow keys move the pen, Enter puts it down or lifts it, Delete clears the paper.";
 
 /** Rows and columns of a picture of the input; a table is one row. @param {number[]} shape */
 const gridOf = (shape) => {
@@ -69,10 +66,7 @@ export const ownInput = async ({ input, steps }, file) => {
  */
 export function paper(el, { input }, draw) {
   const { rows, columns } = gridOf(input.shape), mayDraw = Boolean(input.table) && input.shape.length === 2 && rows > 1;
-  let isDown = false;
   /** @type {import("./ink.js").Drawing} */ let seen = { rows, columns, bytes: new Uint8Array(rows * columns) };
-  /** @type {Spot | null} */ let last = null;
-  /** @type {Spot} */ let pen = [columns / 2, rows / 2];
   const place = () => {
     const [width, height] = [el.clientWidth, el.clientHeight], shape = shapeOf(/** @type {any} */ (seen), Math.min(width, height));
     return { x: (width - shape.width) / 2, y: (height - shape.height) / 2, ...shape };
@@ -84,11 +78,7 @@ export function paper(el, { input }, draw) {
     for (let k = 1; few && k < columns; k++) line(ctx, [[at.x + k * size, at.y], [at.x + k * size, at.y + at.height]], hairline);
     for (let k = 1; few && k < rows; k++) line(ctx, [[at.x, at.y + k * size], [at.x + at.width, at.y + k * size]], hairline);
     box(ctx, at);
-    if (!mayDraw || !canvas.matches(":focus-visible")) return;
-    Object.assign(ctx, { strokeStyle: "#fff", lineWidth: isDown ? 4 : 2 });
-    ctx.beginPath();
-    ctx.arc(at.x + pen[0] * size, at.y + pen[1] * size, Math.max(size, 6), 0, 2 * Math.PI);
-    ctx.stroke();
+    if (canvas.matches(":focus-visible")) pen?.show(ctx, at, size, size);
   }, () => (mayDraw ? TOLD : "The sample."), mayDraw ? "application" : "img");
 
   /** @param {{ rows: number, columns: number, bytes: Uint8Array }} now */
@@ -108,35 +98,7 @@ export function paper(el, { input }, draw) {
     const at = place(), { left, top } = canvas.getBoundingClientRect(), size = at.width / columns;
     return [(event.clientX - left - at.x) / size, (event.clientY - top - at.y) / size];
   };
-  /** @param {KeyboardEvent} event */
-  const press = (event) => {
-    const turn = TURNS[event.key], before = pen;
-    if (turn) pen = [Math.min(Math.max(pen[0] + turn[0], 0.5), columns - 0.5), Math.min(Math.max(pen[1] + turn[1], 0.5), rows - 0.5)];
-    else if (event.key === "Enter") isDown = !isDown;
-    else if (event.key === "Delete" || event.key === "Backspace") clear();
-    else return;
-    if (isDown && (turn || event.key === "Enter")) ink(before, pen);
-    redraw();
-    event.preventDefault();
-  };
-  if (mayDraw) {
-    canvas.tabIndex = 0;
-    canvas.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
-      canvas.setPointerCapture(event.pointerId);
-      last = spot(event);
-      ink(last, last);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!last) return;
-      const now = spot(event);
-      ink(last, now);
-      last = now;
-    });
-    for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) canvas.addEventListener(name, () => { last = null; });
-    canvas.addEventListener("keydown", press);
-    for (const name of ["focus", "blur"]) canvas.addEventListener(name, redraw);
-  }
+  const pen = mayDraw ? hand(canvas, { rows, columns }, { spot, draw: ink, clear, redraw }, [columns / 2, rows / 2]) : null;
   return {
     mayDraw, clear, centre: () => show(/** @type {any} */ (centred(seen))),
     /** Show a sample, or what was read from a file. @param {Given} given @param {Sample["picture"]} [drawn] */

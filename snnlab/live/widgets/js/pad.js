@@ -2,13 +2,13 @@
 import { mount, pointOf } from "./canvas.js";
 import { h } from "./dom.js";
 import { ORANGE, box, bytesOf, grey, line, picture, shapeOf } from "./draw.js";
+import { TOLD, hand } from "./hand.js";
 import { centred, offCentre, penOf, stroke } from "./ink.js";
 
 /** @typedef {import("./types").Model} Model @typedef {import("./types").Scene} Scene @typedef {import("./types").Pen} Pen */
 /** @typedef {import("./ink.js").Drawing} Drawing @typedef {import("./ink.js").Spot} Spot */
 
 const FEW = 32; // pixels in a row: then each has an outline
-const TURNS = /** @type {Record<string, Spot>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
 
 /** Sends a drawing with the next picture, the newest one only. @param {Model} model */
 function makeSender(model) {
@@ -32,9 +32,6 @@ export function makePad(model) {
   const scene = () => /** @type {Scene} */ (model.get("scene")), send = makeSender(model);
   /** @type {Drawing} */ let drawing = { rows: paper.rows, columns: paper.columns, bytes: new Uint8Array(paper.rows * paper.columns) };
   let own = false; // drawn here, so what comes back is older
-  /** @type {Spot | null} */ let last = null; // of the stroke that is being drawn
-  /** @type {Spot} */ let pen = [Math.floor(paper.columns / 2) + 0.5, Math.floor(paper.rows / 2) + 0.5]; // of the keyboard
-  let isDown = false;
   const el = h("div", { class: "paper" }), hint = h("p", { class: "hint" });
 
   const image = () => (mayDraw ? { ...drawing, bytes: new DataView(drawing.bytes.buffer) } : scene().image);
@@ -46,9 +43,7 @@ export function makePad(model) {
     role: mayDraw ? "application" : "img",
     arrange: (_, height) => (mayDraw || scene().image ? height : 0),
     paint: (ctx, width, height) => paint(ctx, place(width, height)),
-    label: () => (mayDraw
-      ? "Paper to draw on. Arrow keys move the pen, Enter puts it down or lifts it, Delete clears the paper."
-      : "The test sample."),
+    label: () => (mayDraw ? TOLD : "The test sample."),
   });
 
   /** @param {Pen} ctx @param {import("./types").Box} at */
@@ -61,21 +56,13 @@ export function makePad(model) {
     }
     box(ctx, at);
     if (mayDraw && paper.frame) drawFrame(ctx, at, size, paper.frame);
-    if (mayDraw && canvas === document.activeElement && canvas.matches(":focus-visible")) drawPen(ctx, at, size);
+    if (pen && canvas === document.activeElement && canvas.matches(":focus-visible")) pen.show(ctx, at, size, (penOf(drawing) + 0.5) * size);
   }
   /** Where the training images have their ink. @param {Pen} ctx @param {import("./types").Box} at @param {number} size @param {number[]} frame */
   function drawFrame(ctx, at, size, [top, left, bottom, right]) {
     const [x0, x1] = [left, right + 1].map((column) => at.x + column * size), [y0, y1] = [top, bottom + 1].map((row) => at.y + row * size);
     line(ctx, [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]], { colour: ORANGE, width: 2, dash: [8, 6], alpha: 0.8 });
   }
-  /** @param {Pen} ctx @param {import("./types").Box} at @param {number} size */
-  function drawPen(ctx, at, size) {
-    Object.assign(ctx, { strokeStyle: "#fff", lineWidth: isDown ? 4 : 2 });
-    ctx.beginPath();
-    ctx.arc(at.x + pen[0] * size, at.y + pen[1] * size, Math.max((penOf(drawing) + 0.5) * size, 6), 0, 2 * Math.PI);
-    ctx.stroke();
-  }
-
   /** @param {Drawing} now */
   function show(now) {
     own = true;
@@ -93,40 +80,8 @@ export function makePad(model) {
     const at = place(canvas.clientWidth, canvas.clientHeight), { x, y } = pointOf(canvas, event), size = at.width / drawing.columns;
     return /** @type {Spot} */ ([(x - at.x) / size, (y - at.y) / size]);
   };
-  const lift = () => { last = null; };
-  if (mayDraw) {
-    canvas.tabIndex = 0;
-    canvas.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
-      canvas.setPointerCapture(event.pointerId);
-      last = spotOf(event);
-      draw(last, last);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!last) return;
-      for (const one of event.getCoalescedEvents?.() ?? [event]) {
-        const spot = spotOf(one);
-        draw(last, spot);
-        last = spot;
-      }
-    });
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, lift);
-    for (const name of ["focus", "blur"]) canvas.addEventListener(name, redraw);
-    canvas.addEventListener("keydown", press);
-  }
-  /** @param {KeyboardEvent} event */
-  function press(event) {
-    const turn = TURNS[event.key], before = pen;
-    if (turn) pen = [Math.min(Math.max(pen[0] + turn[0], 0.5), paper.columns - 0.5), Math.min(Math.max(pen[1] + turn[1], 0.5), paper.rows - 0.5)];
-    else if (event.key === "Enter") isDown = !isDown;
-    else if (event.key === "Delete" || event.key === "Backspace") clear();
-    else return;
-    if (isDown && (turn || event.key === "Enter")) draw(before, pen);
-    redraw();
-    event.preventDefault();
-    event.stopPropagation();
-  }
   const clear = () => show({ ...drawing, bytes: new Uint8Array(drawing.bytes.length) });
+  const pen = mayDraw ? hand(canvas, paper, { spot: spotOf, draw, clear, redraw }, [Math.floor(paper.columns / 2) + 0.5, Math.floor(paper.rows / 2) + 0.5]) : null;
   const middle = () => show(centred(drawing));
   const next = () => model.send({ set: { sample: (model.get("run").view.sample + 1) % samples } });
 
@@ -136,7 +91,7 @@ export function makePad(model) {
   /** Take over what the kernel looks at, unless that is an older state of what is drawn here. */
   function follow() {
     const { label, drawing: seen } = scene();
-    if (mayDraw && seen && !last && (label !== null || !own)) {
+    if (pen && seen && !pen.isDrawing() && (label !== null || !own)) {
       drawing = { ...drawing, bytes: bytesOf(seen).slice() };
       own = false;
     }
