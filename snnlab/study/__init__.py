@@ -1,0 +1,1 @@
+"""Studies: many networks, one for each combination of the values that are asked for."""

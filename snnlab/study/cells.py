@@ -1,0 +1,66 @@
+"""What a study is made of: its axes, its cells and what is known of each. Plain data: no JAX, nothing that computes."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One question of a study: a name and the values that are tried.
+
+    Attributes:
+        name: a field of the config, such as `"hidden"`, or a knob, such as `"hidden.tau_mem"`.
+        values: what is tried, in the order of the map.
+        log: True if the values are spaced evenly on a logarithmic scale.
+        seeds: True for the axis whose values are repetitions and not a question: a map shows their median.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    log: bool = False
+    seeds: bool = False
+
+
+class Fate(enum.StrEnum):
+    """Where a cell stands."""
+
+    WAITING = "waiting"  # nothing of it has been computed
+    RUNNING = "running"  # it has begun and has epochs to go, whether it computes now or waits for its next round
+    DONE = "done"  # all epochs
+    STOPPED = "stopped"  # given up by the study's rule, with the reason in `Cell.why`
+    FAILED = "failed"  # an error, with its sentence in `Cell.why`
+
+
+class Row(NamedTuple):
+    """What one epoch of one cell gave, on the part that the study watches (validation, or test where there is none)."""
+
+    epoch: int  # epochs done, from 1
+    steps: int  # training steps done
+    loss: float
+    accuracy: float  # 0 to 1; the task's own score where it has no classes
+    spikes: float  # spikes a sample, all spiking layers
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network of a study.
+
+    Attributes:
+        index: its place on each axis, in the order of the study's axes.
+        point: its value on each axis, by the axis' name.
+        fate: where it stands.
+        rows: what its epochs gave, oldest first.
+        finding: what the diagnosis says of it: `"silent"`, `"saturated"`, `"diverged"`, or "" for nothing.
+        why: the reason, where it was stopped or failed.
+        computing: True while a worker computes it.
+    """
+
+    index: tuple[int, ...]
+    point: Mapping[str, Any]
+    fate: Fate = Fate.WAITING
+    rows: tuple[Row, ...] = field(default=())
+    finding: str = ""
+    why: str = ""
+    computing: bool = False
