@@ -311,9 +311,9 @@ class Display:
 
 def times_of(run: Run) -> Times:
     """The branches of a run, and where it is in them. Of branches that are trained in turn, the first is shown."""
-    timeline, trainer, here = run.timeline, run.trainer, shown_branch(run)
-    branches, elsewhere = timeline.branches, here != timeline.here
-    step, behind = branches[here].tip.steps if elsewhere else len(trainer.history), timeline.behind and not elsewhere
+    timeline, trainer, in_turn = run.timeline, run.trainer, _in_turn(run)
+    here, branches = shown_branch(run), timeline.branches
+    step, behind = branches[here].tip.steps if in_turn else len(trainer.history), timeline.behind and not in_turn
     numbers_of = {name: number for number, name in enumerate(branches)}
     lanes = [
         Lane(
@@ -337,7 +337,7 @@ def times_of(run: Run) -> Times:
         kept=tuple(point.steps for point in timeline.points),
         behind=behind,
         goes_on=not run.state.alive and not trainer.done and (behind or bool(trainer.mailbox.posted)),
-        in_turn=run.in_turn,
+        in_turn=in_turn,
         bytes=timeline.bytes,
         budget=timeline.budget,
         least=timeline.least(trainer),
@@ -346,16 +346,23 @@ def times_of(run: Run) -> Times:
 
 def shown_branch(run: Run) -> str:
     """Name of the branch that is shown: where the run is; of branches that are trained in turn, always the first."""
-    in_turn = [name for name in run.in_turn if name in run.timeline.branches]
-    return in_turn[0] if in_turn else run.timeline.here
+    return next(iter(_in_turn(run)), run.timeline.here)
+
+
+def _in_turn(run: Run) -> tuple[str, ...]:
+    """Names of the branches that are trained in turn."""
+    return tuple(name for name in run.in_turn if name in run.timeline.branches)
 
 
 def status_of(run: Run) -> Status:
-    """Where the run stands, on the branch that is shown."""
-    status, timeline, here = run.status, run.timeline, shown_branch(run)
-    if here == timeline.here:
+    """Where the run stands, on the branch that is shown.
+
+    Of branches that are trained in turn it is told from the tip: the trainer may be taken to another one at any moment.
+    """
+    in_turn, status = _in_turn(run), run.status
+    if not in_turn:
         return status
-    tip = timeline.branches[here].tip
+    tip = run.timeline.branches[shown_branch(run)].tip
     knobs = {knob.name: knob for knob in run.trainer.knobs_of(tip.state)}
     settings = {**status.recorded.settings, **{name: knob.value for name, knob in knobs.items()}}
     return replace(status, knobs=knobs, recorded=Recorded(tip.history, status.recorded.steps_per_epoch, settings))

@@ -150,7 +150,7 @@ def test_what_is_shown_of_branches_in_turn_is_one_of_them(make):
 
     def both() -> bool:
         view = lab.display.view()
-        if lab.state == "training":
+        if view.status.state == "training":
             assert view.status.recorded.history is trunk and view.times.here == "a"
             assert view.status.knobs["hidden.v_th"].value != 0.5
             seen.add(lab.timeline.here)
