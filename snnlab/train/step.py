@@ -145,8 +145,12 @@ class Structure:
 
     def metric_names(self, state: State, x, targets: Targets) -> tuple[str, ...]:
         """Return the names of the metrics of a step: "loss", its terms, and the others."""
-        measured, _ = jax.eval_shape(lambda x, y: self.forward(self.merge(state), x, y, state.key), x, targets)
+        measured = compiled(Structure.measure, self).eval_shape(state, x, targets)
         return (*measured, "grad_norm")
+
+    def measure(self, state: State, x, targets: Targets) -> Metrics:
+        """Return the metrics of one batch without a step."""
+        return self.forward(self.merge(state), x, targets, state.key)[0]
 
     def chunk(
         self,
@@ -309,7 +313,7 @@ def compiled(function: Callable, structure: Structure, *fixed: Hashable, apart: 
     return make(function, structure, *fixed, backend=kernels.backend(), apart=apart)
 
 
-@functools.lru_cache(maxsize=24)
+@functools.lru_cache(maxsize=32)
 def _compiled(function: Callable, *fixed: Hashable, backend: str, apart: Hashable) -> jax.stages.Wrapped:
     def program(*arguments):
         if kernels.backend() != backend:
