@@ -1,8 +1,11 @@
 """The exhibit: what Python writes is what the network does, to the last bit, and what cannot be shown is refused."""
 
+import base64
 import html
 import json
+import math
 import re
+import zlib
 from fractions import Fraction
 
 import jax.numpy as jnp
@@ -18,8 +21,9 @@ from snnlab.cli import main
 from snnlab.config import ConvConfig, LstmConfig, SnnConfig
 from snnlab.errors import ArgumentError
 from snnlab.export.exhibits import exhibit
+from snnlab.export.exhibits.coding import coding_of
 from snnlab.export.exhibits.exact import fused
-from snnlab.export.exhibits.plan import layers_of, shown, sliders_of
+from snnlab.export.exhibits.plan import CODE, layers_of, shown, sliders_of
 from snnlab.export.exhibits.replay import play
 from snnlab.export.exhibits.samples import run
 from snnlab.layers import IF, Leaky, LifRef, Projection, Stack
@@ -41,20 +45,46 @@ KINDS = {
     "adaptive": SnnConfig(hidden=40, neuron="alif", tau_adapt=30.0, **FIRING),
     "double exponential": SnnConfig(hidden=40, synapse="double_exponential", bias=True, **FIRING),
     "population": SnnConfig(hidden=40, code="population", **FIRING),
+    "rate": SnnConfig(hidden=40, **FIRING),  # with another encoder, see `network`
+    "delta": SnnConfig(hidden=40, code="delta", v_th=0.3),
+    "rows": SnnConfig(hidden=40, code="rows", v_th=0.3),
 }
 
 
+def signals(features: int = 33) -> data.Dataset:
+    """Random walks of 80 steps."""
+    walks = 0.3 * np.random.default_rng(0).normal(size=(90, 80, features)).cumsum(1).astype(np.float32)
+    labels = np.arange(90) % 3
+    return data.Dataset(name="walks", x_train=walks[:60], y_train=labels[:60], x_test=walks[60:], y_test=labels[60:])
+
+
 def data_of(kind: str) -> data.Dataset:
+    if kind in ("delta", "rows"):
+        return signals()
     return data.load("event_digits" if kind == "events" else "digits")
 
 
 def network(kind: str) -> Network:
     samples = data_of(kind)
-    return snnlab.build(KINDS[kind], sample_shape=samples.sample_shape, num_classes=samples.num_classes, seed=3)
+    net = snnlab.build(KINDS[kind], sample_shape=samples.sample_shape, num_classes=samples.num_classes, seed=3)
+    return Network(snnlab.encode.Rate(num_steps=50), net.stack) if kind == "rate" else net
+
+
+class Graph(nnx.Module):
+    """A network with a branch."""
+
+    def __init__(self, rngs):
+        self.left, self.right = (Projection(64, LifRef(10), rngs=rngs) for _ in range(2))
+
+    def __call__(self, x, key=None):
+        return self.left(x), self.right(x)
 
 
 def page_data(path) -> dict:
-    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.S)[1])
+    """All that a page carries: plainly, and deflated with its style and its script."""
+    found = dict(re.findall(r'id="(data|code)">(.*?)</script>', path.read_text(encoding="utf-8"), re.S))
+    _, more, _ = zlib.decompress(base64.b64decode(found["code"])).split(b"\0")
+    return json.loads(found["data"]) | json.loads(more)
 
 
 def rounded(value: Fraction) -> np.float32:
@@ -97,22 +127,28 @@ def test_the_pages_arithmetic_gives_pythons_bits(kind):
         assert (played[-1].values == found.python.readout).all()
 
 
+def with_own_constants() -> Network:
+    """A threshold, a time constant and a rest for each neuron."""
+    rng, net = np.random.default_rng(0), network("latency")
+    neuron = net.stack.layers["hidden"].neuron
+    for name, low, high in (("tau_mem", 3.0, 30.0), ("v_th", 0.1, 0.5), ("v_rest", -0.2, 0.05)):
+        setattr(neuron, name, nnx.Param(jnp.asarray(rng.uniform(low, high, 40), jnp.float32)))
+    return net
+
+
 def test_neurons_with_constants_of_their_own(digits):
-    """One threshold and one time constant per neuron; they have no slider."""
-    rng = np.random.default_rng(0)
-    net = network("latency")
-    hidden = net.stack.layers["hidden"]
-    hidden.neuron.tau_mem = nnx.Param(jnp.asarray(rng.uniform(3.0, 30.0, 40), jnp.float32))
-    hidden.neuron.v_th = nnx.Param(jnp.asarray(rng.uniform(0.1, 0.5, 40), jnp.float32))
+    """They are played as they are, and a slider gives all neurons the same."""
+    net = with_own_constants()
     found = run(net, digits.x_test[:50], "mean")
     played = play(layers_of(net), found.signal)
     assert played[0].spikes.sum() > 300 and (played[0].spikes == found.python.spikes[0]).all()
-    assert [(slider.layer, slider.name) for slider in sliders_of(net)] == [
-        (0, "tau_ref"),
-        (0, "tau_syn"),
-        (1, "tau_mem"),
-        (1, "tau_syn"),
-    ]
+    sliders = {slider.name: slider for slider in sliders_of(net) if slider.layer == 0}
+    assert [name for name, slider in sliders.items() if slider.own] == ["tau_mem", "v_th"]
+    for name in ("tau_mem", "v_th"):
+        own, slider = np.asarray(getattr(net.stack.layers["hidden"].neuron, name)[...]), sliders[name]
+        assert slider.own == (own.min(), own.max())
+        assert slider.values[slider.home] == own.mean(dtype=np.float32)
+    assert sliders["v_th"].rows["v_th"].shape == (len(sliders["v_th"].values), 40)  # measured from each one's rest
 
 
 def test_every_stop_of_every_slider_is_what_python_computes_there(digits):
@@ -141,6 +177,34 @@ def test_every_stop_of_every_slider_is_what_python_computes_there(digits):
 def _part(net: Network, slider):
     layer = net.stack.layers[net.stack.names[slider.layer]]
     return layer.neuron if hasattr(layer.neuron, slider.name) else layer.synapse
+
+
+@pytest.mark.parametrize(("dt", "steps"), [(1.0, 50), (0.02, 5000)])
+def test_the_code_at_every_pair_of_stops(digits, dt, steps):
+    """The rule that the page computes by and its list give what the network itself makes of the 256 bytes."""
+    config = SnnConfig(hidden=5, dt=dt, num_steps=steps)
+    net = snnlab.build(config, sample_shape=(8, 8), num_classes=10)
+    coding = coding_of(net, digits.x_test[:1])
+    tau, threshold = coding.sliders
+    assert tau.values[tau.home] == net.encoder.tau and threshold.values[threshold.home] == np.float32(0.1)
+    assert steps < 5000 or coding.listed  # here float32 and float64 differ
+    pairs = [(tau.home, threshold.home), (3, 7), (30, 1), (tau.home, 12), (20, threshold.home)]
+    for i, j in {*pairs, *[(i, j) for i, j, *_ in coding.listed[:4]]}:
+        net.code["tau"][...], net.code["threshold"][...] = jnp.float32(tau.values[i]), jnp.float32(threshold.values[j])
+        found = [
+            step_of(byte, float(str(tau.values[i])) / dt, float(str(threshold.values[j])), steps) for byte in range(256)
+        ]
+        for first, second, byte, step in coding.listed:
+            if (first, second) == (i, j):
+                found[byte] = step
+        assert run(net, digits.x_test[:1], "max").table.tolist() == found
+
+
+def step_of(byte: int, tau: float, threshold: float, steps: int) -> int:
+    """The definition of the latency code, with Python's own logarithm."""
+    x = byte / 255
+    when = math.floor(tau * math.log(x / (x - threshold))) if x > threshold else steps
+    return min(when, steps)
 
 
 def test_the_report_and_the_page_say_the_same(tmp_path, digits):
@@ -210,6 +274,7 @@ def test_sizes(tmp_path, digits):
             'layer "hidden" has delays of its own',
         ),
         (lambda: Stack(readout=Leaky(10)), "is a Stack of your own"),
+        (lambda: Graph(nnx.Rngs(0)), "is a Graph of your own"),
         (
             lambda: Network(
                 snnlab.encode.Latency(),
@@ -229,6 +294,14 @@ def test_what_cannot_be_shown_is_refused_with_the_reason(tmp_path, digits, model
     with pytest.raises(ArgumentError, match=f"model: .*{re.escape(reason)}"):
         exhibit(model(), tmp_path / "net.html", digits)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["rate", "delta", "rows", "events"])
+def test_a_code_without_a_table_has_no_sliders(tmp_path, kind):
+    """The page does not compute such a code, so it cannot say what other constants of it would give."""
+    found = page_data(exhibit(network(kind), tmp_path / "net.html", data_of(kind), count=2).path)
+    assert not [slider["label"] for slider in found["sliders"] if slider["layer"] == CODE]
+    assert found["input"]["rule"] == "" and found["sliders"]
 
 
 def test_other_mistakes_name_the_argument(tmp_path, digits):

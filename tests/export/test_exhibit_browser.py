@@ -7,7 +7,7 @@ import re
 import lab_driver
 import numpy as np
 import pytest
-from test_exhibit import data_of, network, page_data
+from test_exhibit import data_of, network, page_data, with_own_constants
 from tiers import Needs, needed
 
 from snnlab.export.exhibits import exhibit
@@ -116,7 +116,7 @@ def test_sliders_say_what_is_certified_and_go_back(tmp_path, opened):
     page = tab.open(written(tmp_path, "latency"))
     back = page.get_by_role("button", name="As trained", exact=True)
     ranges = page.locator(".knob input").all()
-    assert len(ranges) == 8 and back.is_disabled()
+    assert len(ranges) == 10 and back.is_disabled()  # two of the code, six of the layers, two shares left out
     before = tab.says(".decision canvas") + page.locator(".decision canvas").screenshot().hex()
     for slider in ranges:
         name = slider.get_attribute("aria-label")
@@ -128,12 +128,24 @@ def test_sliders_say_what_is_certified_and_go_back(tmp_path, opened):
         own = page.get_by_role("button", name=f"{name} as trained", exact=True)
         own.click()
         assert tab.says(".constants .hint") == "As trained."
-    ranges[1].fill("39")  # a threshold so high that nothing fires
+    page.get_by_role("slider", name="hidden.v_th", exact=True).fill("35")  # so high that nothing fires
     page.wait_for_selector("text=no neuron fires")
     back.click()
     page.wait_for_selector(".notes >> text=spikes a sample")
     assert tab.says(".decision canvas") + page.locator(".decision canvas").screenshot().hex() == before
     assert tab.complaints == []
+
+
+def test_a_constant_of_each_neuron_is_told(tmp_path, opened, digits):
+    tab = opened()
+    page = tab.open(exhibit(with_own_constants(), tmp_path / "net.html", digits).path)
+    assert "One value per neuron: hidden.tau_mem, hidden.v_th" in tab.says(".constants .hint")
+    row = page.locator(".knob", has_text="tau_mem").first
+    assert row.locator("output").inner_text() == "own"
+    row.locator("input").press("ArrowRight")
+    assert row.locator("output").inner_text().endswith(" ms")
+    row.get_by_role("button").click()
+    assert row.locator("output").inner_text() == "own" and tab.complaints == []
 
 
 def test_one_draws_and_opens_files(tmp_path, opened, digits):

@@ -10,15 +10,15 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_exhibit import KINDS, data_of, network, page_data
+from test_exhibit import KINDS, data_of, network, page_data, signals, with_own_constants
 from tiers import Needs
 
 import snnlab
 from snnlab import data
 from snnlab.config import SnnConfig
 from snnlab.export.exhibits import exhibit
-from snnlab.export.exhibits.plan import sliders_of
 from snnlab.export.exhibits.samples import run
+from snnlab.models import Network
 
 
 @pytest.fixture(scope="session")
@@ -61,23 +61,61 @@ def test_the_script_of_the_page_is_these_modules(player):
         subprocess.run(["node", "--check", "-"], input=code, text=True, check=True)
 
 
-def test_moved_sliders_give_pythons_spikes(tmp_path, player, digits):
-    """At stops away from home the page has Python's constants, and so its spikes and traces."""
-    net = network("recurrent")
-    page = exhibit(net, tmp_path / "net.html", digits, count=20).path
-    stops = [min(slider.home + 5, len(slider.values) - 1) for slider in sliders_of(net)]
-    for slider, stop in zip(sliders_of(net), stops, strict=True):
-        layer = net.stack.layers[net.stack.names[slider.layer]]
-        part = layer.neuron if hasattr(layer.neuron, slider.name) else layer.synapse
-        getattr(part, slider.name)[...] = jnp.float32(slider.values[stop])
-    shown = page_data(page)["samples"]
-    x = np.array([np.frombuffer(base64.b64decode(sample["bytes"]), np.uint8).reshape(8, 8) for sample in shown])
-    python = run(net, x, "max").python
-    assert python.spikes[0].sum() > 100
-    for b, layers in enumerate(player(page, json.dumps(stops))):
-        spikes = np.frombuffer(base64.b64decode(layers[0][0]), np.uint8).reshape(-1, 40)
-        readout = np.frombuffer(base64.b64decode(layers[1][1]), "<f4").reshape(-1, 10)
-        assert (spikes == python.spikes[0][:, b]).all() and (readout == python.readout[:, b]).all()
+def move(net: Network, label: str, value: float) -> None:
+    """Give a constant of a network, or of its code, another value."""
+    where, name = label.split(".")
+    if where == "code":
+        net.code[name][...] = jnp.float32(value)
+        return
+    layer = net.stack.layers[where]
+    variable = getattr(layer.neuron if hasattr(layer.neuron, name) else layer.synapse, name)
+    variable[...] = jnp.full(variable[...].shape, value, jnp.float32)
+
+
+MADE = {
+    "recurrent": lambda: network("recurrent"),
+    "adaptive": lambda: network("adaptive"),
+    "population": lambda: network("population"),
+    "constants of their own": with_own_constants,
+    "a fine step": lambda: snnlab.build(
+        SnnConfig(hidden=40, dt=0.02, num_steps=3000, v_th=0.1), sample_shape=(8, 8), num_classes=10
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_moved_sliders_give_pythons_spikes(tmp_path, player, digits, kind):
+    """At stops away from home, also of the code, the page has Python's constants, and so its spikes and traces."""
+    page = exhibit(MADE[kind](), tmp_path / "net.html", digits, count=20).path
+    found, fired = page_data(page), 0
+    x = np.array([np.frombuffer(base64.b64decode(s["bytes"]), np.uint8).reshape(8, 8) for s in found["samples"]])
+    sliders, listed = found["sliders"], found["input"]["listed"]
+    assert sliders[0]["label"].startswith("code.") and (kind == "a fine step") == bool(listed)
+    for way in (3, -2, 1):
+        stops = [min(max(one["home"] + way, 0), len(one["values"]) - 1) for one in sliders]
+        if listed and way == 1:  # where the rule of the code alone is not enough
+            stops[:2] = listed[0][:2]
+        net = MADE[kind]()
+        for one, stop in zip(sliders, stops, strict=True):
+            if stop != one["home"]:  # at home neurons may have values of their own
+                move(net, one["label"], one["values"][stop])
+        python = run(net, x, "max").python
+        units = python.spikes[0].shape[-1]
+        fired += python.spikes[0].sum()
+        for b, layers in enumerate(player(page, json.dumps(stops))):
+            spikes = np.frombuffer(base64.b64decode(layers[0][0]), np.uint8).reshape(-1, units)
+            readout = np.frombuffer(base64.b64decode(layers[1][1]), "<f4").reshape(-1, 10)
+            assert (spikes == python.spikes[0][:, b]).all() and (readout == python.readout[:, b]).all()
+    assert fired > 200
+
+
+def test_sums_in_another_order_are_told(tmp_path, player):
+    """A product with wide numbers is XLA's, whose order of summation no page can know: what differs is said."""
+    wide = signals(700)
+    net = snnlab.build(KINDS["rows"], sample_shape=wide.sample_shape, num_classes=3, seed=3)
+    report = exhibit(net, tmp_path / "net.html", wide, count=30)
+    found, told = player(report.path), [("differs" in sample) for sample in page_data(report.path)["samples"]]
+    assert [not same for same in found["same"]] == told and report.equal == 30 - sum(told)
 
 
 def test_weights_of_eight_bits(tmp_path, player, digits):

@@ -49,7 +49,7 @@ def _raster(spikes: np.ndarray, y: int) -> str:
     steps, units = spikes.shape
     when, who = (found[:_MARKS] for found in np.nonzero(spikes))
     x, across = _LEFT + (_WIDTH - _LEFT) * (when + 0.5) / steps, y + _BAND * (who + 0.5) / units
-    path = "".join(f"M{a:.1f} {b:.1f}h2" for a, b in zip(x, across, strict=True))
+    path = "".join(f"M{a:.0f} {b:.0f}h2" for a, b in zip(x, across, strict=True))
     return f'<path d="{path}" stroke="{BLUE}" stroke-width="2" fill="none"/>'
 
 

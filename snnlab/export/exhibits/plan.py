@@ -20,7 +20,8 @@ from snnlab.layers import LSTM, ConvProjection, Delay, DoubleExpon, Expon, Leaky
 from snnlab.models import Network, describe
 
 SHOWN = "an exhibit shows layers of LifRef, a readout of Leaky, each behind Expon or DoubleExpon, and LSTM with Linear"
-STOPS = 41  # of a slider
+STOPS = 37  # of a slider
+CODE = -1  # the encoder, in the place of a layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +69,14 @@ class Slider:
     """A constant that the visitor may move, and what follows from it at each stop.
 
     Attributes:
-        layer: index of the layer.
+        layer: index of the layer; `CODE` for a constant of the encoder.
         name: of the constant, such as "tau_mem".
         unit: of its values.
-        values: at each stop, ascending; the trained value is one of them.
-        home: the stop of the trained value.
-        rows: the constants of the layer at each stop.
+        values: at each stop, ascending; the trained value is one of them, or the mean if every neuron has its own.
+        home: the stop of the trained values.
+        rows: the constants of the layer at each stop, for all neurons, or `(stop, neuron)`; at home the trained ones
+            hold.
+        own: the lowest and the highest trained value, if every neuron has its own.
 
     Example:
         >>> from snnlab import SnnConfig, build
@@ -87,7 +90,8 @@ class Slider:
     unit: str
     values: Single
     home: int
-    rows: Mapping[str, Single]
+    rows: Mapping[str, Single] = field(default_factory=dict)
+    own: tuple[float, float] | None = None
 
 
 def shown(model: nnx.Module) -> Network:
@@ -255,19 +259,37 @@ def of_tau_adapt(tau, dt: float):
 
 
 def sliders_of(network: Network) -> list[Slider]:
-    """Return a slider for every constant that all neurons of a layer share."""
+    """Return a slider for every constant of a layer: one that neurons have of their own moves for all together."""
     asked = []
     for k, layer in enumerate(_layers(network)):
         for name, variable, rows in _movable(layer):
-            value = np.asarray(variable[...], np.float32)
-            if value.ndim == 0 and np.isfinite(value):
-                meta = variable.get_metadata()
-                values = _stops(name, value, meta, layer.neuron.dt)
-                home = int(np.searchsorted(values, value))
-                asked.append((rows, Slider(layer=k, name=name, unit=meta["unit"], values=values, home=home, rows={})))
+            slider = slider_of(k, name, variable, layer.neuron.dt)
+            if slider is not None:
+                asked.append((rows, slider))
+    # NumPy's arrays as they are: `jnp.asarray` would compile a program for each of their lengths.
     made = jax.jit(lambda stops: [rows(v) for (rows, _), v in zip(asked, stops, strict=True)])
-    found = jax.device_get(made([jnp.asarray(slider.values) for _, slider in asked]))
+    found = jax.device_get(made([slider.values for _, slider in asked]))
     return [replace(slider, rows=rows) for (_, slider), rows in zip(asked, found, strict=True)]
+
+
+def slider_of(layer: int, name: str, variable: nnx.Variable, dt: float) -> Slider | None:
+    """Return the slider of a constant, without its rows; None for one that is infinite.
+
+    Example:
+        >>> from snnlab.layers import LifRef
+        >>> slider = slider_of(0, "v_th", LifRef(2, v_th=np.array([0.5, 1.0])).v_th, 1.0)
+        >>> slider.own, float(slider.values[slider.home])
+        ((0.5, 1.0), 0.75)
+    """
+    value = np.asarray(variable[...], np.float32)
+    if not np.isfinite(value).all():
+        return None
+    meta, own = variable.get_metadata(), None
+    if value.ndim:
+        own, value = (float(value.min()), float(value.max())), value.mean(dtype=np.float32)
+    values = _stops(name, value, meta, dt)
+    home = int(np.searchsorted(values, value))
+    return Slider(layer=layer, name=name, unit=meta.get("unit", ""), values=values, home=home, own=own)
 
 
 def _movable(layer: Any) -> list[tuple[str, nnx.Variable, Callable]]:
@@ -279,10 +301,8 @@ def _movable(layer: Any) -> list[tuple[str, nnx.Variable, Callable]]:
     found: list[tuple[str, nnx.Variable, Callable]] = []
     if isinstance(neuron, LifRef):
         r, v_rest = neuron.r[...], neuron.v_rest[...]
-        if r.ndim == 0:
-            found.append(("tau_mem", neuron.tau_mem, lambda tau: of_tau_mem(tau, dt, r)))
-        if v_rest.ndim == neuron.v_reset[...].ndim == 0:
-            found.append(("v_th", neuron.v_th, lambda v: of_threshold(v, v_rest)))
+        found.append(("tau_mem", neuron.tau_mem, lambda tau: of_tau_mem(_beside(tau, r), dt, r)))
+        found.append(("v_th", neuron.v_th, lambda v: of_threshold(_beside(v, v_rest), v_rest)))
         found.append(("tau_ref", neuron.tau_ref, lambda tau: of_tau_ref(tau, dt)))
         if neuron.beta is not None and neuron.tau_adapt is not None:
             found += [
@@ -301,6 +321,11 @@ def _movable(layer: Any) -> list[tuple[str, nnx.Variable, Callable]]:
     return found
 
 
+def _beside(stops: Any, others: Any) -> Any:
+    """The stops of a slider, in a column if what they are computed with is one number per neuron."""
+    return stops[:, None] if others.ndim else stops
+
+
 def _stops(name: str, home: Single, meta: Mapping[str, Any], dt: float) -> Single:
     """The values of a slider, ascending, of three digits each; time constants in equal ratios, others in equal steps.
 
@@ -312,8 +337,9 @@ def _stops(name: str, home: Single, meta: Mapping[str, Any], dt: float) -> Singl
     elif name.startswith("tau"):
         stops = np.geomspace(dt, max(100.0 * dt, 4.0 * value), STOPS)
     else:
-        begin, high = meta.get("begin"), meta.get("high")
-        low = begin if begin is not None else value - max(1.0, abs(value))
+        low, begin, high = (meta.get(name) for name in ("low", "begin", "high"))
+        begin = low if begin is None else begin
+        low = value - max(1.0, abs(value)) if begin is None else begin
         stops = np.linspace(low, max(high if high is not None else value + max(1.0, abs(value)), value), STOPS)
     rounded = np.array([float(f"{stop:.3g}") for stop in stops], np.float32)
     return np.unique(np.append(rounded, home)).astype(np.float32)

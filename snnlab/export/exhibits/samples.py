@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
@@ -103,8 +102,8 @@ def run(network: Network, x: Any, rule: str, lengths: NDArray[np.integer] | None
         table = None if one_each is None else net.encode(one_each)
         return spikes, outputs, record.readout, READOUTS[rule](record), coded, table
 
-    given = None if lengths is None else jnp.asarray(lengths)
-    found = jax.device_get(compute(state, jnp.asarray(x), given, jax.random.key(0), one_each))
+    # NumPy's arrays as they are: `jnp.asarray` would compile a program for each of their shapes.
+    found = jax.device_get(compute(state, np.asarray(x), lengths, jax.random.key(0), one_each))
     *results, coded, table = found
     return Found(Python(*results), _signal(coded), _table(table))
 

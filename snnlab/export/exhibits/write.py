@@ -16,7 +16,8 @@ from snnlab import __version__
 from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
 from snnlab.export.exhibits import page, picture
-from snnlab.export.exhibits.plan import Layer, Slider, layers_of, shown, sliders_of
+from snnlab.export.exhibits.coding import Coding, coding_of, shortest
+from snnlab.export.exhibits.plan import CODE, Layer, Slider, layers_of, shown, sliders_of
 from snnlab.export.exhibits.quantize import quantized
 from snnlab.export.exhibits.replay import Played, play
 from snnlab.export.exhibits.samples import Code, Found, Python, as_array, checks, chosen, code_of, run, stored, text
@@ -196,6 +197,7 @@ class _Made:
 
     layers: list[Layer]
     sliders: list[Slider]
+    coding: Coding
     found: Found
     played: list[Played]
     small: dict[str, Any] | None = None
@@ -234,7 +236,9 @@ def _made(network: Network, given: "_Given", rule: str, bits: int | None) -> _Ma
         lost = sum(int((a != b).sum()) for a, b in zip(found.python.spikes, before.spikes, strict=True))
         change = {"small": small, "lost": lost, "turned": int((found.python.answers != before.answers).sum())}
     layers = layers_of(network)
-    return _Made(layers=layers, sliders=sliders_of(network), found=found, played=play(layers, found.signal), **change)
+    sliders, coding = sliders_of(network), coding_of(network, given.x)
+    played = play(layers, found.signal)
+    return _Made(layers=layers, sliders=sliders, coding=coding, found=found, played=played, **change)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,9 +335,9 @@ def _data(network: Network, made: _Made, given: _Given, rule: str) -> dict[str, 
         "exact": exact,
         "outputs": made.outputs,
         "bound": bound,
-        "input": _coded(code),
+        "input": _coded(code, made.coding) | {"dt": getattr(network.encoder, "dt", dt) or 1.0},
         "layers": [_stored(layer, made.small) for layer in made.layers],
-        "sliders": [_slider(slider, made.layers) for slider in made.sliders],
+        "sliders": [_slider(slider, made.layers) for slider in (*made.coding.sliders, *made.sliders)],
         "samples": samples,
     }
 
@@ -349,7 +353,7 @@ def _scores(readout: np.ndarray, rule: str, lengths: NDArray[np.integer] | None)
     return np.array(found)
 
 
-def _coded(code: Code) -> dict[str, Any]:
+def _coded(code: Code, coding: Coding) -> dict[str, Any]:
     return {
         "kind": code.kind,
         "units": code.units,
@@ -357,6 +361,10 @@ def _coded(code: Code) -> dict[str, Any]:
         "table": "" if code.table is None else text(code.table),
         "each": code.each,
         "microseconds": code.microseconds,
+        "rule": coding.rule,
+        "listed": coding.listed,
+        "open": "" if coding.opened is None else text(coding.opened),
+        "limits": "" if coding.limits is None else text(coding.limits),
     }
 
 
@@ -375,14 +383,16 @@ def _stored(layer: Layer, small: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _slider(slider: Slider, layers: Sequence[Layer]) -> dict[str, Any]:
+    where = "code" if slider.layer == CODE else layers[slider.layer].name
     return {
         "layer": slider.layer,
         "name": slider.name,
-        "label": f"{layers[slider.layer].name}.{slider.name}",
+        "label": f"{where}.{slider.name}",
         "unit": slider.unit,
         "home": slider.home,
-        "values": [float(str(value)) for value in slider.values],
+        "values": shortest(slider.values).tolist(),
         "rows": {name: text(np.asarray(row, np.float32)) for name, row in slider.rows.items()},
+        **({} if slider.own is None else {"own": slider.own}),
     }
 
 

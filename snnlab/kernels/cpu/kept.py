@@ -14,6 +14,7 @@ import numba
 from numba import int64
 from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from snnlab import surrogate
@@ -40,8 +41,12 @@ class _Kept:
         self._name = f"{kernel.__module__}.{kernel.__qualname__}"
 
     def load_overload(self, signature, target):
-        """Return the compiled function, or None if it is not there or another machine or version made it."""
-        target.refresh()
+        """Return the compiled function, or None if it is not there or another machine or version made it.
+
+        `target.refresh()` would first load all that numba needs in order to compile, which takes a second (SciPy's
+        linear algebra among it). Of this, compiled code needs only the runtime; compiling calls it by itself.
+        """
+        rtsys.initialize(target)
         found = shelf().get(self._key(signature, target.codegen()))
         return None if found is None else CompileResult._rebuild(target, *pickle.loads(found))
 

@@ -3,20 +3,22 @@ import { decisions, play } from "./engine.js";
 import { crc32 } from "./exact.js";
 import { floatsOf, givenBy, signalOf } from "./stored.js";
 
-/** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Net} Net @typedef {import("./exhibit").Played} Played */
+/** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Net} Net */
 
 /** @param {Float32Array} values */
 const raw = (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
 /**
- * Play a sample as trained, and compare: spikes, and readout where it is exact, by their checksums; else the scores, and the class.
+ * Play a sample as trained, and compare: spikes, and readout where it is exact, by their checksums; else the scores, and
+ * the class.
  * @param {Exhibit} data @param {Net} net @param {number} k
  */
 export function check(data, net, k) {
-  const sample = data.samples[k], layers = play(net, signalOf(data, givenBy(sample))), readout = layers[layers.length - 1].values;
-  const sums = layers.flatMap(({ spikes, values }, layer) => (spikes ? crc32(spikes) : data.outputs && layer < layers.length - 1 ? crc32(raw(values)) : []));
-  if (data.exact) sums.push(crc32(raw(readout)));
-  const { scores, answer } = verdict(data, readout, sample.length), wanted = floatsOf(sample.scores);
+  const sample = data.samples[k], layers = play(net, signalOf(data, givenBy(sample))), last = layers.length - 1;
+  const sums = layers.flatMap(({ spikes, values }, layer) =>
+    (spikes ? crc32(spikes) : data.outputs && layer < last ? crc32(raw(values)) : []));
+  if (data.exact) sums.push(crc32(raw(layers[last].values)));
+  const { scores, answer } = verdict(data, layers[last].values, sample.length), wanted = floatsOf(sample.scores);
   const far = wanted.reduce((most, value, c) => Math.max(most, Math.abs(value - scores[c])), 0);
   const same = sums.length === sample.checks.length && sums.every((sum, c) => sum === sample.checks[c]);
   return { same: same && answer === sample.answer && far <= data.bound, answer, layers };
@@ -37,9 +39,14 @@ export function verdict({ classes, rule, steps }, readout, length) {
 
 /** What the page says of its check. @param {Exhibit} data @param {boolean[]} same @param {boolean} whole */
 export function words({ exact, outputs, layers, samples }, same, whole) {
-  const right = same.filter(Boolean).length, what = `every ${layers.some(({ kind }) => kind === "lif") ? "spike" : outputs ? "output" : "class"} as in Python`;
-  const known = samples.filter(({ differs }, k) => differs && !same[k]).length, new_ = same.length - right - known;
-  const rest = [known && `${known} known to differ when the page was written`, new_ && `${new_} NOT as in Python: this file was changed, or your browser computes differently`];
-  const more = exact || !same.every(Boolean) ? "" : ", scores within the stated bound";
-  return [`${right} of ${same.length} samples, ${what}${more}`, ...rest.filter(Boolean), ...(whole ? [] : ["THIS FILE WAS CHANGED after it was written"])].join("; ");
+  const right = same.filter(Boolean).length, spiking = layers.some(({ kind }) => kind === "lif");
+  const what = `every ${spiking ? "spike" : outputs ? "output" : "class"} as in Python`;
+  const known = samples.filter(({ differs }, k) => differs && !same[k]).length, others = same.length - right - known;
+  const rest = [
+    `${right} of ${same.length} samples, ${what}${exact || known + others ? "" : ", scores within the stated bound"}`,
+    known && `${known} known to differ when the page was written`,
+    others && `${others} NOT as in Python: this file was changed, or your browser computes differently`,
+    !whole && "THIS FILE WAS CHANGED after it was written",
+  ];
+  return rest.filter(Boolean).join("; ");
 }

@@ -20,7 +20,10 @@ function numbersOf(text) {
   return numbers.length && numbers.every(Number.isFinite) ? numbers : null;
 }
 
-/** The grey values of an image file, in the size of the input, light ink on dark paper. @type {(file: File, rows: number, columns: number) => Promise<Uint8Array>} */
+/**
+ * The grey values of an image file, in the size of the input, light ink on dark paper.
+ * @type {(file: File, rows: number, columns: number) => Promise<Uint8Array>}
+ */
 const imageOf = async (file, rows, columns) => {
   const source = await createImageBitmap(file), canvas = document.createElement("canvas");
   Object.assign(canvas, { width: columns, height: rows });
@@ -30,34 +33,44 @@ const imageOf = async (file, rows, columns) => {
   pen.fillRect(0, 0, columns, rows);
   pen.drawImage(source, 0, 0, columns, rows);
   const { data } = pen.getImageData(0, 0, columns, rows);
-  const light = Uint8Array.from({ length: rows * columns }, (_, k) => Math.round(0.299 * data[4 * k] + 0.587 * data[4 * k + 1] + 0.114 * data[4 * k + 2]));
+  const grey = (/** @type {number} */ k) => Math.round(0.299 * data[k] + 0.587 * data[k + 1] + 0.114 * data[k + 2]);
+  const light = Uint8Array.from({ length: rows * columns }, (_, k) => grey(4 * k));
   const corners = [0, columns - 1, (rows - 1) * columns, rows * columns - 1].reduce((sum, k) => sum + light[k], 0) / 4;
   return corners > 127 ? light.map((value) => 255 - value) : light;
 };
 
-/** What a file of one's own says to the network, and what of it is left out; throws what to tell. @type {(data: Exhibit, file: File) => Promise<Given & { left?: string }>} */
-export const ownInput = async ({ input, steps }, file) => {
-  const none = { bytes: null, when: null, who: null, values: null }, { rows, columns } = gridOf(input.shape), needed = rows * columns;
+const NONE = { bytes: null, when: null, who: null, values: null };
+
+/** Events as spikes, and what is left out of them. @type {(data: Exhibit, numbers: number[]) => Given & { left: string }} */
+function eventsOf({ input, steps }, numbers) {
+  if (numbers.length % 2) throw new Error("Events are pairs: time in microseconds, unit.");
+  const { microseconds, units } = input, count = numbers.length / 2;
+  const pairs = Array.from({ length: count }, (_, k) => [Math.floor(numbers[2 * k] / microseconds), numbers[2 * k + 1]]);
+  const there = pairs.filter(([t, u]) => t >= 0 && t < steps && Number.isInteger(u) && u >= 0 && u < units), outside = count - there.length;
+  if (!there.length) throw new Error(`No event is in 0 to ${(steps * microseconds) / 1000} ms and has a unit of 0 to ${units - 1}.`);
+  const left = outside ? `${outside} of ${count} events are at other times or of other units, and left out.` : "";
+  return { ...NONE, left, when: Uint16Array.from(there, ([t]) => t), who: Uint32Array.from(there, ([, u]) => u) };
+}
+
+/**
+ * What a file of one's own says to the network, and what of it is left out; throws what to tell.
+ * @type {(data: Exhibit, file: File) => Promise<Given & { left?: string }>}
+ */
+export const ownInput = async (data, file) => {
+  const { input } = data, { rows, columns } = gridOf(input.shape), needed = rows * columns;
   if (file.type.startsWith("image/")) {
     if (!input.table || input.shape.length !== 2) throw new Error("This network does not read pictures.");
-    return { ...none, bytes: await imageOf(file, rows, columns) };
+    return { ...NONE, bytes: await imageOf(file, rows, columns) };
   }
   const numbers = numbersOf(await file.text());
   if (!numbers) throw new Error("The file has something else than numbers.");
-  if (input.kind === "events") {
-    if (numbers.length % 2) throw new Error("Events are pairs: time in microseconds, unit.");
-    const pairs = Array.from({ length: numbers.length / 2 }, (_, k) => [Math.floor(numbers[2 * k] / input.microseconds), numbers[2 * k + 1]]);
-    const there = pairs.filter(([t, u]) => t >= 0 && t < steps && Number.isInteger(u) && u >= 0 && u < input.units);
-    if (!there.length) throw new Error(`No event is in 0 to ${(steps * input.microseconds) / 1000} ms and has a unit of 0 to ${input.units - 1}.`);
-    const outside = pairs.length - there.length, left = outside ? `${outside} of ${pairs.length} events are at other times or of other units, and left out.` : "";
-    return { ...none, left, when: Uint16Array.from(there, ([t]) => t), who: Uint32Array.from(there, ([, u]) => u) };
-  }
+  if (input.kind === "events") return eventsOf(data, numbers);
   if (!input.table) throw new Error("The code of this network is not in the page; its samples are.");
   if (numbers.length !== needed) throw new Error(`The network reads ${needed} numbers, the file has ${numbers.length}.`);
   const outside = numbers.find((value) => value < 0 || value > 255);
   if (outside !== undefined) throw new Error(`Numbers must be 0 to 1, or 0 to 255; the file has ${outside}.`);
   const factor = numbers.some((value) => value > 1) ? 1 : 255;
-  return { ...none, bytes: Uint8Array.from(numbers, (value) => Math.round(value * factor)) };
+  return { ...NONE, bytes: Uint8Array.from(numbers, (value) => Math.round(value * factor)) };
 };
 
 /**
@@ -68,15 +81,16 @@ export function paper(el, { input }, draw) {
   const { rows, columns } = gridOf(input.shape), mayDraw = Boolean(input.table) && input.shape.length === 2 && rows > 1;
   /** @type {import("./ink.js").Drawing} */ let seen = { rows, columns, bytes: new Uint8Array(rows * columns) };
   const place = () => {
-    const [width, height] = [el.clientWidth, el.clientHeight], shape = shapeOf(/** @type {any} */ (seen), Math.min(width, height));
+    const { clientWidth: width, clientHeight: height } = el, shape = shapeOf(/** @type {any} */ (seen), Math.min(width, height));
     return { x: (width - shape.width) / 2, y: (height - shape.height) / 2, ...shape };
   };
   const { canvas, redraw } = board(el, (ctx) => {
     const at = place(), size = at.width / seen.columns;
     picture(ctx, { ...seen, bytes: new DataView(/** @type {ArrayBuffer} */ (seen.bytes.buffer)) }, grey, at);
     const hairline = { colour: "#fff", alpha: 0.1 }, few = mayDraw && Math.max(rows, columns) <= 32;
-    for (let k = 1; few && k < columns; k++) line(ctx, [[at.x + k * size, at.y], [at.x + k * size, at.y + at.height]], hairline);
-    for (let k = 1; few && k < rows; k++) line(ctx, [[at.x, at.y + k * size], [at.x + at.width, at.y + k * size]], hairline);
+    const across = (/** @type {number} */ k) => at.x + k * size, down = (/** @type {number} */ k) => at.y + k * size;
+    for (let k = 1; few && k < columns; k++) line(ctx, [[across(k), at.y], [across(k), at.y + at.height]], hairline);
+    for (let k = 1; few && k < rows; k++) line(ctx, [[at.x, down(k)], [at.x + at.width, down(k)]], hairline);
     box(ctx, at);
     if (canvas.matches(":focus-visible")) pen?.show(ctx, at, size, size);
   }, () => (mayDraw ? TOLD : "The sample."), mayDraw ? "application" : "img");
@@ -103,8 +117,8 @@ export function paper(el, { input }, draw) {
     mayDraw, clear, centre: () => show(/** @type {any} */ (centred(seen))),
     /** Show a sample, or what was read from a file. @param {Given} given @param {Sample["picture"]} [drawn] */
     see: (given, drawn) => {
-      if (given.bytes) seen = { rows, columns, bytes: given.bytes.slice() };
-      else seen = drawn ? { rows: drawn[0], columns: drawn[1], bytes: bytesOf(drawn[2]) } : { rows: 1, columns: 1, bytes: new Uint8Array(1) };
+      const [height, width, bytes] = drawn ? [drawn[0], drawn[1], bytesOf(drawn[2])] : [1, 1, new Uint8Array(1)];
+      seen = given.bytes ? { rows, columns, bytes: given.bytes.slice() } : { rows: height, columns: width, bytes };
       redraw();
     },
   };

@@ -1,8 +1,10 @@
 // Reads what the page carries: arrays in base64, samples, constants at the stops of the sliders.
 import { sorted } from "./engine.js";
 
-/** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Sample} Sample @typedef {import("./exhibit").Net} Net */
+/** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Sample} Sample */
+/** @typedef {import("./exhibit").Net} Net @typedef {import("./exhibit").Layer} Layer */
 /** @typedef {import("./exhibit").Signal} Signal @typedef {import("./exhibit").Given} Given */
+/** @typedef {import("./exhibit").Table} Table */
 
 /** @param {string} words base64 */
 export function bytesOf(words) {
@@ -12,6 +14,8 @@ export function bytesOf(words) {
 }
 /** @param {string} words */
 export const floatsOf = (words) => new Float32Array(bytesOf(words).buffer);
+/** @param {string} words */
+const stepsOf = (words) => new Uint16Array(bytesOf(words).buffer);
 
 /** Weights as they are, or whole numbers times a scale for every column. @param {string} words @param {string | null} scales */
 function weightsOf(words, scales) {
@@ -25,28 +29,61 @@ const spread = (row, width) => (row.length === 1 ? new Float32Array(width).fill(
 
 /** @param {Exhibit} data @returns {Net} */
 export function netOf({ layers, steps }) {
-  return {
-    steps,
-    layers: layers.map(({ weights, recurrent, scales, rows, ...layer }) => {
-      const width = layer.kind === "lstm" ? 4 * layer.units : layer.units;
-      const all = Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, spread(floatsOf(row), width)]));
-      return { ...layer, weights: weightsOf(weights, scales[0]), recurrent: recurrent === null ? null : weightsOf(recurrent, scales[1]), bias: all.bias, rows: all };
-    }),
-  };
+  const read = layers.map(({ weights, recurrent, scales, rows, ...layer }) => {
+    const width = layer.kind === "lstm" ? 4 * layer.units : layer.units;
+    const all = Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, spread(floatsOf(row), width)]));
+    const back = recurrent === null ? null : weightsOf(recurrent, scales[1]);
+    return { ...layer, weights: weightsOf(weights, scales[0]), recurrent: back, bias: all.bias, rows: all };
+  });
+  return { steps, layers: read };
+}
+
+/** The constants of a layer at a stop: one for all neurons, or one for each. @param {string} table @param {number} stop @param {number} count @param {number} units */
+function rowAt(table, stop, count, units) {
+  const values = floatsOf(table), width = values.length / count;
+  return spread(values.subarray(stop * width, (stop + 1) * width), units);
 }
 
 /**
  * The network with its sliders at some stops; those at home have the trained constants themselves.
  * @param {Net} net @param {Exhibit} data @param {number[]} stops
+ * @param {Net} [before] the one of other stops, whose layers stay where their own have not changed
+ * @returns {Net}
  */
-export function moved(net, { sliders }, stops) {
-  const layers = net.layers.slice();
-  sliders.forEach(({ layer, home, rows }, k) => {
-    if (stops[k] === home) return;
-    const now = Object.entries(rows).map(([name, table]) => [name, new Float32Array(layers[layer].units).fill(floatsOf(table)[stops[k]])]);
-    layers[layer] = { ...layers[layer], rows: { ...layers[layer].rows, ...Object.fromEntries(now) } };
+export function moved(net, { sliders }, stops, before) {
+  const layers = net.layers.map((layer, place) => {
+    const own = [...sliders.keys()].filter((k) => sliders[k].layer === place), last = before?.stops;
+    if (before && last && own.every((k) => last[k] === stops[k])) return before.layers[place];
+    const away = own.filter((k) => stops[k] !== sliders[k].home);
+    if (!away.length) return layer;
+    const now = away.flatMap((k) => Object.entries(sliders[k].rows).map(([name, table]) =>
+      [name, rowAt(table, stops[k], sliders[k].values.length, layer.units)]));
+    return { ...layer, rows: { ...layer.rows, ...Object.fromEntries(now) } };
   });
-  return { ...net, layers };
+  return { ...net, layers, stops };
+}
+
+/**
+ * What each of the 256 bytes becomes with the sliders of the code at some stops: as trained the encoder's own table; else
+ * by its rule in double precision, but for the few bytes that float32 rounds to another step, which Python has listed.
+ * @param {Exhibit} data @param {number[]} [stops] @returns {Table}
+ */
+export function tableOf({ input, sliders, steps }, stops) {
+  const { table, dt, rule, listed, open, limits } = input, code = stops ? [...sliders.keys()].filter((k) => sliders[k].layer < 0) : [];
+  if (input.kind === "numbers") return floatsOf(table);
+  const moves = code.map((k) => /** @type {number[]} */ (stops)[k]);
+  if (!rule || code.every((k, c) => moves[c] === sliders[k].home)) return stepsOf(table);
+  if (rule === "cutoff") {
+    const last = bytesOf(limits);
+    return stepsOf(open).map((step, k) => (moves[0] < last[k] ? step : steps));
+  }
+  const [tau, threshold] = code.map((k, c) => sliders[k].values[moves[c]]);
+  const found = Uint16Array.from({ length: 256 }, (_, byte) => {
+    const x = byte / 255, step = x > threshold ? Math.floor((tau / dt) * Math.log(x / (x - threshold))) : steps;
+    return step < steps ? step : steps;
+  });
+  for (const [first, second, byte, step] of listed) if (first === moves[0] && second === moves[1]) found[byte] = step;
+  return found;
 }
 
 /** The same numbers each time: mulberry32. @param {number} seed */
@@ -63,27 +100,29 @@ function randoms(seed) {
 export function givenBy({ bytes, when, who, values }) {
   return {
     bytes: bytes === undefined ? null : bytesOf(bytes),
-    when: when === undefined ? null : new Uint16Array(bytesOf(when).buffer), who: who === undefined ? null : new Uint32Array(bytesOf(who).buffer),
+    when: when === undefined ? null : stepsOf(when),
+    who: who === undefined ? null : new Uint32Array(bytesOf(who).buffer),
     values: values === undefined ? null : floatsOf(values),
   };
 }
 
 /**
  * What reaches the first layer.
- * @param {Exhibit} data @param {Given} given @param {number} [lost] share of the spikes, or of the numbers, that are left out
+ * @param {Exhibit} data @param {Given} given
+ * @param {number} [lost] share of the spikes, or of the numbers, that are left out
+ * @param {Table} [table] what the bytes become, see `tableOf`
  * @returns {Signal}
  */
-export function signalOf({ input, steps }, given, lost = 0) {
-  const { units, table, each, kind } = input, random = randoms(1), stays = () => random() >= lost;
+export function signalOf(data, given, lost = 0, table = tableOf(data)) {
+  const { units, each, kind } = data.input, { steps } = data, random = randoms(1), stays = () => random() >= lost;
   if (given.values || kind === "numbers") {
-    const numbers = table ? floatsOf(table) : new Float32Array(0);
-    const values = given.values?.slice() ?? Float32Array.from(given.bytes ?? [], (byte) => numbers[byte]);
+    const values = given.values?.slice() ?? Float32Array.from(given.bytes ?? [], (byte) => table[byte]);
     return { trains: null, values: lost ? values.map((value) => (stays() ? value : 0)) : values, width: units };
   }
   let { when, who } = given;
-  if (given.bytes) {
-    const times = new Uint16Array(bytesOf(table).buffer);
-    when = Uint16Array.from({ length: units }, (_, u) => times[/** @type {Uint8Array} */ (given.bytes)[Math.floor(u / each)] * each + (u % each)]);
+  const { bytes } = given;
+  if (bytes) {
+    when = Uint16Array.from({ length: units }, (_, u) => table[bytes[Math.floor(u / each)] * each + (u % each)]);
     who = Uint32Array.from(when, (_, u) => u);
   }
   const kept = lost ? when?.map((t) => (stays() ? t : steps)) : when;

@@ -54,7 +54,11 @@ export function explained(pen, key, { x, y, width, height }, above = 18) {
 export function text(pen, words, x, y, { align = "left", bold = false, size = 12, alpha = 1, colour, room, halo } = {}) {
   pen.font = `${bold ? "600 " : ""}${size}px ${pen.theme.font}`;
   pen.textAlign = align;
-  words = fit(pen, words, room);
+  let wide = pen.measureText(words).width;
+  if (room !== undefined && wide > room) {
+    words = fit(pen, words, room);
+    wide = pen.measureText(words).width;
+  }
   if (halo) {
     Object.assign(pen, { strokeStyle: pen.theme.paper, lineWidth: 3, lineJoin: "round" });
     pen.strokeText(words, x, y);
@@ -63,7 +67,7 @@ export function text(pen, words, x, y, { align = "left", bold = false, size = 12
   pen.fillStyle = colour || pen.theme.ink;
   pen.fillText(words, x, y);
   pen.globalAlpha = 1;
-  return pen.measureText(words).width;
+  return wide;
 }
 
 /**

@@ -5,6 +5,8 @@ const SUPERSCRIPT = Object.fromEntries([..."0123456789-"].map((sign, k) => [sign
 /** A whole power of ten. @param {number} exponent */
 export const powerOfTen = (exponent) => `10${[...String(exponent)].map((sign) => SUPERSCRIPT[sign]).join("")}`;
 
+const WRITTEN = new Intl.NumberFormat("en", { maximumSignificantDigits: 15 }); // one for all: it takes long to make
+
 const LARGE = /** @type {const} */ ([[1e12, "trillion"], [1e9, "billion"], [1e6, "million"]]);
 
 /**
@@ -23,7 +25,7 @@ export function readable(value, digits = 3) {
     return `${sign}${+first} × ${powerOfTen(+exponent)}`;
   }
   const [unit, name] = LARGE.find(([least]) => rounded >= least) ?? [1, ""];
-  return `${sign}${(rounded / unit).toLocaleString("en", { maximumSignificantDigits: 15 })} ${name}`.trimEnd();
+  return `${sign}${WRITTEN.format(rounded / unit)} ${name}`.trimEnd();
 }
 
 /**
@@ -42,4 +44,4 @@ export function percent(share) {
  * @param {number} count
  * @param {string} noun
  */
-export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+export const counted = (count, noun) => `${WRITTEN.format(count)} ${noun}${count === 1 ? "" : "s"}`;

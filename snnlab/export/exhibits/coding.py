@@ -1,0 +1,119 @@
+"""The constants of an encoder as sliders: what each of the 256 bytes becomes at every stop, told in a few numbers.
+
+A table for every pair of stops would be larger than the network. So the page has a rule, which is right for nearly all
+of them, and a list of the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.encode import Latency, Population
+from snnlab.export.exhibits.plan import CODE, Slider, slider_of
+from snnlab.models import Network
+
+BYTES = np.arange(256).astype(np.uint8)[:, None]
+SURE = 1e-9  # steps: nearer to a whole number, the last bit of a logarithm could decide
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coding:
+    """How a code depends on its constants.
+
+    Attributes:
+        sliders: of its constants, in the order of their `KNOBS`.
+        rule: "latency", "cutoff", or "" for a code without sliders.
+        listed: stop, stop, byte and step, where the rule of "latency" gives another step than the encoder.
+        opened: of "cutoff", the step of every byte and unit where nothing is cut off.
+        limits: of "cutoff", the first stop at which it is silent.
+
+    Example:
+        >>> Coding().rule
+        ''
+    """
+
+    sliders: Sequence[Slider] = ()
+    rule: str = ""
+    listed: Sequence[Sequence[int]] = field(default_factory=list)
+    opened: NDArray[np.uint16] | None = None
+    limits: NDArray[np.uint8] | None = None
+
+
+def coding_of(network: Network, x: np.ndarray) -> Coding:
+    """Return the sliders of the code of samples that travel as bytes, if it codes each byte by itself.
+
+    Example:
+        >>> from snnlab import SnnConfig, build
+        >>> net = build(SnnConfig(hidden=7), sample_shape=(4, 4), num_classes=3)
+        >>> coding = coding_of(net, np.zeros((1, 4, 4), np.uint8))
+        >>> coding.rule, [slider.name for slider in coding.sliders], len(coding.listed) < 30
+        ('latency', ['tau', 'threshold'], True)
+    """
+    encoder = network.encoder
+    if x.dtype != np.uint8 or not isinstance(encoder, Latency | Population):
+        return Coding()
+    found = [slider_of(CODE, name, knob, encoder.dt) for name, knob in network.code.items()]
+    sliders = [slider for slider in found if slider is not None]
+    if len(sliders) < len(found):
+        return Coding()
+    return _latency(encoder, sliders) if isinstance(encoder, Latency) else _cutoff(encoder, sliders)
+
+
+def _latency(encoder: Latency, sliders: Sequence[Slider]) -> Coding:
+    tau, threshold = (slider.values for slider in sliders)
+
+    def steps(tau, threshold):
+        return encoder(BYTES, tau=tau, threshold=threshold).times.ravel()
+
+    every = jax.jit(jax.vmap(jax.vmap(steps, (None, 0)), (0, None)))
+    python = np.asarray(jax.device_get(every(tau, threshold)))
+    ruled, sure = by_rule(encoder, shortest(tau)[:, None, None], shortest(threshold)[:, None])
+    others = np.argwhere((python != ruled) | ~sure)
+    listed = [[*map(int, at), int(python[tuple(at)])] for at in others]
+    return Coding(sliders=sliders, rule="latency", listed=listed)
+
+
+def shortest(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The numbers that the page reads: the shortest decimals that are these float32.
+
+    Example:
+        >>> shortest(np.float32([0.2])).tolist()
+        [0.2]
+    """
+    return np.array([float(str(value)) for value in values])
+
+
+def by_rule(encoder: Latency, tau: np.ndarray, threshold: np.ndarray) -> tuple[np.ndarray, NDArray[np.bool_]]:
+    """The steps of the 256 bytes in double precision, as the page computes them; and where every computer gets these.
+
+        floor(tau / dt ln(x / (x - threshold)))   for x = byte / 255 > threshold
+
+    Example:
+        >>> steps, sure = by_rule(Latency(), np.float64(20.0), np.float64(0.2))
+        >>> steps[[255, 128, 0]].tolist(), bool(sure.all())
+        ([4, 10, 100], True)
+    """
+    x = np.arange(256) / 255.0
+    fires = x > threshold
+    exact = tau / encoder.dt * np.log(np.where(fires, x, 2.0) / np.where(fires, x - threshold, 1.0))
+    steps = np.where(fires & (exact < encoder.num_steps), np.floor(exact), encoder.num_steps).astype(int)
+    near = (np.abs(exact - np.rint(exact)) < SURE * (1.0 + exact)) & (exact > 0.0)  # ln 1 is 0 everywhere
+    return steps, ~(fires & near & (exact < encoder.num_steps + 1))
+
+
+def _cutoff(encoder: Population, sliders: Sequence[Slider]) -> Coding:
+    (slider,) = sliders
+
+    def steps(cutoff):
+        return encoder(BYTES, cutoff=cutoff).times.ravel()
+
+    python = np.asarray(jax.device_get(jax.jit(jax.vmap(steps))(slider.values)))
+    silent = python == encoder.num_steps
+    limits = np.where(silent.any(0), silent.argmax(0), len(slider.values))
+    stops = np.arange(len(slider.values))[:, None]
+    if not (python == np.where(stops < limits, python[0], encoder.num_steps)).all():
+        return Coding()
+    return Coding(sliders=sliders, rule="cutoff", opened=python[0].astype(np.uint16), limits=limits.astype(np.uint8))
