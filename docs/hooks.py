@@ -1,10 +1,11 @@
-"""Pages that follow from the tree: a page for each notebook as it ran, and a reference page for each public module."""
+"""Pages that follow from the tree: for each notebook as it ran, for each public module, and a network that plays."""
 
 import importlib
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import front
 from executed import NOTEBOOKS, executed
 from house import house, public_modules
 from mkdocs.config.defaults import MkDocsConfig
@@ -28,6 +29,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made |= {f"reference/{name}.md": _reference(name) for name in modules}
     made["reference/index.md"] = _overview(modules)
     made["reference/house.md"] = _map()
+    made[front.NAME] = front.page()
     for path, content in (made | pages.assets()).items():
         files.append(File.generated(config, path, content=content))
     for picture in sorted(PICTURES.glob("*.png")) + sorted(PICTURES.glob("*.webp")):

@@ -1,6 +1,7 @@
 """Every public name is explained with an example, which runs as a doctest, and the documentation shows them all."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import snnlab
 
 ROOT = Path(snnlab.__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
-house = importlib.import_module("house")
+front, house = importlib.import_module("front"), importlib.import_module("house")
 MODULES = house.public_modules()
 
 
@@ -38,6 +39,13 @@ def test_the_map_shows_every_module():
     assert [path for path, line in found.items() if not line] == []
 
 
+def test_the_front_page_has_a_network_that_plays():
+    """Trained, small, and with every spike as in Python: else `page` raises."""
+    page = front.page()
+    assert len(page.encode()) <= 80_000 and "<title>A spiking network that reads digits</title>" in page
+    assert "Here is a picture of it" in page
+
+
 @pytest.mark.browser
 def test_the_documentation_shows_every_public_name_and_every_notebook(tmp_path, monkeypatch):
     """Built without a warning; here the notebooks are not run."""
@@ -55,6 +63,9 @@ def test_the_documentation_shows_every_public_name_and_every_notebook(tmp_path, 
         names = house.public_names(importlib.import_module(name))
         assert [public for public in names if f'id="{name}.{public}"' not in page] == []
     index = (tmp_path / "notebooks" / "index.html").read_text(encoding="utf-8")
+    front = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert re.search(r'<iframe[^>]* src="exhibit.html" sandbox="allow-scripts"', front)
+    assert "default-src 'none'" in (tmp_path / "exhibit.html").read_text(encoding="utf-8")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         assert f'href="{notebook.stem}.html"' in index
         assert (tmp_path / "notebooks" / f"{notebook.stem}.html").exists()

@@ -7,9 +7,11 @@ pump thread    `Screen`: at most `hz` times a second, and only if the last pictu
 follow threads `Follower`, one for each cell that follows the run: draws, and writes the widget of its cell
 """
 
+import base64
 import functools
 import json
 import os
+import tempfile
 import textwrap
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +35,7 @@ from snnlab.live.still.picture import picture
 from snnlab.models import describe
 from snnlab.support import arguments
 from snnlab.support.files import atomic_path, read_whole, refuse_existing
+from snnlab.support.markup import plain
 from snnlab.train import Trainer
 
 if TYPE_CHECKING:
@@ -354,7 +357,7 @@ class LiveTrainer(Run):
         return marimo.Html(self._still()["image/svg+xml"]) if frontend.headless() else self.display.board
 
     def _still(self) -> dict[str, str]:
-        """A picture of the run, as SVG, and a line of text: what stays in a saved notebook that nobody watched."""
+        """A picture of the run, a line of text, and the network itself: what stays in a notebook that nobody watched."""
         trainer, history = self.trainer, self.history
         system = trainer.stepper.structure.merge(trainer.state)
         parts = [self.state, f"step {len(history):,} of {trainer.total_steps:,}"]
@@ -370,7 +373,24 @@ class LiveTrainer(Run):
             class_names=output_names(trainer.data.class_names, trainer.data.num_outputs),
             dt=describe(trainer.model).step,
         )
-        return {"image/svg+xml": drawn, "text/plain": f"LiveTrainer: {title}"}
+        return {"image/svg+xml": drawn, "text/plain": f"LiveTrainer: {title}"} | self._alive(drawn, title)
+
+    def _alive(self, drawn: str, title: str) -> dict[str, str]:
+        """The picture as HTML, with the trained network as an exhibit below it, for pages on which scripts run.
+
+        Nothing of a network that was not trained, that no exhibit shows, or whose page is large.
+        """
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                report = self.exhibit(Path(folder) / "net.html") if len(self.history) else None
+                frame = report and report._repr_html_()
+        except ArgumentError:
+            return {}
+        if not frame:
+            return {}
+        source = base64.b64encode(drawn.encode()).decode()
+        image = f'<img src="data:image/svg+xml;base64,{source}" alt="{plain(title)}" style="max-width: 100%">'
+        return {"text/html": f"{image}<details><summary>Play the trained network</summary>{frame}</details>"}
 
 
 class Twins(Mapping[str, Any]):

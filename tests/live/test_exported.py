@@ -62,6 +62,11 @@ def test_every_figure_is_drawn_without_a_network_and_none_can_be_uploaded(export
     still = page.locator("img[src^='data:image/svg+xml']")  # the dashboard's
     assert still.count() == 1 and still.evaluate("image => image.complete && image.naturalWidth > 300")
 
+    page.get_by_text("Play the trained network").click()
+    network = page.frame_locator("details iframe")  # below the picture, alive
+    network.locator("body[data-checked]").wait_for()
+    assert network.locator(".certificate").inner_text() == "20 of 20 samples, every spike as in Python"
+
     figures.nth(1).hover()
     titles = page.locator(".modebar-btn").evaluate_all("all => all.map(one => one.dataset.title)")
     assert titles and not [title for title in titles if re.search("share|cloud|send", title, re.IGNORECASE)]

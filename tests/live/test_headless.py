@@ -35,7 +35,7 @@ def test_it_blocks_until_trained_and_leaves_a_picture(tmp_path, monkeypatch):
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown, said, followed = (cell.outputs for cell in notebook.cells)
     pictures = [output.data for output in shown if output.output_type == "display_data"]
-    assert len(pictures) == 1 and set(pictures[0]) == {"image/svg+xml", "text/plain"}
+    assert len(pictures) == 1 and set(pictures[0]) == {"image/svg+xml", "text/plain", "text/html"}
     assert "epoch 3: test accuracy" in pictures[0]["text/plain"]
     assert said[0].text.split() == ["done", "3", "net.safetensors"] and (tmp_path / "net.safetensors").exists()
     line, text, figure = (output.data for output in followed)

@@ -1,5 +1,8 @@
 """LiveTrainer's own part: beginning again, several of them, what a notebook does to it, what it leaves behind."""
 
+import base64
+import html
+import re
 import runpy
 import subprocess
 import sys
@@ -148,9 +151,29 @@ def test_a_headless_notebook_keeps_a_picture(make, monkeypatch):
     lab = make(epochs=1)
     lab.fit()
     bundle = lab._repr_mimebundle_()
-    assert set(bundle) == {"image/svg+xml", "text/plain"} and "test accuracy" in bundle["text/plain"]
+    assert set(bundle) == {"image/svg+xml", "text/plain", "text/html"} and "test accuracy" in bundle["text/plain"]
     assert ElementTree.fromstring(bundle["image/svg+xml"]).tag.endswith("svg")
     assert len(bundle["image/svg+xml"]) < 200_000 and lab._display is None
+
+
+def test_the_picture_has_the_network_below_it(make, monkeypatch):
+    """Where scripts run it plays; one line, so that it can stand in Markdown."""
+    monkeypatch.setenv("SNNLAB_HEADLESS", "1")
+    lab = make(epochs=1)
+    assert "text/html" not in lab._repr_mimebundle_()  # nothing is trained yet
+    lab.fit()
+    shown = lab._repr_mimebundle_()["text/html"]
+    frame = re.search(r'<details>.*<iframe sandbox="allow-scripts" [^>]*srcdoc="([^"]*)"></iframe></details>$', shown)
+    page = html.unescape(frame[1])
+    assert "\n" not in shown and page.startswith("<!doctype html>") and "default-src 'none'" in page
+    picture = base64.b64decode(re.match(r'<img src="data:image/svg\+xml;base64,([^"]*)"', shown)[1]).decode()
+    assert picture == lab._repr_mimebundle_()["image/svg+xml"]
+
+    def refuse(*args, **options):
+        raise ArgumentError("model: cannot be shown")
+
+    monkeypatch.setattr(type(lab), "exhibit", refuse)
+    assert set(lab._repr_mimebundle_()) == {"image/svg+xml", "text/plain"}
 
 
 def test_bad_settings_are_refused(make):

@@ -81,10 +81,10 @@ class ExhibitReport:
         """The page itself in a notebook, in a frame that may run scripts and do nothing else; None for a large one."""
         if self.bytes > _IN_A_NOTEBOOK:
             return None
-        text = plain(self.path.read_text(encoding="utf-8")).replace(
-            "\n", "&#10;"
-        )  # Markdown ends HTML at an empty line
-        return f'<iframe sandbox="allow-scripts" width="100%" height="{_HEIGHT}" srcdoc="{text}"></iframe>'
+        text = plain(self.path.read_text(encoding="utf-8"))
+        text = text.replace("\n", "&#10;")  # Markdown ends HTML at an empty line
+        frame = f'sandbox="allow-scripts" title="A trained network" loading="lazy" width="100%" height="{_HEIGHT}"'
+        return f'<iframe {frame} srcdoc="{text}"></iframe>'
 
 
 def loss_in_words(lost: int, turned: int, samples: int) -> str:

@@ -11,6 +11,7 @@ import { areasOf, paintConfusion, paintRaster, paintScores, paintVoltage, paintW
 
 /** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Given} Given @typedef {import("./exhibit").View} View */
 /** @typedef {import("./exhibit").Sample} Sample @typedef {import("./exhibit").Played} Played */
+/** @typedef {import("./types").Pen} Pen */
 
 /** What an element of the page carries. @param {string} id */
 const carried = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "");
@@ -62,14 +63,18 @@ const pad = paper(fillers.paper, data, (now) => {
   own = true;
   hear();
 });
-/** @param {string} name @param {(pen: import("./types").Pen, view: View, width: number, height: number) => void} paint @param {() => string} label @param {string} [role] */
-const viewOf = (name, paint, label, role) => board(fillers[name], (pen, w, height) => paint(pen, view, w, height), label, role);
+/**
+ * @param {string} name @param {(pen: Pen, view: View, width: number, height: number) => void} paint
+ * @param {() => string} label @param {string} [role]
+ */
+const viewOf = (name, paint, label, role) =>
+  board(fillers[name], (pen, width, height) => paint(pen, view, width, height), label, role);
 const raster = viewOf("raster", paintRaster, () => `Spikes of all layers over time. ${said()}`, "application");
 const scores = viewOf("scores", paintScores, () => `Scores of the classes. ${said()}`);
 const voltage = viewOf("voltage", paintVoltage, () => `Over time: ${neuron()}`);
 const weights = viewOf("weights", paintWeights, () => `Weights to ${nameOf()}`);
 let counts = classes.map(() => classes.map(() => 0));
-const confusion = board(fillers.confusion, (pen, w, height) => paintConfusion(pen, counts, classes, w, height), () => right());
+const confusion = viewOf("confusion", (pen, _, width, height) => paintConfusion(pen, counts, classes, width, height), () => right());
 
 const verdictLine = h("p", { class: "said", role: "status" }), moment = h("output"), chosen = h("span", { class: "hint" });
 const certificate = h("p", { class: "certificate", role: "status" }, "Checking the samples against Python\u2026");
@@ -192,9 +197,9 @@ function set(k, to) {
   hear();
 }
 const knobs = sliders.map(({ name, label, unit, values, own: range }, k) => {
-  const title = range ? `${label}: one value per neuron, ${readable(range[0])} to ${readable(range[1])} ${unit}; moved, all get one` : label;
+  const each = range && `: one value per neuron, ${readable(range[0])} to ${readable(range[1])} ${unit}; moved, all get one`;
   const shown = () => (range && stops[k] === home[k] ? "own" : `${readable(values[stops[k]])} ${unit}`);
-  return slider(name, title, values.length - 1, home[k], () => stops[k], (to) => set(k, to), shown);
+  return slider(name, label + (each ?? ""), values.length - 1, home[k], () => stops[k], (to) => set(k, to), shown);
 });
 const ofHundred = (/** @type {number} */ share) => Math.round(100 * share);
 /** @param {number} share */
@@ -222,10 +227,12 @@ const asTrained = h("button", { onclick: () => {
   survey();
   for (const { tell } of allKnobs) tell();
 } }, "As trained");
-const groups = [{ name: "code" }, ...trained.layers].map(({ name }, k) => ({ name, rows: knobs.filter((_, j) => sliders[j].layer === k - 1) }));
-const grouped = [...groups, { name: "left out", rows: drops }].filter(({ rows }) => rows.length);
+/** @param {string} name @param {typeof knobs} rows */
+const group = (name, rows) => (rows.length ? [h("div", { class: "group" }, h("h3", {}, name), ...rows.map(({ row }) => row))] : []);
+const ofLayer = (/** @type {number} */ layer) => knobs.filter((_, k) => sliders[k].layer === layer);
 const constants = panel("constants", "Constants",
-  h("div", { class: "knobs" }, ...grouped.map(({ name, rows }) => h("div", { class: "group" }, h("h3", {}, name), ...rows.map(({ row }) => row)))),
+  h("div", { class: "knobs" }, ...group("input code", ofLayer(-1)),
+    ...trained.layers.flatMap(({ name }, layer) => group(name, ofLayer(layer))), ...group("left out", drops)),
   h("div", { class: "buttons" }, asTrained), hold);
 
 /** What differs from the trained network. */
@@ -239,7 +246,8 @@ function promise() {
   asTrained.disabled = !away.length;
   const steady = each.length ? ` One value per neuron: ${each.join(", ")}; a slider that is moved gives all the same.` : "";
   write(hold, away.length
-    ? `Moved: ${away.join(", ")}. The page computes with the constants that Python has at these values; checksums exist for the trained ones only.`
+    ? `Moved: ${away.join(", ")}. The page computes with the constants that Python has at these values; `
+      + "checksums exist for the trained ones only."
     : own ? "Your own input: coded by the network's own table, but no checksum exists for it." : `As trained.${steady}`);
 }
 
@@ -268,7 +276,8 @@ raster.canvas.tabIndex = 0;
 raster.canvas.addEventListener("click", pickAt);
 raster.canvas.addEventListener("keydown", (event) => {
   const { layer, unit } = view.picked, { key } = event;
-  const turn = { ArrowUp: -1, ArrowDown: 1 }[key], move = { ArrowLeft: -1, ArrowRight: 1 }[key], page = { PageUp: hidden, PageDown: 1 }[key];
+  const turn = { ArrowUp: -1, ArrowDown: 1 }[key], move = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  const page = { PageUp: hidden, PageDown: 1 }[key];
   if (player.press(event)) return;
   if (turn) pick(layer, unit + turn);
   else if (move) step(move);
@@ -324,16 +333,19 @@ function diagnose(fired) {
   trained.layers.forEach(({ name, kind, units }, k) => {
     if (kind !== "lif") return;
     const all = fired[k].reduce((sum, count) => sum + count, 0), dead = fired[k].filter((count) => !count).length;
-    const often = fired[k].filter((count) => count > 0.5 * samples.length * steps).length, rate = readable(all / units / seconds);
+    const often = fired[k].filter((count) => count > 0.5 * samples.length * steps).length;
     if (!all) return void lines.push(`${name}: no neuron fires. Lower its v_th, or lengthen a time constant.`);
-    lines.push(`${name}: ${readable(all / samples.length)} spikes a sample, ${rate} Hz a neuron.`);
+    lines.push(`${name}: ${readable(all / samples.length)} spikes a sample, ${readable(all / units / seconds)} Hz a neuron.`);
     if (dead) lines.push(`${name}: ${counted(dead, "neuron")} of ${units} ${dead === 1 ? "fires" : "fire"} in none of these samples.`);
     if (often) lines.push(`${name}: ${counted(often, "neuron")} fire at more than half of all steps, and so say little. Raise v_th.`);
   });
   return lines;
 }
 
-/** One sample after the other, so that the page answers meanwhile. @param {number} k @param {boolean[]} same @param {ReturnType<typeof tally>} found */
+/**
+ * One sample after the other, so that the page answers meanwhile.
+ * @param {number} k @param {boolean[]} same @param {ReturnType<typeof tally>} found
+ */
 function checkFrom(k, same, found) {
   if (k < samples.length) {
     const one = check(data, trained, k);
@@ -354,12 +366,14 @@ const facts = h("dl", {}, ...data.facts.map(([name, value]) => h("div", {}, h("d
 const compared = spiking ? "every spike by its checksum" : data.outputs ? "every output of the LSTM by its checksum" : "the class";
 const how = data.exact
   ? "It compares every spike and every readout with the checksum of Python's."
-  : `It compares ${compared}, and the scores, which may differ by ${readable(data.bound, 2)} at most: Python adds them up in another order.`;
+  : `It compares ${compared}, and the scores, which may differ by ${readable(data.bound, 2)} at most: `
+    + "Python adds them up in another order.";
 const about = panel("about", "What this is",
-  h("p", {}, `A trained network, alive in one file. The page computes in float32, in the order in which Python adds and multiplies, with Python's own constants. ${how}`),
+  h("p", {}, "A trained network, alive in one file. The page computes in float32, in the order in which Python adds and "
+    + `multiplies, with Python's own constants. ${how}`),
   h("p", {}, "It loads nothing, sends nothing, stores nothing, and needs no Python."),
-  h("p", { class: "hint" }, "Click a neuron in the raster, or use its keys: up and down for the neuron, Page Up and Page Down for the layer, "
-    + "left and right for time, Space plays."), facts);
+  h("p", { class: "hint" }, "Click a neuron in the raster, or use its keys: up and down for the neuron, Page Up and Page Down "
+    + "for the layer, left and right for time, Space plays."), facts);
 
 document.body.append(h("main", { class: "screen" },
   h("header", {}, h("h1", {}, data.title), certificate, ...data.words.map((line) => h("p", { class: "warning" }, line))), transport,

@@ -5,7 +5,8 @@ import { TOLD, hand } from "./hand.js";
 import { centred, penOf, stroke } from "./ink.js";
 import { bytesOf } from "./stored.js";
 
-/** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Given} Given @typedef {import("./exhibit").Sample} Sample */
+/** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Given} Given */
+/** @typedef {import("./exhibit").Sample} Sample */
 /** @typedef {import("./ink.js").Spot} Spot */
 
 /** Rows and columns of a picture of the input; a table is one row. @param {number[]} shape */

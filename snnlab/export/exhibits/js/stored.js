@@ -38,7 +38,10 @@ export function netOf({ layers, steps }) {
   return { steps, layers: read };
 }
 
-/** The constants of a layer at a stop: one for all neurons, or one for each. @param {string} table @param {number} stop @param {number} count @param {number} units */
+/**
+ * The constants of a layer at a stop: one for all neurons, or one for each.
+ * @param {string} table @param {number} stop @param {number} count of the stops @param {number} units
+ */
 function rowAt(table, stop, count, units) {
   const values = floatsOf(table), width = values.length / count;
   return spread(values.subarray(stop * width, (stop + 1) * width), units);

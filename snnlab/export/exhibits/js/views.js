@@ -93,7 +93,10 @@ function image(pen, { values, width }, steps, place, at) {
   if (at < steps) fill(pen, place.x + hidden, place.y, place.width - hidden, place.height, { colour: pen.theme.paper, alpha: 0.85 });
 }
 
-/** The lowest and the highest of some numbers, and of what they are to be seen with. @param {ArrayLike<number>} values @param {number[]} more */
+/**
+ * The lowest and the highest of some numbers, of 0, and of more that are to be seen with them.
+ * @param {ArrayLike<number>} values @param {number[]} more
+ */
 function ends(values, ...more) {
   let [low, high] = [Math.min(0, ...more), Math.max(0, ...more)];
   for (let k = 0; k < values.length; k++) {
@@ -121,7 +124,10 @@ function traces(pen, { net, played, data: { classes }, at, decided }, place) {
   });
 }
 
-/** The scores so far, and below which class has led when. @param {Pen} pen @param {View} view @param {number} width @param {number} height */
+/**
+ * The scores so far, and below which class has led when.
+ * @param {Pen} pen @param {View} view @param {number} width @param {number} height
+ */
 export function paintScores(pen, { data: { classes }, net: { steps }, decided, at, label }, width, height) {
   const count = classes.length, row = Math.max(at - 1, 0) * count, leads = at ? decided.leads[at - 1] : -1;
   const scores = at ? decided.scores.slice(row, row + count) : new Float64Array(count);
@@ -143,7 +149,10 @@ export function paintScores(pen, { data: { classes }, net: { steps }, decided, a
   leaders(pen, decided.leads.subarray(0, at), steps, { x: LEFT, y: height - 14, width: width - 2 * LEFT, height: 10 });
 }
 
-/** A strip of who leads, one piece for as long as it is the same class. @param {Pen} pen @param {Int16Array} leads @param {number} steps @param {Box} strip */
+/**
+ * A strip of who leads, one piece for as long as it is the same class.
+ * @param {Pen} pen @param {Int16Array} leads @param {number} steps @param {Box} strip
+ */
 function leaders(pen, leads, steps, strip) {
   text(pen, fit(pen, "leads over time", strip.width), strip.x, strip.y - 4, { size: 10, alpha: 0.8 });
   const x = scale(0, steps, strip.x, strip.x + strip.width);
@@ -179,7 +188,10 @@ export function paintVoltage(pen, { net, played, picked: { layer, unit }, data, 
   if (at < steps) line(pen, [[x(at), place.y], [x(at), place.y + place.height]], { colour: ORANGE, width: 1.5 });
 }
 
-/** The weights to a unit: an image of the input, or a strip. @param {Pen} pen @param {View} view @param {number} width @param {number} height */
+/**
+ * The weights to a unit: an image of the input, or a strip.
+ * @param {Pen} pen @param {View} view @param {number} width @param {number} height
+ */
 export function paintWeights(pen, { net, picked: { layer, unit }, data }, width, height) {
   const { weights, inputs, units, kind } = net.layers[layer], columns = kind === "lstm" ? 4 * units : units;
   const own = Float32Array.from({ length: inputs }, (_, k) => weights[k * columns + unit]), { most, bytes } = colours(own);
@@ -213,8 +225,8 @@ export function paintConfusion(pen, counts, names, width, height) {
       const place = { x: left + c * size, y, width: size, height: size }, share = count / most;
       if (count) fill(pen, place.x, y, size, size, { colour: r === c ? BLUE : VERMILION, alpha: 0.2 + 0.8 * share });
       box(pen, place, 0.15);
-      const colour = share > 0.4 ? "#fff" : pen.theme.ink;
-      if (count && size > 11) text(pen, String(count), place.x + size / 2, y + size / 2 + 4, { align: "center", size: 11, bold: true, colour });
+      const look = { align: /** @type {const} */ ("center"), size: 11, bold: true, colour: share > 0.4 ? "#fff" : pen.theme.ink };
+      if (count && size > 11) text(pen, String(count), place.x + size / 2, y + size / 2 + 4, look);
     });
   });
   const wide = Math.max(...names.map((name) => pen.measureText(name).width)) < size - 2;
