@@ -1,4 +1,4 @@
-"""The live picture of the front page: a spiking network that is trained on the digits when the documentation is built."""
+"""The live picture of the front page: a spiking network, trained on the digits when the documentation is built."""
 
 import tempfile
 from pathlib import Path

@@ -357,7 +357,7 @@ class LiveTrainer(Run):
         return marimo.Html(self._still()["image/svg+xml"]) if frontend.headless() else self.display.board
 
     def _still(self) -> dict[str, str]:
-        """A picture of the run, a line of text, and the network itself: what stays in a notebook that nobody watched."""
+        """A picture of the run, a line of text, and the network: what stays in a notebook that nobody watched."""
         trainer, history = self.trainer, self.history
         system = trainer.stepper.structure.merge(trainer.state)
         parts = [self.state, f"step {len(history):,} of {trainer.total_steps:,}"]
