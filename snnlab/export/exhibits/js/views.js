@@ -134,7 +134,7 @@ export function paintScores(pen, { data: { classes }, net: { steps }, decided, a
   const room = height - 34, most = Math.max(1, Math.min(count, Math.floor(room / 13))), order = Array.from(scores.keys());
   const kept = count <= most ? order : order.sort((a, b) => scores[b] - scores[a]).slice(0, most);
   const tall = Math.min(room / kept.length, 34);
-  pen.font = `12px ${pen.theme.font}`;
+  pen.font = `600 12px ${pen.theme.font}`; // as wide as the one that leads
   const names = Math.min(Math.max(...kept.map((k) => pen.measureText(classes[k]).width)) + 10, width / 3);
   const [low, high] = ends(decided.scores), x = scale(low, high, names + 12, width - 58);
   kept.forEach((k, place) => {
