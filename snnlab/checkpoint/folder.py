@@ -84,11 +84,8 @@ class CheckpointFolder:
             Exception: if it cannot be saved; `reason` puts it in words. Earlier checkpoints are still there.
         """
         self._lock()
-        metadata = {"facts": json.dumps(snapshot.facts), "digest": snapshot.digest}
-        write_tensors(self.path / f"{PREFIX}{self._number + 1:06d}{SUFFIX}", snapshot.arrays, metadata)
+        write_checkpoint(self.path, self._number + 1, snapshot, keep=self.keep)
         self._number += 1
-        for path in self.complete()[: -self.keep]:
-            path.unlink()
 
     def close(self) -> None:
         """Let other runs use the folder."""
@@ -112,6 +109,22 @@ class CheckpointFolder:
         except Timeout:
             raise StateError(f"{self.path}: another run saves there; end it, or choose another folder") from None
         self._inode = file.stat().st_ino
+
+
+def write_checkpoint(folder: Path, number: int, snapshot: Snapshot, *, keep: int, durable: bool = True) -> None:
+    """Write a snapshot as the newest of a folder, and delete the oldest if there are more than `keep` then.
+
+    Args:
+        folder: of the checkpoints; nobody else may write there.
+        number: of the checkpoint, above those that are there.
+        snapshot: what is written.
+        keep: number of snapshots to keep.
+        durable: wait until it is on the disk; without, a power cut may damage it, which its digest tells.
+    """
+    metadata = {"facts": json.dumps(snapshot.facts), "digest": snapshot.digest}
+    write_tensors(folder / f"{PREFIX}{number:06d}{SUFFIX}", snapshot.arrays, metadata, durable=durable)
+    for path in _complete(folder)[:-keep]:
+        path.unlink()
 
 
 def newest_in(path: str | os.PathLike) -> Snapshot:

@@ -15,8 +15,16 @@ DTYPES |= {"float16", "bfloat16", "float32", "float64", "complex64"}
 """What can be read again; safetensors would write more."""
 
 
-def write_tensors(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+def write_tensors(
+    path: str | os.PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], *, durable: bool = True
+) -> None:
     """Write one file, whole or not at all.
+
+    Args:
+        path: of the file.
+        arrays: by name.
+        metadata: by name.
+        durable: see `snnlab.support.files.atomic_path`.
 
     Raises:
         ArgumentError: if an array has a type that could not be read again.
@@ -36,7 +44,7 @@ def write_tensors(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], met
             raise ArgumentError(f"{name}: has type {array.dtype}, which cannot be saved; convert it to float32")
     # safetensors copies memory as it lies, so a strided view must be made dense first.
     dense = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    with atomic_path(path) as part:
+    with atomic_path(path, durable=durable) as part:
         part.write_bytes(save(dense, dict(metadata)))
 
 
