@@ -74,7 +74,14 @@ class Snapshot:
         return digest.hexdigest()
 
 
-def take(trainer: Trainer, point: Point, note: Any = None, timeline: Timeline | None = None) -> Snapshot:
+def take(
+    trainer: Trainer,
+    point: Point,
+    note: Any = None,
+    timeline: Timeline | None = None,
+    *,
+    told: Mapping[str, Any] | None = None,
+) -> Snapshot:
     """Return a point of a trainer's run as arrays and JSON. No array is copied.
 
     Args:
@@ -82,8 +89,9 @@ def take(trainer: Trainer, point: Point, note: Any = None, timeline: Timeline | 
         point: such as `trainer.at`.
         note: kept with it, as JSON.
         timeline: of the trainer; the tips of its branches are kept, too.
+        told: what `about` returns of the run, if the point is of another run of the same structure.
     """
-    facts = {"format": FORMAT, **about(trainer), **_facts_of(point), "note": note}
+    facts = {"format": FORMAT, **(about(trainer) if told is None else told), **_facts_of(point), "note": note}
     arrays = _arrays_of(point) | {f"start/{name}": without_key(leaf) for name, leaf in _leaves(point.origin)}
     tips = [point]
     if timeline is not None:
@@ -147,17 +155,8 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
             it holds something else than a run.
     """
     facts = check(snapshot)
-    then, now = facts["identity"], identity(trainer)
-    epochs = epochs_of(snapshot)
-    now["settings"][EPOCHS] = epochs
-    differing = [name for name in now if then.get(name) != now[name]]
-    if differing:
-        parts = "; ".join(f"{name} {_differences(then.get(name), now[name])}" for name in differing)
-        raise ArgumentError(f"the saved run is another one: {parts}. Use another folder, or what the saved run used")
-    if epochs > trainer.epochs:
-        raise ArgumentError(f"epochs: must be at least the {epochs} of the saved run, got {trainer.epochs}")
+    point = point_of(trainer, snapshot)
     try:
-        point = _point(trainer, snapshot)
         used = {_epoch(name): _crcs(array) for name, array in part(snapshot.arrays, "used/").items()}
         places = {_epoch(name): _place(*place) for name, place in facts.get("places", {}).items()}
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
@@ -169,6 +168,32 @@ def put_back(trainer: Trainer, snapshot: Snapshot) -> None:
     rate = trainer.config.learning_rate
     if rate is not None and rate != facts[LEARNING_RATE]:  # another one is a move of its knob
         trainer.set({LEARNING_RATE: rate})
+
+
+def point_of(trainer: Trainer, snapshot: Snapshot, own: Mapping[str, Any] | None = None) -> Point:
+    """Return the point of a snapshot.
+
+    Args:
+        trainer: of the run, or of another one of the same structure.
+        snapshot: of the run.
+        own: what `identity` returns of the run, if it is not that of the trainer.
+
+    Raises:
+        ArgumentError, FileFormatError: as `put_back` does.
+    """
+    then, now = check(snapshot)["identity"], dict(identity(trainer) if own is None else own)
+    epochs = epochs_of(snapshot)
+    now["settings"] = now["settings"] | {EPOCHS: epochs}
+    differing = [name for name in now if then.get(name) != now[name]]
+    if differing:
+        parts = "; ".join(f"{name} {_differences(then.get(name), now[name])}" for name in differing)
+        raise ArgumentError(f"the saved run is another one: {parts}. Use another folder, or what the saved run used")
+    if epochs > trainer.epochs:
+        raise ArgumentError(f"epochs: must be at least the {epochs} of the saved run, got {trainer.epochs}")
+    try:
+        return _point(trainer, snapshot)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, SnnlabError) as error:
+        raise FileFormatError(f"{NO_RUN} ({type(error).__name__}: {str(error)[:200]})") from error
 
 
 def epochs_of(snapshot: Snapshot) -> int:

@@ -1,9 +1,12 @@
 """What the diagnosis says of a cell, in one word for the map."""
 
+import numpy as np
+
 from snnlab.data import Dataset
 from snnlab.health import Checkup, diagnose
-from snnlab.health.finding import PATIENCE
+from snnlab.health.finding import LEARNED, PATIENCE
 from snnlab.history import History
+from snnlab.study.stopping import has_rule
 from snnlab.train.knobs import find_knobs
 from snnlab.train.step import State, Stepper
 
@@ -22,7 +25,7 @@ def is_due(epoch: int, steps_per_epoch: int, epochs: int, rules: str | None) -> 
         [5, 10]
     """
     first = -(-PATIENCE // steps_per_epoch)
-    return epoch in (first, epochs) or "silent" in (rules or "").split("+")
+    return epoch in (first, epochs) or has_rule(rules, "silent")
 
 
 class Examiner:
@@ -44,9 +47,26 @@ class Examiner:
 
     def __init__(self, stepper: Stepper, data: Dataset):
         self._checkup = Checkup(stepper, data, samples=SAMPLES)
+        self._learned = _learned(data)
 
-    def __call__(self, state: State, history: History) -> str:
-        """Return one of `FINDINGS`, or "" for nothing."""
+    def __call__(self, state: State, history: History, accuracy: float = 0.0) -> str:
+        """Return one of `FINDINGS`, or "" for nothing.
+
+        Args:
+            state: of the cell.
+            history: of its run.
+            accuracy: of its last row; a cell that has learned is not examined, as the diagnosis would find it well.
+        """
+        if accuracy >= self._learned:
+            return ""
         knobs = {knob.name: knob for knob in find_knobs(state.live, state.opt_state)}
         found = diagnose(self._checkup(state), history, knobs)
         return "" if found is None else FINDINGS.get(found.name, "")
+
+
+def _learned(data: Dataset) -> float:
+    """Return the accuracy above which a network has learned, whatever it predicts; see `health.finding.has_learned`."""
+    if data.task != "label":
+        return np.inf
+    luck = float(np.bincount(data.seen.targets.values).max() / len(data.seen.targets))  # no predictions have more
+    return luck + LEARNED * (1.0 - luck)

@@ -56,8 +56,7 @@ class StudyFolder:
         say: called with a sentence about what is damaged.
 
     Attributes:
-        path: of the folder.
-        plan: of the study.
+        path, plan, say: see above.
 
     Example:
         >>> import tempfile
@@ -75,7 +74,7 @@ class StudyFolder:
     """
 
     def __init__(self, path: Path, plan: Plan, say: Callable[[str], None] = _tell):
-        self.path, self.plan, self._say = path, plan, say
+        self.path, self.plan, self.say = path, plan, say
         self._held: FileLock | None = None
         self._mended: set[Index] = set()
         self._told: set[Path] = set()
@@ -151,7 +150,7 @@ class StudyFolder:
     def _tell_once(self, path: Path, what: str) -> None:
         if path not in self._told:
             self._told.add(path)
-            self._say(f"{path}: {what}")
+            self.say(f"{path}: {what}")
 
     # ---- writing ----
 
@@ -295,6 +294,8 @@ def _check_same(path: Path, then: Plan, now: Plan) -> None:
             f"folder: the study in {path} is another one ({'; '.join(differing)}); choose another folder, or take what "
             "that study has"
         )
+    if now.epochs < then.epochs:
+        raise ArgumentError(f"epochs: must be at least the {then.epochs} of the study in {path}, got {now.epochs}")
 
 
 def _locked(file: Path) -> FileLock | None:

@@ -13,6 +13,7 @@ from snnlab.config import ConvConfig, LstmConfig, SnnConfig, TrainConfig
 from snnlab.errors import ArgumentError, FileFormatError, SnnlabError
 from snnlab.study.cells import Axis
 from snnlab.study.space import SEED, Index, Space, words_of
+from snnlab.study.stopping import REDUCTION, gates, has_rule
 from snnlab.support import arguments
 
 CONFIGS = (SnnConfig, ConvConfig, LstmConfig)
@@ -102,6 +103,8 @@ class Plan:
         arguments.count("epochs", self.epochs)
         if self.stop is not None:
             arguments.choice("stop", self.stop, RULES)
+            if has_rule(self.stop, "halving") and not gates(self.epochs):
+                raise ArgumentError(f"stop: {self.stop!r} needs at least {REDUCTION} epochs, got {self.epochs}")
         if self.search is not None:
             arguments.count("search", self.search)
         if self.batch_size is not None:

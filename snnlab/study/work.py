@@ -28,6 +28,7 @@ from snnlab.study.findings import Examiner, is_due
 from snnlab.study.folder import DIVERGED, StudyFolder, read_study
 from snnlab.study.plan import DataId, Plan, function_of
 from snnlab.study.space import Index, words_of
+from snnlab.study.stopping import has_rule
 from snnlab.support import arguments
 from snnlab.train import Trainer
 
@@ -48,7 +49,8 @@ def compute(
 ) -> Cell:
     """Train one cell of a study, and return where it stands then.
 
-    It continues from its newest checkpoint, to the same bits. A cell that is done, stopped or failed is returned as it
+    It continues from its newest checkpoint, to the same bits. A cell that diverges is stopped, and stays at the end of
+    the last epoch before. A cell that is done, stopped or failed is returned as it
     is; one that another process computes, with `computing=True`. An error of the model or the training makes the cell
     fail, with the reason in its folder.
 
@@ -93,8 +95,6 @@ def compute(
         return replace(cell, computing=True)
     try:
         _train(_Run(folder, cell, data, on_row), until, should_stop or (lambda: False))
-    except DivergenceError as error:
-        settle_diverged(folder, cell.index, str(error))
     except WriteError:
         raise
     except Exception as error:  # of the user's code, in whatever form: the other cells go on
@@ -112,20 +112,27 @@ class _Run:
         self.place = folder.place(cell.index)
         self.trainer = make_trainer(folder.plan, data, cell.index)
         self._on_row = on_row or (lambda row: None)
+        self.finding = cell.finding
         self._rows = len(cell.rows)
         self._saved_at, self._saved_steps = time.monotonic(), 0
-        snapshot = saved.newest(self.place, folder._say)
+        snapshot = saved.newest(self.place, folder.say)
         if snapshot is not None:
             put_back(self.trainer, snapshot)
             self._saved_steps = len(self.trainer.history)
             self.add_rows()
 
     @functools.cached_property
-    def examine(self) -> Examiner:
+    def _examiner(self) -> Examiner:
         return Examiner(self.trainer.stepper, self.data)
 
-    def finding(self) -> str:
-        return self.examine(self.trainer.state, self.trainer.history)
+    def examine(self) -> None:
+        """Say what the diagnosis finds now."""
+        history = self.trainer.history
+        accuracy = history.epochs[-1][history.scored.result]
+        finding, before = self._examiner(self.trainer.state, history, accuracy), self.finding
+        self.finding = finding
+        if finding != before:
+            self.folder.settle(self.index, finding=finding)
 
     def add_rows(self) -> None:
         """Write the rows that the folder lacks."""
@@ -147,35 +154,41 @@ class _Run:
 def _train(run: _Run, until: int, should_stop: Callable[[], bool]) -> None:
     """Train to the end of an epoch; settle what the rows do not tell."""
     plan, trainer = run.folder.plan, run.trainer
-    reports = iter(trainer)
+    reports, end = iter(trainer), trainer.at
     try:
         while trainer.history.num_epochs < until and not should_stop():
             report = next(reports)
             if report.phase != "epoch":
                 run.save(WITHIN)
                 continue
-            finding = ""
-            if is_due(report.epoch, trainer.steps_per_epoch, plan.epochs, plan.stop):
-                finding = run.finding()
-                run.folder.settle(run.index, finding=finding)
+            end = trainer.at
             run.save(BETWEEN)
             run.add_rows()
-            if finding == "silent" and "silent" in (plan.stop or "") and report.epoch < plan.epochs:
+            if is_due(report.epoch, trainer.steps_per_epoch, plan.epochs, plan.stop):
+                run.examine()
+            if run.finding == "silent" and has_rule(plan.stop, "silent") and report.epoch < plan.epochs:
                 settle_silent(run.folder, run.index, report.epoch)
                 break
+    except DivergenceError:
+        trainer.at = end
+        settle_diverged(run.folder, run.index, end.epochs + 1)
     finally:
         reports.close()
         run.save()
 
 
-def settle_silent(folder: StudyFolder, index: Index, epoch: int) -> None:
-    """Stop a cell whose neurons are silent after an epoch."""
-    folder.settle(index, Fate.STOPPED, finding="silent", why=f"silent after epoch {epoch}", by="silent")
+def settle_silent(folder: StudyFolder, index: Index, epoch: int) -> str:
+    """Stop a cell whose neurons are silent after an epoch; return the reason."""
+    why = f"silent after epoch {epoch}"
+    folder.settle(index, Fate.STOPPED, finding="silent", why=why, by="silent")
+    return why
 
 
-def settle_diverged(folder: StudyFolder, index: Index, why: str) -> None:
-    """Stop a cell that is no longer finite; its newest checkpoint and its rows stay."""
-    folder.settle(index, Fate.STOPPED, finding="diverged", why=why[:_LONGEST], by=DIVERGED)
+def settle_diverged(folder: StudyFolder, index: Index, epoch: int) -> str:
+    """Stop a cell that was no longer finite in an epoch; return the reason. It stays at the end of the one before."""
+    why = f"diverged in epoch {epoch}: the loss, its gradient or the weights are not finite"
+    folder.settle(index, Fate.STOPPED, finding="diverged", why=why, by=DIVERGED)
+    return why
 
 
 def make_trainer(plan: Plan, data: Dataset, index: Index) -> Trainer:
@@ -214,7 +227,7 @@ def open_cell(folder: StudyFolder, index: Index, data: Dataset | None = None) ->
     """
     cell = folder.cell(index)
     trainer = make_trainer(folder.plan, data_of(folder.plan, folder.path) if data is None else data, cell.index)
-    snapshot = saved.newest(folder.place(cell.index), folder._say)
+    snapshot = saved.newest(folder.place(cell.index), folder.say)
     if snapshot is None:
         raise StateError(f"open: the cell ({words_of(cell.point)}) has no checkpoint yet; wait for its first")
     put_back(trainer, snapshot)
