@@ -131,6 +131,8 @@ class Agenda:
             if goal == until and len(self._cells[index].rows) == begun and alike(index) == group
         ][:most]
         self._out |= dict.fromkeys(chosen, until)
+        if begun in self._passed:
+            self._passed[begun] |= set(chosen)
         return Task(chosen, until)
 
     def tell(self, cell: Cell) -> None:
@@ -173,14 +175,16 @@ class Agenda:
     def _ready(self) -> list[tuple[int, Index]]:
         """Return the cells that may be computed, with the epoch to go to, in the order of work."""
         self._close_gates()
-        for gate in self._gates:
-            self._passed[gate] |= set(passing(self._arrived(gate), gate, closed=self._is_closed(gate)))
+        free = {
+            gate: {*self._passed[gate], *passing(self._arrived(gate), gate, closed=self._is_closed(gate))}
+            for gate in self._gates
+        }
         found = []
         for place, index in enumerate(self._waiting):
             if index in self._out or not self._is_open(index):
                 continue
             begun = len(self._cells[index].rows)
-            if begun in self._gates and index not in self._passed[begun]:
+            if begun in free and index not in free[begun]:
                 continue
             goal = next((gate for gate in self._gates if gate > begun), self._plan.epochs)
             goal = goal if self._stride is None else min(goal, begun + self._stride)

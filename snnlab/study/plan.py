@@ -187,6 +187,7 @@ class Plan:
                 model = getattr(configs, network)(**{name: _tuples(v) for name, v in model["settings"].items()})
             data = DataId(**{name: _tuples(value) for name, value in saved["data"].items()})
             axes = tuple(Axis(**{name: _tuples(value) for name, value in axis.items()}) for axis in saved["space"])
+            Space.of({axis.name: axis.values for axis in axes})  # checks them
             others = {name: saved[name] for name in ("epochs", "batch_size", "stop", "search")}
             return cls(space=Space(axes), model=model, data=data, knobs=tuple(saved["knobs"]), **others)
         except (AttributeError, KeyError, TypeError, ValueError, SnnlabError) as error:
