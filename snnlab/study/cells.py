@@ -15,6 +15,10 @@ class Axis:
         values: what is tried, in the order of the map.
         log: True if the values are spaced evenly on a logarithmic scale.
         seeds: True for the axis whose values are repetitions and not a question: a map shows their median.
+
+    Example:
+        >>> Axis("tau_mem", (1.0, 10.0, 100.0), log=True).values
+        (1.0, 10.0, 100.0)
     """
 
     name: str
@@ -24,7 +28,12 @@ class Axis:
 
 
 class Fate(enum.StrEnum):
-    """Where a cell stands."""
+    """Where a cell stands.
+
+    Example:
+        >>> Fate("done") is Fate.DONE, Fate.WAITING.value
+        (True, 'waiting')
+    """
 
     WAITING = "waiting"  # nothing of it has been computed
     RUNNING = "running"  # it has begun and has epochs to go, whether it computes now or waits for its next round
@@ -34,13 +43,18 @@ class Fate(enum.StrEnum):
 
 
 class Row(NamedTuple):
-    """What one epoch of one cell gave, on the part that the study watches (validation, or test where there is none)."""
+    """What one epoch of one cell gave, on the part that the study watches (validation, or test where there is none).
+
+    Example:
+        >>> Row(epoch=1, steps=11, loss=1.9, accuracy=0.41, spikes=52.0).accuracy
+        0.41
+    """
 
     epoch: int  # epochs done, from 1
     steps: int  # training steps done
     loss: float
     accuracy: float  # 0 to 1; the task's own score where it has no classes
-    spikes: float  # spikes a sample, all spiking layers
+    spikes: float  # spikes a sample, all spiking layers; NaN for a network that does not spike
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,11 @@ class Cell:
         finding: what the diagnosis says of it: `"silent"`, `"saturated"`, `"diverged"`, or "" for nothing.
         why: the reason, where it was stopped or failed.
         computing: True while a worker computes it.
+
+    Example:
+        >>> cell = Cell(index=(1,), point={"tau_mem": 10.0}, rows=(Row(1, 11, 1.9, 0.41, 52.0),), fate=Fate.RUNNING)
+        >>> cell.point["tau_mem"], cell.rows[-1].accuracy
+        (10.0, 0.41)
     """
 
     index: tuple[int, ...]

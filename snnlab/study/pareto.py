@@ -16,6 +16,10 @@ class Choice(NamedTuple):
         accuracy: of the last epoch.
         spikes: a sample, of the last epoch; NaN for a network that does not spike.
         cells: one for each seed.
+
+    Example:
+        >>> Choice({"v_th": 1.0}, accuracy=0.9, spikes=50.0, cells=()).point
+        {'v_th': 1.0}
     """
 
     point: dict[str, Any]

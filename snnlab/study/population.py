@@ -27,6 +27,7 @@ from jaxtyping import Array, Int
 from snnlab.checkpoint.snapshot import Snapshot, about, point_of, take
 from snnlab.controls import EPOCHS, LEARNING_RATE
 from snnlab.data import Dataset
+from snnlab.errors import SnnlabError
 from snnlab.history import History
 from snnlab.history.report import epoch_result
 from snnlab.models import build
@@ -99,9 +100,15 @@ class Member:
 
 
 def structure_of(plan: Plan, data: Dataset, index: Index) -> Hashable:
-    """Return what decides which program a cell runs: cells with equal ones form a population."""
+    """Return what decides which program a cell runs: cells with equal ones form a population.
+
+    Of a network that cannot be built, it is the reason.
+    """
     wanted = plan.wanted(index)
-    return _key(_network(wanted, data), wanted)
+    try:
+        return _key(_network(wanted, data), wanted)
+    except SnnlabError as error:
+        return str(error)
 
 
 class Groups:
@@ -273,7 +280,9 @@ class Population:
         for member in members:
             self._follow_schedule(member)
         going = list(members)
-        batches = {one.index: self._feed.batches(one.seed, one.history.num_epochs + 1) for one in members}
+        orders = {(one.seed, one.history.num_epochs + 1) for one in members}
+        drawn = {order: self._feed.batches(*order) for order in orders}  # one for all cells with the same seed
+        batches = {one.index: drawn[one.seed, one.history.num_epochs + 1] for one in members}
         stack = self._stack(members)
         while unfinished := [one for one in going if self._position(one) < self.steps_per_epoch]:
             if should_stop():

@@ -16,7 +16,7 @@ from snnlab.data import Dataset, load
 from snnlab.errors import ArgumentError, SnnlabError, StateError
 from snnlab.study.agenda import Grid, Source
 from snnlab.study.cells import Axis, Cell, Fate, Row
-from snnlab.study.engines import Engine, Job, engine_for
+from snnlab.study.engines import Engine, Job, Requests, engine_for
 from snnlab.study.folder import StudyFolder, lead
 from snnlab.study.pareto import Choice, choices, front
 from snnlab.study.plan import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # a study that is looked at loads no JAX
     from snnlab.train import Trainer
 
 OVER = (Fate.DONE, Fate.STOPPED, Fate.FAILED)
+PATIENCE = 10.0  # seconds to wait for a checkpoint that was asked for
 LOOK = 0.2  # seconds between two looks while somebody waits
 
 
@@ -59,6 +60,17 @@ class Study:
         axes: what is varied.
         version: grows with every change of a cell.
         error: what ended the computing, or None.
+
+    Example:
+        >>> import tempfile
+        >>> from snnlab import SnnConfig
+        >>> over = {"tau_mem": [5.0, 20.0], "seed": range(2)}
+        >>> study = sweep(SnnConfig(hidden=8, num_steps=20), over=over, epochs=1, folder=tempfile.mkdtemp())
+        >>> study.wait()
+        True
+        >>> [(choice.point, len(choice.cells)) for choice in study.pareto()][:1]  # doctest: +ELLIPSIS
+        [({'tau_mem': ...}, 2)]
+        >>> study.stop()
     """
 
     def __init__(self, folder: StudyFolder, data: Dataset, engine: Engine):
@@ -71,6 +83,7 @@ class Study:
         self._lock = threading.Lock()
         self._cells = folder.cells()
         self._stop = threading.Event()
+        self._requests = Requests()
         self._thread: threading.Thread | None = None
         self._closed = self._finished = False
 
@@ -143,7 +156,13 @@ class Study:
         return self.done
 
     def _run(self) -> None:
-        job = Job(folder=self._folder, data=self._data, on_cell=self._take, source=self._source)
+        job = Job(
+            folder=self._folder,
+            data=self._data,
+            on_cell=self._take,
+            source=self._source,
+            requests=self._requests,
+        )
         try:
             self._engine(job, self._stop.is_set)
             self._finished = not self._stop.is_set()
@@ -241,7 +260,10 @@ class Study:
         """
         from snnlab.study.work import open_cell
 
-        return open_cell(self._folder, self.index_of(cell), self._data)
+        index = self.index_of(cell)
+        if self.running and self._requests.heard:
+            wait_for(self._requests.ask(index), PATIENCE)
+        return open_cell(self._folder, index, self._data)
 
     def index_of(self, cell: Cell | Index | Mapping[str, Any]) -> Index:
         """Return the index of a cell, of its index, or of its point; raise an `ArgumentError` if there is none."""

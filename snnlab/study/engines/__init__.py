@@ -5,8 +5,9 @@ writes everything into the folder of the job, and says what it has done. Nothing
 """
 
 import importlib
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from snnlab.data import Dataset
@@ -15,6 +16,40 @@ from snnlab.study.agenda import Agenda, Source
 from snnlab.study.cells import Cell
 from snnlab.study.folder import StudyFolder
 from snnlab.study.space import Index
+
+
+class Requests:
+    """Cells that somebody waits for, to open them: an engine that saves seldom saves these soon.
+
+    Attributes:
+        heard: whether the engine looks at them.
+
+    Example:
+        >>> requests = Requests()
+        >>> saved = requests.ask((3, 1))
+        >>> for index, event in requests.take():
+        ...     event.set()  # when its checkpoint is written
+        >>> saved.is_set(), requests.take()
+        (True, [])
+    """
+
+    def __init__(self):
+        self.heard = False
+        self._lock = threading.Lock()
+        self._open: list[tuple[Index, threading.Event]] = []
+
+    def ask(self, index: Index) -> threading.Event:
+        """Ask for a checkpoint; the event is set when it is there."""
+        event = threading.Event()
+        with self._lock:
+            self._open.append((index, event))
+        return event
+
+    def take(self) -> list[tuple[Index, threading.Event]]:
+        """Return what was asked for since the last call."""
+        with self._lock:
+            found, self._open = self._open, []
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +61,14 @@ class Job:
         data: of the study, for an engine that computes in this process.
         on_cell: to be called with every cell that has changed, from any thread.
         source: of the cells: the grid, or a search; made anew for each start, from what is known of the cells.
+        requests: for checkpoints; an engine that writes one after every epoch need not look at them.
     """
 
     folder: StudyFolder
     data: Dataset
     on_cell: Callable[[Cell], None]
     source: Callable[[Mapping[Index, Cell]], Source]
+    requests: Requests = field(default_factory=Requests)
 
     def agenda(self, cells: Mapping[Index, Cell], stride: int | None = None) -> Agenda:
         """Return the agenda of this study; see `Agenda`."""

@@ -27,6 +27,7 @@ MOST_BYTES = 2**29  # of the cells that are kept in memory between their rounds
 def run(job: Job, should_stop: Callable[[], bool]) -> None:
     """See `snnlab.study.engines.Engine`."""
     here = _Here(job, should_stop)
+    job.requests.heard = True
     alone = isinstance(job.folder.plan.model, str)  # nothing is known of the structure of a model of your own
     agenda = job.agenda(here.cells, None if alone else 1)
     groups = (lambda index: index) if alone else Groups(job.folder.plan, job.data)
@@ -34,6 +35,7 @@ def run(job: Job, should_stop: Callable[[], bool]) -> None:
         while not should_stop():
             for index, why in agenda.given_up():
                 here.give_up(index, why)
+            here.answer()
             task = agenda.next(BLOCK, groups)
             if task is None:
                 break
@@ -45,6 +47,8 @@ def run(job: Job, should_stop: Callable[[], bool]) -> None:
             here.tell(task, agenda)
     finally:
         here.save_all()
+        job.requests.heard = False
+        here.answer()
 
 
 class _Here:
@@ -193,6 +197,12 @@ class _Here:
         """Save a cell that is over, and forget it."""
         self._save(index)
         self._members.pop(index, None)
+
+    def answer(self) -> None:
+        """Save the cells that somebody wants to open."""
+        for index, event in self._job.requests.take():
+            self._save(index)
+            event.set()
 
     def save_all(self) -> None:
         """Save every cell that is in memory."""
