@@ -339,7 +339,7 @@ def sweep(
         validation: share of the training samples that is held out and looked at in place of the test samples.
         stop: "silent", "halving", "silent+halving", or None; see `snnlab.study.stopping`.
         search: number of cells that Optuna chooses by accuracy and spikes, see `snnlab.study.search`; None for all.
-        cluster: who computes; None for this process.
+        cluster: who computes; None for this process. See `snnlab.study.engines.engine_for`.
 
     Raises:
         ArgumentError: if a name is unknown or ambiguous, an axis is empty, a value is refused (with its cell), or the

@@ -2,6 +2,11 @@
 
 An engine is a function `run(job, should_stop)`: it computes until nothing is left to do or `should_stop()` is true,
 writes everything into the folder of the job, and says what it has done. Nothing else of snnlab knows an engine.
+
+    here        this process: many cells in one program
+    dask        processes of Dask, on this machine or a cluster: a cell is a task
+    shared      only watches: workers elsewhere share the folder, see `snnlab sweep worker`
+    slurm       such workers, as an array of jobs
 """
 
 import importlib
@@ -83,26 +88,44 @@ class Engine(Protocol):
         ...
 
 
-ENGINES: dict[str, str] = {"here": "snnlab.study.engines.here"}
-"""Modules of the engines by name; each is imported when it is used, and has a function `run`."""
+ENGINES: dict[str, tuple[str, str]] = {
+    "here": ("here", "run"),
+    "folder": ("shared", "run"),
+    "slurm": ("slurm", "submit"),
+}
+"""Modules of the engines by name, and what runs in them; each is imported when it is used."""
 
 
 def engine_for(cluster: Any) -> Engine:
-    """Return the engine for the argument `cluster` of a study; None is this process.
+    """Return the engine for the argument `cluster` of a study.
+
+    Args:
+        cluster: None for this process, as "here"; a number of processes on this machine; "folder" for workers that
+            are started elsewhere and share the folder; "slurm", or `snnlab.study.Slurm` with options; or what Dask
+            knows: the address of a scheduler, its scheduler file, a client, a cluster, or `snnlab.study.Dask`.
 
     Raises:
-        ArgumentError: if there is none.
+        ArgumentError: if it is none of these.
 
     Example:
-        >>> engine_for(None).__module__
-        'snnlab.study.engines.here'
-        >>> engine_for("slurn")
+        >>> engine_for(None).__module__, engine_for(4).cluster
+        ('snnlab.study.engines.here', 4)
+        >>> engine_for("slurn")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        snnlab.errors.ArgumentError: cluster: must be None, for this process, or 'here', got 'slurn'
+        snnlab.errors.ArgumentError: cluster: must be None, a number of processes, 'here', ..., got 'slurn'
     """
+    from snnlab.study.engines.dask import Dask, is_dask
+
+    if is_dask(cluster):
+        return Dask(cluster=cluster)
     name = "here" if cluster is None else cluster
-    if not isinstance(name, str) or name not in ENGINES:
-        known = " or ".join(map(repr, ENGINES))
-        raise ArgumentError(f"cluster: must be None, for this process, or {known}, got {cluster!r:.100}")
-    return importlib.import_module(ENGINES[name]).run
+    if isinstance(name, str) and name in ENGINES:
+        module, run = ENGINES[name]
+        return getattr(importlib.import_module(f"{__name__}.{module}"), run)
+    if callable(cluster) and not isinstance(cluster, type):
+        return cluster
+    raise ArgumentError(
+        f"cluster: must be None, a number of processes, {', '.join(map(repr, ENGINES))}, or a scheduler, client or "
+        f"cluster of Dask, got {cluster!r:.100}"
+    )
