@@ -48,6 +48,7 @@ TIERS = {
         "tests/data/test_data_tfds.py",
         "tests/data/test_data_tonic.py",
         "tests/peers",
+        "tests/study/test_dask.py",
     ],
     "shapes": [],
 }

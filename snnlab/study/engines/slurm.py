@@ -1,7 +1,7 @@
 """The engine on SLURM: an array of jobs, each of which is a worker that shares the folder, as in `engines.shared`.
 
     runs/map/slurm/array.sh      the script, which may also be submitted by hand: sbatch runs/map/slurm/array.sh
-    runs/map/slurm/job.json      the job that computes: a study that is opened again does not start another
+    runs/map/slurm/job.json      the job that computes: a study that is opened again starts no other
     runs/map/slurm/17_0.log      what a worker said
 
 A job that is cancelled, preempted or out of time saves its cell and ends; one that is requeued goes on. If all jobs have
