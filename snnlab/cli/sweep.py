@@ -61,8 +61,8 @@ class Sweep:
         Literal["silent", "halving", "silent+halving"] | None,
         default_is("{silent,halving,silent+halving}", "all cells train to the end"),
     ] = None
-    """Cells that are given up: silent: their neurons do not fire; halving: of three cells, the best one goes on after 1,
-    3, 9, ... epochs."""
+    """Cells that are given up: silent: their neurons do not fire; halving: after 1, 3, 9, ... epochs, the best of three
+    cells goes on."""
     search: Annotated[int | None, default_is("CELLS", "the whole grid")] = None
     """Number of cells that Optuna chooses, by accuracy and spikes."""
     cluster: Annotated[str | None, default_is("WHERE", "this process")] = None

@@ -2,16 +2,15 @@
 
 import os
 import random
-import signal
 
 import numpy as np
 import pytest
 from hills import bits, plan_of
 from tiers import needed
+from worker_kills import differs, kill_worker
 
 from snnlab import data
 from snnlab.errors import ArgumentError, SnnlabError, StateError
-from snnlab.study import workers
 from snnlab.study.agenda import Grid
 from snnlab.study.cells import Fate
 from snnlab.study.engines import Job, dask
@@ -47,27 +46,18 @@ def check_bits(job: Job, place) -> None:
     """Compare all arrays of all cells with those computed in this process, one after the other."""
     serial = lead(place, job.folder.plan)
     for index in job.folder.plan.space:
-        assert compute(serial, index).fate is Fate.DONE
-        cell = job.folder.cell(index)
-        assert cell == serial.cell(index) and bits(job.folder, index) == bits(serial, index)
+        compute(serial, index)
+        assert not differs(job.folder, serial, index)
     serial.close()
-
-
-def kill_worker(folder) -> bool:
-    """Kill the process that computes some cell."""
-    marks = [found for mark in folder.path.glob(f"cells/*/{MARK}") if (found := workers._read(mark))]
-    if not marks:
-        return False
-    os.kill(random.choice(marks)["pid"], signal.SIGKILL)
-    return True
 
 
 def test_cells_of_killed_workers_end_with_the_bits_of_this_process(tmp_path, cluster):
     job, kills = job_in(tmp_path / "killed", epochs=12), []
+    chance = random.Random(0)
 
     def on_cell(cell) -> None:
         job.folder.told.append(cell)
-        if len(kills) < 3 and len(job.folder.told) > 20 * (len(kills) + 1) and kill_worker(job.folder):
+        if len(kills) < 3 and len(job.folder.told) > 20 * (len(kills) + 1) and kill_worker(job.folder, chance):
             kills.append(cell.index)
 
     Dask(cluster=cluster)(Job(folder=job.folder, data=None, on_cell=on_cell, source=job.source), lambda: False)

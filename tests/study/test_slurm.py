@@ -1,4 +1,4 @@
-"""SLURM, with programs of its names that note how they are called. A real one is described in docs/guide/studies.md."""
+"""SLURM, with programs of its names that note how they are called; docs/guide/studies.md tells of a real one."""
 
 import os
 import sys

@@ -129,7 +129,7 @@ def _distributed() -> Any:
     try:
         return importlib.import_module("distributed")
     except ImportError:
-        raise SnnlabError(f"cluster: Dask is not installed: {install_hint('study')}") from None
+        raise SnnlabError(f"cluster: Dask is not installed: {install_hint('cluster')}") from None
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def _certificate() -> Any:
     try:
         return importlib.import_module("distributed.security").Security.temporary()
     except ImportError:
-        raise SnnlabError(f"cluster: TLS needs the package cryptography: {install_hint('study')}") from None
+        raise SnnlabError(f"cluster: TLS needs the package cryptography: {install_hint('cluster')}") from None
 
 
 @contextmanager

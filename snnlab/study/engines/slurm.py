@@ -4,8 +4,8 @@
     runs/map/slurm/job.json      the job that computes: a study that is opened again starts no other
     runs/map/slurm/17_0.log      what a worker said
 
-A job that is cancelled, preempted or out of time saves its cell and ends; one that is requeued goes on. If all jobs have
-ended, and cells are left, the array is submitted again, as long as there is progress.
+A job that is cancelled, preempted or out of time saves its cell and ends; one that is requeued goes on. If all jobs
+have ended, and cells are left, the array is submitted again, as long as there is progress.
 """
 
 import json
