@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab.accepted import voltage_scale
 from snnlab.config import WIDE, WIDE_DROPOUT, ConvConfig, LstmConfig, SnnConfig
-from snnlab.encode import Binned, Delta, Latency, Population, Rows, drop_spikes
+from snnlab.encode import Augment, Binned, Delta, Latency, Population, Rows, drop_spikes
 from snnlab.errors import ArgumentError
 from snnlab.layers import (
     LSTM,
@@ -46,7 +46,8 @@ DARKEST = 1.25  # times the threshold of the latency code: darker pixels are few
 FAINTEST = 1e-3  # response of a receptive field
 EVENT_RATE = 10.0  # Hz, of a pixel of an event camera
 VALUE, CHANGES = 0.3, 0.1  # of a signal read row by row at each step; of its values that change at a step
-FEW = 2.0  # times He's weights, in one or two convolutions: few spikes reach a small window, and He's leave it silent
+FEW = 4.0, 3.0  # times He's weights, in the first and the second of two convolutions: He's leave small windows silent
+SHARED_PACE = 0.3  # at which Adam moves the weights of one or two convolutions: each is shared by many neurons
 DELAY_PACE = 10.0  # times that of a weight, at which Adam moves a delay: at its rate of 0.01, a tenth of a step
 MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
 
@@ -60,6 +61,7 @@ class Network(nnx.Module):
         recipe: the arguments of `build` that made the network, or None; exported with the weights.
         input_dropout: share of the input spikes that is dropped at random in the mode of `train()`, anew at every
             call. A new network is in the mode of `eval()`; a trainer trains in the one and tests in the other.
+        augment: changes images at random in the mode of `train()`, anew at every call; by default it does nothing.
 
     Attributes:
         code: the constants of the encoder that are knobs, such as `tau` of `Latency`; they may change while it trains.
@@ -76,7 +78,13 @@ class Network(nnx.Module):
     """
 
     def __init__(
-        self, encoder: Callable[..., Any], stack: Stack, recipe: "Recipe | None" = None, *, input_dropout: float = 0.0
+        self,
+        encoder: Callable[..., Any],
+        stack: Stack,
+        recipe: "Recipe | None" = None,
+        *,
+        input_dropout: float = 0.0,
+        augment: Augment = Augment(),  # noqa: B008 (it is frozen)
     ):
         if not callable(encoder) or isinstance(encoder, type):
             raise ArgumentError(f"encoder: must be a code, such as Latency(), got {encoder!r:.100}")
@@ -88,6 +96,7 @@ class Network(nnx.Module):
         self.stack = stack
         self.recipe = recipe
         self.input_dropout = arguments.number("input_dropout", input_dropout, 0.0, 1.0)
+        self.augment = arguments.instance("augment", augment, Augment, "such as Augment(flip=True)")
         self.deterministic = True  # NNX's name of the mode: `train()` and `eval()` set it
 
     @property
@@ -104,15 +113,22 @@ class Network(nnx.Module):
         return self.stack(self.encode(x, key=key))
 
     def encode(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None):
-        """Compute the input of the first layer: the code of the samples, less the dropped spikes in `train()`."""
-        spikes = self.encoder(x, key=key, **{name: knob.get_value() for name, knob in self.code.items()})
-        if self.input_dropout > 0.0 and not self.deterministic:
-            if key is None:
-                raise ArgumentError(
-                    "key: input spikes are lost at random; pass key=jax.random.key(...), or call eval()"
-                )
-            spikes = drop_spikes(spikes, self.input_dropout, jax.random.fold_in(key, 1))
-        return spikes
+        """Compute the input of the first layer: the code of the samples; in `train()`, that of changed images, less the
+        dropped spikes.
+        """
+        drops, changes = self.input_dropout > 0.0, self.augment.changes
+        if self.deterministic or not (drops or changes):
+            return self._code_of(x, key)
+        if key is None:
+            what = "input spikes are lost" if drops else "images are changed"
+            raise ArgumentError(f"key: {what} at random; pass key=jax.random.key(...), or call eval()")
+        if changes:
+            x = self.augment(x, key=jax.random.fold_in(key, 2))
+        spikes = self._code_of(x, key)
+        return drop_spikes(spikes, self.input_dropout, jax.random.fold_in(key, 1)) if drops else spikes
+
+    def _code_of(self, x, key: PRNGKeyArray | None):
+        return self.encoder(x, key=key, **{name: knob.get_value() for name, knob in self.code.items()})
 
 
 def _knobs_of(encoder: Any) -> dict[str, nnx.Variable]:
@@ -243,11 +259,12 @@ def _starting_weights(config: SnnConfig, heard: Heard, gain: float) -> dict[str,
     return {name: _times(gain, draw) for name, draw in drawn.items() if config.recurrent or name == "kernel_init"}
 
 
-def _filters(config: ConvConfig, heard: Heard, gain: float) -> Callable:
-    """Return how a convolution draws its weights."""
-    if len(config.channels) > 2:
+def _filters(config: ConvConfig, heard: Heard, number: int) -> Callable:
+    """Return how a convolution draws its weights; the first one is number 1."""
+    gain = _gain(config, number)
+    if len(config.channels) > len(FEW):
         return _times(gain, _membrane(config).weights(heard))
-    return _times(FEW * gain, he_normal)
+    return _times(FEW[number - 1] * gain, he_normal)
 
 
 def _of_neurons(config: SnnConfig | ConvConfig, pool: int = 1) -> Heard:
@@ -299,36 +316,41 @@ def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int,
     arguments.count("num_classes", num_classes)
     _check_duration(config)
     shape = _channels_first(sample_shape)
-    layers: dict[str, Callable] = {}
+    layers: dict[str, ConvProjection] = {}
     code = Latency(num_steps=config.num_steps, dt=config.dt, tau=config.tau_latency, threshold=config.threshold_latency)
-    before, heard = 1, _heard(code, config)  # pixels that the spikes of the layer before are summed over
-    for number, channels in enumerate(config.channels, 1):
-        if min(shape[1:]) < before:
+    pooled, heard = 1, _heard(code, config)  # pixels that the spikes of the layer before are summed over
+    for number, (channels, (window, stride, pool)) in enumerate(zip(config.channels, config.geometry, strict=True), 1):
+        if min(shape[1:]) < pooled:
             raise ArgumentError(f"channels: images of {sample_shape} have no room for {len(config.channels)} layers")
         layer = ConvProjection(
             shape,
             _lif(channels, config),
-            window=config.window,
-            padding=(config.window - 1) // 2,
-            pool=before,
+            window=window,
+            stride=stride,
+            padding=(window - 1) // 2,
+            pool=pooled,
             synapse=Expon(channels, tau_syn=config.tau_syn, dt=config.dt),
-            kernel_init=_filters(config, heard, _gain(config, number)),
+            kernel_init=_filters(config, heard, number),
             rngs=rngs,
         )
-        layers[f"conv{number}"], shape, before = layer, layer.out_shape, config.pool
-        heard = _of_neurons(config, before)
-    if min(shape[1:]) < before:
+        layers[f"conv{number}"], shape, pooled = layer, layer.out_shape, pool
+        heard = _of_neurons(config, pooled)
+    if min(shape[1:]) < pooled:
         raise ArgumentError(f"pool: images of {sample_shape} have no room for {len(config.channels)} layers")
     layers["readout"] = ConvProjection(
         shape,
         Leaky(num_classes, tau_mem=config.tau_out, dt=config.dt),
-        window=(shape[1] // before, shape[2] // before),
-        pool=before,
+        window=(shape[1] // pooled, shape[2] // pooled),
+        pool=pooled,
         synapse=Expon(num_classes, tau_syn=config.tau_syn, dt=config.dt),
         kernel_init=_times(QUIET, he_normal),
         rngs=rngs,
     )
-    return Network(code, Stack(layers), input_dropout=config.input_dropout)
+    if len(config.channels) <= len(FEW):
+        for layer in layers.values():
+            layer.kernel.set_metadata(pace=SHARED_PACE)
+    augment = Augment(flip=config.flip, shift=config.shift)
+    return Network(code, Stack(layers), input_dropout=config.input_dropout, augment=augment)
 
 
 def _channels_first(sample_shape: tuple[int, ...]) -> tuple[int, int, int]:

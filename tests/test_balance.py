@@ -19,6 +19,8 @@ from snnlab.layers.fluctuations import HIGHEST, LOWEST, RATE
 from snnlab.train import Trainer
 
 SIX = 6
+# Images keep their size from convolution to convolution, and neurons have the constants that theory was tried with.
+WHOLE = {"window": 3, "stride": 1, "pool": 1, "num_steps": 50, "dt": 2.0, "tau_mem": 10.0, "tau_syn": 10.0}
 KINDS = {
     "plain": {},
     "recurrent": {"recurrent": True},
@@ -73,7 +75,7 @@ def test_six_layers_start_between_5_and_60_hz(name, kind, request):
 )
 def test_six_convolutions_start_between_5_and_60_hz(name, request):
     dataset = load(name, lambda: request.getfixturevalue("shared"))
-    config = balanced(ConvConfig(channels=(8,) * SIX, pool=1), dataset)
+    config = balanced(ConvConfig(channels=(8,) * SIX, **WHOLE), dataset)
     rates = counted(build(config, dataset), dataset)
     assert len(rates) == SIX and all(LOWEST <= rate <= HIGHEST for rate in rates.values()), rates
 
@@ -90,7 +92,7 @@ def test_a_network_of_six_layers_learns(digits):
 def test_convolutions_of_any_depth_learn(digits, depth):
     """At the default settings, in 54 steps; with the surrogate of shallow networks, six fall silent."""
     some = digits.subset(train=1200, test=360)
-    config = balanced(ConvConfig(channels=(8,) * depth, pool=1), some)
+    config = balanced(ConvConfig(channels=(8,) * depth, **WHOLE), some)
     trainer = Trainer(build(config, some), some, epochs=3, batch_size=64)
     last = [report for report in trainer if report.phase == "epoch"][-1].metrics
     assert len(trainer.history) == 54 and last["train_acc"] > 0.8

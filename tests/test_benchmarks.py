@@ -17,8 +17,7 @@ NETWORKS = {"reference": REFERENCE, "deep": DEEP, "recurrent": RECURRENT, "adapt
 @pytest.mark.parametrize("network", [REFERENCE, CONV], ids=["reference", "conv"])
 def test_peers_get_the_spikes_that_snnlab_makes(network):
     """All 256 brightnesses of a pixel, in the latency code of snnlab's default network and in that of the benchmark."""
-    config = snnlab.ConvConfig() if network.conv else snnlab.SnnConfig()
-    model = snnlab.build(config, sample_shape=(16, 16), num_classes=10)
+    model = snnlab.build(_config(network), sample_shape=(16, 16), num_classes=10)
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     times = np.asarray(model.encode(jnp.asarray(pixels)).times)
     np.testing.assert_array_equal(firing_steps(pixels.reshape(1, 256) / 255.0, network), times)

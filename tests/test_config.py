@@ -57,8 +57,11 @@ WRONG = {
     },
     ConvConfig: {
         "channels": ((), 0, -1, 16, None, True, NAN),
-        "window": NOT_COUNTS,
-        "pool": NOT_COUNTS,
+        "window": ((), (3, 3, 3), *NOT_COUNTS),
+        "stride": ((), (2, 2, 2), *NOT_COUNTS),
+        "pool": ((2, 2, 2), *NOT_COUNTS),
+        "flip": NOT_FLAGS,
+        "shift": (-1, 1.5, "1", None, True),
         "num_steps": NOT_COUNTS,
         "dt": (0.0, -1.0, *NOT_NUMBERS),
         "tau_latency": (0.0, -1.0, *NOT_NUMBERS),
@@ -129,6 +132,16 @@ def test_each_convolution_has_its_channels():
         with pytest.raises(ArgumentError, match=r"channels\[1\]: must be an integer >= 1"):
             ConvConfig(channels=(4, wrong))
     assert ConvConfig(channels=[4, 8]) == ConvConfig(channels=(4, 8))  # as a file gives them back
+
+
+def test_each_convolution_has_its_window_stride_and_pool():
+    """One number is that of all, and the last of several that of all further ones; a file has a list."""
+    config = ConvConfig(channels=(4, 5, 6), window=[5, 3, 1], stride=(2, 1), pool=2)
+    assert config.geometry == ((5, 2, 2), (3, 1, 2), (1, 1, 2)) and config.window == (5, 3, 1)
+    assert len(ConvConfig(channels=(4,)).geometry) == 1  # the defaults fit any number of convolutions
+    for name in ("window", "stride", "pool"):
+        with pytest.raises(ArgumentError, match=rf"{name}\[1\]: must be an integer >= 1"):
+            ConvConfig(**{name: (1, 0)})
 
 
 def test_the_surrogate_of_deep_convolutions_is_wider():

@@ -127,6 +127,10 @@ CASES = {
     "delta": (dataset("label"), rows(code="delta")),
     "table": (dataset("label"), rows(code="population", num_steps=9)),
     "convolution": (dataset("label"), built(snnlab.ConvConfig(channels=(3, 4), num_steps=9, v_th=0.3))),
+    "augmented": (
+        dataset("label"),
+        built(snnlab.ConvConfig(channels=(3, 4), stride=(2, 1), num_steps=9, v_th=0.3, flip=True, shift=1)),
+    ),
     "LSTM": (dataset("traces"), built(snnlab.LstmConfig(hidden=5))),
     "graph": (dataset("label"), graph),
     "events": (events(), rows(code="events", num_steps=T, v_th=0.3)),

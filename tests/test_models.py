@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from flax import nnx
 
 from snnlab import models
 from snnlab.config import ConvConfig, LstmConfig, SnnConfig
+from snnlab.dynamics import LifParams, expon_step, leaky_step, lif_init, lif_step
 from snnlab.encode import Latency
 from snnlab.errors import ArgumentError
 from snnlab.export import load, save
 from snnlab.layers import Delay, Expon, LifRef, Projection, Recurrent, Stack
 from snnlab.models import Description, describe
+from snnlab.surrogate import SURROGATES
 from snnlab.train import Trainer
 
 
@@ -122,19 +125,79 @@ def test_a_delay_ends_before_the_sequence(code, steps):
 
 
 def test_a_convolutional_network_has_room_for_small_images_and_large_ones():
-    """Windows keep the size of an image, and pooling divides it: 28 x 28, 14 x 14, then the 7 x 7 of the readout."""
+    """Windows keep the size of an image, pooling and strides divide it: 28 x 28, then 14 x 14 sums, then 7 x 7."""
     net = models.build(ConvConfig(channels=(3, 5), num_steps=7, dt=2.0), sample_shape=(28, 28), num_classes=4)
     known = describe(net)
-    assert [layer.module.out_shape for layer in known.layers.values()] == [(3, 28, 28), (5, 14, 14), (4, 1, 1)]
-    assert [layer.features for layer in known.layers.values()] == [2352, 980, 4] and known.dt == 2.0
+    assert [layer.module.out_shape for layer in known.layers.values()] == [(3, 28, 28), (5, 7, 7), (4, 1, 1)]
+    assert [layer.features for layer in known.layers.values()] == [2352, 245, 4] and known.dt == 2.0
     assert net.stack.layers["readout"].kernel.shape == (7 * 7 * 5, 4)
     record = net(jnp.ones((2, 28, 28)))
     assert record.readout.shape == (7, 2, 4) and record.counts["conv1"].shape == (2, 2352)
 
 
+def scanned(step, first, values):
+    return jax.lax.scan(step, first, values)[1]
+
+
+def filtered(x, step, tau, dt):
+    """The values of a synapse or of a leaky integrator at every step."""
+    return scanned(lambda g, now: (step(g, now, tau, dt=dt),) * 2, jnp.zeros_like(x[0]), x)
+
+
+def fired(current, config):
+    """The spikes of LIF neurons, by the equations."""
+    fixed = (config.tau_mem, config.v_th, 0.0, 0.0, 1.0, 0.0, config.steepness, config.v_th)
+    params = LifParams(*map(jnp.float32, fixed))
+    options = {"dt": config.dt, "spike": SURROGATES[config.surrogate].spike}
+    return scanned(lambda s, now: lif_step(s, now, params, **options), lif_init(current.shape[1:], params), current)
+
+
+def convolved(images, kernel, size, stride):
+    """Spikes `(time, batch, channel, row, column)` through a padded convolution of XLA."""
+    filters, flat = kernel.reshape(size, size, images.shape[2], -1), images.reshape(-1, *images.shape[2:])
+    axes, half = ("NCHW", "HWIO", "NCHW"), size // 2
+    out = jax.lax.conv_general_dilated(flat, filters, (stride,) * 2, [(half, half)] * 2, dimension_numbers=axes)
+    return out.reshape(*images.shape[:2], *out.shape[1:])
+
+
+def test_strides_and_pools_are_those_of_xla():
+    """The readout and its gradient in all weights: `lax.conv` over dense spikes, and the equations step by step."""
+    geometry = {"window": (5, 3), "stride": (2, 1), "pool": (1, 2)}
+    config = ConvConfig(channels=(3, 4), num_steps=12, dt=5.0, v_th=0.3, **geometry)
+    net = models.build(config, sample_shape=(9, 8), num_classes=2)
+    assert [layer.out_shape for layer in net.stack.layers.values()] == [(3, 5, 4), (4, 5, 4), (2, 1, 1)]
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 256, (5, 9, 8), np.uint8))
+    factors = jnp.asarray(np.random.default_rng(1).normal(size=(12, 5, 2)), jnp.float32)
+    kernels = {name: layer.kernel[...] for name, layer in net.stack.layers.items()}
+    synapse = {"step": expon_step, "tau": config.tau_syn, "dt": config.dt}
+
+    def expected(kernels):
+        images = net.encoder(x).dense().reshape(12, 5, 1, 9, 8)
+        first = fired(filtered(convolved(images, kernels["conv1"], 5, 2), **synapse), config)
+        second = fired(filtered(convolved(first, kernels["conv2"], 3, 1), **synapse), config)
+        cells = jax.lax.reduce_window(second, 0.0, jax.lax.add, (1, 1, 1, 2, 2), (1, 1, 1, 2, 2), "valid")
+        arriving = cells.transpose(0, 1, 3, 4, 2).reshape(12, 5, -1) @ kernels["readout"]
+        readout = filtered(filtered(arriving, **synapse), leaky_step, config.tau_out, config.dt)
+        return (readout * factors).sum(), (first.sum(), second.sum())
+
+    graph, params, rest = nnx.split(net, nnx.Param, ...)
+
+    def found(params):
+        record = nnx.merge(graph, params, rest)(x)
+        return (record.readout * factors).sum(), (record.counts["conv1"].sum(), record.counts["conv2"].sum())
+
+    (a, spikes_a), gradient = jax.value_and_grad(found, has_aux=True)(params)
+    da = {name: layer.kernel[...] for name, layer in nnx.merge(graph, gradient, rest).stack.layers.items()}
+    (b, spikes_b), db = jax.value_and_grad(expected, has_aux=True)(kernels)
+    assert spikes_a == spikes_b and min(spikes_a) > 50
+    np.testing.assert_allclose(a, b, rtol=1e-4)
+    for name in kernels:
+        np.testing.assert_allclose(da[name], db[name], atol=1e-4 * float(jnp.abs(db[name]).max()), err_msg=name)
+
+
 def test_channels_of_an_image_come_first():
     assert models.build(ConvConfig(), sample_shape=(3, 8, 8), num_classes=2).stack.layers["conv1"].kernel.shape == (
-        27,
+        75,
         16,
     )
     for shape, message in [
@@ -144,13 +207,13 @@ def test_channels_of_an_image_come_first():
         ((1, 8), "channels: images of .* have no room for 2 layers"),
     ]:
         with pytest.raises(ArgumentError, match=message):
-            models.build(ConvConfig(), sample_shape=shape, num_classes=2)
+            models.build(ConvConfig(stride=1, pool=2), sample_shape=shape, num_classes=2)
 
 
 def test_a_convolutional_network_learns(digits):
     """Random weights would be right for a tenth of the digits."""
-    net = models.build(ConvConfig(channels=(8,), num_steps=30), sample_shape=(8, 8), num_classes=10)
-    trainer = Trainer(net, digits.subset(train=1024, test=256), epochs=3, batch_size=32, learning_rate=3e-3)
+    net = models.build(ConvConfig(channels=(8,)), sample_shape=(8, 8), num_classes=10)
+    trainer = Trainer(net, digits.subset(train=1024, test=256), epochs=3, batch_size=32)
     last = [report for report in trainer if report.phase == "epoch"][-1].metrics
     assert last["test_acc"] > 0.5 and last["spikes_per_sample"] > 10
 

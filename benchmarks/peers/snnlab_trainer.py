@@ -11,7 +11,10 @@ from benchmarks.peers.workload import (
     L2,
     LEARNING_RATE,
     REFERENCE,
+    SLOPE,
     TAU_ADAPT,
+    TAU_MEM,
+    TAU_SYN,
     Measured,
     Network,
     initial_weights,
@@ -33,6 +36,8 @@ def _trainer(folder: str, network: Network | None) -> Trainer:
         regularizers, batch, rate = {"l1": L1, "l2": L2}, network.batch, network.learning_rate
         for layer, weights in zip(model.stack.layers.values(), initial_weights(network), strict=True):
             layer.kernel[...] = weights.kernel.reshape(layer.kernel.shape)
+            if network.conv:
+                layer.kernel.set_metadata(pace=1.0)  # the rate of the peers
             if weights.recurrent is not None:
                 layer.recurrent_kernel[...] = weights.recurrent
     settings = {"batch_size": batch, "learning_rate": rate, "schedule": "constant", "epochs": ENDLESS}
@@ -40,9 +45,11 @@ def _trainer(folder: str, network: Network | None) -> Trainer:
 
 
 def _config(network: Network) -> snnlab.SnnConfig | snnlab.ConvConfig:
-    """The settings of a network; all constants are defaults, but no input is dropped, which the peers would not do."""
+    """The settings of a network; constants are defaults, but those of `ConvConfig` are others, and no input is dropped,
+    which the peers would not do."""
     if network.conv:
-        return snnlab.ConvConfig(channels=network.hidden, num_steps=network.steps, dt=network.dt)
+        whole = {"window": 3, "stride": 1, "pool": 2, "tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "slope": SLOPE}
+        return snnlab.ConvConfig(channels=network.hidden, num_steps=network.steps, dt=network.dt, **whole)
     adapts = {"neuron": "alif", "beta": BETA, "tau_adapt": TAU_ADAPT} if network.adaptive else {}
     return snnlab.SnnConfig(
         hidden=network.hidden,

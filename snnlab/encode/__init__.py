@@ -1,6 +1,18 @@
-"""Encode numbers as spikes: latency, population, rate and delta codes, bins for events, rows for an LSTM."""
+"""Encode numbers as spikes: latency, population, rate and delta codes, bins for events, rows for an LSTM; `Augment`."""
 
+from snnlab.encode.augment import Augment
 from snnlab.encode.codes import Binned, Delta, Latency, Population, Rate, Rows, unit_interval
 from snnlab.encode.events import SpikeTimes, drop_spikes
 
-__all__ = ["Binned", "Delta", "Latency", "Population", "Rate", "Rows", "SpikeTimes", "drop_spikes", "unit_interval"]
+__all__ = [
+    "Augment",
+    "Binned",
+    "Delta",
+    "Latency",
+    "Population",
+    "Rate",
+    "Rows",
+    "SpikeTimes",
+    "drop_spikes",
+    "unit_interval",
+]

@@ -165,10 +165,11 @@ def _build(recipe: dict[str, Any], values: int) -> Network:
 def _fewest_values(config: SnnConfig | ConvConfig | LstmConfig, shape: tuple[int, ...], classes: int) -> int:
     """Return a number of values that the network has at least, without building it."""
     if isinstance(config, ConvConfig):
-        channels = config.channels
-        between = sum(a * b for a, b in itertools.pairwise(channels)) + channels[0]
-        cells = [size // config.pool ** len(channels) for size in shape[-2:]]
-        return config.window**2 * between + channels[-1] * classes * math.prod(cells)
+        sizes, inputs, values = shape[-2:], 1, 0
+        for channels, (window, stride, pool) in zip(config.channels, config.geometry, strict=True):
+            values, inputs = values + window**2 * inputs * channels, channels
+            sizes = [max(0, ((size - 2 + window % 2) // stride + 1) // pool) for size in sizes]
+        return values + inputs * classes * math.prod(sizes)
     by_step = isinstance(config, LstmConfig) or config.code in ("rows", "delta")  # the first axis is time
     inputs = math.prod(shape[1:] if by_step else shape)
     widths = config.widths if isinstance(config, SnnConfig) else (config.hidden,)

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from snnlab.config import TrainConfig
+from snnlab.config import CONV_L1, ConvConfig, TrainConfig
 from snnlab.controls import EPOCHS, LEARNING_RATE, Knob, Mailbox, Move
 from snnlab.data import Dataset, Source
 from snnlab.data.source import Opened
@@ -20,13 +20,14 @@ from snnlab.errors import ArgumentError, DivergenceError, StateError
 from snnlab.history import History, Report
 from snnlab.history.report import Scored, epoch_result
 from snnlab.history.series import has_risen
+from snnlab.models import describe
 from snnlab.support import arguments
 from snnlab.support.exit import close_at_exit
 from snnlab.support.interrupt import never_lost, uninterrupted
 from snnlab.support.memory import give_memory_back
 from snnlab.support.thread_settings import noted
 from snnlab.support.transfers import transfers_allowed
-from snnlab.tasks import task_of
+from snnlab.tasks import Task, task_of
 from snnlab.train.divergence import (
     Kind,
     Log,
@@ -47,6 +48,7 @@ from snnlab.train.runner import Runner
 from snnlab.train.shorter import Shorter
 from snnlab.train.step import State, Stepper, Structure, code_key, compiled
 from snnlab.train.streamed import Streamed
+from snnlab.variables import setting
 
 MAX_STEPS = 2**31 - 1  # of a run: they are counted in int32
 CHUNK_SECONDS = 0.08  # of computing in one chunk: short enough to feel immediate, long enough to hide the dispatch
@@ -76,7 +78,7 @@ class Trainer:
             needs arguments `mask` and `weights`. If it is an `nnx.Module`, its `Live` variables become knobs and its
             parameters are learned; if it has `scores(record)`, these are compared with the targets. Default: that of
             the task, see `snnlab.tasks`; for labels `Classification()`, and for a model that spikes with the arguments
-            `snnlab.config.SPIKING_LOSS`.
+            `snnlab.config.SPIKING_LOSS`, of a `ConvConfig` with `snnlab.config.CONV_L1`.
         optimizer: any Optax transformation. One that asks for it gets the loss, its gradient, and the loss of the batch
             as a function of the parameters: `optax.lbfgs()` and `optax.contrib.reduce_on_plateau()` do. Every number
             that `optax.inject_hyperparams` puts into it is a knob. Default: `default_optimizer`.
@@ -164,7 +166,7 @@ class Trainer:
         with never_lost(), transfers_allowed():
             record = check_fit(model, data, batch_size)
             spiking = any(trace.spikes is not None for trace in record.layers.values())
-            self.loss = loss or self.task.loss(spiking=spiking)
+            self.loss = loss or _default_loss(self.task, model, spiking)
             optimizer = optimizer or default_optimizer(self.config, self.total_steps)
             key, shorter = code_key(seed), Shorter.of(model, data)
             self.stepper = Stepper(model, self.loss, self.task, optimizer, key, self.own_optimizer, shorter)
@@ -678,6 +680,14 @@ def _checked(knobs: list[Knob]) -> list[Knob]:
     if any(knob.name == EPOCHS for knob in knobs):
         raise ArgumentError(f"model: a live variable cannot have the name {EPOCHS!r}, the history uses it; rename it")
     return knobs
+
+
+def _default_loss(task: Task, model: nnx.Module, spiking: bool) -> Callable:
+    """Return the loss of a task, at the price that spikes have in this kind of network."""
+    loss: Any = task.loss(spiking=spiking)
+    if isinstance(describe(model).config, ConvConfig) and getattr(loss, "l1", None) is not None:
+        loss.l1 = setting("l1", CONV_L1, 1, low=0.0, high=0.01)
+    return loss
 
 
 def _check_choices(loss, optimizer) -> None:

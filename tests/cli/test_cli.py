@@ -94,12 +94,16 @@ def test_train_writes_what_it_says(tmp_path, run_here, network, extra):
 
 def test_a_convolutional_network_trains_stops_and_continues(tmp_path, run_here):
     """Its weights, its config and its checkpoints come back from their files."""
-    options = ("--channels", 3, 5, "--num-steps", 20, "--batch-size", 256, "--resume", tmp_path / "run")
+    options = ("--channels", 3, 5, "--window", 3, "--stride", 2, 1, "--pool", 1, "--shift", 1, "--num-steps", 20)
+    options += ("--batch-size", 256, "--resume", tmp_path / "run")
     done = run_here("train", "conv", *options, "--epochs", 2, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch ") == 2 and "spikes " in done.stdout
     net = snnlab.load(tmp_path / "out" / "net.safetensors")
-    assert net.recipe.config.channels == (3, 5) and net.stack.names == ("conv1", "conv2", "readout")
+    config = net.recipe.config
+    assert config.channels == (3, 5) and config.geometry == ((3, 2, 1), (3, 1, 1))
+    assert (config.flip, config.shift) == (False, 1)  # digits are not mirrored
+    assert net.stack.names == ("conv1", "conv2", "readout")
     again = run_here("train", "conv", *options, "--epochs", 2)
     assert again.returncode == 0 and "the training is complete" in again.stderr
 
@@ -279,6 +283,10 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path, 
         (("train", "--most-delay", "100"), "most_delay: must be less than the 100 steps of the sequence, got 100"),
         (("train", "lstm", "--hidden", "3", "4"), "hidden: must be an integer >= 1 and <= 4194304, got (3, 4)"),
         (("train", "snn", "--channels", "3", "4"), "--channels: does not apply to the snn"),
+        (("train", "snn", "--flip", "on"), "--flip: does not apply to the snn"),
+        (("train", "snn", "--shift", "1"), "--shift: does not apply to the snn"),
+        (("train", "conv", "--stride", "2", "1", "1"), "stride: must be one number, or one for each of 2 convolutions"),
+        (("train", "conv", "--shift", "-1"), "shift: must be an integer >= 0, got -1"),
         (("train", "conv", "--channels", "3", "0"), "channels[1]: must be an integer >= 1 and <= 4194304, got 0"),
         (("train", "conv", "--data", "event_digits"), "--data: event_digits has events, which the conv does not read"),
         (("train", "--data", "digit"), "'digit' is unknown. Did you mean 'digits'?"),

@@ -125,7 +125,11 @@ def test_a_field_that_a_knob_stands_for_is_its_first_value(small, field):
     ("config", "layers", "widths"),
     [
         (SnnConfig(hidden=(5, 4), num_steps=10, v_th=0.5), ("hidden1", "hidden2"), {"hidden": "5, 4"}),
-        (ConvConfig(channels=(2, 3), num_steps=10, v_th=0.5), ("conv1", "conv2"), {"channels": "2, 3"}),
+        (
+            ConvConfig(channels=(2, 3), stride=(1, 2), num_steps=10, v_th=0.5),
+            ("conv1", "conv2"),
+            {"channels": "2, 3", "stride": "1, 2"},
+        ),
     ],
 )
 def test_of_several_layers_the_knobs_of_each_are_told(small, tmp_path, config, layers, widths):
