@@ -233,7 +233,7 @@ class ConvConfig:
         (10.0, 3.0)
     """
 
-    channels: tuple[int, ...] = (16, 64)  # of each convolution; 16 at a time fill a vector of the processor
+    channels: tuple[int, ...] = (16, 96)  # of each convolution; 16 at a time fill a vector of the processor
     window: PerLayer = (5, 3)  # rows and columns, padded by half of them: then the smallest image has room for it
     stride: PerLayer = (1, 2)  # pixels from one place of the window to the next
     pool: PerLayer = (2, 1)  # pixels along rows and columns whose spikes are summed for the next layer

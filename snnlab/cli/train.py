@@ -44,7 +44,7 @@ STEPWISE: dict[str, Any] = {"v_th": 0.3, "bias": True, "centralize": False}
 AUGMENTED: dict[str, dict[str, Any]] = {"fashion_mnist": {"flip": True, "shift": 1}}
 """Published sets whose images are of the same class when they are changed, and how the conv changes them."""
 
-CONV_EPOCHS, CONV_BATCH = 16, 64  # smaller batches, as each of its weights is shared
+CONV_EPOCHS, CONV_BATCH = 18, 64  # smaller batches, as each of its weights is shared
 
 FEWEST_STEPS = 32
 """Steps in an epoch, at least, of files of your own: where they have few samples, batches are smaller, so that ten
