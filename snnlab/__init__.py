@@ -23,6 +23,7 @@ _HOMES = {
     "ConvConfig": "config",
     "Dataset": "data",
     "History": "history",
+    "LiveStudy": "live",
     "LiveTrainer": "live",
     "LstmConfig": "config",
     "SnnConfig": "config",
@@ -34,11 +35,14 @@ _HOMES = {
     "compare": "live",
     "exhibit": "export",
     "from_nir": "export",
+    "linear": "study",
     "load": "export",
     "load_data": "data",
+    "log": "study",
     "offline_figures": "live",
     "save": "export",
     "save_nir": "export",
+    "sweep": "live",
     "to_nir": "export",
 }
 

@@ -14,11 +14,15 @@ from snnlab.export import save as save
 from snnlab.export import save_nir as save_nir
 from snnlab.export import to_nir as to_nir
 from snnlab.history import History as History
+from snnlab.live import LiveStudy as LiveStudy
 from snnlab.live import LiveTrainer as LiveTrainer
 from snnlab.live import compare as compare
 from snnlab.live import offline_figures as offline_figures
+from snnlab.live import sweep as sweep
 from snnlab.losses import Classification as Classification
 from snnlab.models import build as build
+from snnlab.study import linear as linear
+from snnlab.study import log as log
 from snnlab.timeline import Timeline as Timeline
 from snnlab.train import Trainer as Trainer
 
@@ -28,6 +32,7 @@ __all__ = [
     "ConvConfig",
     "Dataset",
     "History",
+    "LiveStudy",
     "LiveTrainer",
     "LstmConfig",
     "SnnConfig",
@@ -40,11 +45,14 @@ __all__ = [
     "compare",
     "exhibit",
     "from_nir",
+    "linear",
     "load",
     "load_data",
+    "log",
     "offline_figures",
     "save",
     "save_nir",
+    "sweep",
     "to_nir",
 ]
 

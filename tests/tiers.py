@@ -34,6 +34,7 @@ TIERS = {
         "tests/live/test_notebooks.py",
         "tests/live/test_scrubber.py",
         "tests/live/test_stage.py",
+        "tests/live/test_study_browser.py",
         "tests/live/test_tasks_browser.py",
         "tests/live/test_timeline_panel.py",
         "tests/live/test_tour.py",

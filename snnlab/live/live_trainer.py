@@ -128,6 +128,31 @@ class LiveTrainer(Run):
         if reactive.marimo() is not None and not frontend.headless():
             _ = self.display  # marimo frees the widget with the cell that made it, so that is this one
 
+    @classmethod
+    def of(cls, trainer: Trainer, *, hz: float = 2.0, folder: str | os.PathLike = "exports") -> "LiveTrainer":
+        """Show a trainer that exists already, where it stands, such as one that a study has opened.
+
+        Args:
+            trainer: the run goes on with it; let nobody else train it.
+            hz: see `LiveTrainer`, like the next one.
+            folder: where the Export button writes.
+
+        Example:
+            >>> from snnlab import data, models
+            >>> digits = data.load("digits").subset(train=256, test=64)
+            >>> net = models.build(models.SnnConfig(hidden=20, num_steps=30), sample_shape=(8, 8), num_classes=10)
+            >>> trainer = Trainer(net, digits, epochs=2, batch_size=64)
+            >>> _ = trainer.fit(until_epoch=1)
+            >>> lab = LiveTrainer.of(trainer)
+            >>> lab.history.num_epochs, lab.fit().num_epochs
+            (1, 2)
+        """
+        _, (model, data, settings, *_) = arguments.instance("trainer", trainer, Trainer, "a Trainer").__reduce__()
+        lab = cls(model, data, hz=hz, folder=folder, **settings)
+        with lab._changing, lab._lock:
+            lab._use(trainer)
+        return lab
+
     @property
     def display(self) -> "Display":
         """The widgets and the threads that feed them; made when first asked for."""

@@ -319,6 +319,7 @@ def sweep(
     stop: str | None = None,
     search: int | None = None,
     cluster: Any = None,
+    kind: Callable[[StudyFolder, Dataset, Engine], Study] = Study,
 ) -> Study:
     """Train a network for every combination of some values, in the background.
 
@@ -340,6 +341,7 @@ def sweep(
         stop: "silent", "halving", "silent+halving", or None; see `snnlab.study.stopping`.
         search: number of cells that Optuna chooses by accuracy and spikes, see `snnlab.study.search`; None for all.
         cluster: who computes; None for this process. See `snnlab.study.engines.engine_for`.
+        kind: of what is returned: `Study`, or a class of its kind that does more, such as show itself.
 
     Raises:
         ArgumentError: if a name is unknown or ambiguous, an axis is empty, a value is refused (with its cell), or the
@@ -381,7 +383,7 @@ def sweep(
         knobs=knobs,
     )
     _check_first(plan, dataset)
-    study = Study(lead(folder, plan), dataset, engine)
+    study = kind(lead(folder, plan), dataset, engine)
     study.start()
     return study
 

@@ -12,7 +12,9 @@ from snnlab.support.palette import (
     DASHES,
     GREEN,
     GREY,
+    HIGH_IS_BRIGHT,
     LIGHT,
+    LOW_IS_BRIGHT,
     ORANGE,
     PURPLE,
     SKY,
@@ -21,13 +23,16 @@ from snnlab.support.palette import (
     Line,
     Theme,
     of_many,
+    shades,
 )
 
 __all__ = ["BLUE", "COLOURS", "DARK", "DASHES", "GREEN", "GREY", "LIGHT", "ORANGE", "PURPLE", "SKY", "STEPS"]
 __all__ += ["VERMILION", "Line", "Theme", "css", "javascript", "of_branch", "of_many", "of_metric", "of_term"]
+__all__ += ["HIGH_SHADES", "LOW_SHADES"]
 
 EARLIER = (Line(GREY, (6, 3)), Line(GREY, (10, 3, 1, 3)), Line(GREY, (1, 2)))  # runs, the newest first, and again
 TRAIN, TEST = Line(BLUE), Line(ORANGE, DASHES[1])
+HIGH_SHADES, LOW_SHADES = shades(HIGH_IS_BRIGHT), shades(LOW_IS_BRIGHT)  # of a map: a score, and spikes a sample
 OTHERS = {"spikes_per_sample": Line(GREEN), "grad_norm": Line(VERMILION)}
 
 
@@ -65,6 +70,7 @@ def javascript() -> str:
         "threshold": DASHES[1],
         "earlier": EARLIER,
         "branches": [of_branch(k) for k in range(20)],
+        "shades": {"high": HIGH_SHADES, "low": LOW_SHADES},
         "paper": {"light": LIGHT.paper, "dark": DARK.paper},
         "ink": {"light": LIGHT.ink, "dark": DARK.ink},
     }

@@ -4,20 +4,18 @@ The page draws all of it (`js/`). A message may come on any thread, so it only p
 sets a plain field; `Screen`, on the pump thread, writes the traits.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import anywidget
 import traitlets
 
-from snnlab.errors import ArgumentError, SnnlabError
+from snnlab.errors import ArgumentError
 from snnlab.live.frames import style
 from snnlab.live.frames.chosen import Chosen, checked_fields, checked_ui
-from snnlab.live.frames.running import Said
 from snnlab.live.widgets import bundle
+from snnlab.live.widgets.paced import Paced
 from snnlab.support import arguments
 
 PAGES = 7  # whose moves are remembered, beside the newest one
@@ -54,26 +52,19 @@ class Deeds(NamedTuple):
     time: Mapping[str, Callable[[Any], object]] = MappingProxyType({})
 
 
-class Cockpit(anywidget.AnyWidget):
+class Cockpit(Paced):
     """Shows a run, and hears what the user does with it.
-
-    It keeps back-pressure: `beat` with every picture, `ready` again once a browser has drawn it. Without an answer (a
-    hidden tab, a closed one, a busy Jupyter kernel) it is ready again after `timeout` [s].
 
     Args:
         about: what does not change while the run lasts, see `snnlab.live.frames.about`.
         deeds: what the screen asks for.
         chosen: what the fields are set to.
         wake: called after everything that the user did, so that its effect shows at once.
+        timeout: see `Paced`.
 
     Attributes:
         chosen: what the fields are set to.
-        message: what the last action has to say.
         heard: the last move of every page.
-        pong: the last picture that was drawn.
-        hellos: times that a page was opened or loaded again.
-        lag: seconds from sending the last picture until it was drawn.
-        on_drawn: called when it was.
         wanted_ui: how a setup wants the screen to look, until it does.
         on_close: called when the widget is closed.
     """
@@ -92,7 +83,6 @@ class Cockpit(anywidget.AnyWidget):
     health = traitlets.Dict().tag(sync=True)
     tab = traitlets.Dict().tag(sync=True)
     ui = traitlets.Dict().tag(sync=True)
-    ping = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -102,9 +92,8 @@ class Cockpit(anywidget.AnyWidget):
         wake: Callable[[], None],
         timeout: float = 3.0,
     ):
-        super().__init__(about=about)
-        self.add_class("snnlab")
-        self._deeds, self._wake, self._timeout = deeds, wake, timeout
+        super().__init__(wake, timeout, about=about)
+        self._deeds = deeds
         self._asks: dict[str, Callable[[Any], object]] = {
             "pace": deeds.pace,
             "restart": lambda values: deeds.restart(self._settings(values)),
@@ -115,16 +104,10 @@ class Cockpit(anywidget.AnyWidget):
             **deeds.time,
         }
         self.chosen = chosen
-        self.message = Said("")
         self.heard: dict[str, int] = {}
-        self.pong = self.hellos = 0
-        self.lag = self._sent = 0.0
-        self.on_drawn: Callable[[], object] = lambda: None
         self.wanted_ui: dict[str, Any] | None = None  # by a setup; the pump gives it to the page
         self.on_close: Callable[[], object] = lambda: None
         self._units: Mapping[str, int] = {}  # of the layers shown; what a page says of the scene is not asked
-        self.on_msg(self._receive)
-        answer_from_any_shell(self)
 
     def close(self) -> None:
         """Free the widget; it disappears from every page."""
@@ -145,48 +128,15 @@ class Cockpit(anywidget.AnyWidget):
 
     # ---- what is shown ----
 
-    @property
-    def ready(self) -> bool:
-        """The last picture was drawn, or took too long."""
-        return self.pong >= self.ping or time.monotonic() - self._sent > self._timeout
-
-    @property
-    def almost_ready(self) -> bool:
-        """At most one picture is on its way."""
-        return self.pong >= self.ping - 1
-
-    def beat(self) -> None:
-        """Announce that a picture was sent."""
-        self._sent = time.monotonic()
-        self.ping += 1
-
     def show_sample(self, scene: Mapping[str, Any], frame: Mapping[str, Any]) -> None:
         """Draw one sample; in one message, because a frame cannot be drawn without its scene."""
         with self.hold_sync():
             self.scene, self.frame, self._units = scene, frame, scene["units"]
 
-    def send_everything(self) -> None:
-        """Send all that is shown now.
-
-        A page that is being opened asks for the widget and then makes it, which takes it seconds. It loses the changes
-        that are sent meanwhile, and a value that does not change again would stay wrong there.
-        """
-        self.send_state([name for name in self.keys if not name.startswith("_")])
-
-    def say(self, text: str, *, warning: bool = False) -> None:
-        """Show a sentence until the next action."""
-        self.message = Said(text, warning)
-
     # ---- what the user does; a page can send anything ----
 
-    def _receive(self, _widget, content: Any, buffers) -> None:
+    def _hear_page(self, content: Any, buffers: Sequence[Any]) -> None:
         match content:
-            case {"hello": _}:
-                self.hellos += 1
-                self._wake()
-            case {"pong": int(pong)} if self.pong < pong <= self.ping:
-                self.pong, self.lag = pong, time.monotonic() - self._sent
-                self.on_drawn()
             case {"select": None}:
                 self._select(None)
             case {"select": {"layer": str(layer), "unit": int(unit)}} if 0 <= unit < self._units.get(layer, 0):
@@ -283,29 +233,3 @@ class Cockpit(anywidget.AnyWidget):
         if chosen != self.chosen.selected:
             self.chosen.selected = chosen
             self._wake()
-
-    def do(self, action: Callable[[], Any], wake: Callable[[], object] | None = None) -> bool:
-        """Do what was asked for, or say why not; returns whether it was possible."""
-        self.message = Said("")
-        try:
-            action()
-            return True
-        except (SnnlabError, OSError) as error:
-            self.say(str(error), warning=True)
-            self._wake()
-            return False
-        except Exception as error:
-            self.say(f"{type(error).__name__}: {error}", warning=True)
-            raise  # to the log, with its traceback
-        finally:
-            (wake or self._wake)()
-
-
-def answer_from_any_shell(widget: anywidget.AnyWidget) -> None:
-    """Let the screen work while another cell runs.
-
-    ipykernel 7.4 sends a widget's event to the shell that last spoke on its channel. A widget that never spoke would
-    wait for the main shell. Older versions of ipykernel do not have the attribute.
-    """
-    if hasattr(widget.comm, "_reply_subshell_for"):
-        setattr(widget.comm, "_reply_subshell_for", lambda data, default: default)  # noqa: B010 (no public name)

@@ -12,6 +12,7 @@ import { makeHeader } from "./header.js";
 import { makeHealth } from "./health.js";
 import { makeKnobs } from "./knobs.js";
 import { makeNeuron } from "./neuron.js";
+import { answerPings } from "./pings.js";
 import { holdOf, makeRasterPanel } from "./rasterpanel.js";
 import { makeRunTab } from "./runtab.js";
 import { makeStage } from "./stage.js";
@@ -156,16 +157,6 @@ function build(model, el) {
     model.off("change:ui", look);
     model.off("change:curves", say);
   };
-}
-
-/** Back-pressure: `ping` grows with every picture; `pong` returns it once the browser has drawn. @param {Model} model */
-function answerPings(model) {
-  const answer = () => {
-    const ping = model.get("ping");
-    requestAnimationFrame(() => model.send({ pong: ping })); // a hidden tab draws nothing, so it sends none
-  };
-  model.on("change:ping", answer);
-  answer();
 }
 
 export default {

@@ -79,7 +79,7 @@ export function makeHeader(model, views) {
 }
 
 /** Where the run stands, in words: one stop of the Tab key, within which the arrow keys turn to the next one. */
-function makeFacts() {
+export function makeFacts() {
   const all = () => /** @type {HTMLElement[]} */ ([...el.children]);
   const el = h("div", { class: "facts", role: "group", "aria-label": "where the run stands", onkeydown: (/** @type {KeyboardEvent} */ event) => {
     const turn = { ArrowRight: 1, ArrowLeft: -1 }[event.key], facts = all();

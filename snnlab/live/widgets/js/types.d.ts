@@ -3,7 +3,7 @@
 export type Look = [colour: string, dash: number[]];
 export interface Style {
   colours: string[]; many: Look[]; terms: Look[]; train: Look; test: Look; others: Record<string, Look>; steps: number[];
-  threshold: number[]; earlier: Look[]; branches: Look[]; paper: { light: string; dark: string }; ink: { light: string; dark: string };
+  threshold: number[]; earlier: Look[]; branches: Look[]; shades: { high: string[]; low: string[] }; paper: { light: string; dark: string }; ink: { light: string; dark: string };
 }
 export interface Theme { ink: string; paper: string; font: string }
 export interface Explained { key: string; box: Box }
@@ -22,8 +22,8 @@ export interface Model {
   get(name: string): any;
   set(name: string, value: any): void;
   save_changes(): void;
-  on(event: string, act: () => void): void;
-  off(event: string, act: () => void): void;
+  on(event: string, act: (...told: any[]) => void): void;
+  off(event: string, act: (...told: any[]) => void): void;
   send(message: object, callbacks?: object, buffers?: ArrayBuffer[]): void;
 }
 
@@ -107,3 +107,25 @@ export interface LayerHealth {
   steps: number; over_time: DataView | null; words: string[];
 }
 export interface Health { step: number; layers: LayerHealth[]; summary: string; when: string; backward: any }
+
+// ---- the map of a study, see snnlab/live/frames/map_*.py ----
+
+export interface MapAxis { name: string; words: string; values: string[]; places: number[]; shown: boolean; unit: string }
+export interface MapAbout {
+  axes: MapAxis[]; shape: number[]; seeds: number[]; seed_words: string[]; epochs: number; findings: string[];
+  score: { name: string; share: boolean }; explained: Record<string, [sentence: string, equation: string]>;
+}
+export interface MapView { x: string; y: string | null; fixed: Record<string, number | null>; level: number; contour: boolean; front: boolean }
+export interface MapDrawn {
+  view: MapView; contour: Point[][]; front: number[]; scales: { score: [number, number]; spikes: [number, number] }; below: boolean; others: string; words: string;
+}
+export interface MapState {
+  state: string; facts: string[]; fact_keys: string[]; progress: number; said: { text: string; warning: boolean }; opened: string[];
+}
+export interface Spread { middle: number; low: number; high: number }
+export interface MapPlace {
+  score: Spread; spikes: Spread; progress: number; base: number; typical: number; fate: number; finding: number; computing: boolean;
+}
+export interface MapShown { rows: number; columns: number; places: MapPlace[] }
+export interface MapRow { epoch: number; loss: number; score: number; spikes: number }
+export interface MapCell { fate: number; finding: number; computing: boolean; rows: MapRow[]; why: string }
