@@ -239,7 +239,7 @@ class ConvConfig:
     pool: PerLayer = (2, 1)  # pixels along rows and columns whose spikes are summed for the next layer
     flip: bool = False  # mirror half of the training images, see `snnlab.encode.Augment`
     shift: int = 0  # pixels; move the training images by up to so many
-    num_steps: int = 12  # steps; with 6, training images that are new have 0.3 % more errors
+    num_steps: int = 12  # steps; with 6, 0.3 % more of the images that it sees for the first time are wrong
     dt: float = 7.5  # ms: as long as those of `SnnConfig` in all
     tau_latency: float = SnnConfig.tau_latency  # ms
     threshold_latency: float = SnnConfig.threshold_latency  # the weakest pixel that fires, in 0..1

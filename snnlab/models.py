@@ -309,7 +309,7 @@ def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int,
     Example:
         >>> net = conv(ConvConfig(num_steps=5), sample_shape=(8, 8), num_classes=3, rngs=nnx.Rngs(0))
         >>> [(name, layer.out_shape) for name, layer in net.stack.layers.items()]
-        [('conv1', (16, 8, 8)), ('conv2', (32, 4, 4)), ('readout', (3, 1, 1))]
+        [('conv1', (16, 8, 8)), ('conv2', (96, 2, 2)), ('readout', (3, 1, 1))]
 
     Source: Lee et al. (2016), DOI 10.3389/fnins.2016.00508.
     """
