@@ -80,6 +80,11 @@ class Member:
     diverged: bool = False
 
     @property
+    def place(self) -> tuple[int, int]:
+        """Steps and epochs so far."""
+        return len(self.history), self.history.num_epochs
+
+    @property
     def num_bytes(self) -> int:
         """What its arrays take, about."""
         return 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(self.state))

@@ -15,7 +15,7 @@ from snnlab.support import arguments
 
 SEED = "seed"  # the axis of repetitions: it draws the weights, the order of the data, and codes that are random
 COARSE = 4  # the map begins with every fourth value of each axis
-MOST_CELLS = 1_000_000
+MOST_CELLS = 100_000
 DIGITS = 4  # of spaced values: they are read on axes and typed again
 LONGEST_KEY = 120  # characters; file systems take 255 bytes
 

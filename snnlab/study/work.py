@@ -114,12 +114,16 @@ class _Run:
         self._on_row = on_row or (lambda row: None)
         self.finding = cell.finding
         self._rows = len(cell.rows)
-        self._saved_at, self._saved_steps = time.monotonic(), 0
+        self._saved_at, self._saved = time.monotonic(), (0, 0)  # when, and after how many steps and epochs
         snapshot = saved.newest(self.place, folder.say)
         if snapshot is not None:
             put_back(self.trainer, snapshot)
-            self._saved_steps = len(self.trainer.history)
+            self._saved = self._now
             self.add_rows()
+
+    @property
+    def _now(self) -> tuple[int, int]:
+        return len(self.trainer.history), self.trainer.history.num_epochs
 
     @functools.cached_property
     def _examiner(self) -> Examiner:
@@ -145,10 +149,9 @@ class _Run:
 
     def save(self, seconds: float = 0.0) -> None:
         """Write a checkpoint, unless the last one is younger than so many seconds."""
-        steps = len(self.trainer.history)
-        if steps != self._saved_steps and time.monotonic() - self._saved_at >= seconds:
-            saved.save(self.place, steps, take(self.trainer, self.trainer.at))
-            self._saved_at, self._saved_steps = time.monotonic(), steps
+        if self._now != self._saved and time.monotonic() - self._saved_at >= seconds:
+            saved.save(self.place, self._now[0], take(self.trainer, self.trainer.at))
+            self._saved_at, self._saved = time.monotonic(), self._now
 
 
 def _train(run: _Run, until: int, should_stop: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ import textwrap
 import jax
 import numpy as np
 import pytest
-from hills import bits, plan_on
+from hills import bits, plan_of, plan_on
 from networks import SMALL
 
 from snnlab import models
@@ -110,9 +110,14 @@ def test_one_program_serves_all_cells_and_blocks(small):
     population = Population(plan, small, (0, 0))
     members = [population.member(index) for index in plan.space]
     population.train(members[:4])
+    programs = population._chunks, population._test
+    before = [program._cache_size() for program in programs]
     population.train(members[4:])
     population.train(members[::2])
-    assert population._chunks._cache_size() == 1
+    other = Population(plan, small, (2, 1))  # of another cell, as in another study of the same network
+    other.train([other.member((1, 1))])
+    assert [program._cache_size() for program in programs] == before
+    assert (other._chunks, other._test) == programs
     assert [member.history.num_epochs for member in members] == [2, 1, 2, 1, 2, 1]
 
 
@@ -134,7 +139,7 @@ def test_a_snapshot_is_that_of_its_own_trainer(small):
     assert mine.facts == theirs.facts and mine.digest == theirs.digest
 
 
-@pytest.mark.parametrize("asks", [2, 7, 11, 16])
+@pytest.mark.parametrize("asks", [7, *(pytest.param(asks, marks=pytest.mark.endure) for asks in (2, 11, 16))])
 def test_a_study_that_is_stopped_goes_on_to_the_same_bits(small, tmp_path, asks, monkeypatch):
     """It is stopped between calls in the middle of an epoch, too; then cells go on alone or in a population."""
     monkeypatch.setattr("snnlab.study.population.CALL_SECONDS", 1e-9)  # one step in a call
@@ -238,19 +243,18 @@ def test_a_cell_that_diverges_stops_and_the_others_go_on(small, tmp_path):
     check_alone(folder, small, (0,))
 
 
-def test_silent_cells_are_given_up_by_the_rule_and_told_without_it(small, tmp_path):
+@pytest.mark.parametrize("stop", ["silent", pytest.param(None, marks=pytest.mark.endure)])
+def test_silent_cells_are_told_and_given_up_by_the_rule(small, tmp_path, stop):
     """With a threshold far above what any current reaches, nothing fires: 13 epochs of 4 steps are more than the
     patience of the diagnosis."""
-    found = {}
-    for stop in ("silent", None):
-        plan = plan_on(small, {"v_th": [1.0, 300.0]}, epochs=15, batch_size=64, stop=stop)
-        folder = lead(tmp_path / str(stop), plan)
-        run_here(folder, small)
-        found[stop] = folder.cells()
-    assert found["silent"][1,].fate is Fate.STOPPED and found["silent"][1,].why == "silent after epoch 13"
-    assert len(found["silent"][1,].rows) == 13 and found[None][1,].fate is Fate.DONE
-    assert {cells[1,].finding for cells in found.values()} == {"silent"}
-    assert {cells[0,].finding for cells in found.values()} == {""}
+    folder = lead(tmp_path, plan_on(small, {"v_th": [1.0, 300.0]}, epochs=15, batch_size=64, stop=stop))
+    run_here(folder, small)
+    fires, silent = folder.cells().values()
+    assert (fires.fate, fires.finding, silent.finding) == (Fate.DONE, "", "silent")
+    if stop is None:
+        assert silent.fate is Fate.DONE and silent.why == ""
+    else:
+        assert silent.fate is Fate.STOPPED and silent.why == "silent after epoch 13" and len(silent.rows) == 13
 
 
 def test_a_worker_without_the_data_says_so(small, tmp_path):
@@ -258,6 +262,6 @@ def test_a_worker_without_the_data_says_so(small, tmp_path):
     with pytest.raises(DataError, match="was given its data 'digits' as arrays"):
         compute(tmp_path / "arrays", (0,))
     known = dataclasses.replace(plan_on(small, {"v_th": [1.0]}).data, source="digits")
-    lead(tmp_path / "other", plan_on(small, {"v_th": [1.0]}, data=known)).close()
+    lead(tmp_path / "other", plan_of({"v_th": [1.0]}, data=known)).close()
     with pytest.raises(DataError, match="has other samples here"):
         compute(tmp_path / "other", (0,))

@@ -16,6 +16,7 @@ from snnlab.study import study as module
 from snnlab.study.cells import Fate
 from snnlab.study.folder import lead
 from snnlab.study.study import Study
+from snnlab.study.work import make_trainer, row_of
 
 HILL = Hill((4, 3), (2, 1))
 OVER = {"v_th": [0.5, 1.0, 2.0, 4.0], "tau_mem": [5.0, 10.0, 20.0]}
@@ -203,10 +204,12 @@ def test_a_model_of_ones_own_is_swept_and_a_broken_cell_is_told(small, tmp_path)
     one.stop()
 
 
-def test_validation_is_looked_at_in_place_of_the_test(small, tmp_path):
+def test_validation_is_looked_at_in_place_of_the_test(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "engine_for", lambda cluster: lambda job, should_stop: None)
     one = study.sweep(SMALL, small, over={"v_th": [1.0]}, epochs=1, batch_size=32, validation=0.25, folder=tmp_path)
-    assert one.wait(300)
-    trainer = one.open((0,))
-    assert "val_acc" in trainer.history.epochs[0] and len(trainer.data.x_train) == 192
-    assert one.cells[0,].rows[0].accuracy == trainer.history.epochs[0]["val_acc"]
+    trainer = make_trainer(one.plan, one._data, (0,))
+    assert trainer.scored.result == "val_acc" and len(trainer.data.x_train) == 192
+    epoch = {"epoch": 2, "val_loss": 1.5, "val_acc": 0.25, "test_loss": 9.0, "test_acc": 0.9, "spikes_per_sample": None}
+    row = row_of(epoch, trainer.scored, trainer.steps_per_epoch)
+    assert row[:4] == (2, 12, 1.5, 0.25) and math.isnan(row.spikes)
     one.stop()

@@ -20,7 +20,7 @@ from snnlab.study.space import Index
 from snnlab.study.stopping import has_rule
 from snnlab.study.work import compute, reason, row_of, settle_diverged, settle_silent
 
-EVERY = 15.0  # seconds between two checkpoints of a cell, about
+EVERY = 20.0  # seconds between two checkpoints of a cell, about
 MOST_BYTES = 2**29  # of the cells that are kept in memory between their rounds
 
 
@@ -64,7 +64,7 @@ class _Here:
         self.cells = job.folder.cells()
         self._populations: dict[tuple, tuple[Population, Examiner]] = {}
         self._members: dict[Index, tuple[Member, Population]] = {}
-        self._saved: dict[Index, tuple[float, int]] = {}  # when each was saved last, and at which step
+        self._saved: dict[Index, tuple[float, tuple[int, int]]] = {}  # when each was saved last, and where it was
 
     def say(self, task: Task) -> None:
         """Tell that cells are computed now."""
@@ -142,7 +142,7 @@ class _Here:
             self.compute_alone(index, until)
             return None
         self._members[index] = member, population
-        self._saved[index] = time.monotonic(), len(member.history)
+        self._saved[index] = time.monotonic(), member.place
         self._add_rows(member, population)
         return member
 
@@ -188,10 +188,9 @@ class _Here:
         if index not in self._members:
             return
         member, population = self._members[index]
-        steps = len(member.history)
-        if steps != self._saved[index][1]:
-            saved.save(self._folder.place(index), steps, population.snapshot(member), durable=False)
-        self._saved[index] = time.monotonic(), steps
+        if member.place != self._saved[index][1]:
+            saved.save(self._folder.place(index), len(member.history), population.snapshot(member), durable=False)
+        self._saved[index] = time.monotonic(), member.place
 
     def _leave(self, index: Index) -> None:
         """Save a cell that is over, and forget it."""
