@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -317,44 +316,45 @@ def _follow(study: Study) -> None:
     """Wait for the end of a study, with a progress line; a log file gets a line for each cell."""
     from tqdm import tqdm
 
-    width = width_of(sys.stderr)
-    cells = study.cells
-    total, known = len(cells) * study.plan.epochs, {index for index, cell in cells.items() if _is_over(cell)}
-    with tqdm(total=total, disable=width is None, miniters=0, ncols=sys.maxsize, bar_format=_bar(study, None)) as bar:
-        bar.n = bar.initial = _epochs_of(study)
+    width, began, before = width_of(sys.stderr), time.monotonic(), _epochs_of(study)
+    total = len(study.cells) * study.plan.epochs
+    known = {index for index, cell in study.cells.items() if _is_over(cell)}
+    with tqdm(total=total, disable=width is None, miniters=0, ncols=sys.maxsize, bar_format=_bar(study, "")) as bar:
         running = True
         while running:
             running = study.running
-            study.wait(LOOK)
-            for index, cell in study.cells.items():
-                if index not in known and _is_over(cell):
-                    known.add(index)
-                    if width is None:
-                        _say_cell(cell)
+            over = {index: cell for index, cell in study.cells.items() if _is_over(cell) and index not in known}
+            known |= over.keys()
+            for cell in over.values() if width is None else ():
+                _say_cell(cell)
             bar.n = _epochs_of(study)
-            bar.bar_format = _bar(study, bar)
+            bar.bar_format = _bar(study, _left(bar.n - before, total - bar.n, time.monotonic() - began))
             bar.refresh()
-    study.wait(0.0)
+            if running:
+                time.sleep(LOOK)
+    if study.error is not None:
+        raise study.error
 
 
-def _bar(study: Study, bar: Any) -> str:
+def _bar(study: Study, left: str) -> str:
     cells = study.cells.values()
-    fates = Counter(cell.fate for cell in cells)
+    failed = sum(cell.fate is Fate.FAILED for cell in cells)
     best = max((cell.rows[-1].accuracy for cell in cells if cell.rows), default=None)
     fields = {
         "cells": f"{sum(map(_is_over, cells)):,}/{len(cells):,} cells",
         "best": "" if best is None else f"best {best:.3f}",
-        "failed": f"{fates[Fate.FAILED]} failed" if fates[Fate.FAILED] else "",
-        "left": "" if bar is None else _left(bar),
+        "failed": f"{failed} failed" if failed else "",
+        "left": left,
     }
     given = {name: text for name, text in fields.items() if text}
     return bar_format(given, ("left", "best", "failed"), width_of(sys.stderr) or USUAL)
 
 
-def _left(bar: Any) -> str:
-    """Say how long it will take at the rate so far."""
-    new, elapsed = bar.n - bar.initial, time.time() - bar.start_t
-    return f"{bar.format_interval(round((bar.total - bar.n) * elapsed / new))} left" if new else ""
+def _left(done: int, rest: int, seconds: float) -> str:
+    """Say how long the rest will take at the rate so far; nothing if it is not known yet."""
+    from tqdm import tqdm
+
+    return f"{tqdm.format_interval(round(rest * seconds / done))} left" if done else ""
 
 
 def _epochs_of(study: Study) -> int:

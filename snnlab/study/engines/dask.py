@@ -141,6 +141,7 @@ def _local(count: int, dashboard: bool) -> Iterator[Any]:
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise StateError(f"cluster: {MAIN}")
+    routes = {} if dashboard else {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
     options = {
         "n_workers": count,
         "threads_per_worker": 1,
@@ -149,14 +150,15 @@ def _local(count: int, dashboard: bool) -> Iterator[Any]:
         "host": "127.0.0.1",
         "protocol": "tls://",
         "security": _certificate(),
-        "dashboard_address": "127.0.0.1:0" if dashboard else None,
         "silence_logs": logging.CRITICAL,
-        "scheduler_kwargs": {"allowed_failures": 0},
+        "scheduler_kwargs": {"allowed_failures": 0, "dashboard": dashboard, "dashboard_address": "127.0.0.1:0"},
         # JAX takes three quarters of a GPU for itself, which several processes cannot do.
         "env": {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
     }
     try:
-        cluster = _distributed().LocalCluster(**options)
+        # Scheduler and workers have a web server in any case, without encryption; it has no pages but the dashboard's.
+        with importlib.import_module("dask.config").set(routes):
+            cluster = _distributed().LocalCluster(**options)
     except (OSError, RuntimeError, TimeoutError) as error:
         raise StateError(f"cluster: the processes did not start ({error}); {MAIN}") from None
     try:
