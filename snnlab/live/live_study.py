@@ -62,7 +62,7 @@ class LiveStudy(Study):
         self._score = Scored(data.watched, task_of(data).score)
         self._display: StudyDisplay | None = None
         self._displaying = threading.Lock()
-        frontend.replace_of_same_cell(self)
+        self._made: _Made | None = None  # is kept as long as the study is
 
     @property
     def state(self) -> str:
@@ -186,6 +186,17 @@ class LiveStudy(Study):
         return {"image/svg+xml": study_picture(standing, self._view), "text/plain": f"LiveStudy: {said}"}
 
 
+class _Made:
+    """Stands for the study of a cell before there is one: an earlier study of that cell must let go of its folder."""
+
+    study: LiveStudy | None = None
+
+    def close(self) -> None:
+        """Close the study."""
+        if self.study is not None:
+            self.study.close()
+
+
 def sweep(
     model: Config | Callable[..., Any] | str,
     data: str | os.PathLike | Dataset = "digits",
@@ -202,7 +213,8 @@ def sweep(
     """Train a network for every combination of some values, in the background, and watch the map of them fill.
 
     Where the folder holds this study already, it goes on: cells that are done are not computed again, and more epochs
-    or other values extend it. Every cell has the bits that its network has alone.
+    or other values extend it. Every cell has the bits that its network has alone. If you run the notebook cell that made
+    it again, the old study ends and the new one goes on.
 
     Args:
         model: a config; or a function `(**point) -> model`, `-> (model, loss)` or `-> (model, loss, optimizer)` that
@@ -242,6 +254,8 @@ def sweep(
         (4, True)
         >>> study.close()
     """
+    made = _Made()
+    frontend.replace_of_same_cell(made)
     study = sweep_(
         model,
         data,
@@ -256,4 +270,5 @@ def sweep(
         kind=LiveStudy,
     )
     assert isinstance(study, LiveStudy)
+    study._made, made.study = made, study
     return study
