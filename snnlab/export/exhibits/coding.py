@@ -6,6 +6,7 @@ of them, and a list of the others.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from snnlab.encode import Latency, Population
 from snnlab.export.exhibits.plan import CODE, Slider, slider_of
 from snnlab.models import Network
 
-BYTES = np.arange(256).astype(np.uint8)[:, None]
+BYTES: Any = np.arange(256).astype(np.uint8)[:, None]  # a sample each; of NumPy, see `plan.sliders_of`
 SURE = 1e-9  # steps: nearer to a whole number, the last bit of a logarithm could decide
 
 

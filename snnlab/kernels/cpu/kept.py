@@ -14,7 +14,7 @@ import numba
 from numba import int64
 from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
 from snnlab import surrogate
