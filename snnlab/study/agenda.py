@@ -19,7 +19,7 @@ class Task(NamedTuple):
 class GivenUp(NamedTuple):
     """A cell that a comparison with others stopped, and why."""
 
-    index: Index
+    cell: Index
     why: str
 
 
@@ -81,7 +81,7 @@ class Agenda:
         >>> for (k,), cell in cells.items():
         ...     row = Row(epoch=1, steps=11, loss=1.0, accuracy=0.5 + 0.1 * k, spikes=50.0)
         ...     agenda.tell(Cell(cell.index, cell.point, Fate.RUNNING, rows=(row,)))
-        >>> agenda.next(), [cell.index for cell in agenda.given_up()]
+        >>> agenda.next(), [given_up.cell for given_up in agenda.given_up()]
         (Task(cells=[(2,)], until=3), [(0,), (1,)])
     """
 

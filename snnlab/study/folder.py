@@ -130,9 +130,11 @@ class StudyFolder:
     def _row(self, place: Path, line: bytes) -> Row | None:
         try:
             values = json.loads(line)
-            whole = {name: arguments.count(name, values[name]) for name in ("epoch", "steps")}
-            others = {name: math.nan if values[name] is None else float(values[name]) for name in Row._fields[2:]}
-            return Row(**whole, **others)
+            epoch, steps = (arguments.count(name, values[name]) for name in ("epoch", "steps"))
+            loss, accuracy, spikes = (
+                math.nan if values[name] is None else float(values[name]) for name in ("loss", "accuracy", "spikes")
+            )
+            return Row(epoch, steps, loss, accuracy, spikes)
         except (ValueError, KeyError, TypeError, RecursionError):
             self._tell_once(place / ROWS, "a line is cut short or damaged; the epoch is computed again if it is needed")
             return None

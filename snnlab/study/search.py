@@ -8,6 +8,7 @@ Source: Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization, Neu
 (2022), DOI 10.1613/jair.1.13188; Akiba et al. (2019), Optuna, DOI 10.1145/3292500.3330701.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from statistics import median
@@ -84,7 +85,7 @@ class Search:
 
     def _ask(self) -> Index:
         """Return a cell that was not asked for; one of our choice if the sampler wants only those that it has."""
-        for number in range(TRIES + 1):
+        for number in itertools.count():
             wanted = self._first or ([] if number < TRIES else list(self._questions))
             chosen = next((one for one in wanted if one not in self._trials), None)
             if chosen is not None:
@@ -94,9 +95,9 @@ class Search:
             question = tuple(trial.suggest_int(axis.name, 0, len(axis.values) - 1) for _, axis in self._axes)
             if question not in self._trials:
                 self._trials[question] = trial
-                break
+                return question
             self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-        return question
+        raise AssertionError("the search asks for more cells than there are")
 
     def told(self, index: Index, row: Row | None) -> None:
         """Learn the medians over the seeds of a cell, when all of them are there."""

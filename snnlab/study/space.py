@@ -81,7 +81,7 @@ def _count(low: float, high: float, count: int) -> int:
 
 def _rounded(exact: np.ndarray) -> list[float]:
     """Round to the fewest digits, `DIGITS` at least, that move no value by more than a hundredth of a gap."""
-    gap = np.abs(np.diff(exact)).min()
+    gap, rounded = np.abs(np.diff(exact)).min(), exact.tolist()
     for digits in range(DIGITS, 18):
         rounded = [float(f"{value:.{digits}g}") for value in exact]
         if np.abs(rounded - exact).max() <= 0.01 * gap:

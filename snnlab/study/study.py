@@ -20,6 +20,7 @@ from snnlab.study.engines import Engine, Job, Requests, engine_for
 from snnlab.study.folder import StudyFolder, lead
 from snnlab.study.pareto import Choice, choices, front
 from snnlab.study.plan import (
+    CONFIGS,
     Config,
     DataId,
     Plan,
@@ -388,12 +389,16 @@ def sweep(
     return study
 
 
-def _checked(function: Callable[..., Any], space: Space) -> str:
-    """Return the name of a function of your own, which must lead back to it."""
-    name = reference_of(function)
-    if function_of(name) is not function:
+def _model(model: Any, space: Space) -> Config | str:
+    """Return a config, or the name of a function of your own, which must lead back to it."""
+    if isinstance(model, str):
+        return model
+    if isinstance(model, type) or not callable(model):
+        return arguments.instance("model", model, CONFIGS, "a config, such as SnnConfig(), or a function")
+    name = reference_of(model)
+    if function_of(name) is not model:
         raise ArgumentError(f"model: {name} is another function by now; pass one that can be imported by its name")
-    check_parameters(function, (axis.name for axis in space.axes))
+    check_parameters(model, (axis.name for axis in space.axes))
     return name
 
 

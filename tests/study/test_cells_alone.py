@@ -114,10 +114,7 @@ def test_one_program_serves_all_cells_and_blocks(small):
     before = [program._cache_size() for program in programs]
     population.train(members[4:])
     population.train(members[::2])
-    other = Population(plan, small, (2, 1))  # of another cell, as in another study of the same network
-    other.train([other.member((1, 1))])
     assert [program._cache_size() for program in programs] == before
-    assert (other._chunks, other._test) == programs
     assert [member.history.num_epochs for member in members] == [2, 1, 2, 1, 2, 1]
 
 
@@ -209,6 +206,15 @@ def test_a_cell_alone_is_cut_and_claimed(small, tmp_path):
     check_alone(folder, small, (1,))
     with pytest.raises(StateError, match=r"cell \(tau_mem=5\) has no checkpoint"):
         open_cell(folder, (0,), small)
+
+
+def test_the_newest_checkpoint_holds_the_measurement_of_its_epoch(small, tmp_path, monkeypatch):
+    """Saved after every report: at the end of an epoch, too, after its last step and again after its measurement."""
+    monkeypatch.setattr("snnlab.study.work.WITHIN", 0.0)
+    monkeypatch.setattr("snnlab.study.work.BETWEEN", 0.0)
+    folder = lead(tmp_path, plan_on(small, {"tau_mem": [5.0]}))
+    compute(folder, (0,), until=1, data=small)
+    assert open_cell(folder, (0,), small).history.num_epochs == 1
 
 
 def test_more_epochs_go_on_as_a_trainer_would(small, tmp_path):
