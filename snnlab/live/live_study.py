@@ -213,8 +213,8 @@ def sweep(
     """Train a network for every combination of some values, in the background, and watch the map of them fill.
 
     Where the folder holds this study already, it goes on: cells that are done are not computed again, and more epochs
-    or other values extend it. Every cell has the bits that its network has alone. If you run the notebook cell that made
-    it again, the old study ends and the new one goes on.
+    or other values extend it. Every cell has the bits that its network has alone. If you run the cell of the notebook
+    again, the old study ends and the new one goes on.
 
     Args:
         model: a config; or a function `(**point) -> model`, `-> (model, loss)` or `-> (model, loss, optimizer)` that

@@ -139,8 +139,8 @@ class Sent:
 
 def _common(old: Cell | None, new: Cell) -> int:
     """How many rows both have: all that the old one had, unless it went back."""
-    known = 0 if old is None else len(old.rows)
-    return known if known <= len(new.rows) and (not known or old.rows[-1] == new.rows[known - 1]) else 0
+    known = () if old is None else old.rows
+    return len(known) if new.rows[: len(known)] == known else 0
 
 
 def _without_lines(view: View) -> View:
