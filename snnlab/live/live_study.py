@@ -93,7 +93,9 @@ class LiveStudy(Study):
                 self._display = StudyDisplay(self, hz=HZ)
             return self._display
 
-    def open(self, cell: Cell | Index | Mapping[str, Any]) -> LiveTrainer:
+    def open(  # pyright: ignore[reportIncompatibleMethodOverride] (the same run, which shows itself)
+        self, cell: Cell | Index | Mapping[str, Any]
+    ) -> LiveTrainer:
         """Return a cell as a live run at its newest checkpoint. It is a run of its own: the study does not see it.
 
         Args:
