@@ -123,10 +123,14 @@ test("a place is said in words, with its spread and what is wrong", () => {
 
 test("the key has no sign that the map has not", () => {
   const place = { score: { middle: 0.5, low: 0.5, high: 0.5 }, spikes: { middle: 1, low: 1, high: 1 }, progress: 1, base: 0, typical: 0, fate: 3, finding: 0, computing: false };
-  const words = (/** @type {object[]} */ places, /** @type {object} */ drawn) => keyOf(/** @type {any} */ ({ about: ABOUT, shown: { places }, drawn: { contour: [], front: [], view: {}, ...drawn }, phase: 0 })).map(([one]) => one);
+  const words = (/** @type {object[]} */ places, /** @type {object} */ more) => {
+    const drawn = { contour: [], front: [], view: {}, ...more };
+    return keyOf(/** @type {any} */ ({ about: ABOUT, shown: { places }, drawn, phase: 0 })).map(([one]) => one);
+  };
   assert.deepEqual(words([place], {}), ["lowest and highest seed"]);
   const all = [{ ...place, finding: 2 }, { ...place, fate: 1 }, { ...place, fate: 5, computing: true }];
-  assert.deepEqual(words(all, { contour: [[]], front: [0], view: { front: true } }), ["saturated", "waiting", "computing", "failed", "lowest and highest seed", "equal score", "Pareto front"]);
+  const signs = ["saturated", "waiting", "computing", "failed", "lowest and highest seed", "equal score", "Pareto front"];
+  assert.deepEqual(words(all, { contour: [[]], front: [0], view: { front: true } }), signs);
 });
 
 test("the stairs go right, then up; a pointer finds the nearest point within reach", () => {

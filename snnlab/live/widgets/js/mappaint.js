@@ -22,7 +22,10 @@ export function scalesOf({ score }, { scales, below }) {
   const words = (/** @type {number} */ value) => (score.share ? percent(value) : readable(value));
   return [
     { key: "score", title: score.name, shades: HIGH, log: false, ends: scales.score, words },
-    { key: "spikes", title: "spikes a sample", shades: LOW, log: true, ends: scales.spikes, words: (value) => (below && value <= scales.spikes[0] ? "\u2264" : "") + readable(value) },
+    {
+      key: "spikes", title: "spikes a sample", shades: LOW, log: true, ends: scales.spikes,
+      words: (value) => (below && value <= scales.spikes[0] ? "\u2264" : "") + readable(value),
+    },
   ];
 }
 
