@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Int
@@ -204,7 +205,7 @@ class Population:
         fixed = trainer.stepper.structure, trainer.metric_names, self._kinds
         self._chunks = compiled(_chunks, *fixed, apart=(self._feed.form, BLOCK))
         self._test = compiled(_tests, trainer.stepper.structure, self._kinds, apart=BLOCK)
-        self._parts = [jax.tree.map(jax.numpy.asarray, part) for part in self._feed.part(data.watched)]
+        self._parts = [jax.tree.map(jnp.asarray, part) for part in self._feed.part(data.watched)]
         (self._samples, _), *_ = self._feed.open()
         self._steps_in_call = MAX_CHUNK
 
@@ -271,6 +272,11 @@ class Population:
 
     # ---- training ----
 
+    @property
+    def compilations(self) -> int:
+        """Number of programs compiled for the training steps; it stays at 1."""
+        return self._chunks._cache_size()  # pyright: ignore[reportAttributeAccessIssue] (jit has no public count)
+
     @transfers_allowed()
     def train(self, members: Sequence[Member], should_stop: Callable[[], bool] = lambda: False) -> None:
         """Train some members, at most `BLOCK`, to the end of their epoch, and measure them.
@@ -292,12 +298,13 @@ class Population:
         while unfinished := [one for one in going if self._position(one) < self.steps_per_epoch]:
             if should_stop():
                 return
-            started = time.perf_counter()
+            started, compiled_before = time.perf_counter(), self.compilations
             index, count = self._indices(members, batches, unfinished)
             stack, logs, sound = self._chunks(stack, *self._samples, index, count)
             logs, sound = jax.tree.map(np.asarray, (logs, sound))
             seconds = time.perf_counter() - started
-            self._pace(int(count.max()), seconds)
+            if self.compilations == compiled_before:
+                self._pace(int(count.max()), seconds)
             for place, member in enumerate(members):
                 if taken := int(count[place]):
                     log = {name: values[place, :taken] for name, values in logs.items()}
@@ -346,10 +353,10 @@ class Population:
         member.seconds += seconds
 
     def _stack(self, members: Sequence[Member]) -> State:
-        """Stack the states of members; places that are left over have that of the first."""
+        """Stack the states of members on the device; places that are left over have that of the first."""
         states = [member.state for member in members]
         states += states[:1] * (BLOCK - len(states))
-        return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+        return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *states)
 
     def _take_states(self, members: Sequence[Member], stack: State, count: np.ndarray) -> None:
         leaves = list(map(np.asarray, jax.tree.leaves(stack)))
