@@ -1,5 +1,6 @@
 """A study: many networks, one for each combination of values, computed in the background while you look at them."""
 
+import inspect
 import os
 import sys
 import threading
@@ -366,9 +367,7 @@ def sweep(
     """
     engine = engine_for(cluster)
     space = Space.of(over)
-    model = (
-        model if isinstance(model, str) or not callable(model) or isinstance(model, type) else _checked(model, space)
-    )
+    model = _model(model)
     if isinstance(model, str):
         check_parameters(function_of(model), (axis.name for axis in space.axes))
     dataset, known = _data(data, validation)
@@ -389,16 +388,16 @@ def sweep(
     return study
 
 
-def _model(model: Any, space: Space) -> Config | str:
+def _model(model: Any) -> Config | str:
     """Return a config, or the name of a function of your own, which must lead back to it."""
     if isinstance(model, str):
         return model
-    if isinstance(model, type) or not callable(model):
-        return arguments.instance("model", model, CONFIGS, "a config, such as SnnConfig(), or a function")
+    if inspect.isclass(model) or not callable(model):
+        wanted: Any = model
+        return arguments.instance("model", wanted, CONFIGS, "a config, such as SnnConfig(), or a function")
     name = reference_of(model)
     if function_of(name) is not model:
         raise ArgumentError(f"model: {name} is another function by now; pass one that can be imported by its name")
-    check_parameters(model, (axis.name for axis in space.axes))
     return name
 
 
