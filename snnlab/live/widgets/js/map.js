@@ -95,7 +95,7 @@ function build(model, el) {
   const front = makeFrontPanel(about, drawn, places, () => at, (place) => look(place, true), open);
   const head = makeMapHead(model), fields = makeMapFields(model, () => [maps.canvas, front.canvas]);
   const body = h("div", { class: "study" }, panel("maps", "Map", fields.el, maps.el), cell.el, front.el);
-  const root = h("div", { class: "screen map", "data-lm-suppress-shortcuts": "true" }, head.el, body, told);
+  const root = h("section", { class: "screen map", "aria-label": "Map of a study", "data-lm-suppress-shortcuts": "true" }, head.el, body, told);
   root.addEventListener("keydown", (event) => event.stopPropagation()); // the keys of the notebook are others
   el.replaceChildren(h("div", { class: "frame" }, root));
   const explainer = makeExplainer(root, about.explained);
