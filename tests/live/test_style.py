@@ -41,7 +41,8 @@ def test_text_is_legible_on_both_themes():
 
 def test_the_browser_gets_the_colours_of_python():
     """No renderer has a colour of its own, except white for the middle of a diverging scale."""
-    known = {colour.lower() for colour in (*style.COLOURS, style.GREY, *style.LIGHT, *style.DARK)}
+    shades = (*style.HIGH_SHADES, *style.LOW_SHADES)  # of the map of a study
+    known = {colour.lower() for colour in (*style.COLOURS, *shades, style.GREY, *style.LIGHT, *style.DARK)}
     assert {colour.lower() for colour in HEX.findall(str(Cockpit._esm))} <= known
     given = json.loads(re.search(r"STYLE = (.*);\n", str(Cockpit._esm))[1])
     assert tuple(given["colours"]) == style.COLOURS and len(given["many"]) == 36
