@@ -244,7 +244,7 @@ def _of_seeds(values: np.ndarray) -> np.ndarray:
     finite = np.isfinite(values)
     low, high = (np.where(finite, values, end) for end in (np.inf, -np.inf))
     found = np.stack([_median(values), low.min(-1), high.max(-1)], -1)
-    return np.where(finite.any(-1)[..., None], found, np.nan)
+    return np.where(finite.any(-1, keepdims=True), found, np.nan)
 
 
 def _together(fate: np.ndarray) -> np.ndarray:

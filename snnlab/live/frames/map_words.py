@@ -67,7 +67,7 @@ def value_words(value: Any) -> str:
         ('0.123', '100', 'a rather long…', 'None')
     """
     if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        return numbers.number(value)
+        return numbers.number(value if isinstance(value, int) else float(value))
     words = str(value)
     return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
 

@@ -90,12 +90,11 @@ def study_picture(standing: Standing, view: View | None = None) -> str:
     shown = grid(standing.axes, space(standing.axes, standing.cells), view, standing.epochs)
     drawn = drawn_map(standing, view, shown)
     share = standing.score.score == "accuracy"
+    (low, high), (fewest, most) = drawn["scales"]["score"], drawn["scales"]["spikes"]
     percent = (lambda value: f"{100 * value:.3g}%") if share else svg.number
     scales = (
-        Scale(standing.score.words, HIGH_SHADES, *drawn["scales"]["score"], False, percent),
-        Scale(
-            "spikes a sample", LOW_SHADES, *drawn["scales"]["spikes"], True, lambda value: numbers.number(float(value))
-        ),
+        Scale(standing.score.words, HIGH_SHADES, low, high, False, percent),
+        Scale("spikes a sample", LOW_SHADES, fewest, most, True, lambda value: numbers.number(float(value))),
     )
     by_name = {axis.name: axis for axis in standing.axes}
     draw = _Panel(standing, view, shown, drawn, by_name[view.x], None if view.y is None else by_name[view.y])
