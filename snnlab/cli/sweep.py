@@ -289,7 +289,8 @@ def _values(text: str, values: str) -> Iterable[Any]:
     if match is None or not all(isinstance(end, int | float) for end in ends):
         raise ArgumentError(f"--over: must be as tau_mem=1:100:8log or l1=0:1:5, got {text!r}")
     try:
-        return (log if match[4] else linear)(*ends, int(match[3]))
+        low, high = ends
+        return (log if match[4] else linear)(low, high, int(match[3]))
     except ArgumentError as error:
         raise ArgumentError(f"--over: {text!r}: {error}") from None
 

@@ -145,7 +145,7 @@ class Structure:
 
     def metric_names(self, state: State, x, targets: Targets) -> tuple[str, ...]:
         """Return the names of the metrics of a step: "loss", its terms, and the others."""
-        measured = compiled(Structure.measure, self).eval_shape(state, x, targets)
+        measured = jax.eval_shape(compiled(Structure.measure, self), state, x, targets)
         return (*measured, "grad_norm")
 
     def measure(self, state: State, x, targets: Targets) -> Metrics:

@@ -13,7 +13,7 @@ import importlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
@@ -124,7 +124,7 @@ def engine_for(cluster: Any) -> Engine:
         module, run = ENGINES[name]
         return getattr(importlib.import_module(f"{__name__}.{module}"), run)
     if callable(cluster) and not isinstance(cluster, type):
-        return cluster
+        return cast(Engine, cluster)
     raise ArgumentError(
         f"cluster: must be None, a number of processes, {', '.join(map(repr, ENGINES))}, or a scheduler, client or "
         f"cluster of Dask, got {cluster!r:.100}"
