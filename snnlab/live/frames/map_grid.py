@@ -203,7 +203,7 @@ def grid(axes: Sequence[Axis], known: Space, view: View, epochs: int) -> Grid:
         typical=np.take_along_axis(number, nearest[..., None], -1)[..., 0],
         fate=_together(fate),
         finding=_agreed(finding, (done > 0) | (finding > 0)),
-        computing=computing.any(-1),
+        computing=np.any(computing, axis=-1, keepdims=True)[..., 0],
     )
 
 
