@@ -46,7 +46,7 @@ class Slurm:
 
     Example:
         >>> slurm = Slurm(jobs=8, partition="gpu", lines=("--gres=gpu:1",))
-        >>> print(slurm.script(Path("/data/map")))  # doctest: +ELLIPSIS
+        >>> print(slurm.script(Path("/data/map")), end="")  # doctest: +ELLIPSIS
         #!/bin/bash
         #SBATCH --job-name=snnlab-map
         #SBATCH --array=0-7
