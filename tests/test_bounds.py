@@ -11,7 +11,7 @@ def test_the_lowest_versions_are_the_declared_ones():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     declared = {}
-    for wanted in [*project["dependencies"], *extras["nir"], *extras["test"]]:
+    for wanted in [*project["dependencies"], *extras["nir"], *extras["study"], *extras["test"]]:
         if found := re.match(r"([\w-]+)>=([\d.]+)", wanted):
             declared[found[1]] = found[2]
     pinned = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / ".ci" / "lowest.txt").read_text(), re.MULTILINE))
