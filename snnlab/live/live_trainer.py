@@ -142,7 +142,7 @@ class LiveTrainer(Run):
             >>> digits = data.load("digits").subset(train=256, test=64)
             >>> net = models.build(models.SnnConfig(hidden=20, num_steps=30), sample_shape=(8, 8), num_classes=10)
             >>> trainer = Trainer(net, digits, epochs=2, batch_size=64)
-            >>> _ = trainer.fit(until_epoch=1)
+            >>> _ = trainer.fit(until=trainer.steps_per_epoch)
             >>> lab = LiveTrainer.of(trainer)
             >>> lab.history.num_epochs, lab.fit().num_epochs
             (1, 2)
