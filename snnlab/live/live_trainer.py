@@ -142,10 +142,10 @@ class LiveTrainer(Run):
             >>> digits = data.load("digits").subset(train=256, test=64)
             >>> net = models.build(models.SnnConfig(hidden=20, num_steps=30), sample_shape=(8, 8), num_classes=10)
             >>> trainer = Trainer(net, digits, epochs=2, batch_size=64)
-            >>> _ = trainer.fit(until=trainer.steps_per_epoch)
+            >>> _ = trainer.fit(until=4)
             >>> lab = LiveTrainer.of(trainer)
-            >>> lab.history.num_epochs, lab.fit().num_epochs
-            (1, 2)
+            >>> len(lab.history), len(lab.fit())
+            (4, 8)
         """
         _, (model, data, settings, *_) = arguments.instance("trainer", trainer, Trainer, "a Trainer").__reduce__()
         lab = cls(model, data, hz=hz, folder=folder, **settings)
