@@ -2,6 +2,7 @@
 
 import os
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,25 @@ def test_a_cell_that_fails_and_one_that_kills_its_workers_hold_nobody_up(tmp_pat
     assert cells[8].fate is cells[16].fate is Fate.DONE
     assert cells[9].fate is Fate.FAILED and "no such width" in cells[9].why
     assert cells[13].fate is Fate.FAILED and "ended without a word" in cells[13].why
+
+
+def test_a_result_that_is_lost_with_its_worker_is_in_the_folder(tmp_path):
+    """A worker may die between the end of a task and the moment when its result is fetched."""
+    job = job_in(tmp_path / "lost", {"v_th": [0.5]}, epochs=1)
+    done = compute(job.folder, (0,))
+
+    class Lost:
+        status = "finished"
+
+        def result(self):
+            raise distributed.scheduler.KilledWorker("task", None, 0)
+
+    client = SimpleNamespace(status="running")
+    run = dask._Run(job, lambda: False, client, None, 1.0)
+    assert run._came_of((0,), Lost()) == done and done.fate is Fate.DONE
+    client.status = "closed"
+    with pytest.raises(StateError, match="scheduler"):
+        run._came_of((0,), Lost())
 
 
 def test_with_halving_a_third_goes_on(tmp_path, cluster):

@@ -341,20 +341,25 @@ class _Run:
         if self._futures.get(index) is not future:
             return
         del self._futures[index]
-        if future.status == "finished":
-            cell = future.result()
-            if cell.computing:
-                self._later[index] = time.monotonic() + AGAIN
-                self._show(cell)
-                return
-        elif future.status == "error" and not _is_lost(error := future.exception()):
-            raise _explained(error)
-        elif self._client.status != "running":
-            raise StateError("cluster: the scheduler of Dask is lost; run the study again, it goes on where it ended")
-        else:
-            cell = self._job.folder.cell(index)  # its worker is lost, and another goes on with it
+        cell = self._came_of(index, future)
+        if cell.computing:
+            self._later[index] = time.monotonic() + AGAIN
+            self._show(cell)
+            return
         self._agenda.tell(cell)
         self._show(cell)
+
+    def _came_of(self, index: Index, future: Any) -> Cell:
+        """Return where a cell stands after its task; from the folder, if task or result are lost with their worker."""
+        if future.status in ("finished", "error"):
+            try:
+                return future.result()
+            except Exception as error:
+                if not _is_lost(error):
+                    raise _explained(error) from None
+        if self._client.status != "running":
+            raise StateError("cluster: the scheduler of Dask is lost; run the study again, it goes on where it ended")
+        return self._job.folder.cell(index)
 
     def _give_up(self, index: Index, why: str) -> None:
         cell = self._cells[index]
