@@ -132,7 +132,8 @@ def with_own_constants() -> Network:
     rng, net = np.random.default_rng(0), network("latency")
     neuron = net.stack.layers["hidden"].neuron
     for name, low, high in (("tau_mem", 3.0, 30.0), ("v_th", 0.1, 0.5), ("v_rest", -0.2, 0.05)):
-        setattr(neuron, name, nnx.Param(jnp.asarray(rng.uniform(low, high, 40), jnp.float32)))
+        values = jnp.asarray(rng.uniform(low, high, 40), jnp.float32)
+        setattr(neuron, name, nnx.Param(values, **getattr(neuron, name).get_metadata()))
     return net
 
 
