@@ -303,7 +303,10 @@ threading.Thread(target=_begin, daemon=True).start()
 
     def relayed(condition, what):
         """Wait, and relay messages meanwhile, which `time.sleep` would hold back."""
-        wait_until(lambda: page.wait_for_timeout(200) or condition(), 120, what)
+        started = time.monotonic()
+        while not condition():
+            assert time.monotonic() - started < 240, f"not within 240 s: {what}"
+            page.wait_for_timeout(50)
 
     page.route_web_socket("**/channels**", relay)
     page.reload()
