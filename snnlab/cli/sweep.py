@@ -93,7 +93,7 @@ class Sweep:
         if self.table is not None:
             say(f"wrote {study.save_table(self.table, overwrite=self.overwrite)}")
         if code:
-            over = sum(cell.fate not in (Fate.WAITING, Fate.RUNNING) for cell in study.cells.values())
+            over = sum(cell.fate.over for cell in study.cells.values())
             say(
                 f"interrupted; {over:,} of {len(study.cells):,} cells are over, nothing is lost; go on: {self._again()}"
             )
@@ -319,12 +319,12 @@ def _follow(study: Study) -> None:
 
     width, began, before = width_of(sys.stderr), time.monotonic(), _epochs_of(study)
     total = len(study.cells) * study.plan.epochs
-    known = {index for index, cell in study.cells.items() if _is_over(cell)}
+    known = {index for index, cell in study.cells.items() if cell.fate.over}
     with tqdm(total=total, disable=width is None, miniters=0, ncols=sys.maxsize, bar_format=_bar(study, "")) as bar:
         running = True
         while running:
             running = study.running
-            over = {index: cell for index, cell in study.cells.items() if _is_over(cell) and index not in known}
+            over = {index: cell for index, cell in study.cells.items() if cell.fate.over and index not in known}
             known |= over.keys()
             for cell in over.values() if width is None else ():
                 _say_cell(cell)
@@ -342,7 +342,7 @@ def _bar(study: Study, left: str) -> str:
     failed = sum(cell.fate is Fate.FAILED for cell in cells)
     best = max((cell.rows[-1].accuracy for cell in cells if cell.rows), default=None)
     fields = {
-        "cells": f"{sum(map(_is_over, cells)):,}/{len(cells):,} cells",
+        "cells": f"{sum(cell.fate.over for cell in cells):,}/{len(cells):,} cells",
         "best": "" if best is None else f"best {best:.3f}",
         "failed": f"{failed} failed" if failed else "",
         "left": left,
@@ -359,11 +359,7 @@ def _left(done: int, rest: int, seconds: float) -> str:
 
 
 def _epochs_of(study: Study) -> int:
-    return sum(study.plan.epochs if _is_over(cell) else len(cell.rows) for cell in study.cells.values())
-
-
-def _is_over(cell: Cell) -> bool:
-    return cell.fate not in (Fate.WAITING, Fate.RUNNING)
+    return sum(study.plan.epochs if cell.fate.over else len(cell.rows) for cell in study.cells.values())
 
 
 def _say_cell(cell: Cell) -> None:

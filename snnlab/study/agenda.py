@@ -170,7 +170,7 @@ class Agenda:
 
     def _is_open(self, index: Index) -> bool:
         cell = self._cells[index]
-        return cell.fate in (Fate.WAITING, Fate.RUNNING) and len(cell.rows) < self._plan.epochs
+        return not cell.fate.over and len(cell.rows) < self._plan.epochs
 
     def _ready(self) -> list[tuple[int, Index]]:
         """Return the cells that may be computed, with the epoch to go to, in the order of work."""

@@ -41,6 +41,11 @@ class Fate(enum.StrEnum):
     STOPPED = "stopped"  # given up by the study's rule, with the reason in `Cell.why`
     FAILED = "failed"  # an error, with its sentence in `Cell.why`
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is computed of such a cell."""
+        return self in (Fate.DONE, Fate.STOPPED, Fate.FAILED)
+
 
 class Row(NamedTuple):
     """What one epoch of one cell gave, on the part that the study watches (validation, or test where there is none).

@@ -41,7 +41,6 @@ from snnlab.support.interrupt import wait_for
 if TYPE_CHECKING:  # a study that is looked at loads no JAX
     from snnlab.train import Trainer
 
-OVER = (Fate.DONE, Fate.STOPPED, Fate.FAILED)
 PATIENCE = 10.0  # seconds to wait for a checkpoint that was asked for
 LOOK = 0.2  # seconds between two looks while somebody waits
 
@@ -99,7 +98,7 @@ class Study:
     @property
     def done(self) -> bool:
         """Whether nothing is left to do: with a search, all cells that it chose are over."""
-        return self._finished or all(cell.fate in OVER for cell in self.cells.values())
+        return self._finished or all(cell.fate.over for cell in self.cells.values())
 
     def start(self) -> None:
         """Compute, or go on after a pause; does nothing if it computes already.
@@ -193,7 +192,7 @@ class Study:
 
     def _show(self, bar: tqdm) -> None:
         cells = self.cells.values()
-        bar.n = sum(self.plan.epochs if cell.fate in OVER else len(cell.rows) for cell in cells)
+        bar.n = sum(self.plan.epochs if cell.fate.over else len(cell.rows) for cell in cells)
         best = max((cell.rows[-1].accuracy for cell in cells if cell.rows), default=None)
         bar.set_postfix_str("" if best is None else f"best {best:.3f}", refresh=False)
         bar.refresh()

@@ -36,8 +36,6 @@ TOUCH = 5.0  # seconds between two signs of life
 STALE = 60.0  # seconds without one, after which a worker on another machine is taken for dead; it may be compiling
 LIVES = 4  # workers in a row that a cell may kill before it gets any further
 
-OVER = (Fate.DONE, Fate.STOPPED, Fate.FAILED)
-
 
 class SharedFolder(StudyFolder):
     """The folder of a study for one of several workers; see `StudyFolder`."""
@@ -53,7 +51,7 @@ class SharedFolder(StudyFolder):
             return None
         mark = _read(place / MARK)
         busy = mark is not None and mark["host"] != socket.gethostname() and _is_fresh(place)
-        if busy or self.cell(index).fate in OVER:  # it was computed since we looked at it
+        if busy or self.cell(index).fate.over:  # it was computed since we looked at it
             lock.release()
             return None
         deaths, got = 0, _got(place)
@@ -136,7 +134,7 @@ def labour(
     if not cell.computing:
         return cell
     now = folder.cell(index)  # where nothing was left to do, it is no longer the cell that was looked at
-    return now if now.fate in OVER or len(now.rows) >= until else replace(now, computing=True)
+    return now if now.fate.over or len(now.rows) >= until else replace(now, computing=True)
 
 
 class Watcher:
@@ -158,11 +156,11 @@ class Watcher:
         """Look at the cells that are not over; return those that have changed."""
         found = []
         for index, cell in self.cells.items():
-            if cell.fate in OVER or (sign := self._sign(index)) == self._signs[index]:
+            if cell.fate.over or (sign := self._sign(index)) == self._signs[index]:
                 continue
             self._signs[index] = sign
             now = replace(self._folder.cell(index), computing=sign[-1])
-            if now.fate in OVER:
+            if now.fate.over:
                 now = replace(now, computing=False)
             if now != cell:
                 self.cells[index] = now

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from snnlab.study.cells import Cell, Fate
+from snnlab.study.cells import Cell
 
 WINDOW = 20.0  # seconds that are looked back
 LEAST = 1.0  # seconds after which there is something to say
@@ -16,7 +16,7 @@ class Pace:
         epochs: of each network.
 
     Example:
-        >>> from snnlab.study.cells import Row
+        >>> from snnlab.study.cells import Fate, Row
         >>> pace = Pace(epochs=2)
         >>> rows = tuple(Row(k, 9 * k, 0.5, 0.75, 40.0) for k in (1, 2))
         >>> waiting, done = Cell((0,), {}), Cell((1,), {}, Fate.DONE, rows)
@@ -37,7 +37,7 @@ class Pace:
         for cell in cells:
             reached = cell.rows[-1].epoch if cell.rows else 0
             done += reached
-            if cell.fate in (Fate.WAITING, Fate.RUNNING):
+            if not cell.fate.over:
                 missing += max(self._epochs - reached, 0)
         self._missing = missing
         self._noted.append((seconds, done))

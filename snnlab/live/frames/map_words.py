@@ -183,7 +183,7 @@ def facts(standing: Standing) -> list[tuple[str, str]]:
         ['1 of 3 networks', '1 running', '4.25 networks/s', '8 s left', 'running']
     """
     count = {fate: sum(cell.fate is fate for cell in standing.cells) for fate in Fate}
-    over = count[Fate.DONE] + count[Fate.STOPPED] + count[Fate.FAILED]
+    over = sum(count[fate] for fate in Fate if fate.over)
     found = [("networks", f"{over:,} of {len(standing.cells):,} networks")]
     found += [
         (fate.value, f"{count[fate]:,} {fate}") for fate in (Fate.RUNNING, Fate.STOPPED, Fate.FAILED) if count[fate]
@@ -206,9 +206,8 @@ def _duration(seconds: float) -> str:
 
 def progress(standing: Standing) -> float:
     """Return the share of the epochs that are done, or that are not needed any more."""
-    over = (Fate.DONE, Fate.STOPPED, Fate.FAILED)
     done = [
-        standing.epochs if c.fate in over else min(c.rows[-1].epoch if c.rows else 0, standing.epochs)
+        standing.epochs if c.fate.over else min(c.rows[-1].epoch if c.rows else 0, standing.epochs)
         for c in standing.cells
     ]
     return sum(done) / (standing.epochs * len(done)) if done else 0.0

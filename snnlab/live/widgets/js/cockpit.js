@@ -12,7 +12,7 @@ import { makeHeader } from "./header.js";
 import { makeHealth } from "./health.js";
 import { makeKnobs } from "./knobs.js";
 import { makeNeuron } from "./neuron.js";
-import { answerPings } from "./pings.js";
+import { answerPings, greet } from "./pings.js";
 import { holdOf, makeRasterPanel } from "./rasterpanel.js";
 import { makeRunTab } from "./runtab.js";
 import { makeStage } from "./stage.js";
@@ -180,14 +180,12 @@ export default {
     rebuild();
     model.on("change:run", begin);
     model.on("change:about", rebuild); // another structure after a restart
-    const end = () => el.classList.add("jupyter-widgets-disconnected"); // anywidget keeps the view from doing it itself
-    model.on("comm_live_update", end); // the Jupyter kernel has ended
-    model.send({ hello: true }); // what was sent while the page made the widget is lost to it
+    const part = greet(model, el);
     return () => {
       stop();
       model.off("change:run", begin);
       model.off("change:about", rebuild);
-      model.off("comm_live_update", end);
+      part();
     };
   },
 };

@@ -11,7 +11,7 @@ import { makeMapHead } from "./maphead.js";
 import { WIDE, paintMap, placeAt } from "./mappaint.js";
 import { MapStore } from "./mapstore.js";
 import { placeWords, turned } from "./mapwords.js";
-import { answerPings } from "./pings.js";
+import { answerPings, greet } from "./pings.js";
 
 /**
  * @typedef {import("./types").Model} Model @typedef {import("./types").MapAbout} MapAbout @typedef {import("./types").MapDrawn} MapDrawn
@@ -126,12 +126,10 @@ export default {
   render({ model, el }) {
     el.classList.add("snnlab"); // marimo does not know the classes of ipywidgets
     const stop = build(model, el);
-    const end = () => el.classList.add("jupyter-widgets-disconnected"); // anywidget keeps the view from doing it itself
-    model.on("comm_live_update", end); // the Jupyter kernel has ended
-    model.send({ hello: true }); // what was sent while the page made the widget is lost to it
+    const part = greet(model, el);
     return () => {
       stop();
-      model.off("comm_live_update", end);
+      part();
     };
   },
 };

@@ -1,4 +1,4 @@
-// Back-pressure: the kernel sends the next picture when the last one was drawn.
+// What every page tells the kernel: that it was opened, and that a picture was drawn, before the next one is sent.
 
 /** @typedef {import("./types").Model} Model */
 
@@ -10,4 +10,12 @@ export function answerPings(model) {
   };
   model.on("change:ping", answer);
   answer();
+}
+
+/** Say that a page was opened, and show when the kernel has ended; returns what stops it. @param {Model} model @param {HTMLElement} el */
+export function greet(model, el) {
+  const end = () => el.classList.add("jupyter-widgets-disconnected"); // anywidget keeps the view from doing it itself
+  model.on("comm_live_update", end); // the Jupyter kernel has ended
+  model.send({ hello: true }); // what was sent while the page made the widget is lost to it
+  return () => model.off("comm_live_update", end);
 }
