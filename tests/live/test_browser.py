@@ -1,5 +1,6 @@
 """The dashboard as a person uses it: a real Chromium against a real JupyterLab, on real digits."""
 
+import math
 import os
 import re
 import time
@@ -406,38 +407,34 @@ def test_it_is_operable_by_keyboard_and_dark(page, address, lab_folder):
     quiet(notebook)
 
 
-def own_mb(state: dict) -> float:
-    """The memory of a kernel, apart from the points of the run."""
-    return state["rss_mb"] - state["points_mb"]
-
-
-def settle(notebook: Notebook) -> None:
-    """Wait until the kernel's memory grows by less than 1 % in 10 s, but not longer than 120 s.
-
-    Compiled, every panel drawn, buffers grown: how long that takes depends on the machine.
-    """
-    for _ in range(12):
-        before = own_mb(notebook.kernel())
-        time.sleep(10.0)
-        if own_mb(notebook.kernel()) < 1.01 * before:
-            return
+def low_mb(notebook: Notebook) -> float:
+    """The least memory of a kernel within 25 s, apart from the points of the run: every 20 s it gives back what is free."""
+    lowest = math.inf
+    for _ in range(25):
+        state = notebook.kernel()
+        lowest = min(lowest, state["rss_mb"] - state["points_mb"])
+        time.sleep(1.0)
+    return lowest
 
 
 def test_minutes_at_the_default_rate(page, address, lab_folder):
     """Memory and messages stay bounded, apart from the points of the run, which fill their budget and no more.
 
-    SNNLAB_SOAK is the time in seconds, from when the memory has settled. A leak is found that adds 5 % in that time: of
-    some 600 MB, 1 MB/s in the 30 s of every change, 8 kB/s in the hour of the nightly run.
+    Until all is compiled, every panel drawn and the buffers grown, memory grows too, how long depends on the machine. A
+    leak never ends: it adds 5 % in each of five turns. SNNLAB_SOAK is the length of a turn in seconds. Of some 600 MB, a
+    leak of 1 MB/s is found in the 30 s of every change, one of 8 kB/s in the hour of the nightly run.
     """
     seconds = float(os.environ.get("SNNLAB_SOAK", "30"))
     notebook = train(page, address, lab_folder)
-    settle(notebook)
-    before = notebook.kernel()
-    time.sleep(seconds)
-    after = notebook.kernel()
-    frames = (after["frames"] - before["frames"]) / (after["time"] - before["time"])
-    growth = own_mb(after) / own_mb(before) - 1.0
-    assert growth < 0.05 and after["points_mb"] <= after["budget_mb"] and 0.0 < frames < 4.5
+    first, lows = notebook.kernel(), [low_mb(notebook)]
+    for _ in range(5):
+        time.sleep(max(seconds - 25.0, 0.0))
+        lows.append(low_mb(notebook))
+        if lows[-1] < 1.05 * lows[-2]:
+            break
+    last = notebook.kernel()
+    frames = (last["frames"] - first["frames"]) / (last["time"] - first["time"])
+    assert lows[-1] < 1.05 * lows[-2] and last["points_mb"] <= last["budget_mb"] and 0.0 < frames < 4.5, lows
     trains(notebook)
     quiet(notebook)
 

@@ -75,6 +75,7 @@ def watch(lab):
 BUTTONS = "[...document.querySelectorAll('[data-testid=run-button]:enabled')]"
 PRESS, IDLE = f"(k) => {BUTTONS}[k].click()", f"{BUTTONS}.length"
 PAINTED = """(canvas) => {
+  canvas.scrollIntoView({block: "center"});  // nothing is painted out of sight
   const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   return pixels.some((value, k) => k % 4 === 3 && value > 0);
 }"""
@@ -108,8 +109,6 @@ def complete(notebook: Page) -> bool:
     said = [canvas.get_attribute("aria-label") or "" for canvas in (main, raster)]
     if not (re.match(r"Curves at step [1-9]", said[0]) and "predicted" in said[1]):
         return False
-    for canvas in (main, raster):
-        canvas.scroll_into_view_if_needed()  # nothing is painted out of sight
     return main.evaluate(PAINTED) and raster.evaluate(PAINTED)
 
 
