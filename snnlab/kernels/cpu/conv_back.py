@@ -16,7 +16,8 @@ from snnlab.kernels.cpu.conv import Grid, Place, Spikes, begins, grid_of, run, s
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, register, size
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_half, named_word
-from snnlab.kernels.cpu.onward import AT_ONCE, OfSpikes, add_product, multiply
+from snnlab.kernels.cpu.onward import OfSpikes, multiply
+from snnlab.kernels.cpu.product import AT_ONCE, Matrix, add_product
 from snnlab.kernels.cpu.sample import Incoming, Sample, incoming_of, sample_of, samples_of
 from snnlab.kernels.cpu.simd import Vector, accumulate, clear, fill, load, select, store
 from snnlab.kernels.cpu.sums import Sums, add_sums, clear_sums, sums_of
@@ -63,15 +64,10 @@ def _sent_back(after, cell, depth_tile, begin, end, steps, out):
             for tile in range(tiles):
                 place = ((y * grid.out_columns + x) * tiles + tile) * steps + grid.delay  # a spike arrives later
                 weight = ((i * grid.size_columns + j) * depth_tiles + depth_tile) * tiles + tile
-                add_product(
-                    out,
-                    after_floats(after.d_current, place * LANES),
-                    LANES,
-                    after_floats(after.weights, weight * LANES * LANES),
-                    min(LANES, grid.channels - tile * LANES),
-                    begin,
-                    min(end, steps - grid.delay),
-                )
+                d_current = Matrix(after_floats(after.d_current, place * LANES), LANES, 1)
+                weights = Matrix(after_floats(after.weights, weight * LANES * LANES), LANES, LANES)
+                neurons, last = min(LANES, grid.channels - tile * LANES), min(end, steps - grid.delay)
+                add_product(Matrix(out, LANES, LANES), d_current, weights, neurons, begin, last, 1)
     return begin
 
 

@@ -18,6 +18,7 @@ from snnlab.kernels.cpu import ffi
 from snnlab.kernels.cpu.calls_lstm import stride_of, up
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data
 from snnlab.kernels.cpu.memory import after_floats, get_float, get_int, named_word, set_float
+from snnlab.kernels.cpu.product import Matrix, add_product
 from snnlab.kernels.cpu.simd import clear, exp, fill, load, select, store
 from snnlab.kernels.packed import LANES
 
@@ -49,31 +50,6 @@ def _sigmoid(x):
     """`1 / (1 + e^-x)` to 2e-7 relative; NaN stays NaN."""
     one = fill(float32(1.0))
     return select(x >= x, one / (one + exp(fill(float32(0.0)) - x)), x)
-
-
-@njit
-def _add_rows(a, row, step, w, stride, count, out, width):
-    """Add `sum_k a[r, k] w[k]` to 4 rows `out[r]` of 16; `a[r, k]` is at `r row + k step`, `w[k]` at `k stride`."""
-    out_0, out_1, out_2, out_3 = load(out, 0), load(out, width), load(out, 2 * width), load(out, 3 * width)
-    for k in range(count):
-        v, at = load(w, k * stride), k * step
-        out_0 = out_0 + fill(get_float(a, at)) * v
-        out_1 = out_1 + fill(get_float(a, at + row)) * v
-        out_2 = out_2 + fill(get_float(a, at + 2 * row)) * v
-        out_3 = out_3 + fill(get_float(a, at + 3 * row)) * v
-    store(out, 0, out_0)
-    store(out, width, out_1)
-    store(out, 2 * width, out_2)
-    store(out, 3 * width, out_3)
-
-
-@njit
-def _add_product(a, rows, row, step, w, tile, stride, count, out, width, tiles):
-    """Compute the same for any number of rows (rounded up to 4) and of tiles, which are `tile` floats apart in `w`."""
-    for k in range(tiles):
-        for r in range(0, rows, 4):
-            to, weights = after_floats(out, r * width + k * LANES), after_floats(w, k * tile)
-            _add_rows(after_floats(a, r * row), row, step, weights, stride, count, to, width)
 
 
 @njit
@@ -148,7 +124,8 @@ def _forward(frame, block):
             set_float(r, s * row, float32(1.0))
             _copy(after_floats(x, (t * batch + first + s) * pre), after_floats(r, s * row + 1), pre)
         clear(a, room * stride // LANES)
-        _add_product(r, samples, row, 1, weights, depth * LANES, LANES, depth, a, stride, tiles)
+        rows, w = Matrix(r, row, 1), Matrix(weights, LANES, depth * LANES)
+        add_product(Matrix(a, stride, LANES), rows, w, depth, 0, samples, tiles)
         for s in range(samples):
             now = after_floats(r, s * row + 1 + pre)
             place = after_floats(saved, _SAVED_ROWS * ((first + s) * steps + t) * width)
@@ -182,9 +159,11 @@ def _backward(frame, block):
             place = after_floats(data(frame, ARGUMENTS, _SAVED), _SAVED_ROWS * ((first + s) * steps + t) * width)
             before = after_floats(place, -_SAVED_ROWS * width) if t > 0 else 0
             _gates_back(place, before, n, width, dh, after_floats(dc, s * width), after_floats(da, s * stride))
-        _add_product(r, depth, 1, depth, da, LANES, stride, samples, d_weights, columns, _up(4 * n, LANES) // LANES)
+        of_weights, d_a = Matrix(d_weights, columns, LANES), Matrix(da, stride, LANES)
+        add_product(of_weights, Matrix(r, 1, depth), d_a, samples, 0, depth, _up(4 * n, LANES) // LANES)
         clear(dr, room * tiles)
-        _add_product(da, samples, stride, 1, weights, 4 * n * LANES, LANES, 4 * n, dr, back, tiles)
+        d_gates, w = Matrix(da, stride, 1), Matrix(weights, LANES, 4 * n * LANES)
+        add_product(Matrix(dr, back, LANES), d_gates, w, 4 * n, 0, samples, tiles)
         for s in range(samples if back > width else 0):
             dx = after_floats(data(frame, RESULTS, _MORE), (t * batch + first + s) * pre)
             _copy(after_floats(dr, s * back + width), dx, pre)

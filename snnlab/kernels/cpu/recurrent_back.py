@@ -16,7 +16,8 @@ from snnlab.kernels.cpu.arrivals import arrivals
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, register, size
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_half, get_int, named_word
-from snnlab.kernels.cpu.onward import AT_ONCE, add_product, form, of_spikes
+from snnlab.kernels.cpu.onward import form, of_spikes
+from snnlab.kernels.cpu.product import AT_ONCE, Matrix, add_product
 from snnlab.kernels.cpu.recurrent import list_spikes, run
 from snnlab.kernels.cpu.sample import incoming_of, sample_of, samples_of, values_of
 from snnlab.kernels.cpu.simd import accumulate, clear, fill, load, select, store
@@ -100,9 +101,8 @@ def _send_back(frame, state, after, sent):
     tiles = size(frame, ARGUMENTS, at.WEIGHTS, 0)
     width, d_arriving = tiles * LANES, after_floats(state, after * tiles * LANES)
     clear(sent, tiles * AT_ONCE)
-    for tile in range(tiles):
-        weights, out = after_floats(transposed, tile * neurons * LANES), after_floats(sent, tile * AT_ONCE * LANES)
-        add_product(out, d_arriving, _ROWS * width, weights, neurons, 0, AT_ONCE)
+    weights, out = Matrix(transposed, LANES, neurons * LANES), Matrix(sent, LANES, AT_ONCE * LANES)
+    add_product(out, Matrix(d_arriving, _ROWS * width, 1), weights, neurons, 0, AT_ONCE, tiles)
 
 
 @njit

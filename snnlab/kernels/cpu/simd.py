@@ -18,8 +18,8 @@ from numba.extending import intrinsic, lower_builtin
 from snnlab.kernels.cpu.memory import accessors
 from snnlab.kernels.packed import LANES
 
-_FLOAT, _INT = ir.FloatType(), ir.IntType(32)
-_FLOATS, _INTS, _BITS = (ir.VectorType(kind, LANES) for kind in (_FLOAT, _INT, ir.IntType(1)))
+FLOAT, _INT = ir.FloatType(), ir.IntType(32)
+FLOATS, _INTS, _BITS = (ir.VectorType(kind, LANES) for kind in (FLOAT, _INT, ir.IntType(1)))
 
 
 class Vector(types.Type):
@@ -36,7 +36,7 @@ vector, mask = Vector("vector"), Mask("mask")
 @register_default(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, _FLOATS)
+        super().__init__(manager, fe_type, FLOATS)
 
 
 @register_default(Mask)
@@ -54,27 +54,34 @@ def _operator(symbol, result, generate):
     )
 
 
-# "contract": a product and a sum become one instruction where the processor has it; nothing else is reordered.
-_operator(operator.add, vector, lambda builder, a, b: builder.fadd(a, b, flags=["contract"]))
-_operator(operator.sub, vector, lambda builder, a, b: builder.fsub(a, b, flags=["contract"]))
-_operator(operator.mul, vector, lambda builder, a, b: builder.fmul(a, b, flags=["contract"]))
+# A product and a sum become one instruction where the processor has it; nothing else is reordered.
+_TOGETHER = ["contract"]
+_operator(operator.add, vector, lambda builder, a, b: builder.fadd(a, b, flags=_TOGETHER))
+_operator(operator.sub, vector, lambda builder, a, b: builder.fsub(a, b, flags=_TOGETHER))
+_operator(operator.mul, vector, lambda builder, a, b: builder.fmul(a, b, flags=_TOGETHER))
 _operator(operator.truediv, vector, lambda builder, a, b: builder.fdiv(a, b))
 _operator(operator.ge, mask, lambda builder, a, b: builder.fcmp_ordered(">=", a, b))
 _operator(operator.le, mask, lambda builder, a, b: builder.fcmp_ordered("<=", a, b))
 
 
-def _splat(builder, scalar, kind):
+def multiply_add(builder, a, b, c):
+    """Generate `a * b + c`."""
+    return builder.fadd(builder.fmul(a, b, flags=_TOGETHER), c, flags=_TOGETHER)
+
+
+def splat(builder, scalar, kind=FLOATS):
+    """Generate a vector with the same number in all lanes."""
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(_INT, 0))
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES))
 
 
-load, store = accessors(vector, _FLOAT, _FLOATS, align=4)  # 16 values from an address and index on
+load, store = accessors(vector, FLOAT, FLOATS, align=4)  # 16 values from an address and index on
 
 
 @intrinsic
 def fill(_context, _value):
     """Return a vector with the same number in all lanes."""
-    return vector(float32), lambda _context, builder, _sig, arguments: _splat(builder, arguments[0], _FLOATS)
+    return vector(float32), lambda _context, builder, _sig, arguments: splat(builder, arguments[0])
 
 
 @intrinsic
@@ -111,8 +118,8 @@ def _power_of_two(_context, _x):
 
     def generate(_context, builder, _sig, arguments):
         whole = builder.fptosi(arguments[0], _INTS)
-        biased = builder.add(whole, _splat(builder, ir.Constant(_INT, 127), _INTS))
-        return builder.bitcast(builder.shl(biased, _splat(builder, ir.Constant(_INT, 23), _INTS)), _FLOATS)
+        biased = builder.add(whole, splat(builder, ir.Constant(_INT, 127), _INTS))
+        return builder.bitcast(builder.shl(biased, splat(builder, ir.Constant(_INT, 23), _INTS)), FLOATS)
 
     return vector(vector), generate
 
@@ -122,7 +129,7 @@ def square_root(_context, _x):
     """`sqrt(x)`."""
 
     def generate(_context, builder, _sig, arguments):
-        kind = ir.FunctionType(_FLOATS, [_FLOATS])
+        kind = ir.FunctionType(FLOATS, [FLOATS])
         return builder.call(get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f32"), arguments)
 
     return vector(vector), generate
