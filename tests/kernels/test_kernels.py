@@ -24,6 +24,7 @@ from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, reference
 from snnlab.kernels.cpu import kept
 from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.packed import LANES
 from snnlab.support.shelf import Shelf
 from snnlab.surrogate import SURROGATES
 
@@ -281,6 +282,36 @@ def test_packed_spikes_feed_the_next_layer(post, delay, read_too, run):
     b, db = jax.jit(value_and_gradient, static_argnums=1, compiler_options=UNOPTIMIZED)(arrays, "reference")
     np.testing.assert_allclose(a, b, rtol=1e-5)
     close(da, db, 1e-4)
+
+
+@pytest.mark.parametrize(
+    "units", [11, 6000]
+)  # of a layer of which no tile need wait for the other samples, and a wide one
+def test_a_batch_is_its_samples_one_by_one(units):
+    """Whatever groups of samples and tiles the kernels form: outputs are those of each alone, gradients their sum."""
+    rng = np.random.default_rng(3)
+    batch, hidden = 21, 3 * LANES + 1
+    x = make_input(rng, "streams", batch=batch, pre=units)
+    x = dataclasses.replace(x, times=x.times[:, :33], units=x.units[:, :33])
+    first, params = make_drive(rng, x, hidden), make_params(rng, hidden, tau_ref=0.0)
+    second = make_drive(rng, f32(np.zeros((T, 1, hidden))), 5)
+
+    @jax.jit
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def objective(arrays, x):
+        one, two = arrays
+        layer = kernels.lif(dataclasses.replace(first, **one, x=x), params, dt=1.0, surrogate=SURROGATES["arctan"])
+        drive = dataclasses.replace(second, **(two | {"x": layer.packed}))
+        peak = kernels.leaky(drive, jnp.float32(5.0), dt=1.0)[1]
+        return (peak**2).sum() + (layer.counts**2).sum(), layer.counts
+
+    one, two = learned(first), learned(second)
+    del two["x"]
+    (_, counts), gradient = objective((one, two), x)
+    samples = [dataclasses.replace(x, times=x.times[b : b + 1], units=x.units[b : b + 1]) for b in range(batch)]
+    alone = [objective((one, two), sample) for sample in samples]
+    np.testing.assert_array_equal(counts, np.concatenate([counts for (_, counts), _ in alone]))
+    close(gradient, jax.tree.map(lambda *parts: np.sum(parts, axis=0), *(each for _, each in alone)), 1e-4)
 
 
 def test_events_out_of_range_never_touch_memory():

@@ -16,7 +16,7 @@ from snnlab.kernels.cpu.conv import Grid, Place, Spikes, begins, grid_of, run, s
 from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, register, size
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_half, named_word
-from snnlab.kernels.cpu.onward import OfSpikes, multiply
+from snnlab.kernels.cpu.onward import OfSpikes, form
 from snnlab.kernels.cpu.product import AT_ONCE, Matrix, add_product
 from snnlab.kernels.cpu.sample import Incoming, Sample, incoming_of, sample_of, samples_of
 from snnlab.kernels.cpu.simd import Vector, accumulate, clear, fill, load, select, store
@@ -176,7 +176,7 @@ def _to_others(task, place, begin, out):
         return OfSpikes(NOWHERE, 0, 0)
     if not incoming.post:
         return OfSpikes(after_floats(incoming.spikes, place.tile * LANES), incoming.stride, 0)
-    multiply(incoming, task.sample.steps, place.tile, begin, out)
+    form(incoming, task.sample.steps, place.tile, 1, begin, out)
     return OfSpikes(out, LANES, 0)
 
 

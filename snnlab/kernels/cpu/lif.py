@@ -37,6 +37,9 @@ from snnlab.kernels.cpu.simd import accumulate, fill, load, pack, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
 
+_GROUP = 8  # samples that a tile of a wide layer sees before the next tile does, so that its weights stay in the cache
+_CACHED = 1 << 21  # bytes of weights and of their gradient that stay there anyway: then a sample stays instead
+
 
 @njit
 def _run(sample, tile, starts, units, bits, counts, states, trace, held):
@@ -82,17 +85,29 @@ def _run(sample, tile, starts, units, bits, counts, states, trace, held):
         store(counts, lane, count)
 
 
+@njit
+def _group_of(frame):
+    """Return how many samples a tile sees before the next tile does."""
+    weights = size(frame, ARGUMENTS, at.WEIGHTS, 0) * size(frame, ARGUMENTS, at.WEIGHTS, 1) * LANES
+    return 1 if 2 * 4 * weights <= _CACHED else _GROUP
+
+
 @over_blocks
 def _forward(frame, block):
-    batch, wanted = size(frame, RESULTS, 0, 0), option(frame, at.STATES) == 1
-    starts = np.empty(option(frame, at.STEPS) + 1, np.int32)
-    for b in samples_of(frame, block, batch):
-        units, sample = arrivals(frame, b, starts), sample_of(frame, b)
-        counts = after_floats(data(frame, RESULTS, 1), b * sample.width)
-        states = after_floats(data(frame, RESULTS, 2), b * sample.steps * sample.width) if wanted else NOWHERE
-        for tile in range(sample.tiles):
-            bits = after_halves(data(frame, RESULTS, 0), (b * sample.tiles + tile) * sample.steps)
-            _run(sample, tile, starts, units, bits, counts, states, NOWHERE, NOWHERE)
+    wanted, num_steps, group = option(frame, at.STATES) == 1, option(frame, at.STEPS), _group_of(frame)
+    starts, units = np.empty((group, num_steps + 1), np.int32), [np.empty(0, np.int32) for _ in range(group)]
+    of_block = samples_of(frame, block, size(frame, RESULTS, 0, 0))
+    for first in range(of_block.start, of_block.stop, group):
+        count = min(group, of_block.stop - first)
+        for k in range(count):
+            units[k] = arrivals(frame, first + k, starts[k])
+        for tile in range(sample_of(frame, first).tiles):
+            for k in range(count):
+                b, sample = first + k, sample_of(frame, first + k)
+                counts = after_floats(data(frame, RESULTS, 1), b * sample.width)
+                states = after_floats(data(frame, RESULTS, 2), b * sample.steps * sample.width) if wanted else NOWHERE
+                bits = after_halves(data(frame, RESULTS, 0), (b * sample.tiles + tile) * sample.steps)
+                _run(sample, tile, starts[k], units[k], bits, counts, states, NOWHERE, NOWHERE)
 
 
 @njit
@@ -149,20 +164,27 @@ def _walk_back(sample, incoming, d_spikes, sums, tile, starts, units, trace, hel
 
 @over_blocks
 def _backward(frame, block):
-    num_steps, batch = option(frame, at.STEPS), size(frame, ARGUMENTS, at.D_COUNTS, 0)
+    num_steps, tiles, group = option(frame, at.STEPS), size(frame, ARGUMENTS, at.WEIGHTS, 0), _group_of(frame)
+    of_block = samples_of(frame, block, size(frame, ARGUMENTS, at.D_COUNTS, 0))
     clear_sums(frame, block)
-    starts, held = np.empty(num_steps + 1, np.int32), np.empty(num_steps, np.uint16)
-    trace = np.empty(values_of(frame) * num_steps * LANES, np.float32)
-    product = np.empty(num_steps * size(frame, ARGUMENTS, at.WEIGHTS, 0) * LANES, np.float32)
-    for b in samples_of(frame, block, batch):
-        units, sample = arrivals(frame, b, starts), sample_of(frame, b)
-        incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)
-        form(incoming, sample, address_of(product))
-        d_spikes = of_spikes(incoming, sample, address_of(product))
-        for tile in range(sample.tiles):
-            left = address_of(trace), address_of(held)
-            _run(sample, tile, starts, units, NOWHERE, NOWHERE, NOWHERE, *left)
-            _walk_back(sample, incoming, d_spikes, sums, tile, starts, units, *left)
+    starts, units = np.empty((group, num_steps + 1), np.int32), [np.empty(0, np.int32) for _ in range(group)]
+    trace, held = np.empty(values_of(frame) * num_steps * LANES, np.float32), np.empty(num_steps, np.uint16)
+    product = np.empty(2 * num_steps * LANES, np.float32)
+    for first in range(of_block.start, of_block.stop, group):
+        count = min(group, of_block.stop - first)
+        for k in range(count):
+            units[k] = arrivals(frame, first + k, starts[k])
+        for tile in range(0, tiles, 2):  # a product of two tiles takes less than twice the time of one
+            for k in range(count):
+                sample = sample_of(frame, first + k)
+                incoming, sums = incoming_of(frame, first + k, sample), sums_of(frame, block, first + k, sample)
+                end = min(tile + 2, tiles)
+                form(incoming, num_steps, tile, end - tile, 0, address_of(product))
+                d_spikes = of_spikes(incoming, sample, tile, address_of(product))
+                for now in range(tile, end):
+                    left = address_of(trace), address_of(held)
+                    _run(sample, now, starts[k], units[k], NOWHERE, NOWHERE, NOWHERE, *left)
+                    _walk_back(sample, incoming, d_spikes, sums, now, starts[k], units[k], *left)
 
 
 @register("snnlab_lif")

@@ -24,32 +24,25 @@ class OfSpikes(NamedTuple):
 
 
 @njit
-def multiply(incoming, steps, tile, begin, out):
-    """Write the gradients of the spikes of one tile, `(time, 16)`, from step `begin` on."""
-    clear(after_floats(out, begin * LANES), steps - begin)
-    _add(incoming, steps, begin, tile, 1, out)
+def form(incoming, steps, tile, tiles, begin, out):
+    """Write the gradients of the spikes of some tiles from `tile` on, from step `begin` on; nothing if they are given.
 
-
-@njit
-def form(incoming, sample, scratch):
-    """Write the gradients of the spikes to `scratch`, `(tile, time, 16)`, if they are a product."""
-    if incoming.spikes and incoming.post:
-        clear(scratch, sample.tiles * sample.steps)
-        _add(incoming, sample.steps, 0, 0, sample.tiles, scratch)
-
-
-@njit
-def _add(incoming, steps, begin, tile, tiles, out):
-    """Add the product of the gradient of the currents and the weights of some tiles from `tile` on."""
+    `out` is `(tile, time, 16)`.
+    """
     post = incoming.post
+    if not (incoming.spikes and post):
+        return
+    for k in range(tiles):
+        clear(after_floats(out, (k * steps + begin) * LANES), steps - begin)
     weights = Matrix(after_floats(incoming.onward, tile * post * LANES), LANES, post * LANES)
     d_current = Matrix(incoming.spikes, incoming.stride, 1)
     add_product(Matrix(out, LANES, steps * LANES), d_current, weights, post, begin, steps, tiles)
 
 
 @njit
-def of_spikes(incoming, sample, scratch):
-    """Return where the gradients of the spikes lie: in `scratch` those that `form` wrote."""
+def of_spikes(incoming, sample, tile, scratch):
+    """Return where the gradients of the spikes lie: in `scratch` those that `form` wrote for tiles from `tile` on."""
     if incoming.spikes and incoming.post:
-        return OfSpikes(scratch, LANES, sample.steps * LANES)
+        apart = sample.steps * LANES
+        return OfSpikes(after_floats(scratch, -tile * apart), LANES, apart)
     return OfSpikes(incoming.spikes, incoming.stride, LANES)

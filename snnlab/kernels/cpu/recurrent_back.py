@@ -142,7 +142,7 @@ def _group_back(frame, block, first, count, starts, units, scratch, sent, fired)
         for k in range(count):
             sample = sample_of(frame, first + k)
             incoming, own = incoming_of(frame, first + k, sample), _scratch_of(scratch, sample, k)
-            d_spikes, sums = of_spikes(incoming, sample, own.product), sums_of(frame, block, first + k, sample)
+            d_spikes, sums = of_spikes(incoming, sample, 0, own.product), sums_of(frame, block, first + k, sample)
             row = after_floats(sent, k * LANES)
             _sample_back(sample, incoming, d_spikes, sums, starts[k], units[k], own, t, row, fired)
     for k in range(count):
@@ -172,7 +172,7 @@ def _backward(frame, block):
         for k in range(count):
             units[k], sample = arrivals(frame, first + k, starts[k]), sample_of(frame, first + k)
             own = _scratch_of(scratch, sample, k)
-            form(incoming_of(frame, first + k, sample), sample, own.product)
+            form(incoming_of(frame, first + k, sample), num_steps, 0, tiles, 0, own.product)
             run(sample, starts[k], units[k], own.state, address_of(fired), NOWHERE, NOWHERE, own.trace, own.words)
         _group_back(frame, block, first, count, starts, units, scratch, address_of(sent), address_of(fired))
 
