@@ -237,9 +237,18 @@ class Rate:
     ) -> Float[Array, "time batch unit"]:
         if key is None:
             raise ArgumentError("key: the rate code is random and needs a key, got None; pass key=jax.random.key(...)")
-        most = self.max_rate if max_rate is None else max_rate
-        p = unit_interval(x.reshape(len(x), -1)) * (most * self.dt / 1000.0)
+        p = self.chance(x, max_rate)
         return jax.random.bernoulli(key, jnp.broadcast_to(p, (self.num_steps, *p.shape))).astype(jnp.float32)
+
+    def chance(self, x: Shaped[Array, "batch *sample"], max_rate: Scalar | None = None) -> Float[Array, "batch unit"]:
+        """Return the probability that a unit fires in a step, `x max_rate dt / 1000`.
+
+        Example:
+            >>> Rate(max_rate=100.0, dt=2.0).chance(jnp.array([[1.0, 0.5]])).tolist()
+            [[0.20000000298023224, 0.10000000149011612]]
+        """
+        most = self.max_rate if max_rate is None else max_rate
+        return unit_interval(x.reshape(len(x), -1)) * (most * self.dt / 1000.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from snnlab.kernels.drive import Drive, Input
 from snnlab.kernels.orders import at_most_gradient
 from snnlab.kernels.packed import Packed
 from snnlab.support import arguments
+from snnlab.support.transfers import transfers_allowed
 from snnlab.support.warn import warn
 from snnlab.surrogate import SURROGATES, Surrogate
 
@@ -72,9 +73,11 @@ def _numba_works() -> bool:
     try:
         from snnlab.kernels.cpu import calls
 
-        with jax.ensure_compile_time_eval():  # a trace may be under way
-            one = jnp.ones((1, 1, 1), jnp.float32)  # also while JAX makes float64
-            result = jax.jit(lambda x: calls.leaky(Drive(x=x), None, dt=1.0)[0])(one).item()
+        one = np.ones((1, 1, 1), np.float32)  # also while JAX makes float64
+        # Compiled ahead of its call, because a trace may be under way.
+        copy = jax.jit(lambda x: calls.leaky(Drive(x=x), None, dt=1.0)[0]).lower(one).compile()
+        with transfers_allowed():
+            result = copy(one).item()
         if result != 1.0:
             raise ArithmeticError(f"a kernel that copies 1.0 gave {result}")
         return True

@@ -8,6 +8,7 @@ import re
 import zlib
 from fractions import Fraction
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -297,12 +298,32 @@ def test_what_cannot_be_shown_is_refused_with_the_reason(tmp_path, digits, model
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["rate", "delta", "rows", "events"])
-def test_a_code_without_a_table_has_no_sliders(tmp_path, kind):
-    """The page does not compute such a code, so it cannot say what other constants of it would give."""
-    found = page_data(exhibit(network(kind), tmp_path / "net.html", data_of(kind), count=2).path)
+@pytest.mark.parametrize(
+    ("kind", "why"), [("rows", "no constant"), ("events", "no constant"), ("numbers", "numbers, not bytes")]
+)
+def test_a_code_without_sliders_says_why(tmp_path, digits, kind, why):
+    samples = data_of(kind) if kind != "numbers" else (digits.x_test[:2] / np.float32(255.0), digits.y_test[:2])
+    given = samples if isinstance(samples, tuple) else (samples,)
+    net = network("latency" if kind == "numbers" else kind)
+    found = page_data(exhibit(net, tmp_path / "net.html", *given, count=2).path)
     assert not [slider["label"] for slider in found["sliders"] if slider["layer"] == CODE]
-    assert found["input"]["rule"] == "" and found["sliders"]
+    assert found["input"]["rule"] == "" and found["sliders"] and why in found["input"]["words"]
+
+
+def test_random_numbers_that_the_page_does_not_have_are_told(tmp_path, digits):
+    """JAX can draw them in another order: then the page plays the spikes that Python drew, and says so."""
+    with jax.threefry_partitionable(False):
+        report = exhibit(network("rate"), tmp_path / "net.html", digits, count=3)
+    found = page_data(report.path)
+    assert report.equal == 3 and found["input"]["kind"] == "none" and "does not know" in found["input"]["words"]
+    assert all("values" in sample for sample in found["samples"])
+
+
+def test_a_rate_ends_at_one_spike_a_step(digits):
+    code = snnlab.encode.Rate(num_steps=50, max_rate=400.0, dt=2.0)
+    net = Network(code, snnlab.build(SnnConfig(hidden=5, dt=2.0), sample_shape=(8, 8), num_classes=10).stack)
+    (slider,) = coding_of(net, digits.x_test[:1]).sliders
+    assert slider.values[slider.home] == 400.0 and slider.values.max() <= 500.0 and len(slider.values) > 10
 
 
 def test_other_mistakes_name_the_argument(tmp_path, digits):

@@ -61,7 +61,10 @@ def written(tmp_path, kind: str, **options):
     return exhibit(network(kind), tmp_path / "net.html", data_of(kind), training={"readout": "mean"}, **options).path
 
 
-@pytest.mark.parametrize("kind", ["latency", "events", "recurrent", "refractory", "three layers", "adaptive", "lstm"])
+KINDS = ["latency", "events", "recurrent", "refractory", "three layers", "adaptive", "lstm", "rate", "delta"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("look", [("light", 1200), ("dark", 400)], ids=lambda look: look[0])
 def test_every_page_checks_itself_offline(tmp_path, opened, kind, look):
     tab = opened(color_scheme=look[0], viewport={"width": look[1], "height": 900})
@@ -94,6 +97,10 @@ def test_every_control_by_mouse_and_keyboard(tmp_path, opened):
     first = tab.says(".said")
     page.get_by_title("Next sample").click()
     assert tab.says(".said") != first and "Sample 2 of 20" in tab.says(".said")
+    page.get_by_title("Previous sample").click()
+    assert tab.says(".said") == first
+    page.get_by_label("Sample", exact=True).select_option("5")
+    assert "Sample 6 of 20" in tab.says(".said")
     page.get_by_label("Sample", exact=True).select_option("0")
     assert tab.says(".said") == first
     # The neuron: a click into the hidden layer, and keys
@@ -128,6 +135,10 @@ def test_sliders_say_what_is_certified_and_go_back(tmp_path, opened):
         own = page.get_by_role("button", name=f"{name} as trained", exact=True)
         own.click()
         assert tab.says(".constants .hint") == "As trained."
+        box = slider.bounding_box()
+        page.mouse.click(box["x"] + 0.85 * box["width"], box["y"] + box["height"] / 2)
+        assert "Moved: " in tab.says(".constants .hint")
+        own.click()
     page.get_by_role("slider", name="hidden.v_th", exact=True).fill("35")  # so high that nothing fires
     page.wait_for_selector("text=no neuron fires")
     back.click()
@@ -161,6 +172,8 @@ def test_one_draws_and_opens_files(tmp_path, opened, digits):
     page.mouse.up()
     assert tab.says(".said").startswith("Your own input: the network says ")
     assert "no checksum exists" in tab.says(".constants .hint")
+    page.get_by_role("button", name="Centre").click()
+    assert "Your own input" in tab.says(".said")
     paper.focus()
     page.keyboard.press("Delete")
     page.keyboard.press("Enter")
@@ -204,6 +217,42 @@ def test_a_file_of_events(tmp_path, opened):
     own.write_text(f"{own.read_text()}\n{found['steps'] * step} 0")
     page.locator("input[type=file]").set_input_files(own)
     page.wait_for_selector(f"text=1 of {len(when) + 1} events are at other times or of other units, and left out.")
+    assert tab.complaints == []
+
+
+def spikes_a_sample(words: str) -> float:
+    return float(re.search(r"([\d.,]+) spikes a sample", words)[1].replace(",", ""))
+
+
+def test_a_rate_adds_spikes_to_those_that_are_there(tmp_path, opened):
+    tab = opened()
+    page = tab.open(written(tmp_path, "rate"))
+    assert "random numbers are Python's" in page.locator(".group .hint").first.inner_text()
+
+    before = page.locator(".notes li").nth(1).inner_text()
+    page.get_by_role("slider", name="code.max_rate", exact=True).press("End")
+    page.wait_for_function("(old) => document.querySelectorAll('.notes li')[1].textContent !== old", arg=before)
+    after = page.locator(".notes li").nth(1).inner_text()
+    assert spikes_a_sample(after) > spikes_a_sample(before) and tab.complaints == []
+
+
+def test_a_code_without_a_constant_says_so(tmp_path, opened):
+    tab = opened()
+    page = tab.open(written(tmp_path, "events"))
+    assert page.locator(".group", has_text="input code").inner_text().endswith("this code has no constant.")
+    assert page.locator(".group", has_text="input code").locator("input").count() == 0 and tab.complaints == []
+
+
+def test_a_signal_of_ones_own(tmp_path, opened):
+    """The numbers of a sample, as a file, give the answer that the sample has."""
+    tab = opened()
+    path = written(tmp_path, "delta")
+    page, found = tab.open(path), page_data(path)
+    sample = found["samples"][4]
+    own = tmp_path / "own.csv"
+    own.write_text("\n".join(map(repr, np.frombuffer(base64.b64decode(sample["values"]), "<f4").tolist())))
+    page.locator("input[type=file]").set_input_files(own)
+    page.wait_for_selector(f"text=Your own input: the network says {found['classes'][sample['answer']]}.")
     assert tab.complaints == []
 
 

@@ -17,7 +17,7 @@ import snnlab
 from snnlab import data
 from snnlab.config import SnnConfig
 from snnlab.export.exhibits import exhibit
-from snnlab.export.exhibits.samples import run
+from snnlab.export.exhibits.samples import chosen, run
 from snnlab.models import Network
 
 
@@ -76,6 +76,10 @@ MADE = {
     "recurrent": lambda: network("recurrent"),
     "adaptive": lambda: network("adaptive"),
     "population": lambda: network("population"),
+    "rate": lambda: network("rate"),
+    "rate of numbers": lambda: network("rate"),
+    "delta": lambda: network("delta"),
+    "delta of bytes": lambda: network("delta"),
     "constants of their own": with_own_constants,
     "a fine step": lambda: snnlab.build(
         SnnConfig(hidden=40, dt=0.02, num_steps=3000, v_th=0.1), sample_shape=(8, 8), num_classes=10
@@ -86,9 +90,15 @@ MADE = {
 @pytest.mark.parametrize("kind", MADE)
 def test_moved_sliders_give_pythons_spikes(tmp_path, player, digits, kind):
     """At stops away from home, also of the code, the page has Python's constants, and so its spikes and traces."""
-    page = exhibit(MADE[kind](), tmp_path / "net.html", digits, count=20).path
+    samples = data_of("delta") if kind.startswith("delta") else digits
+    at = chosen(samples.y_test[:], 20)
+    x, labels = samples.x_test[at], samples.y_test[at]
+    if kind == "rate of numbers":
+        x = np.random.default_rng(0).random(x.shape, np.float32)
+    if kind == "delta of bytes":
+        x = np.clip(128 + 64 * x, 0, 255).astype(np.uint8)
+    page = exhibit(MADE[kind](), tmp_path / "net.html", x, labels).path
     found, fired = page_data(page), 0
-    x = np.array([np.frombuffer(base64.b64decode(s["bytes"]), np.uint8).reshape(8, 8) for s in found["samples"]])
     sliders, listed = found["sliders"], found["input"]["listed"]
     assert sliders[0]["label"].startswith("code.") and (kind == "a fine step") == bool(listed)
     for way in (3, -2, 1):
@@ -104,7 +114,7 @@ def test_moved_sliders_give_pythons_spikes(tmp_path, player, digits, kind):
         fired += python.spikes[0].sum()
         for b, layers in enumerate(player(page, json.dumps(stops))):
             spikes = np.frombuffer(base64.b64decode(layers[0][0]), np.uint8).reshape(-1, units)
-            readout = np.frombuffer(base64.b64decode(layers[1][1]), "<f4").reshape(-1, 10)
+            readout = np.frombuffer(base64.b64decode(layers[1][1]), "<f4").reshape(-1, samples.num_classes)
             assert (spikes == python.spikes[0][:, b]).all() and (readout == python.readout[:, b]).all()
     assert fired > 200
 
@@ -145,10 +155,11 @@ def test_a_change_of_one_bit_is_caught(tmp_path, player, digits, change):
 
 
 @pytest.mark.endure
-def test_a_thousand_images_of_fashion_mnist(tmp_path, player, shared):
+@pytest.mark.parametrize("kind", ["latency", "population", "recurrent", "refractory", "three layers", "adaptive", "lstm"])
+def test_a_thousand_images_of_fashion_mnist(tmp_path, player, shared, kind):
     fashion = data.load(str(shared / "data" / "fashion-mnist"))
-    net = snnlab.build(SnnConfig(hidden=100, v_th=0.2), sample_shape=(28, 28), num_classes=10)
+    net = snnlab.build(KINDS[kind], sample_shape=(28, 28), num_classes=10)
     report = exhibit(net, tmp_path / "net.html", fashion, count=1000)
     found = player(report.path)
     assert report.equal == sum(found["same"]) == 1000 and report.differing == 0
-    assert sum(found["spikes"]) == report.spikes > 10_000
+    assert sum(found["spikes"]) == report.spikes and (kind == "lstm" or report.spikes > 10_000)

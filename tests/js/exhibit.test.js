@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { codeOf, signalOf, uniform } from "./js/coding.js";
 import { decisions, play, sorted } from "./js/engine.js";
 import { crc32, exp, fused, sigmoid, tanh } from "./js/exact.js";
-import { signalOf } from "./js/stored.js";
 
 test("a product and a sum are rounded once", () => {
   const up = 2 ** -23, a = 2 ** -12 * (1 + 2 ** -18), b = 2 ** -12 * (1 - 2 ** -18); // a b = 2^-24 - 2^-60
@@ -60,8 +60,32 @@ test("one neuron: subtracting, setting, refractory, delayed, silenced", () => {
 });
 
 test("a share of the input is left out, the same one each time", () => {
-  const data = /** @type {any} */ ({ steps: 10, input: { units: 1000, kind: "events", table: "", each: 1 } });
-  const given = { bytes: null, values: null, when: new Uint16Array(1000), who: Uint32Array.from({ length: 1000 }, (_, k) => k) };
+  const data = /** @type {any} */ ({ steps: 10, sliders: [], input: { units: 1000, kind: "events", table: "", each: 1 } });
+  const given = { place: 0, bytes: null, values: null, when: new Uint16Array(1000), who: Uint32Array.from({ length: 1000 }, (_, k) => k) };
   const left = [0, 0.3, 0.3, 1].map((lost) => signalOf(data, given, lost).trains?.starts[10] ?? 0);
   assert.ok(left[0] === 1000 && left[1] > 600 && left[1] < 800 && left[1] === left[2] && left[3] === 0);
+});
+
+test("random numbers are those of Threefry-2x32-20", () => {
+  assert.equal(uniform(0), ((0x6b200159 ^ 0x99ba4efe) >>> 9) / 2 ** 23); // key and counter 0, of Random123's known answers
+});
+
+/** A code of one constant. @param {string} kind @param {number[]} values @param {object} more @returns {any} */
+const coded = (kind, values, more) => ({
+  steps: 4, samples: [{}], sliders: [{ layer: -1, home: 0, values }], input: { kind, units: 2, each: 1, table: "", chances: "", ...more },
+});
+const numbers = (/** @type {number[]} */ ...values) => ({ bytes: null, when: null, who: null, values: Float32Array.from(values), place: 0 });
+
+test("a change by the threshold is a spike up or down, and moves the level by as much", () => {
+  const data = coded("delta", [0.5, 2], {}), given = numbers(0, 0.6, 1.4, 0.9);
+  assert.deepEqual([...(signalOf(data, given).values ?? [])], [0, 0, 1, 0, 1, 0, 0, 0]); // levels 0, 0.5, 1, 1
+  assert.deepEqual([...(signalOf(data, given, 0, codeOf(data, [1])).values ?? [])], [0, 0, 0, 0, 0, 0, 0, 0]);
+});
+
+test("a spike where a random number is below the chance: none at 0, all at 1, and more add to what is there", () => {
+  const data = { ...coded("rate", [1, 2, 3], { chances: btoa(String.fromCharCode(...new Uint8Array(Float32Array.of(0.25, 0.5, 1).buffer))) }), steps: 400 };
+  const at = (/** @type {number} */ stop) => signalOf(data, numbers(1, 0), 0, codeOf(data, [stop])).values ?? new Float32Array();
+  const [few, more, all] = [0, 1, 2].map(at), sums = [few, more, all].map((values) => values.reduce((a, b) => a + b, 0));
+  assert.ok(sums[0] > 60 && sums[0] < 140 && sums[1] > 140 && sums[1] < 260 && sums[2] === 400);
+  assert.ok(few.every((value, k) => value <= more[k]) && all.every((value, k) => value === 1 - (k % 2)));
 });

@@ -13,7 +13,7 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from snnlab.data import EventLists
-from snnlab.encode import Binned, Latency, Population, Rows, SpikeTimes
+from snnlab.encode import Binned, Delta, Latency, Population, Rows, SpikeTimes
 from snnlab.export.exhibits.exact import Single
 from snnlab.export.exhibits.replay import Signal
 from snnlab.layers import LSTM
@@ -59,7 +59,7 @@ class Found(NamedTuple):
     Attributes:
         python: what the network does.
         signal: what reached its first layer.
-        table: what the encoder makes of each of 256 bytes, or None if it reads no bytes.
+        table: what the encoder makes of each of 256 bytes, or the number that it reads there; None if it reads neither.
 
     Example:
         >>> Found._fields
@@ -91,6 +91,7 @@ def run(network: Network, x: Any, rule: str, lengths: NDArray[np.integer] | None
     names, layers = network.stack.names, network.stack.layers
     lstms = [name for name in names if isinstance(layers[name], LSTM)]
     one_each = _each_byte(network, np.asarray(x).dtype)
+    table_of = Rows() if isinstance(network.encoder, Delta) else network.encode
 
     @jax.jit
     def compute(state, x, lengths, key, one_each):
@@ -99,11 +100,12 @@ def run(network: Network, x: Any, rule: str, lengths: NDArray[np.integer] | None
         record = net.stack(coded)._replace(lengths=lengths)
         outputs = [record.layers[name].state for name in lstms]
         spikes = [s > 0 for s in record.spikes.values()]
-        table = None if one_each is None else net.encode(one_each)
+        table = None if one_each is None else table_of(one_each)
         return spikes, outputs, record.readout, READOUTS[rule](record), coded, table
 
     # NumPy's arrays as they are: `jnp.asarray` would compile a program for each of their shapes.
-    found = jax.device_get(compute(state, np.asarray(x), lengths, jax.random.key(0), one_each))
+    key = jax.random.key(0, impl="threefry2x32")  # which `js/coding.js` has, too
+    found = jax.device_get(compute(state, np.asarray(x), lengths, key, one_each))
     *results, coded, table = found
     return Found(Python(*results), _signal(coded), _table(table))
 
@@ -113,7 +115,7 @@ def _each_byte(network: Network, dtype: np.dtype) -> np.ndarray | None:
     values = BYTES.astype(np.uint8) if dtype == np.uint8 else (BYTES / 255.0).astype(np.float32)
     if isinstance(network.encoder, Latency | Population):
         return values[:, None]
-    return values[:, None, None] if isinstance(network.encoder, Rows) else None
+    return values[:, None, None] if isinstance(network.encoder, Rows | Delta) else None
 
 
 def _table(coded: Any) -> np.ndarray | None:
@@ -141,17 +143,18 @@ class Code:
     """How the page makes input of bytes, events or numbers.
 
     Attributes:
-        kind: "table" for one spike of every byte and unit, "numbers" for one number of every byte, "events", or "none".
+        kind: "table" for one spike of every byte and unit; "numbers", "rate" and "delta" for what these codes make of one
+            number of every byte; "events"; or "none".
         units: number of units of the input.
         shape: of a sample.
-        table: what each of the 256 bytes becomes: its steps, or its number; or None.
+        table: what each of the 256 bytes becomes: its steps, or its number; None if samples are no bytes.
         each: units for every byte.
         microseconds: length of a step of events, or 0.
 
     Example:
         >>> from snnlab import SnnConfig, build
         >>> net = build(SnnConfig(hidden=7), sample_shape=(4, 4), num_classes=3)
-        >>> code_of(net, (4, 4), np.arange(256)).kind
+        >>> code_of(net, (4, 4), np.arange(256), "latency").kind
         'table'
     """
 
@@ -163,13 +166,20 @@ class Code:
     microseconds: int = 0
 
 
-def code_of(network: Network, shape: tuple[int, ...], table: np.ndarray | None) -> Code:
-    """Return how the page codes input of its own, from a table that the encoder itself has filled in."""
+def code_of(network: Network, shape: tuple[int, ...], table: np.ndarray | None, rule: str) -> Code:
+    """Return how the page codes input of its own, from a table that the encoder itself has filled in.
+
+    Args:
+        network: whose code it is.
+        shape: of a sample.
+        table: see `Found`.
+        rule: see `snnlab.export.exhibits.coding.Coding`.
+    """
     encoder, first = network.encoder, network.stack.layers[network.stack.names[0]]
     units = int(vars(first)["in_features"])  # every layer that is shown has it
-    if table is not None and isinstance(encoder, Rows):
-        return Code(kind="numbers", units=units, shape=shape, table=table)
-    if table is not None:
+    if table is not None and (isinstance(encoder, Rows) or rule in ("rate", "delta")):
+        return Code(kind=rule or "numbers", units=units, shape=shape, table=table)
+    if table is not None and isinstance(encoder, Latency | Population):
         return Code(kind="table", units=units, shape=shape, table=table, each=len(table) // 256)
     if isinstance(encoder, Binned):
         return Code(kind="events", units=units, shape=shape, microseconds=round(1000.0 * encoder.dt))
@@ -204,10 +214,12 @@ def checks(python: Python, b: int, *, exact: bool, outputs: bool) -> list[int]:
 
 
 def stored(x: Any, signal: Signal, code: Code, b: int) -> dict[str, Any]:
-    """Sample `b` in the form in which it travels: its bytes where the page has a table, else what the encoder made."""
+    """Sample `b` in the form in which it travels: as it is where the page codes it, else what the encoder made."""
     sample = np.asarray(x[b])
     if code.table is not None and sample.dtype == np.uint8:
         return {"bytes": text(sample)}
+    if code.kind in ("numbers", "rate", "delta"):
+        return {"values": text(sample.astype(np.float32))}
     found: dict[str, Any] = {"picture": _picture(sample, code)}
     if signal.values is not None:
         return found | {"values": text(signal.values[:, b])}

@@ -311,7 +311,8 @@ def _data(network: Network, made: _Made, given: _Given, rule: str) -> dict[str, 
     python, signal, differing, exact = made.python, made.found.signal, made.differing, made.exact
     dt = network.stack.dt or getattr(network.encoder, "dt", None)
     shape = given.shape if network.recipe is None else network.recipe.sample_shape  # of the sensor, for events
-    code = code_of(network, tuple(shape), made.found.table)
+    table = made.found.table if made.coding.numbers is None else made.coding.numbers
+    code = code_of(network, tuple(shape), table, made.coding.rule)
     bound = TOLERANCE * float(np.abs(python.scores).max() or 1.0)
     scores = _scores(made.played[-1].values, rule, given.lengths)
     alike = (np.abs(scores - python.scores).max(-1) <= bound) & (scores.argmax(-1) == python.answers)
@@ -365,6 +366,8 @@ def _coded(code: Code, coding: Coding) -> dict[str, Any]:
         "listed": coding.listed,
         "open": "" if coding.opened is None else text(coding.opened),
         "limits": "" if coding.limits is None else text(coding.limits),
+        "chances": "" if coding.chances is None else text(coding.chances),
+        "words": coding.words,
     }
 
 

@@ -1,7 +1,8 @@
 // Is what the page computes what Python computed?
+import { signalOf } from "./coding.js";
 import { decisions, play } from "./engine.js";
 import { crc32 } from "./exact.js";
-import { floatsOf, givenBy, signalOf } from "./stored.js";
+import { floatsOf, givenBy } from "./stored.js";
 
 /** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Net} Net */
 
@@ -14,7 +15,7 @@ const raw = (values) => new Uint8Array(values.buffer, values.byteOffset, values.
  * @param {Exhibit} data @param {Net} net @param {number} k
  */
 export function check(data, net, k) {
-  const sample = data.samples[k], layers = play(net, signalOf(data, givenBy(sample))), last = layers.length - 1;
+  const sample = data.samples[k], layers = play(net, signalOf(data, givenBy(data, k))), last = layers.length - 1;
   const sums = layers.flatMap(({ spikes, values }, layer) =>
     (spikes ? crc32(spikes) : data.outputs && layer < last ? crc32(raw(values)) : []));
   if (data.exact) sums.push(crc32(raw(layers[last].values)));

@@ -23,8 +23,8 @@ export function sorted(when, who, steps, width) {
   return { starts, units };
 }
 
-/** The trains of a raster, row = time. @param {Uint8Array} spikes @param {number} width @returns {Trains} */
-function trainsOf(spikes, width) {
+/** The trains of a raster, row = time. @param {ArrayLike<number>} spikes @param {number} width @returns {Trains} */
+export function trainsOf(spikes, width) {
   const steps = spikes.length / width, starts = new Int32Array(steps + 1), units = [];
   for (let t = 0, k = 0; t < steps; t++) {
     for (let n = 0; n < width; n++, k++) if (spikes[k]) units.push(n);
@@ -34,11 +34,11 @@ function trainsOf(spikes, width) {
 }
 
 /**
- * Add the weights of what arrives at one step to `x`.
+ * Add the weights of what arrives at one step to `x`: numbers are multiplied and added, also if they are 0 and 1.
  * @param {Float32Array} x @param {Layer} layer @param {Signal} signal @param {number} t
  */
 function arrive(x, { weights, units, bias }, { trains, values, width }, t) {
-  if (trains) {
+  if (trains && !values) {
     x.set(bias);
     for (let e = trains.starts[t]; e < trains.starts[t + 1]; e++)
       for (let n = 0, k = trains.units[e] * units; n < units; n++, k++) x[n] += weights[k];

@@ -2,11 +2,11 @@
 
 /** A constant per neuron. */
 export type Rows = Record<string, Float32Array>;
-/** What each of the 256 bytes becomes: steps, or numbers. */
-export type Table = Uint16Array | Float32Array;
+/** `table`: what each of the 256 bytes becomes, steps or numbers. `constant`: the chance of the rate code, the threshold of delta. */
+export interface Code { table: Uint16Array | Float32Array; constant: number }
 /** Spikes by step, see `sorted`. */
 export interface Trains { starts: Int32Array; units: Int32Array }
-/** What reaches a layer: spikes, or numbers, row = time. */
+/** What reaches a layer: spikes, or numbers, row = time; both if Python computes spikes as numbers. */
 export interface Signal { trains: Trains | null; values: Float32Array | null; width: number }
 export interface Layer {
   name: string; kind: "lif" | "leaky" | "lstm" | "linear"; inputs: number; units: number; delay: number;
@@ -26,10 +26,11 @@ export interface Slider {
   layer: number; name: string; label: string; unit: string; home: number; values: number[]; rows: Record<string, string>;
   own?: [number, number];
 }
-/** `rule`, `listed`, `open` and `limits`: how the table changes with the sliders of the code, see `tableOf`. */
+/** `rule`, `listed`, `open`, `limits` and `chances`: how the code changes with its sliders, see `codeOf`; `words`: what is said of it. */
 export interface Coded {
   kind: string; units: number; shape: number[]; table: string; each: number; microseconds: number;
   dt: number; rule: string; listed: [number, number, number, number][]; open: string; limits: string;
+  chances: string; words: string;
 }
 export interface Sample {
   label: number; answer: number; differs?: true; checks: number[]; scores: string; length?: number;
@@ -39,9 +40,9 @@ export interface StoredLayer {
   name: string; kind: Layer["kind"]; inputs: number; units: number; delay: number; value_reset: boolean; adapts: boolean;
   weights: string; recurrent: string | null; scales: (string | null)[]; rows: Record<string, string>;
 }
-/** The input of the network before it is coded: bytes, spikes or numbers; the others are null. */
+/** The input of the network before it is coded: bytes, spikes or numbers; the others are null. `place`: of the sample, for its random numbers. */
 export interface Given {
-  bytes: Uint8Array | null; when: Uint16Array | null; who: Uint32Array | null; values: Float32Array | null;
+  bytes: Uint8Array | null; when: Uint16Array | null; who: Uint32Array | null; values: Float32Array | null; place: number;
 }
 export interface Exhibit {
   title: string; steps: number; dt: number; unit: string; rule: string; exact: boolean; outputs: boolean; seal: number;

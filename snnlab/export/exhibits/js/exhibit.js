@@ -1,12 +1,13 @@
 // The page: a network that plays, that can be changed, and that says whether it is still what Python computes.
 import { board } from "./board.js";
 import { check, sealed, verdict, words } from "./checks.js";
+import { codeOf, signalOf } from "./coding.js";
 import { h, write } from "./dom.js";
 import { decisions, play } from "./engine.js";
 import { counted, readable } from "./numbers.js";
 import { ownInput, paper } from "./paper.js";
 import { Player } from "./player.js";
-import { givenBy, moved, netOf, signalOf, tableOf } from "./stored.js";
+import { givenBy, moved, netOf } from "./stored.js";
 import { areasOf, paintConfusion, paintRaster, paintScores, paintVoltage, paintWeights } from "./views.js";
 
 /** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Given} Given @typedef {import("./exhibit").View} View */
@@ -24,8 +25,8 @@ const spiking = trained.layers.some(({ kind }) => kind === "lif");
 const home = sliders.map((slider) => slider.home);
 let stops = home, sample = 0, own = false, silent = 0, lost = 0;
 /** @type {(Uint8Array | undefined)[]} */ let masks = [];
-/** @type {Given} */ let given = givenBy(samples[0]);
-let table = tableOf(data);
+/** @type {Given} */ let given = givenBy(data, 0);
+let code = codeOf(data);
 /** @type {View} */ const view = /** @type {any} */ ({ data, at: steps, picked: { layer: 0, unit: 0 } });
 const player = new Player(() => steps);
 
@@ -35,7 +36,7 @@ const dropped = (layer) => Uint8Array.from({ length: trained.layers[layer].units
 
 /** Compute what follows from an input, or from a constant of the code. */
 function hear() {
-  view.signal = signalOf(data, given, lost, table);
+  view.signal = signalOf(data, given, lost, code);
   view.label = own ? null : samples[sample].label;
   compute();
 }
@@ -129,7 +130,7 @@ const transport = h("div", { class: "row" }, playing,
 /** @param {number} to */
 function choose(to) {
   sample = (to + samples.length) % samples.length;
-  given = givenBy(samples[sample]);
+  given = givenBy(data, sample);
   own = false;
   pad.see(given, samples[sample].picture);
   list.value = String(sample);
@@ -193,7 +194,7 @@ function slider(name, title, last, start, now, move, shown) {
 function set(k, to) {
   stops = stops.map((stop, j) => (j === k ? to : stop));
   if (sliders[k].layer >= 0) return compute();
-  table = tableOf(data, stops);
+  code = codeOf(data, stops);
   hear();
 }
 const knobs = sliders.map(({ name, label, unit, values, own: range }, k) => {
@@ -222,16 +223,17 @@ const asTrained = h("button", { onclick: () => {
   stops = home;
   lost = 0;
   silence(0);
-  table = tableOf(data);
+  code = codeOf(data);
   hear();
   survey();
   for (const { tell } of allKnobs) tell();
 } }, "As trained");
-/** @param {string} name @param {typeof knobs} rows */
-const group = (name, rows) => (rows.length ? [h("div", { class: "group" }, h("h3", {}, name), ...rows.map(({ row }) => row))] : []);
+/** @param {string} name @param {typeof knobs} rows @param {string} [words] */
+const group = (name, rows, words) => (rows.length || words
+  ? [h("div", { class: "group" }, h("h3", {}, name), ...rows.map(({ row }) => row), words ? h("p", { class: "hint" }, words) : "")] : []);
 const ofLayer = (/** @type {number} */ layer) => knobs.filter((_, k) => sliders[k].layer === layer);
 const constants = panel("constants", "Constants",
-  h("div", { class: "knobs" }, ...group("input code", ofLayer(-1)),
+  h("div", { class: "knobs" }, ...group("input code", ofLayer(-1), data.input.words),
     ...trained.layers.flatMap(({ name }, layer) => group(name, ofLayer(layer))), ...group("left out", drops)),
   h("div", { class: "buttons" }, asTrained), hold);
 
@@ -240,15 +242,18 @@ const changed = () => [
   ...sliders.filter((_, k) => stops[k] !== home[k]).map(({ label }) => label),
   ...(silent ? ["neurons"] : []), ...(lost ? ["input"] : []),
 ];
+/** What may differ from Python away from the checksums, if it adds up in another order. */
+const unsure = data.exact ? "" : `, but Python adds up in another order, so ${spiking ? "single spikes" : "the last digits of scores"} may differ`;
+
 /** What is certified of what is seen, and what is not. */
 function promise() {
   const away = changed(), each = sliders.filter((slider) => slider.own).map(({ label }) => label);
   asTrained.disabled = !away.length;
   const steady = each.length ? ` One value per neuron: ${each.join(", ")}; a slider that is moved gives all the same.` : "";
   write(hold, away.length
-    ? `Moved: ${away.join(", ")}. The page computes with the constants that Python has at these values; `
+    ? `Moved: ${away.join(", ")}. The page computes with the constants that Python has at these values${unsure}; `
       + "checksums exist for the trained ones only."
-    : own ? "Your own input: coded by the network's own table, but no checksum exists for it." : `As trained.${steady}`);
+    : own ? `Your own input: coded as the network's own samples${unsure}; no checksum exists for it.` : `As trained.${steady}`);
 }
 
 // ---- picking a neuron ----
@@ -314,8 +319,8 @@ function survey() {
   const piece = () => {
     const began = performance.now();
     while (k < samples.length && performance.now() - began < 6) {
-      const one = samples[k++];
-      found.add(one, play(view.net, signalOf(data, givenBy(one), lost, table), masks));
+      found.add(samples[k], play(view.net, signalOf(data, givenBy(data, k), lost, code), masks));
+      k++;
     }
     if (k < samples.length) waiting = window.setTimeout(piece);
     else found.tell();

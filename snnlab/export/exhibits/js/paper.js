@@ -3,7 +3,7 @@ import { board } from "./board.js";
 import { box, grey, line, picture, shapeOf } from "./draw.js";
 import { TOLD, hand } from "./hand.js";
 import { centred, penOf, stroke } from "./ink.js";
-import { bytesOf } from "./stored.js";
+import { bytesOf, floatsOf } from "./stored.js";
 
 /** @typedef {import("./exhibit").Exhibit} Exhibit @typedef {import("./exhibit").Given} Given */
 /** @typedef {import("./exhibit").Sample} Sample */
@@ -40,7 +40,19 @@ const imageOf = async (file, rows, columns) => {
   return corners > 127 ? light.map((value) => 255 - value) : light;
 };
 
-const NONE = { bytes: null, when: null, who: null, values: null };
+const NONE = { bytes: null, when: null, who: null, values: null, place: 0 };
+
+/** Whether the samples are bytes, or numbers of 0 to 1. @param {Exhibit} data */
+function areBrightness({ samples: [{ values }] }) {
+  return !values || floatsOf(values).every((value) => value >= 0 && value <= 1);
+}
+
+/** Numbers as a picture, from the lowest to the highest. @param {Float32Array} values @param {number} rows */
+function drawnOf(values, rows) {
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity), high = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  const bytes = Uint8Array.from(values, (value) => Math.round((255 * (value - low)) / (high - low || 1)));
+  return { rows, columns: values.length / rows, bytes };
+}
 
 /** Events as spikes, and what is left out of them. @type {(data: Exhibit, numbers: number[]) => Given & { left: string }} */
 function eventsOf({ input, steps }, numbers) {
@@ -68,6 +80,7 @@ export const ownInput = async (data, file) => {
   if (input.kind === "events") return eventsOf(data, numbers);
   if (!input.table) throw new Error("The code of this network is not in the page; its samples are.");
   if (numbers.length !== needed) throw new Error(`The network reads ${needed} numbers, the file has ${numbers.length}.`);
+  if (!areBrightness(data)) return { ...NONE, values: Float32Array.from(numbers) }; // in the units of the samples
   const outside = numbers.find((value) => value < 0 || value > 255);
   if (outside !== undefined) throw new Error(`Numbers must be 0 to 1, or 0 to 255; the file has ${outside}.`);
   const factor = numbers.some((value) => value > 1) ? 1 : 255;
@@ -78,8 +91,10 @@ export const ownInput = async (data, file) => {
  * The paper on which a sample is seen and on which one draws, with mouse, finger or keys.
  * @param {HTMLElement} el @param {Exhibit} data @param {(given: Given) => void} draw told what was drawn
  */
-export function paper(el, { input }, draw) {
-  const { rows, columns } = gridOf(input.shape), mayDraw = Boolean(input.table) && input.shape.length === 2 && rows > 1;
+export function paper(el, data, draw) {
+  const { input } = data;
+  const { rows, columns } = gridOf(input.shape);
+  const mayDraw = Boolean(input.table) && input.shape.length === 2 && rows > 1 && areBrightness(data);
   /** @type {import("./ink.js").Drawing} */ let seen = { rows, columns, bytes: new Uint8Array(rows * columns) };
   const place = () => {
     const { clientWidth: width, clientHeight: height } = el, shape = shapeOf(/** @type {any} */ (seen), Math.min(width, height));
@@ -99,7 +114,7 @@ export function paper(el, { input }, draw) {
   /** @param {{ rows: number, columns: number, bytes: Uint8Array }} now */
   const show = (now) => {
     seen = { ...now, bytes: now.bytes.slice() };
-    draw({ bytes: now.bytes, when: null, who: null, values: null });
+    draw({ ...NONE, bytes: now.bytes });
     redraw();
   };
   const clear = () => show({ rows, columns, bytes: new Uint8Array(rows * columns) });
@@ -119,7 +134,8 @@ export function paper(el, { input }, draw) {
     /** Show a sample, or what was read from a file. @param {Given} given @param {Sample["picture"]} [drawn] */
     see: (given, drawn) => {
       const [height, width, bytes] = drawn ? [drawn[0], drawn[1], bytesOf(drawn[2])] : [1, 1, new Uint8Array(1)];
-      seen = given.bytes ? { rows, columns, bytes: given.bytes.slice() } : { rows: height, columns: width, bytes };
+      seen = given.bytes ? { rows, columns, bytes: given.bytes.slice() }
+        : given.values && !drawn ? drawnOf(given.values, rows) : { rows: height, columns: width, bytes };
       redraw();
     },
   };

@@ -4,7 +4,7 @@ import { makeAlert, mayAlert } from "./alert.js";
 import { makeBranches } from "./branches.js";
 import { mainOf, makeCurves, othersOf } from "./curves.js";
 import { makeCurvesPanel } from "./curvespanel.js";
-import { h } from "./dom.js";
+import { fillScreen, h } from "./dom.js";
 import { ask, makeExplainer } from "./explain.js";
 import { makeErrors } from "./errors.js";
 import { panel, set } from "./fields.js";
@@ -113,7 +113,7 @@ function build(model, el) {
     },
     {
       name: "full screen", explain: "head.full screen", icon: "wide",
-      act: () => (document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen()),
+      act: () => fillScreen(root),
       pressed: () => document.fullscreenElement === root,
     },
   ]);

@@ -23,6 +23,9 @@ export function write(el, words) {
   if (el.textContent !== words) el.textContent = words;
 }
 
+/** Fill the screen with an element; if one fills it, return. @param {Element | null} el */
+export const fillScreen = (el) => (document.fullscreenElement ? document.exitFullscreen() : el?.requestFullscreen());
+
 const PATHS = {
   play: "M4 2.5v11l9-5.5z", pause: "M4 2.5h3v11H4zM9 2.5h3v11H9z", stop: "M3.5 3.5h9v9h-9z", step: "M3 2.5v11l6-5.5zM10.5 2.5h2.5v11h-2.5z",
   chunk: "M2 2.5v11l5.5-5.5zM8 2.5v11l5.5-5.5z", reset: "M8 3a5 5 0 1 1-4.6 3h1.8A3.3 3.3 0 1 0 8 4.7v2.1L4.4 3.9 8 1z",

@@ -1,5 +1,5 @@
 // The stage, for a lecture hall: draw a digit, watch the network answer in slow motion, move two knobs.
-import { h, icon, write } from "./dom.js";
+import { fillScreen, h, icon, write } from "./dom.js";
 import { FACES } from "./header.js";
 import { makeMover } from "./knobs.js";
 import { timeWords } from "./moment.js";
@@ -84,7 +84,7 @@ function makeHead(model, root, leave) {
   const { words } = model.get("about").score, state = h("b", {}), accuracy = h("span", { class: "accuracy" }), said = h("span", { class: "said", role: "status" });
   const wide = h("button", {
     class: "quiet", "aria-label": "full screen", title: "Fill the screen; Escape returns",
-    onclick: () => (document.fullscreenElement ? document.exitFullscreen() : root.closest(".screen")?.requestFullscreen()),
+    onclick: () => fillScreen(root.closest(".screen")),
   }, icon("wide"));
   const back = leave && h("button", { class: "quiet", "aria-label": "leave the stage", title: "Back to the dashboard (Escape)", onclick: leave }, icon("close"));
   function show() {
