@@ -59,10 +59,10 @@ def _bars(scores: Single, names: Sequence[str], y: int) -> str:
     parts, zero = [], y + room * high / ((high - low) or 1.0)
     for k, score in enumerate(scores):
         size, x = room * float(score) / ((high - low) or 1.0), _LEFT + k * each
-        colour = ORANGE if k == int(scores.argmax()) else GREY
+        colour = f' fill="{ORANGE}"' if k == int(scores.argmax()) else ""
         parts.append(
             f'<rect x="{x + 2:.1f}" y="{zero - max(size, 0.0):.1f}" width="{max(each - 4, 1):.1f}" '
-            f'height="{abs(size):.1f}" fill="{colour}"/>'
-            f'<text x="{x + each / 2:.1f}" y="{y + _BAND - 6}" text-anchor="middle">{plain(names[k])}</text>'
+            f'height="{abs(size):.1f}"{colour}/>'
+            f'<text x="{x + each / 2:.1f}" y="{y + _BAND - 6}">{plain(names[k])}</text>'
         )
-    return _label("scores", y + room / 2) + "".join(parts)
+    return _label("scores", y + room / 2) + f'<g text-anchor="middle">{"".join(parts)}</g>'

@@ -17,6 +17,7 @@ from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
 from snnlab.export.exhibits import page, picture
 from snnlab.export.exhibits.coding import Coding, coding_of, shortest
+from snnlab.export.exhibits.exact import Single
 from snnlab.export.exhibits.plan import CODE, Layer, Slider, layers_of, shown, sliders_of
 from snnlab.export.exhibits.quantize import quantized
 from snnlab.export.exhibits.replay import Played, play
@@ -394,9 +395,15 @@ def _slider(slider: Slider, layers: Sequence[Layer]) -> dict[str, Any]:
         "unit": slider.unit,
         "home": slider.home,
         "values": shortest(slider.values).tolist(),
-        "rows": {name: text(np.asarray(row, np.float32)) for name, row in slider.rows.items()},
+        "rows": {name: _row(row, slider.values) for name, row in slider.rows.items()},
         **({} if slider.own is None else {"own": slider.own}),
     }
+
+
+def _row(row: Single, values: Single) -> str:
+    """What follows from the values of a slider; nothing where it is these values."""
+    row = np.asarray(row, np.float32)
+    return "" if np.array_equal(row, values) else text(row)
 
 
 def _seal(data: dict[str, Any]) -> int:

@@ -21,7 +21,7 @@ export interface Did { spikes: Uint8Array | null; values: Float32Array; threshol
 export interface Played extends Did {
   layer: Layer; signal: Signal; dropped: Uint8Array | undefined; drive: Float32Array | null; next: Signal;
 }
-/** `layer`: -1 for a constant of the code. `own`: lowest and highest of the trained values, if every neuron has its own. */
+/** `layer`: -1 for a constant of the code. `rows`: "" for the values themselves. `own`: lowest and highest of the trained values, if every neuron has its own. */
 export interface Slider {
   layer: number; name: string; label: string; unit: string; home: number; values: number[]; rows: Record<string, string>;
   own?: [number, number];

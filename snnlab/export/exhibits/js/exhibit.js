@@ -75,6 +75,8 @@ const scores = viewOf("scores", paintScores, () => `Scores of the classes. ${sai
 const voltage = viewOf("voltage", paintVoltage, () => `Over time: ${neuron()}`);
 const weights = viewOf("weights", paintWeights, () => `Weights to ${nameOf()}`);
 let counts = classes.map(() => classes.map(() => 0));
+const cells = Math.min(320, 36 + 30 * classes.length); // pixels
+Object.assign(fillers.confusion.style, { height: `${cells}px`, flexBasis: `${Math.min(320, cells + 90)}px` });
 const confusion = viewOf("confusion", (pen, _, width, height) => paintConfusion(pen, counts, classes, width, height), () => right());
 
 const verdictLine = h("p", { class: "said", role: "status" }), moment = h("output"), chosen = h("span", { class: "hint" });

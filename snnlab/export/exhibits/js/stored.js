@@ -37,11 +37,11 @@ export function netOf({ layers, steps }) {
 }
 
 /**
- * The constants of a layer at a stop: one for all neurons, or one for each.
- * @param {string} table @param {number} stop @param {number} count of the stops @param {number} units
+ * The constants of a layer at a stop: one for all neurons, or one for each; without a table they are the stops themselves.
+ * @param {string} table @param {number} stop @param {number[]} stops @param {number} units
  */
-function rowAt(table, stop, count, units) {
-  const values = floatsOf(table), width = values.length / count;
+function rowAt(table, stop, stops, units) {
+  const values = table ? floatsOf(table) : Float32Array.from(stops), width = values.length / stops.length;
   return spread(values.subarray(stop * width, (stop + 1) * width), units);
 }
 
@@ -58,7 +58,7 @@ export function moved(net, { sliders }, stops, before) {
     const away = own.filter((k) => stops[k] !== sliders[k].home);
     if (!away.length) return layer;
     const now = away.flatMap((k) => Object.entries(sliders[k].rows).map(([name, table]) =>
-      [name, rowAt(table, stops[k], sliders[k].values.length, layer.units)]));
+      [name, rowAt(table, stops[k], sliders[k].values, layer.units)]));
     return { ...layer, rows: { ...layer.rows, ...Object.fromEntries(now) } };
   });
   return { ...net, layers, stops };

@@ -146,7 +146,8 @@ export function paintScores(pen, { data: { classes }, net: { steps }, decided, a
     if (k === label) text(pen, "\u2713", to + 4, middle, { size: 12, colour: GREEN, bold: true });
   });
   line(pen, [[x(0), 0], [x(0), kept.length * tall]], { alpha: 0.4 });
-  leaders(pen, decided.leads.subarray(0, at), steps, { x: LEFT, y: height - 14, width: width - 2 * LEFT, height: 10 });
+  const under = Math.min(height - 14, kept.length * tall + 26);
+  leaders(pen, decided.leads.subarray(0, at), steps, { x: LEFT, y: under, width: width - 2 * LEFT, height: 10 });
 }
 
 /**
@@ -194,16 +195,19 @@ export function paintVoltage(pen, { net, played, picked: { layer, unit }, data, 
  */
 export function paintWeights(pen, { net, picked: { layer, unit }, data }, width, height) {
   const { weights, inputs, units, kind } = net.layers[layer], columns = kind === "lstm" ? 4 * units : units;
-  const own = Float32Array.from({ length: inputs }, (_, k) => weights[k * columns + unit]), { most, bytes } = colours(own);
+  const own = Float32Array.from({ length: inputs }, (_, k) => weights[k * columns + unit]), { most: strongest, bytes } = colours(own);
   const { shape, each, kind: code } = data.input, across = shape[shape.length - 1];
   const isImage = layer === 0 && code !== "numbers" && shape.length > 1 && each === 1 && inputs === shape.reduce((a, b) => a * b);
-  const wide = isImage ? across : Math.ceil(Math.sqrt((inputs * width) / (height - 18))), rows = Math.ceil(inputs / wide);
-  const size = Math.min(width / wide, (height - 18) / rows), place = { x: 0, y: 0, width: wide * size, height: rows * size };
+  const most = Math.max(width - 110, width / 2), tall = height - 18; // beside it stands where the weights come from
+  const wide = isImage ? across : inputs <= 32 ? inputs : Math.ceil(Math.sqrt((inputs * most) / tall)), rows = Math.ceil(inputs / wide);
+  const size = Math.min(most / wide, tall / rows, 24), place = { x: 0, y: 0, width: wide * size, height: rows * size };
   const all = new Uint8Array(rows * wide).fill(128);
   all.set(new Uint8Array(bytes.buffer));
   picture(pen, { rows, columns: wide, bytes: new DataView(all.buffer) }, diverging, place);
+  const last = inputs % wide; // cells of the last row
+  if (last) fill(pen, last * size, (rows - 1) * size, place.width - last * size, size, { colour: pen.theme.paper });
   box(pen, place, 0.3);
-  scaleBar(pen, most, 0, height - 8);
+  scaleBar(pen, strongest, 0, place.height + 10);
   const from = layer ? net.layers[layer - 1].name : "the input", room = width - place.width - 12;
   const words = ["weights", `from ${from}`, ...(kind === "lstm" ? ["to gate i"] : [])];
   if (room > 80) words.forEach((line, k) => text(pen, line, place.width + 10, 12 + 16 * k, { size: 11, alpha: 0.8, room }));
