@@ -155,7 +155,9 @@ def test_a_change_of_one_bit_is_caught(tmp_path, player, digits, change):
 
 
 @pytest.mark.endure
-@pytest.mark.parametrize("kind", ["latency", "population", "recurrent", "refractory", "three layers", "adaptive", "lstm"])
+@pytest.mark.parametrize(
+    "kind", ["latency", "population", "recurrent", "refractory", "three layers", "adaptive", "lstm"]
+)
 def test_a_thousand_images_of_fashion_mnist(tmp_path, player, shared, kind):
     fashion = data.load(str(shared / "data" / "fashion-mnist"))
     net = snnlab.build(KINDS[kind], sample_shape=(28, 28), num_classes=10)

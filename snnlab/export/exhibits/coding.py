@@ -149,7 +149,8 @@ def _rate(dtype: np.dtype, encoder: Rate, sliders: Sequence[Slider]) -> Coding:
     slider = replace(slider, values=slider.values[slider.values <= most])
     inputs = BYTES if dtype == np.uint8 else (BYTES / 255.0).astype(np.float32)
 
-    chance = jax.jit(encoder.chance)  # a stop at a time, as in the network: of many, XLA would multiply in another order
+    # A stop at a time, as in the network: of many together, XLA would multiply in another order.
+    chance = jax.jit(encoder.chance)
     every = np.stack([jax.device_get(chance(inputs, stop))[:, 0] for stop in slider.values])
     numbers = inputs.ravel().astype(np.float32)
     of_one = every[:, np.flatnonzero(numbers == 1.0)]

@@ -143,8 +143,8 @@ class Code:
     """How the page makes input of bytes, events or numbers.
 
     Attributes:
-        kind: "table" for one spike of every byte and unit; "numbers", "rate" and "delta" for what these codes make of one
-            number of every byte; "events"; or "none".
+        kind: "table" for one spike of every byte and unit; "numbers", "rate", "delta" for a number of every byte, and
+            what these codes make of it; "events"; or "none".
         units: number of units of the input.
         shape: of a sample.
         table: what each of the 256 bytes becomes: its steps, or its number; None if samples are no bytes.
