@@ -1,5 +1,6 @@
 """LiveStudy: a study that shows itself as a map, and whose networks can be opened while it computes."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +38,7 @@ class LiveStudy(Study):
 
     As the last expression of a cell it shows itself: accuracy and spikes a sample over two of its axes, the learning
     curves of the place under the pointer, the Pareto front. Click a place, or press Enter, and that network opens in a
-    dashboard below. In a notebook that nobody watches, its picture remains.
+    dashboard below. In a notebook that nobody watches, the cell waits for the end, and the picture of the map remains.
 
     Args:
         folder: of the study, which this process leads.
@@ -183,6 +184,11 @@ class LiveStudy(Study):
 
     def _still(self) -> dict[str, str]:
         """The map as SVG, and a line of text: what stays in a saved notebook that nobody watched."""
+        if frontend.in_notebook():  # it keeps this picture, so it should be that of the end
+            with contextlib.suppress(
+                Exception
+            ):  # what ended the computing is raised by `wait`, and told by the picture
+                self.wait()
         standing = self.standing
         said = " · ".join(words for _, words in facts(standing))
         return {"image/svg+xml": study_picture(standing, self._view), "text/plain": f"LiveStudy: {said}"}

@@ -127,6 +127,7 @@ def test_an_error_is_unfolded_and_the_cell_run_again_replaces_it(page, address, 
         ("04-your-own-loop", 1, 10, ["beta = 50:"]),
         nightly("05-events", 3, 15, ["epoch 15: test accuracy", "all three moves", "shuffled costs"]),
         nightly("08-what-if", 1, 15, ["only the threshold"]),
+        nightly("09-which-tau", 1, 30, ["it was only slow"]),
     ],
 )
 def test_run_all_of_a_notebook(page, address, lab_folder, name, cells, epochs, said):

@@ -41,6 +41,23 @@ def test_a_study_that_nobody_watches_leaves_its_picture(sweep, tmp_path):
             study.save_picture(**bad)
 
 
+def test_the_picture_in_a_notebook_that_nobody_watches_is_that_of_the_end(sweep, monkeypatch):
+    """A terminal has it at once; an error that ends the computing is left to `wait`."""
+    endless = sweep("endless", epochs=10_000)
+    assert endless._repr_mimebundle_()["text/plain"].endswith(" · running")
+    endless.pause()
+    monkeypatch.setattr(frontend, "in_notebook", lambda: True)
+    assert sweep(epochs=2)._repr_mimebundle_()["text/plain"] == "LiveStudy: 4 of 4 networks · done"
+
+    def broken(job, should_stop):
+        raise OSError("no space left")
+
+    study = sweep("broken", cluster=broken)
+    assert study._repr_mimebundle_()["text/plain"].endswith(" · error")
+    with pytest.raises(OSError, match="no space left"):
+        study.wait()
+
+
 def test_a_cell_opens_as_a_live_run_that_goes_on(sweep):
     """At the study's last step, with its history and its knobs; what is done to it does not change the study."""
     study = sweep()

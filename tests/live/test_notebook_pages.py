@@ -3,7 +3,7 @@
 import ast
 import re
 from functools import cache
-from math import hypot, log, sqrt
+from math import exp, hypot, log, sqrt
 
 import pytest
 from executed import NOTEBOOKS, executed
@@ -141,6 +141,28 @@ def test_08():
     assert "the same spikes: True" in text and "step 110, epoch 5" in text
     replayed = ast.literal_eval(re.search(r"\{'[\w.]+': (?:True|False), .*\}", text)[0])
     assert all(replayed.values()) and len(replayed) >= 10
+
+
+def test_09():
+    """What is said of the map follows from its numbers; what is opened continues where its place stood."""
+    text = page("09-which-tau")
+    told = r"^(\w.*?) +tau_mem +([\d.]+) ms, v_th ([\d.]+): test accuracy (0\.\d+), +([\d.]+) spikes"
+    rows = [(name, *map(float, values)) for name, *values in re.findall(told, text, re.MULTILINE)]
+    assert "LiveStudy: 64 of 64 networks · done" in text
+    best, loudest, frugal, *front, edge = rows
+    assert best[3] > frugal[3] >= loudest[3] and frugal[4] > 0
+    assert number(r"fires (\d+) times as often", text) == pytest.approx(loudest[4] / frugal[4], rel=0.05)
+    one, other, folded = (
+        number(rf"{name} +leaves a scatter of (0\.\d+)", text)
+        for name in ("the same tau_mem", "the same threshold", "a like height per threshold")
+    )
+    assert ("two questions were one" in text) == (folded < 0.5 * min(one, other))
+    assert len(front) > 3 and front[0][3] == best[3] and front == sorted(front, key=lambda row: (-row[3], -row[4]))
+    for name, tau, v_th, *_ in front:  # where the voltage meets the current, of tau dv/dt = -v + exp(-t / 10 ms)
+        late = 10 * tau / (tau - 10) * log(tau / 10)
+        assert number(r"([\d.]+)$", name) == pytest.approx(exp(-late / 10) / v_th, abs=0.01)
+    assert number(r"epoch  5: test accuracy (0\.\d+)", text) == edge[3] < 0.5
+    assert ("it was only slow" in text) == (number(r"epoch 30: test accuracy (0\.\d+)", text) > best[3] - 0.1)
 
 
 def test_10():
