@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +155,36 @@ class Study:
         if self.error is not None:
             raise self.error
         return self.done
+
+    def as_completed(self) -> Iterator[Cell]:
+        """Yield each cell as soon as it is over, first those that are so already, until the study computes no more.
+
+        This is how to send results elsewhere while the study goes on, see `docs/guide/studies.md`.
+
+        Raises:
+            Exception: what ended the computing, as `wait` does.
+
+        Example:
+            >>> import tempfile
+            >>> from snnlab import SnnConfig
+            >>> config = SnnConfig(hidden=8, num_steps=20)
+            >>> study = sweep(config, over={"v_th": [0.5, 1.0]}, epochs=1, folder=tempfile.mkdtemp())
+            >>> sorted((cell.point["v_th"], len(cell.rows)) for cell in study.as_completed())
+            [(0.5, 1), (1.0, 1)]
+            >>> study.stop()
+        """
+        told: set[Index] = set()
+        running = True
+        while running:
+            running = self.running  # asked before the cells: what ends meanwhile is seen in the next turn
+            for index, cell in self.cells.items():
+                if cell.fate.over and index not in told:
+                    told.add(index)
+                    yield cell
+            if running and self._thread is not None:
+                self._thread.join(LOOK)
+        if self.error is not None:
+            raise self.error
 
     def _run(self) -> None:
         job = Job(
