@@ -317,7 +317,7 @@ def _follow(study: Study) -> None:
     """Wait for the end of a study, with a progress line; a log file gets a line for each cell."""
     from tqdm import tqdm
 
-    width, began, before = width_of(sys.stderr), time.monotonic(), _epochs_of(study)
+    width, began, before = width_of(sys.stderr), time.monotonic(), study.epochs_done
     total = len(study.cells) * study.plan.epochs
     known = {index for index, cell in study.cells.items() if cell.fate.over}
     with tqdm(total=total, disable=width is None, miniters=0, ncols=sys.maxsize, bar_format=_bar(study, "")) as bar:
@@ -328,7 +328,7 @@ def _follow(study: Study) -> None:
             known |= over.keys()
             for cell in over.values() if width is None else ():
                 _say_cell(cell)
-            bar.n = _epochs_of(study)
+            bar.n = study.epochs_done
             bar.bar_format = _bar(study, _left(bar.n - before, total - bar.n, time.monotonic() - began))
             bar.refresh()
             if running:
@@ -356,10 +356,6 @@ def _left(done: int, rest: int, seconds: float) -> str:
     from tqdm import tqdm
 
     return f"{tqdm.format_interval(round(rest * seconds / done))} left" if done else ""
-
-
-def _epochs_of(study: Study) -> int:
-    return sum(study.plan.epochs if cell.fate.over else len(cell.rows) for cell in study.cells.values())
 
 
 def _say_cell(cell: Cell) -> None:

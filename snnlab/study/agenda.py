@@ -1,5 +1,6 @@
 """Who is computed next, and how far: the rounds of a study. It knows no engine, computes nothing, and loads no JAX."""
 
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -66,6 +67,7 @@ class Agenda:
         cells: what is known of each cell.
         source: where cells come from; default: the grid, coarse to fine.
         stride: epochs of one task at most; None for as many as the rule allows.
+        clock: returns the time [s].
 
     Example:
         >>> from snnlab.config import SnnConfig
@@ -86,15 +88,22 @@ class Agenda:
     """
 
     def __init__(
-        self, plan: Plan, cells: Mapping[Index, Cell], source: Source | None = None, *, stride: int | None = None
+        self,
+        plan: Plan,
+        cells: Mapping[Index, Cell],
+        source: Source | None = None,
+        *,
+        stride: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ):
-        self._plan, self._cells, self._stride = plan, dict(cells), stride
+        self._plan, self._cells, self._stride, self._clock = plan, dict(cells), stride, clock
         self._source = Grid(plan.space.in_order()) if source is None else source
         self._deep = plan.search is not None  # go on with what is begun, before new cells
         self._gates = gates(plan.epochs) if has_rule(plan.stop, "halving") else ()
         self._waiting: list[Index] = []  # given by the source, in its order
         self._known: set[Index] = set()
         self._out: dict[Index, int] = {}  # computed now, and until when
+        self._elsewhere: dict[Index, float] = {}  # of these, computed by others; and when to ask for them again
         self._passed: dict[int, set[Index]] = {gate: set() for gate in self._gates}
         self._given_up: list[GivenUp] = []
         self._told: set[Index] = set()
@@ -117,6 +126,8 @@ class Agenda:
             most: number of cells.
             alike: cells of one task have the same value of this.
         """
+        for index in [index for index, when in self._elsewhere.items() if when <= self._clock()]:
+            self._forget(index)
         ready = self._ready()
         if not ready and not self._dry:
             self._pull(most)
@@ -136,14 +147,27 @@ class Agenda:
         return Task(chosen, until)
 
     def tell(self, cell: Cell) -> None:
-        """Learn where a cell stands now that was given out."""
-        self._out.pop(cell.index, None)
+        """Learn where a cell stands now; unless it is still being computed, it may be given out again."""
+        if not cell.computing:
+            self._forget(cell.index)
         self._cells[cell.index] = cell
         self._tell_source(cell)
 
-    def put_back(self, index: Index) -> None:
-        """Take back a cell that was given out and not computed, as by a worker that was lost."""
+    def put_back(self, index: Index, seconds: float = 0.0) -> None:
+        """Take back a cell that was given out and not computed.
+
+        Args:
+            index: of the cell.
+            seconds: until it may be given out again: somebody else computes it, and may die.
+        """
+        if seconds > 0.0:
+            self._elsewhere[index] = self._clock() + seconds
+        else:
+            self._forget(index)
+
+    def _forget(self, index: Index) -> None:
         self._out.pop(index, None)
+        self._elsewhere.pop(index, None)
 
     def given_up(self) -> list[GivenUp]:
         """Return the cells that the rule has stopped since the last call."""

@@ -88,3 +88,13 @@ class Cell:
     finding: str = ""
     why: str = ""
     computing: bool = False
+
+    def epochs_of(self, total: int) -> int:
+        """Return how many of its epochs are done, or not needed any more, because it is over.
+
+        Example:
+            >>> row = Row(1, 11, 1.9, 0.41, 52.0)
+            >>> [Cell((0,), {}, fate, (row,)).epochs_of(10) for fate in (Fate.RUNNING, Fate.STOPPED)]
+            [1, 10]
+        """
+        return total if self.fate.over else min(len(self.rows), total)

@@ -18,6 +18,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,15 @@ class StudyFolder:
         result = {"fate": fate, "finding": finding, "why": why, "by": by}
         with atomic_path(self.place(index) / RESULT, durable=False) as part:
             part.write_text(json.dumps(result), encoding="utf-8")
+
+    def give_up(self, cell: Cell, why: str) -> Cell:
+        """Stop a cell by a comparison with others; return it as it stands then.
+
+        Raises:
+            WriteError: if it cannot be written.
+        """
+        self.settle(cell.index, Fate.STOPPED, finding=cell.finding, why=why, by="halving")
+        return replace(cell, fate=Fate.STOPPED, why=why)
 
     def claim(self, index: Index) -> FileLock | None:
         """Take a cell for this process, so that no other computes it; None if another has it.

@@ -100,6 +100,11 @@ class Study:
         """Whether nothing is left to do: with a search, all cells that it chose are over."""
         return self._finished or all(cell.fate.over for cell in self.cells.values())
 
+    @property
+    def epochs_done(self) -> int:
+        """Epochs of all cells that are done, or not needed any more."""
+        return sum(cell.epochs_of(self.plan.epochs) for cell in self.cells.values())
+
     def start(self) -> None:
         """Compute, or go on after a pause; does nothing if it computes already.
 
@@ -195,13 +200,17 @@ class Study:
             requests=self._requests,
         )
         try:
-            self._engine(job, self._stop.is_set)
+            self._engine(job, self._should_stop)
             self._finished = not self._stop.is_set()
         except BaseException as error:  # `wait` raises it, `repr` tells it
             self.error = error
         finally:
             for cell in self._folder.cells().values():
                 self._take(cell)
+
+    def _should_stop(self) -> bool:
+        """What the engine asks several times a second, from the thread that computes."""
+        return self._stop.is_set()
 
     def _source(self, cells: Mapping[Index, Cell]) -> Source:
         if self.plan.search is None:
@@ -217,13 +226,17 @@ class Study:
                 self.version += 1
 
     def _progress(self) -> tqdm:
-        total = sum(self.plan.epochs for _ in self._cells)
-        return tqdm(total=total, unit="epoch", disable=not sys.stderr.isatty(), leave=True, file=sys.stderr)
+        return tqdm(
+            total=len(self._cells) * self.plan.epochs,
+            unit="epoch",
+            disable=not sys.stderr.isatty(),
+            leave=True,
+            file=sys.stderr,
+        )
 
     def _show(self, bar: tqdm) -> None:
-        cells = self.cells.values()
-        bar.n = sum(self.plan.epochs if cell.fate.over else len(cell.rows) for cell in cells)
-        best = max((cell.rows[-1].accuracy for cell in cells if cell.rows), default=None)
+        bar.n = self.epochs_done
+        best = max((cell.rows[-1].accuracy for cell in self.cells.values() if cell.rows), default=None)
         bar.set_postfix_str("" if best is None else f"best {best:.3f}", refresh=False)
         bar.refresh()
 

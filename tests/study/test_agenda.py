@@ -38,6 +38,32 @@ def test_without_a_stride_a_cell_is_computed_at_once_and_begun_ones_come_first()
     assert agenda.next().cells == [(6,)]
 
 
+def test_a_cell_that_another_computes_is_asked_for_again_later():
+    """After the time that was given, or as soon as it is told that nobody computes it; what it gains there counts."""
+    plan, now = plan_of({"v_th": [1.0]}, epochs=3), [0.0]
+    cell = fresh(plan)[0,]
+    agenda = Agenda(plan, {(0,): cell}, clock=lambda: now[0])
+
+    def given() -> bool:
+        return agenda.next() is not None
+
+    assert given()
+    agenda.put_back((0,), 5.0)
+    agenda.tell(Cell((0,), cell.point, Fate.RUNNING, (row(1),), computing=True))
+    assert not given() and not agenda.done
+    now[0] = 4.9
+    assert not given()
+    now[0] = 5.0
+    assert given() and not given()
+    agenda.put_back((0,), 5.0)
+    agenda.tell(Cell((0,), cell.point, Fate.RUNNING, (row(1), row(2))))
+    assert given()
+    agenda.put_back((0,), 5.0)
+    agenda.tell(Cell((0,), cell.point, Fate.DONE, (row(1), row(2), row(3))))
+    now[0] = 20.0
+    assert not given() and agenda.done
+
+
 def test_cells_of_one_task_are_alike():
     plan = plan_of({"v_th": range(1, 9)}, epochs=1)
     agenda = Agenda(plan, fresh(plan))

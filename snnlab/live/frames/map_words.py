@@ -206,11 +206,8 @@ def _duration(seconds: float) -> str:
 
 def progress(standing: Standing) -> float:
     """Return the share of the epochs that are done, or that are not needed any more."""
-    done = [
-        standing.epochs if c.fate.over else min(c.rows[-1].epoch if c.rows else 0, standing.epochs)
-        for c in standing.cells
-    ]
-    return sum(done) / (standing.epochs * len(done)) if done else 0.0
+    epochs, cells = standing.epochs, standing.cells
+    return sum(cell.epochs_of(epochs) for cell in cells) / (epochs * len(cells)) if cells else 0.0
 
 
 # ---- what is drawn ----

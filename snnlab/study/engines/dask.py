@@ -231,7 +231,6 @@ class _Run:
         self._cells = job.folder.cells()
         self._agenda: Agenda = job.agenda(self._cells)
         self._futures: dict[Index, Any] = {}
-        self._later: dict[Index, float] = {}  # cells that others have, and when to ask again
         self._news: queue.SimpleQueue = queue.SimpleQueue()
         self._threads, self._number = 0, 0
         self._wanted = len(getattr(cluster, "worker_spec", ()))
@@ -247,7 +246,7 @@ class _Run:
             while not self._should_stop():
                 self._look()
                 for index, why in self._agenda.given_up():
-                    self._give_up(index, why)
+                    self._show(self._job.folder.give_up(self._cells[index], why))
                 self._submit()
                 if self._agenda.done:
                     return
@@ -288,10 +287,6 @@ class _Run:
 
     def _submit(self) -> None:
         """Give out as many cells as there are threads, and a few more."""
-        now = time.monotonic()
-        for index in [index for index, when in self._later.items() if when < now]:
-            del self._later[index]
-            self._agenda.put_back(index)
         while len(self._futures) < self._threads + SPARE and (task := self._agenda.next()) is not None:
             (index,) = task.cells
             self._number += 1
@@ -343,10 +338,9 @@ class _Run:
         del self._futures[index]
         cell = self._came_of(index, future)
         if cell.computing:
-            self._later[index] = time.monotonic() + AGAIN
-            self._show(cell)
-            return
-        self._agenda.tell(cell)
+            self._agenda.put_back(index, AGAIN)
+        else:
+            self._agenda.tell(cell)
         self._show(cell)
 
     def _came_of(self, index: Index, future: Any) -> Cell:
@@ -360,11 +354,6 @@ class _Run:
         if self._client.status != "running":
             raise StateError("cluster: the scheduler of Dask is lost; run the study again, it goes on where it ended")
         return self._job.folder.cell(index)
-
-    def _give_up(self, index: Index, why: str) -> None:
-        cell = self._cells[index]
-        self._job.folder.settle(index, Fate.STOPPED, finding=cell.finding, why=why, by="halving")
-        self._show(replace(cell, fate=Fate.STOPPED, why=why))
 
     def _show(self, cell: Cell) -> None:
         self._cells[cell.index] = cell

@@ -87,9 +87,7 @@ class _Here:
     def give_up(self, index: Index, why: str) -> None:
         """Stop a cell by a comparison with others."""
         self._leave(index)
-        cell = self.cells[index]
-        self._folder.settle(index, Fate.STOPPED, finding=cell.finding, why=why, by="halving")
-        self.cells[index] = replace(cell, fate=Fate.STOPPED, why=why)
+        self.cells[index] = self._folder.give_up(self.cells[index], why)
         self._job.on_cell(self.cells[index])
 
     def compute_alone(self, index: Index, until: int) -> None:

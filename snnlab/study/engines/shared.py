@@ -12,7 +12,6 @@ from collections.abc import Callable
 from snnlab.study.agenda import Agenda, Grid
 from snnlab.study.cells import Cell, Fate
 from snnlab.study.engines import Job
-from snnlab.study.space import Index
 from snnlab.study.workers import SharedFolder, Watcher, check_shared, labour
 
 LOOK = 0.5  # seconds between two looks at the folder, at least
@@ -58,7 +57,7 @@ def give_up(folder: SharedFolder, agenda: Agenda, watcher: Watcher) -> None:
         try:
             now = folder.cell(index)
             if now.fate is Fate.RUNNING and now.rows == watcher.cells[index].rows:
-                folder.settle(index, Fate.STOPPED, finding=now.finding, why=why, by="halving")
+                folder.give_up(now, why)
         finally:
             claim.release()
 
@@ -104,15 +103,9 @@ def work(
     check_shared(folder)
     watcher, done = Watcher(folder), 0
     agenda = Agenda(folder.plan, watcher.cells, Grid(folder.plan.space.in_order()))
-    others: dict[Index, float] = {}  # cells that others have, and when to ask again
     while not should_stop() and (cells is None or done < cells):
         for cell in watcher.changed():
-            if cell.index not in others or not cell.computing:
-                others.pop(cell.index, None)
-                agenda.tell(cell)
-        for index in [index for index, when in others.items() if when < time.monotonic()]:
-            del others[index]
-            agenda.put_back(index)
+            agenda.tell(cell)
         give_up(folder, agenda, watcher)
         task = agenda.next()
         if task is None:
@@ -122,7 +115,7 @@ def work(
             continue
         cell = labour(folder, task.cells[0], task.until, should_stop=should_stop)
         if cell.computing:
-            others[cell.index] = time.monotonic() + AGAIN
+            agenda.put_back(cell.index, AGAIN)
             continue
         agenda.tell(cell)
         on_cell(cell)
