@@ -1,8 +1,8 @@
 """`python -m benchmarks.report`: write `benchmarks/BENCHMARKS.md` from what is in `benchmarks/results/`.
 
 Reads `peers.json` of `python -m benchmarks.peers`, and `accuracy.json`, `memory.json`, `scaling.json`, `roofline.json`,
-`live.json` and `rewind.json` if they are there: objects with "machine" (see `benchmarks.machine`), "date" and "tables",
-a list of `{"title", "about", "columns", "rows"}` whose cells are strings or numbers. Measures nothing.
+`live.json`, `rewind.json` and `study.json` if they are there: objects with "machine" (see `benchmarks.machine`), "date"
+and "tables", a list of `{"title", "about", "columns", "rows"}` whose cells are strings or numbers. Measures nothing.
 """
 
 import json
@@ -21,6 +21,7 @@ OTHERS = {
     "roofline": "How far from what the machine could do",
     "live": "What watching costs",
     "rewind": "What going back costs",
+    "study": "How quickly a study fills",
 }
 
 METHOD = """\
