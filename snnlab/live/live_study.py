@@ -12,6 +12,7 @@ from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
 from snnlab.history import Scored
 from snnlab.live import frontend, reactive
+from snnlab.live.courtesy import Courtesy
 from snnlab.live.frames.map_grid import View, checked_view, first_view
 from snnlab.live.frames.map_words import Standing, facts
 from snnlab.live.live_trainer import LiveTrainer
@@ -45,6 +46,9 @@ class LiveStudy(Study):
         data: of the study.
         engine: who computes.
 
+    Attributes:
+        courtesy: asks the computing to step back while somebody waits for a picture.
+
     Example:
         >>> import tempfile
         >>> from snnlab import SnnConfig
@@ -60,6 +64,7 @@ class LiveStudy(Study):
 
     def __init__(self, folder: StudyFolder, data: Dataset, engine: Engine):
         super().__init__(folder, data, engine)
+        self.courtesy = Courtesy()
         self._score = Scored(data.watched, task_of(data).score)
         self._display: StudyDisplay | None = None
         self._displaying = threading.Lock()
@@ -163,6 +168,10 @@ class LiveStudy(Study):
         if self._display is not None:
             self._display.close()
             self._display = None
+
+    def _should_stop(self) -> bool:
+        self.courtesy.give_way()
+        return super()._should_stop()
 
     @property
     def _view(self) -> View:

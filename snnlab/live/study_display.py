@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import ipywidgets as w
 
 from snnlab.errors import ArgumentError
+from snnlab.live.courtesy import Courtesy
 from snnlab.live.frames.map_grid import View
 from snnlab.live.frames.map_pace import Pace
 from snnlab.live.frames.map_words import Standing, table, value_words
@@ -22,6 +23,9 @@ HIGH = 260  # pixels of the table; it scrolls
 
 class Shown(Protocol):
     """What the map needs of a study, such as a `LiveStudy`. Any thread may ask for it."""
+
+    courtesy: Courtesy
+    """Asks the computing to step back while somebody waits for a picture."""
 
     @property
     def standing(self) -> Standing:
@@ -78,9 +82,10 @@ class StudyDisplay:
         self._closed = False
         press = {"transport": self._transport, "stop": self._stop, "table": self._toggle_table}
         deeds = MapDeeds(press, self._wish, self._close_number, lambda: table(self._axes, study.standing.cells))
-        self.board = StudyMap(begun, deeds, self.wake)
+        self.board = StudyMap(begun, deeds, self._hurry)
         self.root = w.VBox([self.board])
         self.screen = MapScreen(self.board, self.standing, lambda: ([one.name for one in self._open], self._busy), hz)
+        self.screen.on_answer = study.courtesy.answer
         self.screen.show()  # no page sees a map of which nothing is known yet
         self.screen.open()
 
@@ -101,6 +106,11 @@ class StudyDisplay:
     def wake(self) -> None:
         """Have a picture now."""
         self.screen.rhythm.ask()
+
+    def _hurry(self) -> None:
+        """Have a picture now that somebody waits for."""
+        self._study.courtesy.ask()
+        self.screen.hurry()
 
     def close(self) -> None:
         """End the thread and what is open below, and free the widgets."""

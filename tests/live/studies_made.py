@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from snnlab.live.courtesy import Courtesy
 from snnlab.live.frames.map_words import Standing
 from snnlab.study.cells import Axis, Cell, Fate, Row
 
@@ -42,6 +43,7 @@ class FakeStudy:
 
     def __init__(self, standing: Standing):
         self.standing = standing
+        self.courtesy = Courtesy()
         self.asked: list = []
 
     def start(self) -> None:

@@ -1,5 +1,6 @@
 """LiveStudy headless: what it says of itself, its picture, and the runs that it opens."""
 
+import threading
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,7 +10,7 @@ from networks import SMALL
 
 import snnlab
 from snnlab.errors import ArgumentError
-from snnlab.live import LiveStudy, LiveTrainer, frontend
+from snnlab.live import LiveStudy, LiveTrainer, courtesy, frontend
 
 
 @pytest.fixture
@@ -83,6 +84,24 @@ def test_the_cell_that_is_run_again_lets_go_of_the_folder(sweep, monkeypatch):
     other = sweep(epochs=2)
     assert other.wait() and other.state == "done"
     np.testing.assert_array_equal([len(cell.rows) for cell in other.cells.values()], [2] * 4)
+
+
+def test_the_engine_steps_back_while_somebody_waits_for_a_picture(sweep, monkeypatch):
+    monkeypatch.setattr(courtesy, "WAIT", 600.0)
+    begin, asked, answers = threading.Event(), threading.Event(), []
+
+    def engine(job, should_stop):
+        begin.wait(60)
+        asked.set()
+        answers.append(should_stop())
+
+    study = sweep(cluster=engine)
+    study.courtesy.ask()
+    begin.set()
+    assert asked.wait(60) and not study.wait(0.3) and answers == []
+    study.courtesy.answer()
+    study.wait(60)
+    assert answers == [False]
 
 
 def test_a_pause_shows_at_once(sweep, monkeypatch):

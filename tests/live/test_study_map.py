@@ -1,6 +1,7 @@
 """The map's Python half, without a browser: what it sends, and what a click or a key does."""
 
 import json
+import threading
 
 import pytest
 from lab_driver import wait_until
@@ -8,6 +9,7 @@ from studies_made import AXES_OF_MAP as AXES
 from studies_made import FakeStudy, done, random_study
 
 from snnlab.errors import StateError
+from snnlab.live import courtesy
 from snnlab.live.frames.map_grid import first_view
 from snnlab.live.study_display import MOST, StudyDisplay
 from snnlab.study.cells import Fate
@@ -108,6 +110,22 @@ def test_the_view_is_the_kernels(display):
         "front": False,
     }
     assert one.board.get_state()["places"]["shape"] == [5, 3]
+
+
+def test_the_computing_steps_back_until_a_wish_is_drawn(display, monkeypatch):
+    """A picture that nobody waits for holds nobody up; of one that somebody waits for, the page's answer ends it."""
+    monkeypatch.setattr(courtesy, "WAIT", 600.0)
+    study = FakeStudy(random_study(AXES))
+    one = display(study)
+    study.courtesy.give_way()
+    say(one, {"view": {"x": "v_th"}})
+    computing = threading.Thread(target=study.courtesy.give_way, daemon=True)
+    computing.start()
+    wait_until(lambda: one.board.drawn["view"]["x"] == "v_th" and one.screen._awaited is not None, what="the picture")
+    assert computing.is_alive()
+    say(one, {"pong": one.board.ping})
+    computing.join(60)
+    assert not computing.is_alive()
 
 
 def test_the_buttons_start_pause_and_stop(display):

@@ -20,6 +20,7 @@ class MapScreen:
 
     Attributes:
         rhythm: says when the next picture is due; ask it to have one now.
+        on_answer: called when a picture that somebody waited for is on the screen.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class MapScreen:
         self._board, self._standing, self._around = board, standing, around
         self.rhythm = Rhythm(lambda: 0.5 / hz)  # nothing takes its turn here, so it waits for two periods
         self._showing = threading.Lock()
-        self._closed = self._missed = False
+        self._closed = self._missed = self._urgent = False
+        self._awaited: int | None = None  # the picture that somebody waits for, once it was sent
+        self.on_answer: Callable[[], object] = lambda: None
         self._hellos = 0
         board.on_drawn = self._catch_up
         self._thread = threading.Thread(target=self._pump, name="snnlab-map", daemon=True)
@@ -51,17 +54,27 @@ class MapScreen:
     def _pump(self) -> None:
         while not self._closed:
             self.rhythm.begin()
-            self._missed = not self._board.ready
+            self._missed = not (self._board.ready or (self._urgent and self._board.almost_ready))
             if not self._missed:
+                urgent, self._urgent = self._urgent, False
                 try:
                     self.show()
+                    self._awaited = self._board.ping if urgent else self._awaited
                 except Exception as error:  # a picture that fails must not end all pictures
                     said = Said(f"display error: {error!r}", True)._asdict()
                     self._board.state = self._board.state | {"said": said}
             self.rhythm.wait()
 
+    def hurry(self) -> None:
+        """Have a picture now, even if the last one is still on its way: somebody waits for it."""
+        self._urgent = True
+        self.rhythm.ask()
+
     def _catch_up(self) -> None:
         """Show what came while the last picture was on its way."""
+        if self._awaited is not None and self._board.pong >= self._awaited:
+            self._awaited = None
+            self.on_answer()
         if self._missed:
             self.rhythm.ask()
 
