@@ -36,8 +36,8 @@ MAP, TOLD = ".snnlab .maps canvas", ".snnlab .screen.map > p.words"
 class Map(Notebook):
     """A notebook with a study, whose map is shown."""
 
-    def __init__(self, page, address, folder, epochs: int):
-        super().__init__(page, address, folder, [MAKE.replace("EPOCHS", str(epochs)), "study"])
+    def __init__(self, page, address, folder, epochs: int, *, views: int = 1):
+        super().__init__(page, address, folder, [MAKE.replace("EPOCHS", str(epochs)), *["study"] * views])
         self.run_all()
         page.wait_for_selector(MAP)
 
@@ -103,4 +103,27 @@ def test_a_pointer_shows_a_place_and_axe_finds_nothing(page, address, lab_folder
         page.wait_for_timeout(1500)
         found = axe.run(page, context=".snnlab").response
         assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], theme
+    assert [text for text in notebook.errors if "favicon" not in text] == [] and notebook.outside == []
+
+
+def test_two_views_of_one_map_are_alike(page, address, lab_folder):
+    """Both fill, one that is opened in between has all that came before, and what is chosen in one holds for both."""
+    notebook = Map(page, address, lab_folder, epochs=60, views=2)
+    maps, words = page.locator(MAP), lambda: [one.get_attribute("aria-label") or "" for one in page.locator(MAP).all()]
+    wait_until(lambda: maps.count() == 2, 60, "two maps")
+    wait_until(lambda: notebook.study()["rows"] > 60, 120, "epochs")
+    rows = notebook.study()["rows"]
+    notebook.run_cell(2)  # its view is made anew, and the map has begun long ago
+    wait_until(
+        lambda: maps.count() == 2 and all("highest: tau_mem" in text for text in words()), 60, "both have scores"
+    )
+    wait_until(lambda: notebook.study()["rows"] > rows, 120, "it goes on")
+    page.locator(".snnlab [aria-label='x axis']").nth(1).select_option("v_th")
+    wait_until(lambda: all("over v_th x tau_mem" in text for text in words()), 60, "both swap their axes")
+    wait_until(lambda: notebook.study()["state"] == "done", 300, "the end")
+    for place in range(2):
+        page.locator(".snnlab .screen.map").nth(place).locator("button", has_text="Done").wait_for()
+    wait_until(lambda: len(set(words())) == 1, 60, "both tell the same")
+    pictures = [one.evaluate("canvas => canvas.toDataURL()") for one in maps.all()]
+    assert len(pictures) == 2 and pictures[0] == pictures[1]
     assert [text for text in notebook.errors if "favicon" not in text] == [] and notebook.outside == []
