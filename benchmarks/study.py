@@ -7,15 +7,18 @@ Takes about five minutes on two cores.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import snnlab
+from benchmarks.machine import busy_seconds, others_share
 from benchmarks.tables import show, write
 from snnlab.study import Study, linear, log, sweep
 from snnlab.study.folder import lead
@@ -24,6 +27,29 @@ from snnlab.study.work import compute
 
 ROOT = Path(__file__).parents[1]
 LOOK = 0.02  # seconds between two looks at the map
+
+
+class Spent(NamedTuple):
+    """What a network took.
+
+    Attributes:
+        seconds: of the clock.
+        processor: seconds that its processes computed; they tell more where others compute at the same time.
+        others: share of the machine that others had meanwhile, if that is known.
+    """
+
+    seconds: float
+    processor: float
+    others: float | None
+
+
+def spent(work: Callable[[], object], networks: int = 1) -> Spent:
+    """Do work on some networks; return what one of them took."""
+    began, computed, busy = time.perf_counter(), sum(os.times()[:4]), busy_seconds()
+    work()
+    seconds, processor = time.perf_counter() - began, sum(os.times()[:4]) - computed
+    others = others_share(None if busy is None else busy_seconds() - busy, processor, seconds)
+    return Spent(seconds / networks, processor / networks, others)
 
 
 def begin(size: int, epochs: int, folder: str) -> Study:
@@ -56,9 +82,8 @@ def some_cells(size: int, count: int) -> list[Index]:
     return [(k * size // count, k * size // count) for k in range(count)]
 
 
-def one_by_one(size: int, epochs: int, cells: Sequence[Index]) -> list[float]:
+def one_by_one(size: int, epochs: int, cells: Sequence[Index]) -> list[Spent]:
     """Train cells with a trainer each, in this process; the first one fills the caches."""
-    seconds = []
     with tempfile.TemporaryDirectory() as folder:
         study = begin(size, epochs, folder)
         study.pause()
@@ -66,31 +91,26 @@ def one_by_one(size: int, epochs: int, cells: Sequence[Index]) -> list[float]:
         study.stop()
         with tempfile.TemporaryDirectory() as other:
             led = lead(other, study.plan)
-            for index in cells:
-                began = time.perf_counter()
-                compute(led, index, data=data)
-                seconds.append(time.perf_counter() - began)
+            found = [spent(lambda index=index: compute(led, index, data=data)) for index in cells]
             led.close()
-    return seconds[1:]
+    return found[1:]
 
 
-def fresh_processes(size: int, epochs: int, cells: Sequence[Index]) -> list[float]:
+def fresh_processes(size: int, epochs: int, cells: Sequence[Index]) -> list[Spent]:
     """Train cells with a process each; the first one fills the caches."""
-    seconds = []
     with tempfile.TemporaryDirectory() as folder:
         study = begin(size, epochs, folder)
         study.stop()
         with tempfile.TemporaryDirectory() as other:
             lead(other, study.plan).close()
-            for index in cells:
-                began = time.perf_counter()
-                code = f"from snnlab.study.work import compute; compute({other!r}, {index!r})"
-                subprocess.run([sys.executable, "-c", code], check=True)
-                seconds.append(time.perf_counter() - began)
-    return seconds[1:]
+            codes = [f"from snnlab.study.work import compute; compute({other!r}, {index!r})" for index in cells]
+            found = [
+                spent(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True)) for code in codes
+            ]
+    return found[1:]
 
 
-def with_optuna(size: int, epochs: int, count: int) -> list[float] | None:
+def with_optuna(size: int, epochs: int, count: int) -> list[Spent] | None:
     """Train cells of one row of the map by Optuna with snnTorch; None if they are not installed."""
     try:
         from benchmarks.peers.snntorch_sweep import seconds_of_trials
@@ -99,8 +119,8 @@ def with_optuna(size: int, epochs: int, count: int) -> list[float] | None:
         return None
     row = linear(0.2, 3.0, size)[size // 4]
     taus = log(2.0, 60.0, size)
-    seconds, _ = seconds_of_trials([(taus[k * size // count], row) for k in range(count)], epochs)
-    return seconds
+    cells = [(taus[k * size // count], row) for k in range(count)]
+    return [spent(lambda: seconds_of_trials(cells, epochs), count)]
 
 
 def main() -> None:
@@ -117,18 +137,19 @@ def main() -> None:
     options = parser.parse_args()
     size, epochs = options.size, options.epochs
     watched(min(size, 4), epochs)  # fills the caches
-    maps = [watched(size, epochs) for _ in range(options.rounds)]
+    maps: list[dict[str, float]] = []
+    whole = [spent(lambda: maps.append(watched(size, epochs)), size**2) for _ in range(options.rounds)]
     cells = some_cells(size, options.some)
     singles = one_by_one(size, epochs, cells)
     processes = fresh_processes(size, epochs, cells[:4])
     optuna = with_optuna(size, epochs, 3)
-    tables = [map_table(maps, size, epochs), speed_table(maps, singles, processes, optuna, size, epochs)]
+    tables = [map_table(maps, whole, size, epochs), speed_table(whole, singles, processes, optuna, epochs)]
     for result in tables:
         show(result)
-    write(options.json, tables, maps=maps, one_by_one=singles, fresh_processes=processes, optuna=optuna)
+    write(options.json, tables, maps=maps, study=whole, one_by_one=singles, fresh_processes=processes, optuna=optuna)
 
 
-def map_table(maps: Sequence[dict[str, float]], size: int, epochs: int) -> dict:
+def map_table(maps: Sequence[dict[str, float]], whole: Sequence[Spent], size: int, epochs: int) -> dict:
     """Medians of the seconds until the map shows something."""
     rows = []
     for name in maps[0]:
@@ -137,36 +158,44 @@ def map_table(maps: Sequence[dict[str, float]], size: int, epochs: int) -> dict:
     return {
         "title": f"A map of {size} x {size} networks of the digits, {epochs} epochs",
         "about": f"64-100-10 neurons, 100 steps; seconds after the call of `sweep`, median of {len(maps)}, in one "
-        "process, with what is compiled in the caches.",
+        f"process, with what is compiled in the caches. Others had {others_had(whole)} of the machine meanwhile.",
         "columns": ["", "seconds", "from best to worst"],
         "rows": rows,
     }
 
 
+def others_had(found: Sequence[Spent]) -> str:
+    """Say which share of the machine others had, as a median."""
+    shares = [one.others for one in found if one.others is not None]
+    return f"{100 * median(shares):.0f} %" if shares else "unknown"
+
+
 def speed_table(
-    maps: Sequence[dict[str, float]],
-    singles: Sequence[float],
-    processes: Sequence[float],
-    optuna: Sequence[float] | None,
-    size: int,
+    study: Sequence[Spent],
+    singles: Sequence[Spent],
+    processes: Sequence[Spent],
+    optuna: Sequence[Spent] | None,
     epochs: int,
 ) -> dict:
     """Networks a second, each trained for all epochs."""
     each = {
-        "a study": median(one["done"] for one in maps) / size**2,
-        "one by one in one process": median(singles),
-        "one by one in fresh processes": median(processes),
+        "a study": study,
+        "one by one in one process": singles,
+        "one by one in fresh processes": processes,
     }
     if optuna is not None:
-        each["Optuna with snnTorch, in one process"] = median(optuna)
-    rows = [
-        [name, f"{seconds:.2f}", f"{1.0 / seconds:.2f}", f"{seconds / each['a study']:.1f}"]
-        for name, seconds in each.items()
-    ]
+        each["Optuna with snnTorch, in one process"] = optuna
+    least, rows = median(one.processor for one in study), []
+    for name, found in each.items():
+        seconds, processor = (median(values) for values in list(zip(*found, strict=True))[:2])
+        values = [f"{1.0 / seconds:.2f}", f"{seconds:.2f}", others_had(found), f"{processor:.2f}"]
+        rows.append([name, *values, f"{processor / least:.1f}"])
     return {
         "title": "Networks a second",
-        "about": f"The same networks, {epochs} epochs each; medians. The study's seconds have its start in them.",
-        "columns": ["", "seconds a network", "networks a second", "times a study"],
+        "about": f"The same networks, {epochs} epochs each; medians. The study's seconds have its start in them. "
+        "Processor seconds are those of all cores; where others had a share of the machine they tell more than the "
+        "clock, and the last column compares them.",
+        "columns": ["", "networks a second", "seconds", "others had", "processor seconds", "times a study"],
         "rows": rows,
     }
 
