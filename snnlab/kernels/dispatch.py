@@ -1,8 +1,9 @@
-"""The choice of the backend: the numba kernels where they can run, the reference elsewhere."""
+"""The choice of the backend: the numba kernels on a CPU, fewer launches on a GPU, the reference elsewhere."""
 
 import functools
 import os
 from dataclasses import replace
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float
 
 from snnlab.dynamics import LifParams, approach
 from snnlab.errors import ArgumentError
-from snnlab.kernels import reference
+from snnlab.kernels import gpu, reference
 from snnlab.kernels.drive import Drive, Input
 from snnlab.kernels.orders import at_most_gradient
 from snnlab.kernels.packed import Packed
@@ -21,7 +22,7 @@ from snnlab.support.transfers import transfers_allowed
 from snnlab.support.warn import warn
 from snnlab.surrogate import SURROGATES, Surrogate
 
-BACKENDS = ("auto", "numba", "reference")
+BACKENDS = ("auto", "numba", "gpu", "reference")
 
 
 class Lif(NamedTuple):
@@ -31,7 +32,7 @@ class Lif(NamedTuple):
         spikes: spikes as 0.0 or 1.0.
         v: voltages after the reset.
         counts: number of spikes of every neuron over the sequence.
-        packed: the spikes at one bit each, for the next kernel; None from the reference.
+        packed: the spikes at one bit each, for the next kernel; None without numba.
 
     Example:
         >>> from snnlab.surrogate import arctan
@@ -48,23 +49,25 @@ class Lif(NamedTuple):
 
 
 def backend(wanted: str | None = None) -> str:
-    """Return the backend in use: "numba" or "reference".
+    """Return the backend in use: "numba", "gpu" or "reference".
 
     Args:
-        wanted: "auto", "numba" or "reference"; default: the environment variable `SNNLAB_KERNELS`, or "auto".
+        wanted: "auto", "numba", "gpu" or "reference"; default: the environment variable `SNNLAB_KERNELS`, or "auto".
 
     Raises:
         ArgumentError: if it is none of these.
 
     Example:
-        >>> backend() in ("numba", "reference")
+        >>> backend() in ("numba", "gpu", "reference")
         True
     """
     if wanted is None:
         wanted = arguments.choice("SNNLAB_KERNELS", os.environ.get("SNNLAB_KERNELS", "auto"), BACKENDS)
     arguments.choice("backend", wanted, BACKENDS)
-    on_cpu = jax.default_backend() == "cpu"
-    return "numba" if wanted != "reference" and on_cpu and _numba_works() else "reference"
+    device = jax.default_backend()
+    if wanted == "gpu" or (wanted == "auto" and device == "gpu"):
+        return "gpu"
+    return "numba" if wanted != "reference" and device == "cpu" and _numba_works() else "reference"
 
 
 @functools.cache
@@ -98,10 +101,19 @@ def _in_one_precision(drive, *more):
 
 
 def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | np.float32) -> bool:
-    """Whether the numba kernels are in use, the numbers are float32, and no more than their gradient is taken."""
+    """Whether the numba kernels are in use, and these numbers are for them."""
+    return backend(wanted) == "numba" and _usual(drive, *parameters)
+
+
+def _usual(drive: Drive, *parameters: Array | np.float32) -> bool:
+    """Whether the numbers are float32, and no more than their gradient is taken."""
     numbers = (*drive.numbers(), *parameters)
-    single = all(x.dtype == jnp.float32 for x in numbers)
-    return backend(wanted) == "numba" and single and at_most_gradient(numbers)
+    return all(x.dtype == jnp.float32 for x in numbers) and at_most_gradient(numbers)
+
+
+def _scans(wanted: str | None, drive: Drive, *parameters: Array | np.float32) -> ModuleType:
+    """Return what runs without a kernel: the form for a GPU, or the reference."""
+    return gpu if backend(wanted) == "gpu" and _usual(drive, *parameters) else reference
 
 
 def _risen(drive: Drive, dt: float) -> Drive:
@@ -182,7 +194,8 @@ def lif(
         packed, counts, v = calls.lif(drive, params, options, dt=dt)
         return Lif(packed.dense(), rest + v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
-    spikes, v = reference.lif(reference.current(drive, dt=dt), params, **options)
+    scans = _scans(backend, drive, *jax.tree.leaves(params))
+    spikes, v = scans.lif(scans.current(drive, dt=dt), params, **options)
     return Lif(spikes, rest + v, spikes.sum(0))
 
 
@@ -233,7 +246,8 @@ def recurrent_lif(
         packed, counts, v = calls_recurrent.recurrent_lif(drive, w_rec, params, options, dt=dt)
         return Lif(packed.dense(), rest + v, counts, packed)
     options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
-    spikes, v = reference.recurrent_lif(drive, w_rec, params, **options)
+    scans = _scans(backend, drive, w_rec, *jax.tree.leaves(params))
+    spikes, v = scans.recurrent_lif(drive, w_rec, params, **options)
     return Lif(spikes, rest + v, spikes.sum(0))
 
 
@@ -257,7 +271,8 @@ def leaky(
         from snnlab.kernels.cpu import calls
 
         return calls.leaky(_risen(drive, dt), tau_mem, dt=dt)
-    trace = reference.leaky(reference.current(drive, dt=dt), tau_mem, dt=dt)
+    scans = _scans(backend, drive, tau_mem)
+    trace = scans.leaky(scans.current(drive, dt=dt), tau_mem, dt=dt)
     return trace, trace.max(0)
 
 
@@ -274,7 +289,7 @@ def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Arr
         from snnlab.kernels.cpu import calls
 
         return calls.leaky(drive, None, dt=dt)[0] if drive.tau_rise is None else _risen(drive, dt).arriving()
-    return reference.current(drive, dt=dt)
+    return _scans(backend, drive).current(drive, dt=dt)
 
 
 def expon(
@@ -346,4 +361,4 @@ def lstm(
 
         if calls_lstm.fits(w_x, w_h):
             return calls_lstm.lstm(x, w_x, w_h, bias)
-    return reference.lstm(x, w_x, w_h, bias)
+    return _scans(backend, drive, w_x, w_h, bias).lstm(x, w_x, w_h, bias)

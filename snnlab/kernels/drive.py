@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
@@ -11,6 +12,10 @@ from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.kernels.packed import Packed
 from snnlab.kernels.window import Window
+
+EXACT = (
+    jax.lax.Precision.HIGHEST
+)  # on a GPU, JAX rounds the factors of a product to 11 bits otherwise; spikes would change
 
 Input = SpikeTimes | Packed | Float[Array, "time batch pre"]
 
@@ -95,8 +100,12 @@ class Drive:
         if self.window is not None:
             dense = self.window.convolve(dense, self.weights)
         elif self.kernel is not None:
-            dense = dense @ self.kernel
-        return jnp.pad(dense, ((self.delay, 0), (0, 0), (0, 0)))[: len(dense)] if self.delay else dense
+            dense = jnp.matmul(dense, self.kernel, precision=EXACT)
+        return self.later(dense)
+
+    def later(self, x: Float[Array, "time batch n"]) -> Float[Array, "time batch n"]:
+        """Shift a sequence by the delay; zeros come first."""
+        return jnp.pad(x, ((self.delay, 0), (0, 0), (0, 0)))[: len(x)] if self.delay else x
 
     def spread(self, values):
         """Give every neuron the value of its channel; without a convolution, return the values as they are."""

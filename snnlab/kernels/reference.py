@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from snnlab import dynamics
 from snnlab.kernels.axes import alike
-from snnlab.kernels.drive import Drive
+from snnlab.kernels.drive import EXACT, Drive
 
 
 def _rows(parameters):
@@ -92,13 +92,14 @@ def leaky(
 
 
 def lif(
-    current: Float[Array, "time batch n"], params: dynamics.LifParams, **options
+    current: Float[Array, "time batch n"], params: dynamics.LifParams, *, unroll: int = 1, **options
 ) -> tuple[Float[Array, "time batch n"], Float[Array, "time batch n"]]:
     """`dynamics.lif_step` over the sequence, from rest.
 
     Args:
         current: input current of every step.
         params: see `dynamics.LifParams`.
+        unroll: steps that one turn of the compiled loop takes.
         **options: `dt, spike, reset, detach_reset` of `dynamics.lif_step`.
 
     Returns:
@@ -111,11 +112,17 @@ def lif(
         state, s = dynamics.lif_step(state, i_t, params, **options)
         return state, (s, state.v)
 
-    return jax.lax.scan(step, start, current)[1]
+    return jax.lax.scan(step, start, current, unroll=unroll)[1]
 
 
 def recurrent_lif(
-    drive: Drive, w_rec: Float[Array, "n n"], params: dynamics.LifParams, *, dt: float, **options
+    drive: Drive,
+    w_rec: Float[Array, "n n"],
+    params: dynamics.LifParams,
+    *,
+    dt: float,
+    unroll: int = 1,
+    **options,
 ) -> tuple[Float[Array, "time batch n"], Float[Array, "time batch n"]]:
     """The synapse of the drive and `dynamics.lif_step` over the sequence, from rest; spikes `s` arrive one step later:
 
@@ -126,6 +133,7 @@ def recurrent_lif(
         w_rec: weights from neuron (row) to neuron (column).
         params: see `dynamics.LifParams`.
         dt: time step [ms].
+        unroll: steps that one turn of the compiled loop takes.
         **options: `spike, reset, detach_reset` of `dynamics.lif_step`.
 
     Returns:
@@ -145,11 +153,11 @@ def recurrent_lif(
 
     def step(carry, x_t):
         state, currents, s = carry
-        currents = synapse(currents, x_t + s @ w_rec)
+        currents = synapse(currents, x_t + jnp.matmul(s, w_rec, precision=EXACT))
         state, s = dynamics.lif_step(state, currents[1], params, dt=dt, **options)
         return (state, currents, s), (s, state.v)
 
-    return jax.lax.scan(step, start, outside)[1]
+    return jax.lax.scan(step, start, outside, unroll=unroll)[1]
 
 
 def lstm(
@@ -157,6 +165,8 @@ def lstm(
     w_x: Float[Array, "pre gates"],
     w_h: Float[Array, "n gates"],
     bias: Float[Array, " gates"],
+    *,
+    unroll: int = 1,
 ) -> Float[Array, "time batch n"]:
     """`dynamics.lstm_step` over the sequence, from `h = c = 0`; the input product is one, outside the loop."""
     zeros = jnp.zeros((x.shape[1], w_h.shape[0]), x.dtype)
@@ -165,4 +175,5 @@ def lstm(
         lambda state, drive: dynamics.lstm_step(state, drive, w_h),
         start,
         drive,
+        unroll=unroll,
     )[1]

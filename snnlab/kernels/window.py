@@ -110,6 +110,7 @@ class Window:
             self.stride,
             [(pad, pad) for pad in self.padding],
             dimension_numbers=("NCHW", "HWIO", "NCHW"),
+            precision=jax.lax.Precision.HIGHEST,  # or a GPU rounds to 11 bits, and spikes change
         )
         return y.reshape(*x.shape[:2], -1)
 

@@ -498,9 +498,11 @@ def test_backend_is_chosen_by_argument_or_environment(monkeypatch):
     monkeypatch.setenv("SNNLAB_KERNELS", "reference")
     assert kernels.backend() == "reference" and kernels.backend("numba") == "numba"
     monkeypatch.setenv("SNNLAB_KERNELS", "fast")
-    with pytest.raises(ArgumentError, match="SNNLAB_KERNELS: must be one of 'auto', 'numba', 'reference', got 'fast'"):
+    with pytest.raises(
+        ArgumentError, match="SNNLAB_KERNELS: must be one of 'auto', 'numba', 'gpu', 'reference', got 'fast'"
+    ):
         kernels.backend()
-    with pytest.raises(ArgumentError, match="backend: must be one of 'auto', 'numba', 'reference', got 'fast'"):
+    with pytest.raises(ArgumentError, match="backend: must be one of 'auto', 'numba', 'gpu', 'reference', got 'fast'"):
         kernels.backend("fast")
 
 

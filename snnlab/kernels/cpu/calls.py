@@ -22,10 +22,10 @@ import snnlab.kernels.cpu.filter
 import snnlab.kernels.cpu.lif  # noqa: F401 (both register targets of the FFI)
 from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
-from snnlab.errors import StateError
 from snnlab.kernels.axes import alike, spread, varying
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.drive import Drive
+from snnlab.kernels.orders import no_more
 from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack, without_padding
 
 # Blocks of the batch: enough that all threads share evenly, few enough that adding their sums costs nothing.
@@ -146,22 +146,9 @@ _NOTHING = jax.ShapeDtypeStruct((0, 0, 0), jnp.float32)
 def foreign(target: str, results, *arguments):
     """Call a kernel; its results vary over the axes of a mesh over which its arguments do."""
     # Under vmap one call runs after the other: a batch of batches is rare, and a call is quick.
-    call = functools.partial(_once, jax.ffi.ffi_call(target, results, vmap_method="sequential"))
+    call = functools.partial(no_more, jax.ffi.ffi_call(target, results, vmap_method="sequential"))
     axes = varying(arguments)
     return spread(call(*arguments), axes) if axes else call(*arguments)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _once(call, *arguments):
-    return call(*arguments)
-
-
-@_once.defjvp
-def _no_more(call, primals, tangents):
-    raise StateError(
-        "the CPU kernels have gradients, in reverse mode, and no other derivatives; inside jax.jit, set the "
-        "environment variable SNNLAB_KERNELS=reference before the function is first called"
-    )
 
 
 def _arguments(options: np.ndarray, params, weights, source: Source) -> tuple:
