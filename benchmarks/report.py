@@ -1,8 +1,9 @@
 """`python -m benchmarks.report`: write `benchmarks/BENCHMARKS.md` from what is in `benchmarks/results/`.
 
 Reads `peers.json` of `python -m benchmarks.peers`, and `accuracy.json`, `memory.json`, `scaling.json`, `roofline.json`,
-`live.json`, `rewind.json` and `study.json` if they are there: objects with "machine" (see `benchmarks.machine`), "date"
-and "tables", a list of `{"title", "about", "columns", "rows"}` whose cells are strings or numbers. Measures nothing.
+`launches.json`, `gpu.json`, `live.json`, `rewind.json` and `study.json` if they are there: objects with "machine" (see
+`benchmarks.machine`), "date" and "tables", a list of `{"title", "about", "columns", "rows"}` whose cells are strings or
+numbers. Measures nothing.
 """
 
 import json
@@ -19,6 +20,8 @@ OTHERS = {
     "memory": "What adapting thresholds remember",
     "scaling": "How time and memory grow",
     "roofline": "How far from what the machine could do",
+    "launches": "What a GPU would have to launch",
+    "gpu": "Training on a GPU",
     "live": "What watching costs",
     "rewind": "What going back costs",
     "study": "How quickly a study fills",
@@ -93,7 +96,10 @@ def _bars(task: dict) -> list[Bar]:
 
 def tables(name: str, result: dict) -> str:
     """The section of a file of tables."""
-    parts = [f"## {OTHERS[name]}", f"{_where(result)} By `python -m benchmarks.{name}`."]
+    where = _where(result)
+    if name == "launches":
+        where = where.replace("Measured", "Compiled", 1)
+    parts = [f"## {OTHERS[name]}", f"{where} By `python -m benchmarks.{name}`."]
     for part in result["tables"]:
         parts += [f"### {part['title']}", part["about"], _table(part["columns"], part["rows"])]
     return "\n\n".join(parts)

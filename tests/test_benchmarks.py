@@ -5,13 +5,27 @@ import numpy as np
 import pytest
 
 import snnlab
+from benchmarks import gpu
+from benchmarks.launches import Launches, Loop, count
 from benchmarks.memory import recalls
-from benchmarks.peers import workload
+from benchmarks.peers import snnlab_trainer, workload
 from benchmarks.peers.snnlab_trainer import _config
 from benchmarks.peers.tasks import PEERS, TASKS, contenders
-from benchmarks.peers.workload import ADAPTIVE, CONV, DEEP, RECURRENT, REFERENCE, dense, firing_steps, initial_weights
+from benchmarks.peers.workload import (
+    ADAPTIVE,
+    COCHLEA,
+    CONV,
+    DEEP,
+    RECURRENT,
+    REFERENCE,
+    dense,
+    firing_steps,
+    initial_weights,
+    spike_batches,
+)
 
 NETWORKS = {"reference": REFERENCE, "deep": DEEP, "recurrent": RECURRENT, "adaptive": ADAPTIVE, "conv": CONV}
+NETWORKS |= {"cochlea": COCHLEA}
 
 
 @pytest.mark.parametrize("network", [REFERENCE, CONV], ids=["reference", "conv"])
@@ -30,7 +44,8 @@ def test_a_network_has_the_weights_and_settings_of_snnlab(name):
     """Sizes of the matrices; He's deviation within four deviations of its estimate; constants are snnlab's defaults."""
     network = NETWORKS[name]
     config = _config(network)
-    model = snnlab.build(config, sample_shape=(28, 28), num_classes=10)
+    shape = (28, 28) if network.inputs == workload.PIXELS else (1, 1, network.inputs)
+    model = snnlab.build(config, sample_shape=shape, num_classes=network.classes)
     given = initial_weights(network)
     assert len(given) == len(model.stack.layers)
     gains = [workload.CONV_GAIN if network.conv else 1.0] * len(network.hidden)
@@ -59,3 +74,54 @@ def test_recalls_are_answered_by_the_mean_over_their_steps():
     favour_of_one = np.array([[9.0, 1.0, -0.4, -0.5, -9.0, 0.1], [-0.1, 9.0, 9.0, 9.0, 9.0, 9.0]])
     readout = np.stack([0.0 * favour_of_one, favour_of_one], axis=-1).swapaxes(0, 1)
     assert recalls(readout, labels) == (2, 3)
+
+
+def test_peers_get_the_events_that_snnlab_gets():
+    """The same spikes at the same steps: in event lists, and counted in a dense array."""
+    data = snnlab_trainer.events(COCHLEA)
+    model = snnlab.build(_config(COCHLEA), sample_shape=data.sample_shape, num_classes=data.num_classes)
+    first = jnp.asarray(data.x_train[np.arange(3)])
+    expected, labels = spike_batches("", COCHLEA)[0]
+    assert expected.sum() == COCHLEA.batch * COCHLEA.inputs * workload.SPIKES_OF_INPUT
+    np.testing.assert_array_equal(model.encode(first).dense(), expected[:, :3])
+    np.testing.assert_array_equal(data.y_train[: COCHLEA.batch], labels)
+
+
+PROGRAM = """HloModule jit_step
+
+%body.1 (param.1: (s32[], f32[4])) -> (s32[], f32[4]) {
+  %param.1 = (s32[], f32[4]{0}) parameter(0)
+  %x.1 = f32[4]{0} get-tuple-element(%param.1), index=1
+  %fusion.1 = f32[4]{0} fusion(%x.1), kind=kLoop, calls=%fused
+  ROOT %tuple.1 = (s32[], /*index=1*/f32[4]{0}) tuple(%fusion.1)
+}
+
+%graph.1 (p: f32[4]) -> f32[4] {
+  %p = f32[4]{0} parameter(0)
+  %gemm = (f32[4]{0}, s8[16]{0}) custom-call(%p), custom_call_target="__cublas$gemm"
+  ROOT %copy.2 = f32[4]{0} copy(%p)
+}
+
+ENTRY %main.1 (x: f32[4]) -> f32[4] {
+  %x = f32[4]{0} parameter(0)
+  %call.1 = f32[4]{0} call(%x), to_apply=%graph.1
+  %while.1 = (s32[], f32[4]{0}) while(%x), body=%body.1, backend_config={"known_trip_count":{"n":"7"}}
+  ROOT %copy.3 = f32[4]{0} copy(%x)
+}
+"""
+
+
+def test_launches_are_counted_in_loops_calls_and_outside():
+    """Seven turns of one kernel; a product and a copy in a called computation; and a copy: ten."""
+    found = count(PROGRAM)
+    assert found == Launches((Loop(7, 1),), 3) and found.total == 10
+    with pytest.raises(ValueError, match="without a known number of turns"):
+        count(PROGRAM.replace("known_trip_count", "unknown"))
+
+
+def test_without_a_gpu_its_benchmark_says_so(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmarks.gpu"])
+    with pytest.raises(SystemExit):
+        gpu.main()
+    told = capsys.readouterr().err
+    assert "There is no GPU here that JAX can use" in told and "benchmarks.launches" in told

@@ -41,6 +41,7 @@ TIERS = {
     ],
     "endure": [],
     "fuzz": ["tests/fuzz"],
+    "gpu": ["tests/kernels/test_launches.py"],
     "nightly": [],
     "node": ["tests/export/test_exhibit_node.py"],
     "notebooks": ["notebooks", "tests/live/test_notebook_pages.py"],

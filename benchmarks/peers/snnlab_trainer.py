@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 import snnlab
 from benchmarks.peers.workload import (
     BATCH,
@@ -10,6 +12,7 @@ from benchmarks.peers.workload import (
     L1,
     L2,
     LEARNING_RATE,
+    PIXELS,
     REFERENCE,
     SLOPE,
     TAU_ADAPT,
@@ -18,8 +21,10 @@ from benchmarks.peers.workload import (
     Measured,
     Network,
     initial_weights,
+    streams,
 )
 from snnlab import kernels
+from snnlab.data.eventlists import EVENT
 from snnlab.losses import Classification
 from snnlab.train import Trainer
 
@@ -28,7 +33,23 @@ ENDLESS = 100_000  # epochs
 
 def _trainer(folder: str, network: Network | None) -> Trainer:
     """Of a spiking network, or of the LSTM."""
-    data = snnlab.data.load(folder)
+    recorded = network is not None and network.inputs != PIXELS
+    return trainer(events(network) if recorded else snnlab.data.load(folder), network)
+
+
+def events(network: Network) -> snnlab.Dataset:
+    """The random spikes of the peers as a data set of event lists; the first batch is the test, too."""
+    steps, units, labels = (np.concatenate(column) for column in zip(*streams(network), strict=True))
+    lists = np.zeros(steps.shape, EVENT)
+    lists["t"], lists["x"] = 1000.0 * network.dt * steps, units
+    x = snnlab.data.EventLists.from_lists(lists, sensor=(1, 1, network.inputs))
+    part = slice(0, network.batch)
+    x_test = snnlab.data.EventLists.from_lists(lists[part], sensor=(1, 1, network.inputs))
+    return snnlab.Dataset(name="events", x_train=x, y_train=labels, x_test=x_test, y_test=labels[part])
+
+
+def trainer(data: snnlab.Dataset, network: Network | None) -> Trainer:
+    """Make the trainer of a spiking network, or of the LSTM."""
     config = snnlab.LstmConfig() if network is None else _config(network)
     model = snnlab.build(config, sample_shape=data.sample_shape, num_classes=data.num_classes)
     regularizers, batch, rate = {}, BATCH, LEARNING_RATE
@@ -50,6 +71,7 @@ def _config(network: Network) -> snnlab.SnnConfig | snnlab.ConvConfig:
     if network.conv:
         whole = {"window": 3, "stride": 1, "pool": 2, "tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "slope": SLOPE}
         return snnlab.ConvConfig(channels=network.hidden, num_steps=network.steps, dt=network.dt, **whole)
+    code = {"code": "events"} if network.inputs != PIXELS else {}
     adapts = {"neuron": "alif", "beta": BETA, "tau_adapt": TAU_ADAPT} if network.adaptive else {}
     return snnlab.SnnConfig(
         hidden=network.hidden,
@@ -57,6 +79,7 @@ def _config(network: Network) -> snnlab.SnnConfig | snnlab.ConvConfig:
         num_steps=network.steps,
         dt=network.dt,
         input_dropout=0.0,
+        **code,
         **adapts,
     )
 

@@ -23,7 +23,7 @@ from benchmarks.peers.workload import (
 class Hidden(torch.nn.Module):
     """Neurons with a synapse each; they may reach each other."""
 
-    def __init__(self, network: Network, weights: Weights):
+    def __init__(self, network: Network, weights: Weights, backend: str):
         super().__init__()
         self.neurons = neuron.CUBALIFNode(
             c_decay=network.decay(TAU_SYN),
@@ -33,6 +33,7 @@ class Hidden(torch.nn.Module):
             surrogate_function=surrogate.SoftSign(alpha=2.0),  # 1 / (2 |x| + 1)^2: a steeper one would be higher, too
         )
         self.neurons.step_mode = "s" if network.recurrent else "m"
+        self.neurons.backend = backend
         self.between = Product(weights.recurrent, _gain(network)) if network.recurrent else None
 
     def forward(self, currents):
@@ -62,10 +63,10 @@ def _gain(network: Network) -> float:
     return 1.0 - network.decay(TAU_MEM)
 
 
-def build(folder: str, network: Network) -> Loop:
-    """The filters of the readout have gain `dt / tau`."""
+def build(folder: str, network: Network, backend: str = "torch") -> Loop:
+    """The filters of the readout have gain `dt / tau`. The back end is that of the hidden neurons."""
     *products, to_readout = torch_step.products(network, _gain(network), TAU_SYN * TAU_OUT / network.dt**2)
-    neurons = [Hidden(network, weights) for weights in initial_weights(network)[:-1]]
+    neurons = [Hidden(network, weights, backend) for weights in initial_weights(network)[:-1]]
     layers = Layered(network, list(zip(products, neurons, strict=True)), (to_readout, Readout(network)))
     layers.register_forward_pre_hook(lambda module, _: functional.reset_net(module))
     return torch_step.train(layers, spike_batches(folder, network), network.learning_rate)

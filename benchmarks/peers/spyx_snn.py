@@ -5,7 +5,7 @@ import spyx.nn
 from flax import nnx
 
 from benchmarks.peers import jax_step
-from benchmarks.peers.workload import CLASSES, SLOPE, TAU_ADAPT, TAU_MEM, TAU_OUT, TAU_SYN, Loop, Network
+from benchmarks.peers.workload import SLOPE, TAU_ADAPT, TAU_MEM, TAU_OUT, TAU_SYN, Loop, Network
 
 
 def _neurons(network: Network, width: int, between) -> nnx.Module:
@@ -32,7 +32,7 @@ def build(folder: str, network: Network) -> Loop:
 
     def readout(currents):
         rngs = nnx.Rngs(0)
-        filters = (spyx.nn.LI((CLASSES,), network.decay(tau), rngs=rngs) for tau in (TAU_SYN, TAU_OUT))
+        filters = (spyx.nn.LI((network.classes,), network.decay(tau), rngs=rngs) for tau in (TAU_SYN, TAU_OUT))
         return spyx.nn.run(spyx.nn.Sequential(*filters), currents)[0]
 
     # Its membrane adds the current with weight 1.

@@ -19,6 +19,8 @@ def train(network: torch.nn.Module, batches: list[tuple], learning_rate: float =
         batches: see `Loop`; NumPy arrays, or tuples of such.
         learning_rate: of Adam.
     """
+    device = torch.get_default_device()
+    network.to(device)
     optimizer = torch.optim.Adam(network.parameters(), learning_rate)
 
     def step(x, y):
@@ -33,12 +35,18 @@ def train(network: torch.nn.Module, batches: list[tuple], learning_rate: float =
         optimizer.step()
         return loss.detach(), total.detach() if spikes else None
 
-    return Loop(step, [(_tensors(x), _tensors(y)) for x, y in batches])
+    def finish() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return Loop(step, [(_tensors(x, device), _tensors(y, device)) for x, y in batches], finish)
 
 
-def _tensors(arrays):
+def _tensors(arrays, device):
     """Of an array, or of each of a tuple."""
-    return tuple(map(_tensors, arrays)) if isinstance(arrays, tuple) else torch.from_numpy(arrays)
+    if isinstance(arrays, tuple):
+        return tuple(_tensors(array, device) for array in arrays)
+    return torch.from_numpy(arrays).to(device)
 
 
 class Product(torch.nn.Module):

@@ -25,6 +25,7 @@ L1 = L2 = 1e-5
 LEARNING_RATE = 1e-3
 HIDDEN, BATCH = 100, 256  # units of the LSTM, and samples in a batch
 BATCHES = 4  # ready-made ones, taken in turns; each is of 20 to 80 MB and thus in no cache when its turn comes
+SPIKES_OF_INPUT = 10  # in a sample, where they come at any step; in the Spiking Heidelberg Digits these are 11
 CONV_GAIN, QUIET = 2.0, 0.1  # of the first weights of convolutions and of the readout behind them, times He's
 
 
@@ -33,7 +34,9 @@ class Network:
     """A spiking network.
 
     Attributes:
+        inputs: pixels of an image; or, if these are not 784, units of random spikes at any step, see `streams`.
         hidden: neurons of each hidden layer; or, if `conv`, channels of each.
+        classes: units of the readout.
         conv: hidden layers are convolutions, 3 x 3 and padded; what follows one sees the sums of 2 x 2 pixels.
         recurrent: neurons of a hidden layer also reach each other, one step later and through the same synapse.
         adaptive: a spike raises the threshold by BETA, which decays with TAU_ADAPT.
@@ -43,7 +46,9 @@ class Network:
         learning_rate: of Adam.
     """
 
+    inputs: int = PIXELS
     hidden: tuple[int, ...] = (HIDDEN,)
+    classes: int = CLASSES
     conv: bool = False
     recurrent: bool = False
     adaptive: bool = False
@@ -61,6 +66,8 @@ REFERENCE = Network()
 DEEP = Network(hidden=(256, 128))
 RECURRENT = Network(recurrent=True)
 ADAPTIVE = Network(adaptive=True)
+# The size of the Spiking Heidelberg Digits.
+COCHLEA = Network(inputs=700, hidden=(128,), classes=20, recurrent=True, batch=128, steps=256)
 # Its readout hears thousands of spikes: with 1e-3 the loss rises before it falls.
 CONV = Network(hidden=(16, 32), conv=True, batch=128, steps=50, dt=2.0, learning_rate=1e-4)
 
@@ -136,11 +143,34 @@ def spike_batches(
         network: whose steps and batches these are.
         amplitude: of a spike.
     """
+    if network.inputs != PIXELS:
+        return [(amplitude * _counts(*batch, network), labels) for *batch, labels in streams(network)]
     images, labels = _images(folder, network.batch)
     coded = (
         dense(firing_steps(batch.reshape(len(batch), PIXELS) / 255.0, network), amplitude, network) for batch in images
     )
     return list(zip(coded, labels, strict=True))
+
+
+def streams(network: Network) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Batches of random spikes: their steps, in order, and their units (sample, spike); and labels."""
+    rng = np.random.default_rng(0)
+    shape = network.batch, SPIKES_OF_INPUT * network.inputs
+    return [
+        (
+            np.sort(rng.integers(0, network.steps, shape), axis=1),
+            rng.integers(0, network.inputs, shape),
+            rng.integers(0, network.classes, network.batch),
+        )
+        for _ in range(BATCHES)
+    ]
+
+
+def _counts(steps: np.ndarray, units: np.ndarray, network: Network) -> np.ndarray:
+    """Spikes of every unit at every step (time, sample, unit)."""
+    counts = np.zeros((network.steps, len(steps), network.inputs), np.float32)
+    np.add.at(counts, (steps, np.arange(len(steps))[:, None], units), 1.0)
+    return counts
 
 
 def row_batches(folder: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -160,7 +190,7 @@ def initial_weights(network: Network = REFERENCE) -> list[Weights]:
     def normal(*shape: int, deviation: float) -> np.ndarray:
         return rng.normal(0.0, deviation, shape).astype(np.float32)
 
-    layers, units = [], 1 if network.conv else PIXELS
+    layers, units = [], 1 if network.conv else network.inputs
     gain, window = (CONV_GAIN, (3, 3)) if network.conv else (1.0, ())
     for width in network.hidden:
         deviation = gain * np.sqrt(2.0 / (np.prod(window) * units))
@@ -170,7 +200,7 @@ def initial_weights(network: Network = REFERENCE) -> list[Weights]:
         units = width
     if network.conv:
         units, gain = units * (SIDE // 2 ** len(network.hidden)) ** 2, QUIET
-    return [*layers, Weights(normal(units, CLASSES, deviation=gain * np.sqrt(2.0 / units)))]
+    return [*layers, Weights(normal(units, network.classes, deviation=gain * np.sqrt(2.0 / units)))]
 
 
 def _images(folder: str, batch: int) -> tuple[np.ndarray, np.ndarray]:

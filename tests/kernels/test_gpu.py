@@ -40,7 +40,7 @@ BOTH = ("gpu", "reference")
 sizes, seeds = st.integers(1, 40), st.integers(0, 2**31)
 
 
-@pytest.mark.parametrize("num_steps", [1, 7, 128, 129, 300])
+@pytest.mark.parametrize("num_steps", [1, 15, 16, 128, 129, 300])
 @pytest.mark.parametrize("per_neuron", [False, True])
 def test_a_filter_is_its_recursion(num_steps, per_neuron):
     """y[t] = a y[t-1] + x[t], in float64; and the gradient in tau: with a = e^(-dt/tau), a^k changes by

@@ -10,6 +10,9 @@ from snnlab.kernels.drive import EXACT
 BLOCK = 128
 """Longest sequence that is one product. Its cost is the square of its length, so a longer one is cut into blocks."""
 
+SHORT = 16
+"""Shorter sequences are summed without a matrix product: XLA may find no kernel for it, and refuse to compile."""
+
 
 def expon(x: Float[Array, "time batch n"], tau: Float[Array, "..."], *, dt: float) -> Float[Array, "time batch n"]:
     """Exponential filter over the sequence, from 0: `y[t] = a y[t-1] + x[t]` with `a = e^(-dt/tau)`, as
@@ -70,6 +73,9 @@ def _powers(tau: Float[Array, "..."], steps: Int[Array, "..."], dt: float) -> Fl
     return jnp.where(steps >= 0, a ** jnp.maximum(steps, 0), 0.0)
 
 
-def _sum(matrix: Float[Array, "*n to since"], x: Float[Array, "since ..."]) -> Float[Array, "to ..."]:
+def _sum(matrix: Float[Array, "*n to since"], x: Float[Array, "since ... n"]) -> Float[Array, "to ... n"]:
     """Multiply every neuron's sequence, along the first axis, by the matrix of all neurons or by its own."""
+    if matrix.shape[-1] < SHORT:
+        by_neuron = jnp.moveaxis(matrix, 0, -1) if matrix.ndim == 3 else matrix[..., None]
+        return (by_neuron.reshape(*matrix.shape[-2:], *(1,) * (x.ndim - 2), -1) * x).sum(1)
     return jnp.einsum("st,t...n->s...n" if matrix.ndim == 2 else "nst,t...n->s...n", matrix, x, precision=EXACT)
