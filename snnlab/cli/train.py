@@ -138,6 +138,8 @@ class Train:
     """snn: fraction of the input spikes dropped during training."""
     l1: Annotated[float | None, default_is("FLOAT", f"{SPIKING_LOSS['l1']}, conv {CONV_L1}")] = None
     """snn: weight of the spikes per sample in the loss; at 1e-3, three spikes do the work of ten."""
+    devices: Annotated[str | None, default_is("INT|all", "one")] = None
+    """How many devices share the samples of each step, such as GPUs; a CPU is one, with all its cores."""
     out: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None
     """Folder for the trained network (net.safetensors) and its history (history.json)."""
     json: Annotated[Path | None, default_is("FILE", "none")] = None
@@ -286,8 +288,13 @@ class Train:
         net = models.build(config, sample_shape=dataset.sample_shape, num_classes=dataset.num_outputs, seed=self.seed)
         if is_deep(config):
             _say_rates(net, dataset)
-        trainer = Trainer(net, dataset, loss=self._loss(dataset), **asdict(settings))
+        trainer = Trainer(net, dataset, loss=self._loss(dataset), devices=self._devices(), **asdict(settings))
         return trainer, self._checkpoints(trainer), config
+
+    def _devices(self) -> int | str | None:
+        """Return `--devices` as the trainer takes it."""
+        wanted = self.devices
+        return int(wanted) if wanted is not None and wanted.lstrip("-").isdecimal() else wanted
 
     def _balanced(self, config, dataset) -> SnnConfig | ConvConfig | LstmConfig:
         """Return the config, of a deep network with the factors of its weights that the data ask for."""

@@ -379,6 +379,7 @@ def about_of(trainer: Trainer, **given: Any) -> dict[str, Any]:
         metrics=metric_names(trainer.metric_names),
         scored=trainer.scored,
         task=trainer.data.task,
+        devices=trainer.devices.count,
         spiking="spikes_per_sample" in trainer.metric_names,
         samples=len(trainer.data.seen.x),
         classes=output_names(trainer.data.class_names, trainer.data.num_outputs),

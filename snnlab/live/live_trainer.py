@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from snnlab.config import TrainConfig
 from snnlab.data import Dataset, Source
@@ -37,6 +38,7 @@ from snnlab.support import arguments
 from snnlab.support.files import atomic_path, read_whole, refuse_existing
 from snnlab.support.markup import plain
 from snnlab.train import Trainer
+from snnlab.train.devices import Devices
 
 if TYPE_CHECKING:
     from snnlab.live.display import Display
@@ -66,6 +68,7 @@ class LiveTrainer(Run):
         learning_rate: of the default optimizer.
         schedule: "cosine" or "constant".
         seed: of the order of the data and of random codes.
+        devices: that share out the samples of each batch, see `snnlab.train.Trainer`.
         hz: pictures per second, 0.5 to 10, if the browser keeps up; what you do shows at once.
         folder: where the Export button writes; the dashboard can choose a folder inside it, but none elsewhere.
         show: which of "curves", "raster" and "health"; the dashboard costs less without them.
@@ -101,6 +104,7 @@ class LiveTrainer(Run):
         learning_rate: float | None = None,
         schedule: str | None = None,
         seed: int = TrainConfig.seed,
+        devices: int | str | Mesh | Devices | None = None,
         hz: float = 2.0,
         folder: str | os.PathLike = "exports",
         show: tuple[str, ...] = PANELS,
@@ -122,6 +126,7 @@ class LiveTrainer(Run):
             learning_rate=learning_rate,
             schedule=schedule,
             seed=seed,
+            devices=devices,
             folder=folder,
         )
         frontend.replace_of_same_cell(self)
@@ -148,7 +153,7 @@ class LiveTrainer(Run):
             (4, 8)
         """
         _, (model, data, settings, *_) = arguments.instance("trainer", trainer, Trainer, "a Trainer").__reduce__()
-        lab = cls(model, data, hz=hz, folder=folder, **settings)
+        lab = cls(model, data, hz=hz, folder=folder, devices=trainer.devices, **settings)
         with lab._changing, lab._lock:
             lab._use(trainer)
         return lab

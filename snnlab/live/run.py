@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from snnlab.balance import balanced
 from snnlab.checkpoint import Checkpoints
@@ -31,6 +32,7 @@ from snnlab.support import arguments
 from snnlab.support.files import free_path
 from snnlab.timeline import Timeline
 from snnlab.train import Trainer
+from snnlab.train.devices import Devices
 from snnlab.train.point import Point
 from snnlab.train.replay import script
 
@@ -62,6 +64,7 @@ class Run(TimeMachine):
         learning_rate: of the default optimizer.
         schedule: "cosine" or "constant".
         seed: of the order of the data and of random codes.
+        devices: that share out the samples of each batch, see `snnlab.train.Trainer`.
         folder: where exported files go.
 
     Raises:
@@ -100,10 +103,11 @@ class Run(TimeMachine):
         learning_rate: float | None = None,
         schedule: str | None = None,
         seed: int = TrainConfig.seed,
+        devices: int | str | Mesh | Devices | None = None,
         folder: str | os.PathLike = "exports",
     ):
         self.folder = arguments.path("folder", folder)
-        self._loss, self._optimizer = loss, optimizer
+        self._loss, self._optimizer, self._devices = loss, optimizer, Devices.of(devices)
         rate = {"learning_rate": learning_rate, "schedule": schedule}
         parts = {"test": test, "validation": validation}
         self.trainer = self._make_trainer(model, data, epochs=epochs, batch_size=batch_size, **parts, **rate, seed=seed)
@@ -464,7 +468,8 @@ class Run(TimeMachine):
         self.runs.append(recorded._replace(settings={**recorded.settings, **used}))
 
     def _make_trainer(self, model: nnx.Module, data: Any, **settings: Any) -> Trainer:
-        return Trainer(model, data, loss=self._loss, optimizer=self._optimizer, **settings)
+        fixed = {"loss": self._loss, "optimizer": self._optimizer, "devices": self._devices}
+        return Trainer(model, data, **fixed, **settings)
 
     def _prepare(self, trainer: Trainer, seed: int | None, changes: Mapping[str, int]) -> Callable[[], Trainer]:
         """Check a restart while the old run still trains; returns the function that begins the new one."""

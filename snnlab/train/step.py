@@ -20,9 +20,11 @@ from snnlab.data import EventLists
 from snnlab.data.targets import Targets
 from snnlab.errors import ArgumentError, StateError
 from snnlab.history import column_of, metric_column
+from snnlab.kernels.devices import by_sample, whole
 from snnlab.losses.terms import measure
 from snnlab.record import Record
 from snnlab.tasks import Task
+from snnlab.train.devices import Devices
 from snnlab.train.shorter import Shorter
 from snnlab.variables import Live, keep_in_range, short_names
 
@@ -33,6 +35,7 @@ jax.tree_util.register_dataclass(Targets, ["values", "mask", "lengths", "weights
 Metrics = dict[str, Float[Array, "..."]]
 Sums = dict[str, Array]  # of a task, see `snnlab.tasks`
 
+ONE_DEVICE = Devices()
 _HOMES = {"builtins", "flax", "jax", "numpy", "snnlab"}  # of code that does the same every time
 
 
@@ -128,6 +131,8 @@ class Structure:
             return metrics["loss"], (metrics, rest)
 
         grads, (metrics, rest) = jax.grad(objective, has_aux=True)(state.params)
+        # XLA compiles what follows by itself, the same on any number of devices: else it rounds what it fuses otherwise.
+        grads = jax.lax.optimization_barrier(grads)
         metrics["grad_norm"] = optax.tree.norm(grads)
         value_of = partial(_first, objective)
         updates, opt_state = self.update(grads, state.opt_state, state.params, metrics["loss"], value_of)
@@ -175,7 +180,9 @@ class Structure:
 
         def turn(i, carry):
             state, log = carry
-            state, metrics = self.shorter(partial(self.step, state), x[index[i]], targets[index[i]])
+            place = whole if kernels.backend() == "numba" else by_sample  # without kernels XLA shares out all it can
+            samples, wanted = place(x[index[i]]), whole(targets[index[i]])
+            state, metrics = self.shorter(partial(self.step, state), samples, wanted)
             return state, {name: log[name].at[i].set(jnp.asarray(metrics[name], jnp.float32)) for name in log}
 
         log = {name: jnp.zeros(len(index), jnp.float32) for name in names}
@@ -297,7 +304,13 @@ def _hashable(*parts) -> Hashable | None:
     return parts
 
 
-def compiled(function: Callable, structure: Structure, *fixed: Hashable, apart: Hashable = None) -> jax.stages.Wrapped:
+def compiled(
+    function: Callable,
+    structure: Structure,
+    *fixed: Hashable,
+    apart: Hashable = None,
+    devices: Devices = ONE_DEVICE,
+) -> jax.stages.Wrapped:
     """Return `jax.jit` of a function with its first arguments fixed; the same one for equal structures.
 
     So one program serves all runs of one structure. The programs used last are kept, but not the user's own code. A
@@ -308,20 +321,23 @@ def compiled(function: Callable, structure: Structure, *fixed: Hashable, apart: 
         structure: the first of them.
         *fixed: the others.
         apart: tells programs apart; the function does not get it.
+        devices: that it runs on, see `Devices.jit`.
     """
     make = _compiled.__wrapped__ if structure.identity is None else _compiled
-    return make(function, structure, *fixed, backend=kernels.backend(), apart=apart)
+    return make(function, structure, *fixed, backend=kernels.backend(), apart=apart, devices=devices)
 
 
 @functools.lru_cache(maxsize=32)
-def _compiled(function: Callable, *fixed: Hashable, backend: str, apart: Hashable) -> jax.stages.Wrapped:
+def _compiled(
+    function: Callable, *fixed: Hashable, backend: str, apart: Hashable, devices: Devices
+) -> jax.stages.Wrapped:
     def program(*arguments):
         if kernels.backend() != backend:
             raise StateError(f"SNNLAB_KERNELS: the backend was {backend!r} when this run was made; make it again")
         return function(*fixed, *arguments)
 
     program.__name__ = function.__name__  # in profiles
-    return jax.jit(program)
+    return devices.jit(program)
 
 
 def not_finite(values: nnx.State) -> list[str]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from snnlab.config import CONV_L1, ConvConfig, TrainConfig
 from snnlab.controls import EPOCHS, LEARNING_RATE, Knob, Mailbox, Move
@@ -28,6 +29,7 @@ from snnlab.support.memory import give_memory_back
 from snnlab.support.thread_settings import noted
 from snnlab.support.transfers import transfers_allowed
 from snnlab.tasks import Task, task_of
+from snnlab.train.devices import Devices
 from snnlab.train.divergence import (
     Kind,
     Log,
@@ -46,7 +48,7 @@ from snnlab.train.optimizer import default_optimizer, length_of, with_length
 from snnlab.train.point import Point
 from snnlab.train.runner import Runner
 from snnlab.train.shorter import Shorter
-from snnlab.train.step import State, Stepper, Structure, code_key, compiled
+from snnlab.train.step import State, Stepper, code_key
 from snnlab.train.streamed import Streamed
 from snnlab.variables import setting
 
@@ -88,6 +90,9 @@ class Trainer:
         schedule: "cosine", the default, falls to zero at the last step, "constant" stays. Not with an optimizer of your
             own.
         seed: of the order of the data and of codes drawn at random.
+        devices: how many share out the samples of each batch, or "all", or a `jax.sharding.Mesh` with an axis "batch";
+            default: one. The loss stays that of the whole batch, and with the CPU kernels the bits are the same on any
+            number, see `snnlab.train.devices`. Checkpoints do not know the number.
 
     Raises:
         ArgumentError: if an argument is out of range or of another type, or model and data do not fit together.
@@ -102,6 +107,7 @@ class Trainer:
         loss: the loss that is minimized; it also says which class wins.
         stepper: one step, as pure functions.
         runner: the compiled steps.
+        devices: on which it computes, see `snnlab.train.devices.Devices`.
         mailbox: the way in for new values of knobs, planned moves and `stop_at`, from any thread.
         history: everything that happened.
         origin: the state that the run began with.
@@ -136,8 +142,10 @@ class Trainer:
         learning_rate: float | None = None,
         schedule: str | None = None,
         seed: int = TrainConfig.seed,
+        devices: int | str | Mesh | Devices | None = None,
     ):
         self._settle = noted()  # model and loss may be traced in another thread
+        self.devices = Devices.of(devices)
         self.model = arguments.instance("model", model, nnx.Module, "an nnx.Module, such as what `build` returns")
         opened = _opened(data, test, validation, batch_size, seed)
         self.source = None if opened is None else opened.source
@@ -159,6 +167,7 @@ class Trainer:
             raise ArgumentError(
                 f"batch_size: must be at most the {len(data.x_train)} training samples, got {batch_size}"
             )
+        self.devices.check_batch(batch_size)
         feed = Loaded(data, batch_size) if opened is None else Streamed(opened)
         self.steps_per_epoch = feed.steps
         self._check_epochs(epochs)
@@ -175,9 +184,8 @@ class Trainer:
             self.mailbox = Mailbox(_checked(self.knobs_of(self.origin)))
             if isinstance(feed, Loaded):
                 feed.group(self.stepper.structure.shorter.steps)
-            self.runner = Runner(self.stepper, feed)
+            self.runner = Runner(self.stepper, feed, self.devices)
             self.metric_names = self.runner.metric_names
-            self._test = compiled(Structure.test, self.stepper.structure)
         self.history = History()
         self.seconds = self.compile_seconds = 0.0
         self._steps_in_chunk = 1
@@ -186,7 +194,7 @@ class Trainer:
         self._diverged: tuple[DivergenceError, Point | None] | None = None  # and where to continue
 
     def __reduce__(self):
-        """For `pickle`: make the same trainer, and put it where the run is. It compiles anew."""
+        """For `pickle`: make the same trainer, on one device, and put it where the run is. It compiles anew."""
         settings = {name: value for name, value in asdict(self.config).items() if value is not None}
         optimizer = self.stepper.structure.optimizer if self.own_optimizer else None
         settings = {"loss": self.loss, "optimizer": optimizer, **settings}
@@ -194,7 +202,8 @@ class Trainer:
 
     def __deepcopy__(self, memo) -> "Trainer":
         model, data, settings, point, used = self.__reduce__()[1]
-        settings["loss"], point = copy.deepcopy(self.loss), replace(point, history=copy.deepcopy(point.history))
+        settings |= {"loss": copy.deepcopy(self.loss), "devices": self.devices}
+        point = replace(point, history=copy.deepcopy(point.history))
         return _made_again(nnx.clone(model), data, settings, point, used)
 
     def __copy__(self) -> "Trainer":
@@ -551,7 +560,7 @@ class Trainer:
 
     def _evaluate(self, epoch: int) -> Iterator[Report]:
         """Measure the whole part that is looked at."""
-        seen = Evaluation(self._test, self.runner.feed.part(self.data.watched))
+        seen = Evaluation(self.runner.test, self.runner.feed.part(self.data.watched))
         started = time.perf_counter()
         for metrics, size in seen.run(self._state):
             yield self._report("test", epoch, metrics, size / self._clock(started))
@@ -594,7 +603,7 @@ class Trainer:
             (['val_acc'], ['accuracy', 'balanced accuracy', 'loss'])
         """
         arguments.choice("part", part, self.data.parts)
-        seen = Evaluation(self._test, self.runner.feed.part(part))
+        seen = Evaluation(self.runner.test, self.runner.feed.part(part))
         for _ in seen.run(self._state):
             pass
         return seen.results(self.task)

@@ -98,7 +98,7 @@ def test_the_dense_input_never_exists(monkeypatch):
     chunk = functools.partial(trainer.stepper.structure.chunk, trainer.metric_names)
     jaxpr = jax.make_jaxpr(chunk)(trainer.state, *images, index, np.int32(2))
     sizes = [var.aval.size for eqn in _equations(jaxpr.jaxpr) for var in eqn.outvars]
-    assert max(sizes) < T * 7 * 30_000 / 2, "the largest are the gradients of the weights, apart for two blocks"
+    assert max(sizes) < T * 7 * 30_000, "the largest are the gradients of the weights, apart for four blocks"
 
 
 def _equations(jaxpr):

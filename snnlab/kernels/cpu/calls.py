@@ -19,17 +19,21 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, Int, UInt16
 
 import snnlab.kernels.cpu.filter
-import snnlab.kernels.cpu.lif  # noqa: F401 (both register targets of the FFI)
+import snnlab.kernels.cpu.lif
+import snnlab.kernels.cpu.sums  # noqa: F401 (all register targets of the FFI)
 from snnlab.dynamics import LifParams, approach, decay
 from snnlab.encode import SpikeTimes
+from snnlab.errors import ArgumentError
 from snnlab.kernels.axes import alike, spread, varying
 from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.devices import SUMMED, share_out, sharing, whole
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.orders import no_more
 from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack, without_padding
 
-# Blocks of the batch: enough that all threads share evenly, few enough that adding their sums costs nothing.
-_MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 2, 16, 64
+# Blocks of the batch: enough that all threads share evenly, few enough that adding their sums costs nothing. Their
+# number is a power of two that the number of devices has no part in: so sums have the same bits on 1, 2 and 4.
+_MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 4, 16, 64
 _BLOCK_IMAGES = 8  # samples of a convolution, which take much longer each
 _BLOCK_BYTES = 1 << 26  # for the gradients of the weights, because every block has its own sum
 
@@ -114,13 +118,15 @@ class Call(NamedTuple):
     blocks: int
 
     @classmethod
-    def of(cls, options: Options, steps: int, weights: Array, source: Source) -> "Call":
-        """Read the shapes from the arguments of a kernel."""
-        batch = max(len(source.times), len(source.bits), len(source.current))
+    def of(cls, options: Options, steps: int, weights: Array, source: Source, devices: int = 1) -> "Call":
+        """Read the shapes from the arguments of a kernel: those of one of some devices, which share all blocks."""
+        batch = batch_of(source)
         tiles, units = weights.shape[0] * options.pixels, weights.shape[1]
         affordable = _BLOCK_BYTES // max(1, 4 * weights.size)
-        wanted = max(_MIN_BLOCKS, batch // (_BLOCK_SAMPLES if options.pixels == 1 else _BLOCK_IMAGES))
-        return cls(batch, steps, tiles, units, max(1, min(wanted, _MAX_BLOCKS, batch, affordable)))
+        wanted = batch * devices // (_BLOCK_SAMPLES if options.pixels == 1 else _BLOCK_IMAGES)
+        wanted = max(_MIN_BLOCKS, min(wanted, _MAX_BLOCKS, affordable))
+        blocks = power_of_two(min(wanted, batch * devices))
+        return cls(batch, steps, tiles, units, max(1, blocks // devices))
 
     def options(self, options: Options, **flags: bool) -> np.ndarray:
         """Make the first argument of a kernel."""
@@ -143,12 +149,58 @@ class Call(NamedTuple):
 _NOTHING = jax.ShapeDtypeStruct((0, 0, 0), jnp.float32)
 
 
+def batch_of(source: Source) -> int:
+    """Return the number of samples."""
+    return max(len(source.times), len(source.bits), len(source.current))
+
+
+def power_of_two(count: int) -> int:
+    """Return the largest power of two that is at most `count`, at least 1.
+
+    Example:
+        >>> [power_of_two(count) for count in (1, 3, 4, 15)]
+        [1, 2, 4, 8]
+    """
+    return 1 << max(0, count.bit_length() - 1)
+
+
+def _outside(source: Source) -> Source:
+    """Let every device have the whole of what comes from outside of the kernels."""
+    return source._replace(times=whole(source.times), units=whole(source.units), current=whole(source.current))
+
+
 def foreign(target: str, results, *arguments):
     """Call a kernel; its results vary over the axes of a mesh over which its arguments do."""
     # Under vmap one call runs after the other: a batch of batches is rare, and a call is quick.
     call = functools.partial(no_more, jax.ffi.ffi_call(target, results, vmap_method="sequential"))
     axes = varying(arguments)
     return spread(call(*arguments), axes) if axes else call(*arguments)
+
+
+def added(sums: Float[Array, "part ..."]) -> Float[Array, "..."]:
+    """Add the sums of parts of the batch in pairs, and these in pairs, as a kernel does with its blocks.
+
+    The result comes out of a call, in the shape in which it comes out of a kernel that had all samples: so XLA compiles
+    what reads it in the same way, and rounds it in the same way.
+    """
+    total = jax.ShapeDtypeStruct(sums.shape[1:], jnp.float32)
+    return foreign("snnlab_add", [total], np.array([1, np.prod(total.shape)], np.int32), sums)[0]
+
+
+def check_shared(batch: int, blocks: int) -> None:
+    """Check that the devices, if they share the samples, can share the sums of gradients, too.
+
+    Raises:
+        ArgumentError: if not.
+    """
+    devices = sharing()
+    parts, left = divmod(blocks, devices)
+    if devices > 1 and batch % devices == 0 and (left or parts != power_of_two(parts)):
+        most = power_of_two(blocks & -blocks)
+        raise ArgumentError(
+            f"devices: the gradients of {batch} samples are summed in {blocks} parts, which {devices} devices cannot "
+            f"share evenly; use {most} devices or fewer (a power of two), or larger batches"
+        )
 
 
 def _arguments(options: np.ndarray, params, weights, source: Source) -> tuple:
@@ -160,15 +212,22 @@ def fire(target: str, options: Options, steps: int, params, weights, source: Sou
 
     Inside `jit`, results that nobody reads are not computed.
     """
-    call = Call.of(options, steps, weights, source)
-    bits = jax.ShapeDtypeStruct((call.batch, call.tiles, steps), jnp.uint16)
 
-    def run(states: bool):
+    def call(states: bool, devices: int, params, weights, source):
+        call = Call.of(options, steps, weights, source, devices)
+        bits = jax.ShapeDtypeStruct((call.batch, call.tiles, steps), jnp.uint16)
         results = (bits, call.per_sample(), call.over_time() if states else _NOTHING)
         return foreign(target, results, *_arguments(call.options(options, states=states), params, weights, source))
 
-    fired, counts, _ = run(states=False)
-    return unpack(fired), fired, counts, run(states=True)[2]
+    fired, counts, _ = _on_devices(functools.partial(call, False), params, weights, source, results=3)
+    _, _, states = _on_devices(functools.partial(call, True), params, weights, source, results=3)
+    return unpack(whole(fired)), fired, whole(counts), whole(states)
+
+
+def _on_devices(call, params, weights, source: Source, *, results: int) -> tuple:
+    """Run a kernel forward, on several devices each with its samples; all results have an entry for each sample."""
+    source = _outside(source)
+    return share_out(call, batch_of(source), (params, weights, source), (None, None, 0), (0,) * results, added)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -227,29 +286,46 @@ def spikes_back(target: str, options: Options, steps: int, saved, cotangents, fa
     d_carrier, _, d_counts, d_states = cotangents
     none = jnp.zeros((0, 0, 0), jnp.float32)
     flags = {"learns": bool(learns), "states": not _is_zero(d_states), "spikes": not _is_zero(d_carrier)}
-    d_spikes, onward = d_carrier if flags["spikes"] else none, none
+    d_spikes, onward = whole(d_carrier) if flags["spikes"] else none, none
     if factors is not None:
         d_spikes, onward = factors.d_current, factors.onward
         flags["spikes"] = not factors.grid  # by themselves, or times `onward`
-    d_states = d_states if flags["states"] else none
-    return _gradient(target, options, steps, flags, primals, d_spikes, _filled(d_counts), d_states, onward, *more)
+    d_states = whole(d_states) if flags["states"] else none
+    incoming = (d_spikes, whole(_filled(d_counts)), d_states)
+    return _gradient(target, options, steps, flags, primals, incoming, (onward, *more))
 
 
 def _lif_backward(options, steps, saved, cotangents):
     return fire_back("snnlab_lif_gradient", options, steps, saved, cotangents)
 
 
-def _gradient(target: str, options: Options, steps: int, flags, primals, *cotangents):
-    """Run a backward kernel: the gradients of parameters and weights, and of the arriving current if it is wanted."""
-    params, weights, source = primals
-    call = Call.of(options, steps, weights, source)
+def _gradient(target: str, options: Options, steps: int, flags, primals, incoming, onward=()):
+    """Run a backward kernel: the gradients of parameters and weights, and of the arriving current if it is wanted.
+
+    Args:
+        target, options, steps: as for `fire`.
+        flags: options of the backward kernel.
+        primals: parameters, weights and source.
+        incoming: gradients of results, which have an entry for each sample.
+        onward: further arguments, which have none.
+    """
     inputs = options.source != at.FROM_EVENTS
-    sums = [weights.shape, (at.LEARNED, params.shape[1])]
-    of_blocks = [jax.ShapeDtypeStruct((call.blocks, *shape), jnp.float32) for shape in sums]
-    results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in sums]
-    results += [call.over_time() if inputs else _NOTHING, *of_blocks]
-    arguments = _arguments(call.options(options, inputs=inputs, **flags), params, weights, source)
-    d_weights, d_params, d_input, *_ = foreign(target, results, *arguments, *cotangents)
+
+    def call(devices: int, params, weights, source, incoming, onward):
+        call = Call.of(options, steps, weights, source, devices)
+        sums = [weights.shape, (at.LEARNED, params.shape[1])]
+        of_blocks = [jax.ShapeDtypeStruct((call.blocks, *shape), jnp.float32) for shape in sums]
+        results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in sums]
+        results += [call.over_time() if inputs else _NOTHING, *of_blocks]
+        arguments = _arguments(call.options(options, inputs=inputs, **flags), params, weights, source)
+        return foreign(target, results, *arguments, *incoming, *onward)[:3]
+
+    params, weights, source = primals
+    source = _outside(source)
+    batch = batch_of(source)
+    check_shared(batch, Call.of(options, steps, weights, source).blocks)
+    arguments, axes, out = (params, weights, source, incoming, onward), (None, None, 0, 0, None), (SUMMED, SUMMED, 0)
+    d_weights, d_params, d_input = share_out(call, batch, arguments, axes, out, added)
     return jnp.pad(d_params, ((0, at.NUM_PARAMS - at.LEARNED), (0, 0))), d_weights, d_input
 
 
@@ -260,9 +336,9 @@ def _source_gradient(options: Options, weights: Array, source: Source, d_input: 
         left = jnp.pad(d_input, ((0, 0), (0, options.delay), (0, 0)))[:, options.delay :]  # at t, and arrived later
         onward = weights[:, : d_carrier.shape[2]].swapaxes(1, 2).reshape(-1, d_carrier.shape[2])[: options.features]
         factors = Factors(left, onward.reshape(len(onward), -1, LANES).swapaxes(0, 1))
-        d_carrier = sent_back.keep(left[..., : len(onward)] @ onward, factors)
+        d_carrier = sent_back.keep(whole(left)[..., : len(onward)] @ onward, factors)
     elif options.source == at.FROM_CURRENT:
-        d_current = d_input
+        d_current = whole(d_input)
     return source._replace(carrier=d_carrier, current=d_current, **NO_GRADIENT)
 
 
@@ -275,14 +351,16 @@ _lif.defvjp(_lif_forward, _lif_backward, symbolic_zeros=True)
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _filter(options: Options, steps: int, params, weights, source: Source):
     """Exponential synapse and leaky neuron (a decay of 0 leaves either out): the trace, and its maximum over time."""
-    call = Call.of(options, steps, weights, source)
 
-    def run(states: bool):
+    def call(states: bool, devices: int, params, weights, source):
+        call = Call.of(options, steps, weights, source, devices)
         results = (call.over_time() if states else _NOTHING, call.per_sample())
         arguments = _arguments(call.options(options, states=states), params, weights, source)
         return foreign("snnlab_filter", results, *arguments)
 
-    return run(states=True)[0], run(states=False)[1]
+    trace, _ = _on_devices(functools.partial(call, True), params, weights, source, results=2)
+    _, peak = _on_devices(functools.partial(call, False), params, weights, source, results=2)
+    return whole(trace), whole(peak)
 
 
 def _filter_forward(options, steps, params, weights, source):
@@ -294,10 +372,9 @@ def _filter_backward(options, steps, saved, cotangents):
     *primals, learns = saved
     d_trace, d_peak = cotangents
     flags = {"learns": bool(learns), "states": not _is_zero(d_trace), "peaks": not _is_zero(d_peak)}
-    d_trace = d_trace if flags["states"] else jnp.zeros((0, 0, 0), jnp.float32)
-    d_params, d_weights, d_input = _gradient(
-        "snnlab_filter_gradient", options, steps, flags, primals, d_trace, _filled(d_peak)
-    )
+    d_trace = whole(d_trace) if flags["states"] else jnp.zeros((0, 0, 0), jnp.float32)
+    incoming = (d_trace, whole(_filled(d_peak)))
+    d_params, d_weights, d_input = _gradient("snnlab_filter_gradient", options, steps, flags, primals, incoming)
     return d_params, d_weights, _source_gradient(options, primals[1], primals[2], d_input)
 
 

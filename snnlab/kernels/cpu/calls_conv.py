@@ -18,6 +18,7 @@ from snnlab.errors import ArgumentError
 from snnlab.kernels.axes import alike
 from snnlab.kernels.cpu import calls, conv, conv_back  # noqa: F401 (both register targets of the FFI)
 from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.devices import whole
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles
 from snnlab.kernels.window import Window
@@ -47,7 +48,7 @@ def _backward(window, options, steps, saved, cotangents):
         return d_params, d_weights, source._replace(**calls.NO_GRADIENT)
     tiles = weights.shape[0] * options.pixels
     d_current = d_input.reshape(len(d_input), tiles, steps * LANES)  # the order in which the kernel wrote it
-    product = _convolved_back(window, options, d_current.reshape(len(d_input), tiles, steps, LANES), weights)
+    product = _convolved_back(window, options, whole(d_current.reshape(len(d_input), tiles, steps, LANES)), weights)
     factors = calls.Factors(d_current, _onward(window, weights), options.grid, window.in_shape[1:])
     d_carrier = calls.sent_back.keep(product, factors)
     return d_params, d_weights, source._replace(carrier=d_carrier, **calls.NO_GRADIENT)

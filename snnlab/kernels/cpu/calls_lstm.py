@@ -13,7 +13,8 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
 from snnlab.kernels.axes import alike
-from snnlab.kernels.cpu.calls import foreign
+from snnlab.kernels.cpu.calls import added, check_shared, foreign, power_of_two
+from snnlab.kernels.devices import SUMMED, share_out, whole
 from snnlab.kernels.packed import LANES
 
 _MAX_BLOCKS, _MIN_ROOM = 16, 8  # each block has its own dW, which costs memory, and time if it has few samples
@@ -31,12 +32,21 @@ def stride_of(count: int) -> int:
     return (tiles | 1) * LANES
 
 
-def _call(x, n: int, back: bool, words: int, out, more, *arguments) -> Sequence[Array]:
-    """Run the kernel, whose results have the shapes `out` and `more`; a sample needs `words` of memory to work in."""
+def _room(batch: int) -> int:
+    """Return the number of samples of a block; the blocks are a power of two, where the batch comes out even."""
+    blocks = power_of_two(min(_MAX_BLOCKS, -(-batch // _MIN_ROOM)))
+    return max(_MIN_ROOM, up(-(-batch // blocks), 4))
+
+
+def _call(x, n: int, words: int, out, more, devices: int, *arguments, back: bool) -> Sequence[Array]:
+    """Run the kernel on one of some devices.
+
+    The results have the shapes `out` and `more`; a sample needs `words` of memory to work in.
+    """
     from snnlab.kernels.cpu import lstm  # noqa: F401 (here, because it imports this file)
 
     batch = x.shape[1]
-    room = max(_MIN_ROOM, up(-(-batch // _MAX_BLOCKS), 4))
+    room = _room(batch * devices)
     blocks = -(-batch // room)
     shapes = ((blocks, *out) if back else out, more, (blocks, up(room * words, LANES)))
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
@@ -49,12 +59,17 @@ def _tiled(w: Float[Array, "row column"]) -> Float[Array, "tile row 16"]:
 
 def _run(x, w_x, w_h, bias, save: bool) -> Sequence[Array]:
     """Return h and, with `save`, the gates and cells for the backward pass."""
-    (steps, batch, pre), n = x.shape, len(w_h)
-    width = up(n, LANES)
-    words = stride_of(3 * n + width) + 2 * width + 1 + pre
+    n, width = len(w_h), up(len(w_h), LANES)
+
+    def call(devices: int, x, weights):
+        steps, batch, pre = x.shape
+        words = stride_of(3 * n + width) + 2 * width + 1 + pre
+        saved = (batch if save else 0, steps, 5 * width)
+        return _call(x, n, words, (steps, batch, n), saved, devices, weights, back=False)[:2]
+
     weights = _tiled(jnp.concatenate([bias[None], w_x, w_h]))
-    saved = (batch if save else 0, steps, 5 * width)
-    return _call(x, n, False, words, (steps, batch, n), saved, weights)
+    h, saved = share_out(call, x.shape[1], (whole(x), weights), axes=(1, None), out=(1, 0), add=added)
+    return whole(h), saved
 
 
 @jax.custom_vjp
@@ -63,22 +78,30 @@ def _lstm(x, w_x, w_h, bias):
 
 
 def _lstm_forward(x, w_x, w_h, bias):
-    h, saved, _ = _run(x.value, w_x.value, w_h.value, bias.value, save=True)
+    h, saved = _run(x.value, w_x.value, w_h.value, bias.value, save=True)
     return h, (x.value, w_x.value if x.perturbed else None, w_h.value, h, saved)
 
 
 def _lstm_backward(residuals, d_h):
     x, w_x, w_h, h, saved = residuals
     d_h = jnp.zeros_like(h) if isinstance(d_h, SymbolicZero) else d_h
-    pre, n = x.shape[2], len(w_h)
+    pre, batch, n = x.shape[2], x.shape[1], len(w_h)
     depth, width = 1 + pre + n, up(n, LANES)
     weights = _tiled(w_h.T) if w_x is None else jnp.concatenate([_tiled(w_h.T), _tiled(w_x.T)])
     out = (up(depth, 4), stride_of(4 * n))
     words = stride_of(3 * n + width) + width + len(weights) * LANES + out[0]
-    dw, dx, _ = _call(x, n, True, words, out, (0,) if w_x is None else x.shape, weights, h, saved, d_h)
-    # Sum over the blocks by a product: XLA would fuse a sum into each of its three readers, each in another order.
-    dw = (jnp.ones(len(dw), dw.dtype) @ dw.reshape(len(dw), out[0] * out[1])).reshape(out)[:depth, : 4 * n]
-    return None if w_x is None else dx, dw[1 : 1 + pre], dw[1 + pre :], dw[0]
+
+    def call(devices: int, x, weights, h, saved, d_h):
+        dx = (0, 0, 0) if w_x is None else x.shape
+        dw, dx, _ = _call(x, n, words, out, dx, devices, weights, h, saved, d_h, back=True)
+        return added(dw), dx
+
+    room = _room(batch)
+    check_shared(batch, -(-batch // room) if batch % room == 0 else 1)
+    arguments, axes = (whole(x), weights, whole(h), saved, whole(d_h)), (1, None, 1, 0, 1)
+    dw, dx = share_out(call, batch, arguments, axes, (SUMMED, 1), added)
+    dw = dw[:depth, : 4 * n]
+    return None if w_x is None else whole(dx), dw[1 : 1 + pre], dw[1 + pre :], dw[0]
 
 
 _lstm.defvjp(_lstm_forward, _lstm_backward, symbolic_zeros=True)

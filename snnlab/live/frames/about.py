@@ -63,6 +63,7 @@ def about_frame(
     metrics: Sequence[str] = (),
     scored: Scored = USUAL,
     task: str = "label",
+    devices: int = 1,
 ) -> dict[str, Any]:
     """Describe the fixed part of the screen.
 
@@ -81,6 +82,7 @@ def about_frame(
         metrics: names of metrics of the user's own.
         scored: how the run is scored: the part of the data that is looked at, and the score.
         task: what the targets are, see `snnlab.data.Dataset`.
+        devices: how many share out the samples of each batch.
     """
     described = [_knob(knob) for knob in knobs.values()]
     place = {name: k for k, name in enumerate([CODE, *order])}
@@ -98,6 +100,7 @@ def about_frame(
         "nouns": wording.nouns(spiking),
         "samples": samples,
         "structure": dict(structure),
+        "devices": devices,
         "folder": folder,
         "show": list(show),
         "sorts": list(SORTS),

@@ -47,7 +47,7 @@ function makeNotes(model) {
  * @returns {import("./types").Part}
  */
 export function makeRunTab(model) {
-  const { structure, folder, hz } = /** @type {import("./types").About} */ (model.get("about"));
+  const { structure, folder, hz, devices } = /** @type {import("./types").About} */ (model.get("about"));
   const fields = Object.entries(structure).map(([name, value]) => {
     const input = h("input", { type: "number", min: 1, max: 1e6, step: 1, value, "data-restart": name, "data-explain": `restart.${name}` });
     return { name, input, el: h("label", {}, h("span", {}, name.replace("_", " ")), input) };
@@ -78,7 +78,8 @@ export function makeRunTab(model) {
   const put = (input, value) => { if (document.activeElement !== input && input.value !== value) input.value = value; };
   function show() {
     put(rate, String(model.get("run").view.hz));
-    write(compiled, `${counted(model.get("run").compilations, "compilation")} of the training step so far`);
+    const sharing = devices > 1 ? `; ${devices} devices share the samples of a step` : "";
+    write(compiled, `${counted(model.get("run").compilations, "compilation")} of the training step so far${sharing}`);
     const results = /** @type {import("./types").Results} */ (model.get("results"));
     if (results === drawn) return;
     drawn = results;

@@ -39,7 +39,7 @@ export interface Knob {
   value: number; low: number; high: number; least: number | null; explain: string;
 }
 export interface About {
-  knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; folder: string;
+  knobs: Knob[]; layers: string[]; samples: number; structure: Record<string, number>; devices: number; folder: string;
   hz: [number, number]; paces: number[]; sorts: string[]; windows: string[]; weight_sorts: string[]; classes: string[]; spiking: boolean;
   task: string; score: { name: string; words: string; curves: string[]; share: boolean };
   nouns: { unit: string; activity: string; state: string }; show: string[]; only?: string; terms: string[]; metrics: string[]; part: string;
