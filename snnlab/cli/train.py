@@ -1,8 +1,12 @@
 """`snnlab train`."""
 
+import contextlib
+import io
 import json
+import os
+import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -140,6 +144,9 @@ class Train:
     """snn: weight of the spikes per sample in the loss; at 1e-3, three spikes do the work of ten."""
     devices: Annotated[str | None, default_is("INT|all", "one")] = None
     """How many devices share the samples of each step, such as GPUs; a CPU is one, with all its cores."""
+    distributed: bool = False
+    """Several processes, on one machine or several, train one network: start the same command in each of them. SLURM,
+    Open MPI and TPUs say who is who, else JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES, JAX_PROCESS_ID."""
     out: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None
     """Folder for the trained network (net.safetensors) and its history (history.json)."""
     json: Annotated[Path | None, default_is("FILE", "none")] = None
@@ -228,6 +235,8 @@ class Train:
 
     def run(self) -> int:
         """Train, report, save."""
+        if self.distributed and not _join():
+            return self._follow()
         trainer, checkpoints, config = self._begin()
         code, results = 0, None
         try:
@@ -247,6 +256,14 @@ class Train:
                 if code == INTERRUPTED:
                     say(self._kept(trainer, checkpoints))
         return code
+
+    def _follow(self) -> int:
+        """In every process but the first: compute what it says. It has the terminal, Ctrl-C and all files."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with contextlib.redirect_stderr(io.StringIO()):
+            trainer, *_ = replace(self, out=None, json=None, resume=None, save_every=Train.save_every)._begin()
+        trainer.follow()
+        return 0
 
     def _kept(self, trainer, checkpoints) -> str:
         """Say what an interrupted run leaves behind, and how to keep more of it the next time."""
@@ -293,7 +310,7 @@ class Train:
 
     def _devices(self) -> int | str | None:
         """Return `--devices` as the trainer takes it."""
-        wanted = self.devices
+        wanted = "all" if self.distributed and self.devices is None else self.devices
         return int(wanted) if wanted is not None and wanted.lstrip("-").isdecimal() else wanted
 
     def _balanced(self, config, dataset) -> SnnConfig | ConvConfig | LstmConfig:
@@ -346,6 +363,27 @@ class Train:
             with atomic_path(self.json) as part:
                 part.write_text(json.dumps(_report(self, trainer, config, results), indent=2), encoding="utf-8")
             say(f"wrote {self.json}")
+
+
+def _join() -> bool:
+    """Find the other processes of the run; return whether this is the first one.
+
+    Raises:
+        ArgumentError: if they cannot be found.
+    """
+    import jax
+
+    given = {name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")}
+    try:
+        numbers = {name: None if text is None else int(text) for name, text in given.items()}
+        jax.distributed.initialize(**numbers, shutdown_timeout_seconds=10)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise ArgumentError(
+            f"--distributed: the processes do not find each other ({reason}); start them with srun or mpirun, or set "
+            "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID in each"
+        ) from error
+    return jax.process_index() == 0
 
 
 def _code_of(dataset) -> str | None:

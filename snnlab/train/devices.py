@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any, Final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -59,8 +58,8 @@ class Devices:
         count = len(there) if wanted == ALL else arguments.count("devices", wanted)
         if count > len(there):
             raise ArgumentError(
-                f"devices: {_there(there)}, got {count}; a CPU is one, which uses all its cores (it counts as more with "
-                f"XLA_FLAGS=--xla_force_host_platform_device_count={count} in the environment, for tests)"
+                f"devices: {_there(there)}, got {count}; a CPU is one, which uses all its cores (to try several, set "
+                f"XLA_FLAGS=--xla_force_host_platform_device_count={count} in the environment)"
             )
         return cls() if count == 1 else cls._of_mesh(Mesh(np.array(there[:count]), (BATCH,)))
 
@@ -80,6 +79,11 @@ class Devices:
         """How many devices share out the samples."""
         return 1 if self.mesh is None else self.mesh.shape[BATCH]
 
+    @property
+    def of_others(self) -> bool:
+        """Whether some of them belong to other processes."""
+        return self.mesh is not None and any(d.process_index != jax.process_index() for d in self.mesh.devices.flat)
+
     def check_batch(self, batch_size: int) -> None:
         """Check that the samples of a batch can be shared evenly.
 
@@ -93,14 +97,14 @@ class Devices:
             )
 
     def jit(self, function: Callable) -> jax.stages.Wrapped:
-        """Return `jax.jit` of a function, on these devices; it takes what `put` returns, and gives what `home` takes."""
+        """Return `jax.jit` of a function on these devices: it takes what `put` returns, returns what `home` takes."""
         mesh = self.mesh
         if mesh is None:
             return jax.jit(function)
 
         def program(*given):
             with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-                return _without_keys(function(*_with_keys(given)))
+                return without_keys(function(*_with_keys(given)))
 
         program.__name__ = function.__name__  # in profiles
         return jax.jit(program, in_shardings=self._everywhere, out_shardings=self._everywhere)
@@ -109,7 +113,7 @@ class Devices:
         """Bring the arrays of a tree to all devices."""
         if self.mesh is None:
             return tree
-        return jax.tree.map(self._put, _without_keys(tree))
+        return jax.tree.map(self._put, without_keys(tree))
 
     def home(self, tree):
         """Return the arrays of a tree, which are the same on all devices, as those of the first device."""
@@ -145,7 +149,9 @@ class _Key:
         return cls(*numbers, kind)
 
 
-def _without_keys(tree) -> Any:
+def without_keys(tree) -> Any:
+    """Return a tree with `_Key` in place of random keys."""
+
     def without(leaf):
         keyed = isinstance(leaf, jax.Array) and is_key(leaf)
         return _Key(jax.random.key_data(leaf), jax.random.key_impl(leaf)) if keyed else leaf

@@ -1,19 +1,22 @@
 """The compiled steps of a run."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
-
 import numpy as np
 
 from snnlab.errors import StateError
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.memory import give_memory_back
-from snnlab.train.devices import Devices
+from snnlab.train.devices import Devices, without_keys
 from snnlab.train.feed import Feed
+from snnlab.train.processes import END, Line, forms_of, leads, shared, together
 from snnlab.train.step import ONE_DEVICE, State, Stepper, Structure, compiled
+
+CHUNK, TEST = "chunk", "test"  # the programs of a run
 
 
 class Runner:
@@ -34,6 +37,8 @@ class Runner:
 
     def __init__(self, stepper: Stepper, feed: Feed, devices: Devices = ONE_DEVICE):
         self.feed = feed
+        self._line = Line() if devices.of_others else None
+        self._like = stepper.start
         self.metric_names = stepper.structure.metric_names(stepper.start, *feed.example)
         self._devices = devices
         options: dict[str, Any] = {"apart": feed.form, "devices": devices}
@@ -59,6 +64,8 @@ class Runner:
         for samples, index in self.feed.open():
             self._chunk.lower(self._state(state), *self._samples(samples), *self._put((index, np.int32(0)))).compile()
         give_memory_back()  # of the compiler
+        if self._line is not None:
+            self._line.meet(self._digest)
         self._prepared = True
         return time.perf_counter() - started
 
@@ -67,19 +74,77 @@ class Runner:
         return self.feed.batches(seed, epoch, again=again)
 
     def __call__(self, state: State, batches) -> tuple[State, dict[str, np.ndarray], bool]:
-        """Take one step for each of some batches. Returns what `Structure.chunk` does."""
+        """Take one step for each of some batches. Returns what `Structure.chunk` does.
+
+        Raises:
+            StateError: if a process that computes with this one has ended.
+        """
         if not self._prepared:
             raise StateError("runner: is not compiled; call prepare(state) first")
+        return self._take(state, batches)
+
+    @together
+    def _take(self, state: State, batches) -> tuple[State, dict[str, np.ndarray], bool]:
         samples, index = self.feed.take(batches)
-        index, count = self._put((index, np.int32(len(batches))))
-        after, log, sound = self._chunk(self._state(state), *self._samples(samples), index, count)
+        before, (index, count) = self._bring(CHUNK, state, (index, np.int32(len(batches))))
+        after, log, sound = self._chunk(before, *self._samples(samples), index, count)
+        rows = {name: np.asarray(values)[: len(batches)] for name, values in log.items()}
         state = self._devices.home(after)
         self._state.keep(state, after)
-        return state, {name: np.asarray(values)[: len(batches)] for name, values in log.items()}, bool(sound)
+        return state, rows, bool(sound)
 
+    @together
     def test(self, state: State, x, targets, number: np.int32) -> tuple[dict, dict]:
         """Measure one batch, see `Structure.test`."""
-        return self._devices.home(self._test(self._state(state), *self._put((x, targets, number))))
+        before, given = self._bring(TEST, state, (x, targets, number))
+        return self._devices.home(jax.block_until_ready(self._test(before, *given)))
+
+    @together
+    def follow(self, state: State) -> None:
+        """In a process that does not lead: run the programs that process 0 runs, until it ends the run.
+
+        Args:
+            state: the first one.
+
+        Raises:
+            StateError: if another process has ended.
+        """
+        self.prepare(state)
+        assert self._line is not None
+        numbers, kinds = jax.tree.flatten(without_keys(state))
+        samples, chunk = self.feed.take(self.feed.batches(0, 1)[:0])
+        forms = {CHUNK: (chunk, np.int32(0)), TEST: (*self.feed.example, np.int32(0))}
+        there = None
+        while (word := self._line.hear())["program"] != END:
+            if word["state"]:
+                there = self._put(jax.tree.unflatten(kinds, shared(None, forms_of(numbers))))
+            given = jax.tree.unflatten(jax.tree.structure(forms[word["program"]]), shared(None, word["forms"]))
+            if word["program"] == CHUNK:
+                there, *_ = jax.block_until_ready(self._chunk(there, *self._samples(samples), *self._put(given)))
+            else:
+                jax.block_until_ready(self._test(there, *self._put(given)))
+
+    def _bring(self, program: str, state: State, given: tuple) -> tuple[Any, tuple]:
+        """Bring a state and the other arguments of a program to the devices, and say it to the other processes."""
+        if self._line is not None:
+            if not leads():
+                raise StateError("this process follows process 0, which has the run; call trainer.follow()")
+            arrays, fresh = [np.asarray(leaf) for leaf in jax.tree.leaves(given)], not self._state.has(state)
+            forms = forms_of(arrays)
+            self._line.say({"program": program, "state": fresh, "forms": forms})
+            if fresh:
+                numbers = jax.tree.leaves(without_keys(state))
+                shared(numbers, forms_of(numbers))
+            shared(arrays, forms)
+        return self._state(state), self._put(given)
+
+    @property
+    def _digest(self) -> str:
+        """Of what must be the same in all processes."""
+        arrays = jax.tree.leaves(without_keys(self._like))
+        shapes = forms_of(arrays), forms_of([np.asarray(leaf) for leaf in jax.tree.leaves(self.feed.example)])
+        said = repr((shapes, self.metric_names, self.feed.identity))
+        return hashlib.sha256(said.encode()).hexdigest()
 
 
 class Kept:
@@ -99,9 +164,13 @@ class Kept:
         self._last: tuple[Any, Any] = None, None
 
     def __call__(self, given: Any) -> Any:
-        if self._last[0] is not given:
+        if not self.has(given):
             self.keep(given, self._put(given))
         return self._last[1]
+
+    def has(self, given: Any) -> bool:
+        """Whether it was the last."""
+        return self._last[0] is given
 
     def keep(self, given: Any, there: Any) -> None:
         """Remember where it is."""

@@ -131,7 +131,7 @@ class Structure:
             return metrics["loss"], (metrics, rest)
 
         grads, (metrics, rest) = jax.grad(objective, has_aux=True)(state.params)
-        # XLA compiles what follows by itself, the same on any number of devices: else it rounds what it fuses otherwise.
+        # What follows is compiled by itself, the same on any number of devices: fused otherwise, it rounds otherwise.
         grads = jax.lax.optimization_barrier(grads)
         metrics["grad_norm"] = optax.tree.norm(grads)
         value_of = partial(_first, objective)

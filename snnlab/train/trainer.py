@@ -46,6 +46,7 @@ from snnlab.train.fit_check import check_fit
 from snnlab.train.knobs import find_knobs, set_knob
 from snnlab.train.optimizer import default_optimizer, length_of, with_length
 from snnlab.train.point import Point
+from snnlab.train.processes import leads
 from snnlab.train.runner import Runner
 from snnlab.train.shorter import Shorter
 from snnlab.train.step import State, Stepper, code_key
@@ -168,6 +169,10 @@ class Trainer:
                 f"batch_size: must be at most the {len(data.x_train)} training samples, got {batch_size}"
             )
         self.devices.check_batch(batch_size)
+        if opened is not None and self.devices.of_others:
+            raise ArgumentError(
+                "data: several processes train with a Dataset only, which each of them loads as a whole"
+            )
         feed = Loaded(data, batch_size) if opened is None else Streamed(opened)
         self.steps_per_epoch = feed.steps
         self._check_epochs(epochs)
@@ -454,6 +459,26 @@ class Trainer:
         finally:
             steps.close()  # also when it is interrupted between two reports
         return self.history
+
+    def follow(self) -> None:
+        """In every process but process 0: compute what process 0 computes, until it has ended.
+
+        Process 0 has the run: there it is iterated, steered, watched and saved. The others make the same trainer, call
+        this, and know nothing of it; their model stays as it was.
+
+            jax.distributed.initialize()
+            trainer = Trainer(model, data, devices="all")
+            trainer.fit() if jax.process_index() == 0 else trainer.follow()
+
+        Raises:
+            StateError: if this is process 0, or another process has ended.
+        """
+        if leads():
+            raise StateError("follow: this is process 0, which has the run; call fit()")
+        if not self.devices.of_others:
+            raise StateError('follow: the trainer has devices of this process only; pass devices="all"')
+        with transfers_allowed():
+            self.runner.follow(self._state)
 
     def __iter__(self) -> Generator[Report, None, None]:
         """Continue to train. Leaving between two reports loses nothing, and Ctrl-C waits for the next one."""

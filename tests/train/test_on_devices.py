@@ -47,7 +47,7 @@ def trainer_of(name: str, devices, **settings) -> Trainer:
 
 def result(trainer: Trainer) -> list[np.ndarray]:
     """Everything that a run leaves behind, but how long it took."""
-    leaves = [leaf for leaf in jax.tree.leaves((trainer.state.params, trainer.state.rest, trainer.state.opt_state))]
+    leaves = list(jax.tree.leaves((trainer.state.params, trainer.state.rest, trainer.state.opt_state)))
     rows = [{name: row[name] for name in row if "second" not in name} for row in trainer.history.epochs]
     plain = [np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x) for x in leaves]
     return [*plain, *trainer.history.steps().values(), np.array(repr(rows))]

@@ -1,0 +1,146 @@
+"""Several processes as one run: process 0 leads it, and the others compute what it says.
+
+A program on the devices of several processes (`jax.distributed`) runs if all of them start it. Process 0 has the run:
+its history, knobs, checkpoints and dashboard. Before each program it says a word: which one it is, and whether it
+starts from another state than the last one ended with, because a knob was moved or the run was put elsewhere; then that
+state follows, and the indices of the samples. So all that can happen to a run may happen in process 0, and the others
+know nothing of it. Between two words they wait, however long a pause is.
+"""
+
+import atexit
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from snnlab.errors import StateError
+
+END = "end"
+PATIENCE = 10_000  # ms: how long a process waits before it asks again
+READY = 60  # times as long: for all processes to compile
+REMEMBERED = 100  # words
+
+_lines = itertools.count()
+
+
+class Line:
+    """From process 0 to all others. Every process makes its lines in the same order."""
+
+    def __init__(self):
+        self._name, self._said = f"snnlab/{next(_lines)}", 0
+        if leads():
+            atexit.register(self.say, {"program": END})
+
+    def meet(self, digest: str) -> None:
+        """Wait until all processes are here.
+
+        Args:
+            digest: of all that must be the same in all of them.
+
+        Raises:
+            StateError: if one does not come, or has another digest.
+        """
+        client = _client()
+        if not leads():
+            client.key_value_set(f"{self._name}/ready/{jax.process_index()}", digest)
+        for process in range(1, jax.process_count()) if leads() else ():
+            found = _wait_for(client, f"{self._name}/ready/{process}", READY)
+            if found is None:
+                raise StateError(f"process {process} has not come to the run; start the same command in all processes")
+            if found != digest:
+                raise StateError(
+                    f"process {process} has another model, other data or other settings than process 0; start the same "
+                    "command in all processes, with the same files"
+                )
+
+    def say(self, word: dict[str, Any]) -> None:
+        """In process 0: say a word to all others."""
+        client = _client()
+        client.key_value_set(f"{self._name}/{self._said}", json.dumps(word))
+        if self._said >= REMEMBERED:
+            client.key_value_delete(f"{self._name}/{self._said - REMEMBERED}")
+        self._said += 1
+
+    def hear(self) -> dict[str, Any]:
+        """In the others: wait for the next word.
+
+        Raises:
+            StateError: if process 0 has ended without one.
+        """
+        text = None
+        while text is None:
+            text = _wait_for(_client(), f"{self._name}/{self._said}")
+        self._said += 1
+        return json.loads(text)
+
+
+def leads() -> bool:
+    """Whether this is process 0, or the only one.
+
+    Example:
+        >>> leads()
+        True
+    """
+    return jax.process_index() == 0
+
+
+def forms_of(arrays: Sequence[np.ndarray]) -> list:
+    """Return shapes and types of arrays as JSON."""
+    return [[list(array.shape), array.dtype.name] for array in arrays]
+
+
+def shared(arrays: Sequence[np.ndarray] | None, forms: Sequence) -> list[np.ndarray]:
+    """Return the arrays of process 0 in all processes; the others pass None. They travel as bytes: no bit changes."""
+    shapes = [(tuple(shape), np.dtype(kind)) for shape, kind in forms]
+    sizes = [int(np.prod(shape)) * kind.itemsize for shape, kind in shapes]
+    if arrays is None:
+        bytes_of_all = np.zeros(sum(sizes), np.uint8)
+    else:
+        bytes_of_all = np.frombuffer(b"".join(np.asarray(array).tobytes() for array in arrays), np.uint8)
+    found = np.asarray(multihost_utils.broadcast_one_to_all(bytes_of_all))
+    parts = np.split(found, np.cumsum(sizes)[:-1])
+    return [part.copy().view(kind).reshape(shape) for part, (shape, kind) in zip(parts, shapes, strict=True)]
+
+
+def together(function: Callable) -> Callable:
+    """Decorate what needs all processes.
+
+    Raises:
+        StateError: if one has ended.
+    """
+
+    def call(*arguments):
+        try:
+            return function(*arguments)
+        except jax.errors.JaxRuntimeError as error:
+            if jax.process_count() == 1:
+                raise
+            reason = str(error).partition("\n")[0][:200]
+            raise StateError(
+                f"the processes of this run have lost each other ({reason}): one may have ended. What was trained "
+                "until now is kept; start the run anew from its checkpoints, on any number of processes"
+            ) from error
+
+    return call
+
+
+def _client():
+    """Return the client of JAX's coordination service, which has no public name; read from JAX 0.10."""
+    from jax._src import distributed
+
+    return distributed.global_state.client
+
+
+def _wait_for(client, key: str, times: int = 1) -> str | None:
+    """Return what stands under a key, or None if nothing does for long."""
+    for _ in range(times):
+        try:
+            return client.blocking_key_value_get(key, PATIENCE)
+        except jax.errors.JaxRuntimeError as error:
+            if "DEADLINE_EXCEEDED" not in str(error):
+                raise StateError("process 0 has ended; start the run anew from its checkpoints") from error
+    return None
