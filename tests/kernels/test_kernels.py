@@ -290,7 +290,7 @@ def test_packed_spikes_feed_the_next_layer(post, delay, read_too, run):
 def test_a_batch_is_its_samples_one_by_one(units):
     """Whatever groups of samples and tiles the kernels form: outputs are those of each alone, gradients their sum."""
     rng = np.random.default_rng(3)
-    batch, hidden = 21, 3 * LANES + 1
+    batch, hidden = 41, 3 * LANES + 1
     x = make_input(rng, "streams", batch=batch, pre=units)
     x = dataclasses.replace(x, times=x.times[:, :33], units=x.units[:, :33])
     first, params = make_drive(rng, x, hidden), make_params(rng, hidden, tau_ref=0.0)

@@ -408,7 +408,7 @@ def test_it_is_operable_by_keyboard_and_dark(page, address, lab_folder):
 
 
 def low_mb(notebook: Notebook) -> float:
-    """The least memory of a kernel within 25 s, apart from the points of the run: every 20 s it gives back what is free."""
+    """The least memory of a kernel in 25 s, apart from the points of the run: every 20 s it gives back what is free."""
     lowest = math.inf
     for _ in range(25):
         state = notebook.kernel()
@@ -420,9 +420,9 @@ def low_mb(notebook: Notebook) -> float:
 def test_minutes_at_the_default_rate(page, address, lab_folder):
     """Memory and messages stay bounded, apart from the points of the run, which fill their budget and no more.
 
-    Until all is compiled, every panel drawn and the buffers grown, memory grows too, how long depends on the machine. A
-    leak never ends: it adds 5 % in each of five turns. SNNLAB_SOAK is the length of a turn in seconds. Of some 600 MB, a
-    leak of 1 MB/s is found in the 30 s of every change, one of 8 kB/s in the hour of the nightly run.
+    Memory grows until all is compiled, every panel drawn and every buffer full; how long that takes depends on the
+    machine. A leak never ends: it adds 5 % in each of five turns. SNNLAB_SOAK is the length of a turn in seconds. Of
+    some 600 MB, a leak of 1 MB/s is found in the 30 s of every change, one of 8 kB/s in the hour of the nightly run.
     """
     seconds = float(os.environ.get("SNNLAB_SOAK", "30"))
     notebook = train(page, address, lab_folder)
