@@ -109,6 +109,9 @@ def in_use(sources: Mapping[str, str], entry: str) -> dict[str, str]:
         >>> of_a = "export const one = 1;\\nexport const two = 2;\\n"
         >>> in_use({"a": of_a, "b": 'import { one } from "./a.js";\\none;\\n'}, "b")["a"]
         'export const one=1;\\n'
+        >>> of_a = "const one = [1, 0], two = 2;\\nexport const both = () => two;\\n"
+        >>> in_use({"a": of_a, "b": 'import { both } from "./a.js";\\nboth();\\n'}, "b")["a"]
+        'const one=[1,0],two=2;\\nexport const both=()=>two;\\n'
     """
     order = ordered(sources, entry)
     wanted: dict[str, set[str]] = {name: set() for name in order}
@@ -129,12 +132,22 @@ def in_use(sources: Mapping[str, str], entry: str) -> dict[str, str]:
     return {name: "".join(kept[name]) for name in order}
 
 
+def _declared(statement: str) -> set[str]:
+    """The names that a statement without spaces declares: the first, or all in brackets, and those after a comma."""
+    names = {word for first in _STATEMENT.findall(statement) for word in re.findall(r"\w+", first)}
+    depth, after_comma = 0, False
+    for token in _TOKEN.finditer(statement):
+        if after_comma and token.lastgroup == "word":
+            names.add(token[0])
+        if token.lastgroup == "sign":
+            depth += (token[0] in "([{") - (token[0] in ")]}")
+        after_comma = depth == 0 and token[0] == ","
+    return names
+
+
 def _reached(statements: list[str], wanted: set[str]) -> set[int]:
     """The statements that declare the wanted names, and those that they need."""
-    declared = [
-        {word for names in _STATEMENT.findall(statement) for word in re.findall(r"\w+", names)}
-        for statement in statements
-    ]
+    declared = [_declared(statement) for statement in statements]
     if lost := wanted - set().union(*declared):
         raise ValueError(f"no such export: {', '.join(sorted(lost))}")
     reached: set[int] = set()

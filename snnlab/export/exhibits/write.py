@@ -317,14 +317,14 @@ def _data(network: Network, made: _Made, given: _Given, rule: str) -> dict[str, 
     bound = TOLERANCE * float(np.abs(python.scores).max() or 1.0)
     scores = _scores(made.played[-1].values, rule, given.lengths)
     alike = (np.abs(scores - python.scores).max(-1) <= bound) & (scores.argmax(-1) == python.answers)
-    samples = [
+    samples = [  # where the readout is exact, the scores follow from it
         {
             "label": int(given.labels[b]),
             "answer": int(python.answers[b]),
             "checks": checks(python, b, exact=exact, outputs=made.outputs),
-            "scores": text(python.scores[b].astype(np.float32)),
             **stored(given.x, signal, code, b),
             **({} if given.lengths is None else {"length": int(given.lengths[b])}),
+            **({} if exact else {"scores": text(python.scores[b].astype(np.float32))}),
             **({} if differing[b] == 0 and alike[b] else {"differs": True}),
         }
         for b in range(len(given.x))

@@ -10,7 +10,7 @@ import { floatsOf, givenBy } from "./stored.js";
 const raw = (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
 /**
- * Play a sample as trained, and compare: spikes, and readout where it is exact, by their checksums; else the scores, and
+ * Play a sample as trained, and compare: spikes, and readout where it is exact, by their checksums, else the scores; and
  * the class.
  * @param {Exhibit} data @param {Net} net @param {number} k
  */
@@ -19,7 +19,7 @@ export function check(data, net, k) {
   const sums = layers.flatMap(({ spikes, values }, layer) =>
     (spikes ? crc32(spikes) : data.outputs && layer < last ? crc32(raw(values)) : []));
   if (data.exact) sums.push(crc32(raw(layers[last].values)));
-  const { scores, answer } = verdict(data, layers[last].values, sample.length), wanted = floatsOf(sample.scores);
+  const { scores, answer } = verdict(data, layers[last].values, sample.length), wanted = floatsOf(sample.scores ?? "");
   const far = wanted.reduce((most, value, c) => Math.max(most, Math.abs(value - scores[c])), 0);
   const same = sums.length === sample.checks.length && sums.every((sum, c) => sum === sample.checks[c]);
   return { same: same && answer === sample.answer && far <= data.bound, answer, layers };

@@ -33,7 +33,7 @@ export interface Coded {
   chances: string; words: string;
 }
 export interface Sample {
-  label: number; answer: number; differs?: true; checks: number[]; scores: string; length?: number;
+  label: number; answer: number; differs?: true; checks: number[]; scores?: string; length?: number;
   bytes?: string; when?: string; who?: string; values?: string; picture?: [rows: number, columns: number, bytes: string];
 }
 export interface StoredLayer {

@@ -81,6 +81,10 @@ const confusion = viewOf("confusion", (pen, _, width, height) => paintConfusion(
 
 const verdictLine = h("p", { class: "said", role: "status" }), moment = h("output"), chosen = h("span", { class: "hint" });
 const certificate = h("p", { class: "certificate", role: "status" }, "Checking the samples against Python\u2026");
+addEventListener("error", ({ message }) => {
+  write(certificate, `NOT CHECKED, this page fails in your browser: ${message}`);
+  certificate.classList.add("bad");
+});
 const hold = h("p", { class: "hint" }), diagnosis = h("ul", { class: "notes" }), trouble = h("p", { class: "hint", role: "alert" });
 
 function said() {
