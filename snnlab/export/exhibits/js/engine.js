@@ -1,5 +1,5 @@
 // Plays a network in float32, layer by layer, in the order in which snnlab's CPU kernels add and multiply.
-import { fused, sigmoid, tanh, times } from "./exact.js";
+import { flushed, fused, sigmoid, tanh, times } from "./exact.js";
 
 /** @typedef {import("./exhibit").Layer} Layer @typedef {import("./exhibit").Rows} Rows @typedef {import("./exhibit").Net} Net */
 /** @typedef {import("./exhibit").Trains} Trains @typedef {import("./exhibit").Signal} Signal */
@@ -47,7 +47,8 @@ function arrive(x, { weights, units, bias }, { trains, values, width }, t) {
   x.fill(0);
   for (let u = 0; values && u < width; u++) {
     const value = values[t * width + u];
-    for (let n = 0, k = u * units; value && n < units; n++, k++) x[n] = fused(value, weights[k], x[n]);
+    for (let n = 0, k = u * units; value && n < units; n++, k++)
+      x[n] = value === 1 ? flushed(Math.fround(weights[k] + x[n])) : fused(value, weights[k], x[n]); // the same, sooner
   }
   for (let n = 0; n < units; n++) x[n] += bias[n];
 }
