@@ -48,10 +48,10 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 """
 
 ABOUT = """\
-A whole training step: code, forward, backward, metrics, Adam; batch 256 (700-128-20: 128). Compiled by XLA for an H100 on \
-a machine without a GPU, and counted in the optimized program: instructions that launch a kernel or a copy. Nothing was \
-run: this tells the structure of the program, not its time, for which `python -m benchmarks.gpu` needs a GPU. Kernels were \
-chosen without trying them (autotuning off), by JAX {jax}, jax-cuda13-plugin {plugin}."""
+A whole training step: code, forward, backward, metrics, Adam; batch 256 (700-128-20: 128). Compiled by XLA for an \
+H100 on a machine without a GPU, and counted in the optimized program: instructions that launch a kernel or a copy. \
+Nothing was run: this tells the structure of the program, not its time, for which `python -m benchmarks.gpu` needs a \
+GPU. Kernels were chosen without trying them (autotuning off), by JAX {jax}, jax-cuda13-plugin {plugin}."""
 
 FREE = {"after-all", "bitcast", "constant", "get-tuple-element", "opt-barrier", "parameter", "tuple"}  # launch nothing
 
