@@ -112,6 +112,8 @@ def fresh_processes(size: int, epochs: int, cells: Sequence[Index]) -> list[Spen
 
 def with_optuna(size: int, epochs: int, count: int) -> list[Spent] | None:
     """Train cells of one row of the map by Optuna with snnTorch; None if they are not installed."""
+    # PyTorch's threads would wait for one another by computing: its steps are short, and that takes longer, too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         from benchmarks.peers.snntorch_sweep import seconds_of_trials
     except ImportError as error:
