@@ -484,6 +484,8 @@ class Run(TimeMachine):
             model = _build(recipe, trainer.data, new_seed, changes)
         if not changes and (model is None or describe(model).recipe == recipe):
             return lambda: _again(trainer, model, new_seed)
+        if trainer.devices.of_others:
+            raise StateError(f"reset: several processes train this network, start them anew with {changes}")
         config = replace(trainer.config, seed=new_seed, **_of(OF_THE_TRAINING, changes))
         model = model or trainer.stepper.structure.merge(trainer.origin)["model"]
         new = self._make_trainer(model, trainer.source or trainer.data, **asdict(config))

@@ -5,7 +5,9 @@ their samples out (see `snnlab.kernels.devices`), and the loss is that of the wh
 knows nothing of it: between two calls the arrays are those of the first device, as in a run on one.
 """
 
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -20,6 +22,8 @@ from snnlab.support import arguments
 from snnlab.support.keys import is_key
 
 ALL: Final = "all"
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,10 @@ class Devices:
 
         program.__name__ = function.__name__  # in profiles
         return jax.jit(program, in_shardings=self._everywhere, out_shardings=self._everywhere)
+
+    def alone(self) -> AbstractContextManager:
+        """Keep programs of other threads off while one runs: two that wait for each other's devices never end."""
+        return nullcontext() if self.mesh is None else _ONE_AT_A_TIME
 
     def put(self, tree):
         """Bring the arrays of a tree to all devices."""

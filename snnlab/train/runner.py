@@ -38,7 +38,6 @@ class Runner:
     def __init__(self, stepper: Stepper, feed: Feed, devices: Devices = ONE_DEVICE):
         self.feed = feed
         self._line = Line() if devices.of_others else None
-        self._like = stepper.start
         self.metric_names = stepper.structure.metric_names(stepper.start, *feed.example)
         self._devices = devices
         options: dict[str, Any] = {"apart": feed.form, "devices": devices}
@@ -61,11 +60,16 @@ class Runner:
             return 0.0
         started = time.perf_counter()
         keep_programs()
+        digest = hashlib.sha256(repr(self.feed.identity).encode())  # of all that must be the same in all processes
         for samples, index in self.feed.open():
-            self._chunk.lower(self._state(state), *self._samples(samples), *self._put((index, np.int32(0)))).compile()
+            given = self._state(state), *self._samples(samples), *self._put((index, np.int32(0)))
+            lowered = self._chunk.lower(*given)
+            if self._line is not None:
+                digest.update(lowered.as_text().encode())
+            lowered.compile()
         give_memory_back()  # of the compiler
         if self._line is not None:
-            self._line.meet(self._digest)
+            self._line.meet(digest.hexdigest())
         self._prepared = True
         return time.perf_counter() - started
 
@@ -81,7 +85,8 @@ class Runner:
         """
         if not self._prepared:
             raise StateError("runner: is not compiled; call prepare(state) first")
-        return self._take(state, batches)
+        with self._devices.alone():
+            return self._take(state, batches)
 
     @together
     def _take(self, state: State, batches) -> tuple[State, dict[str, np.ndarray], bool]:
@@ -96,8 +101,9 @@ class Runner:
     @together
     def test(self, state: State, x, targets, number: np.int32) -> tuple[dict, dict]:
         """Measure one batch, see `Structure.test`."""
-        before, given = self._bring(TEST, state, (x, targets, number))
-        return self._devices.home(jax.block_until_ready(self._test(before, *given)))
+        with self._devices.alone():
+            before, given = self._bring(TEST, state, (x, targets, number))
+            return self._devices.home(jax.block_until_ready(self._test(before, *given)))
 
     @together
     def follow(self, state: State) -> None:
@@ -137,14 +143,6 @@ class Runner:
                 shared(numbers, forms_of(numbers))
             shared(arrays, forms)
         return self._state(state), self._put(given)
-
-    @property
-    def _digest(self) -> str:
-        """Of what must be the same in all processes."""
-        arrays = jax.tree.leaves(without_keys(self._like))
-        shapes = forms_of(arrays), forms_of([np.asarray(leaf) for leaf in jax.tree.leaves(self.feed.example)])
-        said = repr((shapes, self.metric_names, self.feed.identity))
-        return hashlib.sha256(said.encode()).hexdigest()
 
 
 class Kept:

@@ -147,10 +147,9 @@ def refuses() -> None:
     assert trainer_of("snn", both).devices.count == 2 and trainer_of("snn", "all").devices.count == 4
 
 
-def on_four_devices(*names: str) -> None:
-    """Run functions of this file in a process that has four devices, with XLA as users have it."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
-    flags = re.sub(r"--xla_(backend_optimization_level|cpu_use_fusion_emitters)\S*", "", flags)
+def on_four_devices(*names: str, optimized: bool = True) -> None:
+    """Run functions of this file in a process that has four devices; `optimized` lets XLA round as for users."""
+    flags = f"{'' if optimized else os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
     folder = str(Path(__file__).parents[1])
     environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": os.pathsep.join([folder, *sys.path])}
     subprocess.run([sys.executable, __file__, *names], env=environment, check=True)
@@ -160,11 +159,11 @@ def on_four_devices(*names: str) -> None:
 
 
 def test_a_spiking_network_on_four_devices():
-    on_four_devices("snn")
+    on_four_devices("snn", optimized=False)
 
 
 @pytest.mark.endure
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "snn"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_on_four_devices(name):
     on_four_devices(name)
 

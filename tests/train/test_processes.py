@@ -27,9 +27,9 @@ COMMAND = (sys.executable, "-m", "snnlab.cli", "train", "--hidden", "20", "--num
 
 
 def start(*command: str, number: int, port: int, count: int = 2) -> subprocess.Popen:
-    """Start one of some processes, with XLA as users have it."""
+    """Start one of some processes."""
     who = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": count, "JAX_PROCESS_ID": number}
-    environment = {**os.environ, **{name: str(value) for name, value in who.items()}, "XLA_FLAGS": ""}
+    environment = os.environ | {name: str(value) for name, value in who.items()}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, env=environment, **pipes)
 
@@ -111,9 +111,9 @@ def test_two_processes_have_the_bits_of_one():
 
 
 def alone() -> dict:
-    """The same run in one process, with XLA as users have it."""
+    """The same run in one process."""
     code = "import json, test_processes as t; print('result', json.dumps(t.steered(t.trainer_of())))"
-    environment = os.environ | {"XLA_FLAGS": "", "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.partition("result ")[2])
 
@@ -143,9 +143,8 @@ def test_the_command_is_resumed_in_another_number_of_processes(tmp_path):
     first.send_signal(signal.SIGINT)
     assert "and the same command continues it" in ended(first) and first.returncode == 130
     assert ended(second) == "" and second.returncode == 0
-    plain = os.environ | {"XLA_FLAGS": ""}
     for name, options in (("resumed", saving), ("whole", ())):
-        subprocess.run([*COMMAND, *options, "--out", str(tmp_path / name)], check=True, env=plain)
+        subprocess.run([*COMMAND, *options, "--out", str(tmp_path / name)], check=True)
     resumed, whole = (load_file(tmp_path / name / "net.safetensors") for name in ("resumed", "whole"))
     assert resumed.keys() == whole.keys()
     for name in whole:
