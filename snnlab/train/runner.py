@@ -70,6 +70,7 @@ class Runner:
         give_memory_back()  # of the compiler
         if self._line is not None:
             self._line.meet(digest.hexdigest())
+            self._state.keep(None, None)  # the others do not know this one
         self._prepared = True
         return time.perf_counter() - started
 

