@@ -373,10 +373,10 @@ def _join() -> bool:
     """
     import jax
 
-    given = {name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")}
+    given = [os.environ.get(f"JAX_{name}") for name in ("NUM_PROCESSES", "PROCESS_ID")]
     try:
-        numbers = {name: None if text is None else int(text) for name, text in given.items()}
-        jax.distributed.initialize(**numbers, shutdown_timeout_seconds=10)
+        count, number = (None if text is None else int(text) for text in given)
+        jax.distributed.initialize(num_processes=count, process_id=number, shutdown_timeout_seconds=10)
     except (ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:200]
         raise ArgumentError(

@@ -69,8 +69,9 @@ def share_out(
         return call(1, *whole(tuple(arguments)))
 
     def where(axis: int | None, leaf) -> PartitionSpec:
-        ours = axis is not None and leaf.ndim > axis and leaf.shape[axis] == batch
-        return _along(axis) if ours else PartitionSpec()
+        if axis is None or leaf.ndim <= axis or leaf.shape[axis] != batch:
+            return PartitionSpec()
+        return _along(axis)
 
     def on_one(*parts):
         results = call(devices, *parts)

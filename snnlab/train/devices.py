@@ -154,7 +154,7 @@ class _Key:
 
     @classmethod
     def tree_unflatten(cls, kind, numbers):
-        return cls(*numbers, kind)
+        return cls(numbers[0], kind)
 
 
 def without_keys(tree) -> Any:
@@ -174,6 +174,6 @@ def _with_keys(tree) -> Any:
     return jax.tree.map(keyed, tree, is_leaf=lambda leaf: isinstance(leaf, _Key))
 
 
-def _there(devices: list[jax.Device]) -> str:
+def _there(devices: list) -> str:
     kind, count = devices[0].platform.upper(), len(devices)
     return f"there is 1 device ({kind})" if count == 1 else f"there are {count} devices ({kind})"

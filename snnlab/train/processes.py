@@ -8,6 +8,7 @@ know nothing of it. Between two words they wait, however long a pause is.
 """
 
 import atexit
+import base64
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from snnlab.errors import StateError
 END = "end"
 PATIENCE = 10_000  # ms: how long a process waits before it asks again
 READY = 60  # times as long: for all processes to compile
+IN_A_WORD = 1 << 18  # bytes; more go through a collective, which takes longer to begin
 REMEMBERED = 100  # words
 
 _lines = itertools.count()
@@ -57,16 +59,20 @@ class Line:
                     "command in all processes, with the same files"
                 )
 
-    def say(self, word: dict[str, Any]) -> None:
-        """In process 0: say a word to all others."""
+    def say(self, word: dict[str, Any], content: bytes = b"") -> None:
+        """In process 0: say a word to all others, with some bytes."""
+        small = len(content) <= IN_A_WORD
+        word = word | {"size": len(content), "content": base64.b64encode(content).decode() if small else None}
         client = _client()
         client.key_value_set(f"{self._name}/{self._said}", json.dumps(word))
         if self._said >= REMEMBERED:
             client.key_value_delete(f"{self._name}/{self._said - REMEMBERED}")
         self._said += 1
+        if not small:
+            broadcast(content, len(content))
 
-    def hear(self) -> dict[str, Any]:
-        """In the others: wait for the next word.
+    def hear(self) -> tuple[dict[str, Any], bytes]:
+        """In the others: wait for the next word, and the bytes with it.
 
         Raises:
             StateError: if process 0 has ended without one.
@@ -75,7 +81,9 @@ class Line:
         while text is None:
             text = _wait_for(_client(), f"{self._name}/{self._said}")
         self._said += 1
-        return json.loads(text)
+        word = json.loads(text)
+        small = word["content"] is not None
+        return word, base64.b64decode(word["content"]) if small else broadcast(None, word["size"])
 
 
 def leads() -> bool:
@@ -88,22 +96,34 @@ def leads() -> bool:
     return jax.process_index() == 0
 
 
-def forms_of(arrays: Sequence[np.ndarray]) -> list:
+def forms_of(arrays: Sequence) -> list:
     """Return shapes and types of arrays as JSON."""
     return [[list(array.shape), array.dtype.name] for array in arrays]
 
 
-def shared(arrays: Sequence[np.ndarray] | None, forms: Sequence) -> list[np.ndarray]:
-    """Return the arrays of process 0 in all processes; the others pass None. They travel as bytes: no bit changes."""
+def packed(arrays: Sequence) -> bytes:
+    """Return the bytes of arrays."""
+    return b"".join(np.asarray(array).tobytes() for array in arrays)
+
+
+def unpacked(content: bytes, forms: Sequence) -> list[np.ndarray]:
+    """Return the arrays of these bytes.
+
+    Example:
+        >>> arrays = [np.arange(3), np.array(-0.0, np.float32)]
+        >>> [array.tolist() for array in unpacked(packed(arrays), forms_of(arrays))]
+        [[0, 1, 2], -0.0]
+    """
     shapes = [(tuple(shape), np.dtype(kind)) for shape, kind in forms]
-    sizes = [int(np.prod(shape)) * kind.itemsize for shape, kind in shapes]
-    if arrays is None:
-        bytes_of_all = np.zeros(sum(sizes), np.uint8)
-    else:
-        bytes_of_all = np.frombuffer(b"".join(np.asarray(array).tobytes() for array in arrays), np.uint8)
-    found = np.asarray(multihost_utils.broadcast_one_to_all(bytes_of_all))
-    parts = np.split(found, np.cumsum(sizes)[:-1])
-    return [part.copy().view(kind).reshape(shape) for part, (shape, kind) in zip(parts, shapes, strict=True)]
+    ends = np.cumsum([0, *(int(np.prod(shape)) * kind.itemsize for shape, kind in shapes)])
+    parts = [content[start:end] for start, end in itertools.pairwise(ends)]
+    return [np.frombuffer(part, kind).reshape(shape) for part, (shape, kind) in zip(parts, shapes, strict=True)]
+
+
+def broadcast(content: bytes | None, size: int) -> bytes:
+    """Return bytes of process 0 in all processes; the others pass None. No bit changes on the way."""
+    mine = np.zeros(size, np.uint8) if content is None else np.frombuffer(content, np.uint8)
+    return np.asarray(multihost_utils.broadcast_one_to_all(mine)).tobytes()
 
 
 def together(function: Callable) -> Callable:
@@ -128,7 +148,7 @@ def together(function: Callable) -> Callable:
     return call
 
 
-def _client():
+def _client() -> Any:
     """Return the client of JAX's coordination service, which has no public name; read from JAX 0.10."""
     from jax._src import distributed
 

@@ -13,7 +13,7 @@ from snnlab.support.compile_cache import keep_programs
 from snnlab.support.memory import give_memory_back
 from snnlab.train.devices import Devices, without_keys
 from snnlab.train.feed import Feed
-from snnlab.train.processes import END, Line, forms_of, leads, shared, together
+from snnlab.train.processes import END, Line, broadcast, forms_of, leads, packed, together, unpacked
 from snnlab.train.step import ONE_DEVICE, State, Stepper, Structure, compiled
 
 CHUNK, TEST = "chunk", "test"  # the programs of a run
@@ -122,10 +122,12 @@ class Runner:
         samples, chunk = self.feed.take(self.feed.batches(0, 1)[:0])
         forms = {CHUNK: (chunk, np.int32(0)), TEST: (*self.feed.example, np.int32(0))}
         there = None
-        while (word := self._line.hear())["program"] != END:
+        while (heard := self._line.hear())[0]["program"] != END:
+            word, content = heard
             if word["state"]:
-                there = self._put(jax.tree.unflatten(kinds, shared(None, forms_of(numbers))))
-            given = jax.tree.unflatten(jax.tree.structure(forms[word["program"]]), shared(None, word["forms"]))
+                told = broadcast(None, len(packed(numbers)))
+                there = self._put(jax.tree.unflatten(kinds, unpacked(told, forms_of(numbers))))
+            given = jax.tree.unflatten(jax.tree.structure(forms[word["program"]]), unpacked(content, word["forms"]))
             if word["program"] == CHUNK:
                 there, *_ = jax.block_until_ready(self._chunk(there, *self._samples(samples), *self._put(given)))
             else:
@@ -137,12 +139,10 @@ class Runner:
             if not leads():
                 raise StateError("this process follows process 0, which has the run; call trainer.follow()")
             arrays, fresh = [np.asarray(leaf) for leaf in jax.tree.leaves(given)], not self._state.has(state)
-            forms = forms_of(arrays)
-            self._line.say({"program": program, "state": fresh, "forms": forms})
+            self._line.say({"program": program, "state": fresh, "forms": forms_of(arrays)}, packed(arrays))
             if fresh:
-                numbers = jax.tree.leaves(without_keys(state))
-                shared(numbers, forms_of(numbers))
-            shared(arrays, forms)
+                told = packed(jax.tree.leaves(without_keys(state)))
+                broadcast(told, len(told))
         return self._state(state), self._put(given)
 
 
