@@ -23,6 +23,9 @@ from snnlab.dynamics import LifParams
 from snnlab.errors import ArgumentError
 from snnlab.kernels.cpu.calls import added, check_shared
 from snnlab.kernels.devices import sharing
+from snnlab.live import LiveTrainer
+from snnlab.live.display import about_of
+from snnlab.live.frames.paper import paper_of
 from snnlab.surrogate import inv_square
 from snnlab.train import Trainer
 from snnlab.train.devices import Devices
@@ -134,6 +137,20 @@ def shares_the_samples() -> None:
     assert gathered and not any("u16" in line for line in gathered)
 
 
+def is_shown() -> None:
+    """The dashboard says how many devices there are, and a restart keeps them."""
+    trainer = trainer_of("snn", 2)
+    lab = LiveTrainer.of(trainer)
+    lab.fit(until_epoch=1)
+    assert lab.trainer is trainer and trainer.history.num_epochs == 1 and lab.checkup().layers
+    about = about_of(trainer, structure=lab.structure, folder="", show=(), paper=paper_of(trainer.data))
+    assert about["devices"] == 2
+    lab.reset(batch_size=128, epochs=1)
+    assert lab.trainer is not trainer and lab.trainer.devices == trainer.devices
+    lab.fit()
+    assert lab.state == "done"
+
+
 def refuses() -> None:
     for settings, words in (
         ({"devices": 3}, "batch_size: must be a multiple of the 3 devices that share it out, got 64; 66 is"),
@@ -170,7 +187,9 @@ def test_every_network_on_four_devices(name):
 
 @pytest.mark.endure
 def test_everything_else_on_four_devices():
-    on_four_devices("goes_on_with_another_number", "takes_batches_of_a_source", "shares_the_samples", "refuses")
+    on_four_devices(
+        "goes_on_with_another_number", "takes_batches_of_a_source", "shares_the_samples", "is_shown", "refuses"
+    )
 
 
 def test_sums_are_added_as_a_tree():
