@@ -60,16 +60,17 @@ class Runner:
             return 0.0
         started = time.perf_counter()
         keep_programs()
-        digest = hashlib.sha256(repr(self.feed.identity).encode())  # of all that must be the same in all processes
+        programs = []
         for samples, index in self.feed.open():
             given = self._state(state), *self._samples(samples), *self._put((index, np.int32(0)))
             lowered = self._chunk.lower(*given)
             if self._line is not None:
-                digest.update(lowered.as_text().encode())
+                programs.append(lowered.as_text())
             lowered.compile()
         give_memory_back()  # of the compiler
         if self._line is not None:
-            self._line.meet(digest.hexdigest())
+            alike = repr((self.feed.identity, programs))  # in all processes
+            self._line.meet(hashlib.sha256(alike.encode()).hexdigest())
             self._state.keep(None, None)  # the others do not know this one
         self._prepared = True
         return time.perf_counter() - started
