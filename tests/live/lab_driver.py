@@ -275,7 +275,14 @@ class Page:
 
     def wait_for(self, state: str, step: int = 0, timeout: float = 60.0) -> float:
         """Until the run is in a state and at a step; the seconds that it took."""
-        return wait_until(lambda: self.kernel()["state"] == state and self.kernel()["step"] >= step, timeout, state)
+        return self.wait_kernel(lambda kernel: kernel["state"] == state and kernel["step"] >= step, state, timeout)
+
+    def wait_kernel(self, condition, what: str, timeout: float = 60.0) -> float:
+        """Until `condition` holds for what the kernel wrote about `lab`, which a failure tells; the seconds it took."""
+        try:
+            return wait_until(lambda: condition(self.kernel()), timeout, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the kernel: {self.kernel()}") from None
 
 
 class Notebook(Page):

@@ -122,7 +122,7 @@ def test_it_trains_moves_and_is_followed(browser, tmp_path):
         notebook.slider("hidden.v_th").first.focus()
         for _ in range(5):
             notebook.page.keyboard.press("ArrowRight")
-        wait_until(lambda: notebook.kernel()["moves"], 60, "the move in the step")
+        notebook.wait_kernel(lambda kernel: kernel["moves"], "the move in the step")
         assert {move["knob"] for move in notebook.kernel()["moves"]} == {"hidden.v_th"}
         assert notebook.page.locator(".snnlab .alone.raster canvas").count() == 1
         notebook.page.locator("text=/after epoch \\d+ of 100000/").wait_for()
@@ -144,17 +144,19 @@ def test_cells_that_run_again_leave_one_run(browser, tmp_path):
             page.wait_for_timeout(2000)
         notebook.wait_for("training", 5, 120)
         expected = {"snnlab-train": 1, "snnlab-watch": 1, "snnlab-pump": 2, "snnlab-follow": 1}
-        wait_until(lambda: notebook.kernel()["threads"] == expected, 60, "the threads of one run")
+        notebook.wait_kernel(lambda kernel: kernel["threads"] == expected, "the threads of one run")
         for cell in (0, 1, 2, 3, 0):
             wait_until(lambda: page.evaluate(IDLE) > 4, 60, "the cells are over")  # and the empty one below them
-            before = notebook.kernel()["runs"]
+            before, pressed = notebook.kernel()["runs"], time.monotonic()
             page.evaluate(PRESS, cell)
-            while cell == 0 and notebook.kernel()["runs"] == before:  # a page that is being updated may lose a click
-                page.wait_for_timeout(2000)
-                page.evaluate(PRESS, cell)
+            while cell == 0 and notebook.kernel()["runs"] == before:
+                page.wait_for_timeout(100)
+                if time.monotonic() - pressed > 10:  # a page that is being updated may lose a click
+                    page.evaluate(PRESS, cell)
+                    pressed = time.monotonic()
             time.sleep(1.0)
             notebook.wait_for("training", 5)
-            wait_until(lambda: notebook.kernel()["threads"] == expected, 60, f"one run after cell {cell}")
+            notebook.wait_kernel(lambda kernel: kernel["threads"] == expected, f"one run after cell {cell}")
         page.reload()
         wait_until(lambda: complete(notebook), 60, "a page that is loaded again")
 
@@ -168,4 +170,4 @@ def test_a_run_ends_with_its_visitor(browser, tmp_path):
         page.goto(address)
         notebook.wait_for("training", 5, 120)
         page.close()
-        wait_until(lambda: not notebook.kernel()["threads"], 120, "the run is over")
+        notebook.wait_kernel(lambda kernel: not kernel["threads"], "the run is over", 120)
