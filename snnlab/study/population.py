@@ -37,6 +37,7 @@ from snnlab.study.space import Index
 from snnlab.study.work import make_trainer
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.keys import is_key, without_key
+from snnlab.support.side_by_side import cores, side_by_side
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train.divergence import is_well
 from snnlab.train.evaluation import Evaluation
@@ -85,9 +86,9 @@ class Member:
         """Steps and epochs so far."""
         return len(self.history), self.history.num_epochs
 
-    @property
+    @functools.cached_property
     def num_bytes(self) -> int:
-        """What its arrays take, about."""
+        """What its arrays take, about; training does not change it."""
         return 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(self.state))
 
     @property
@@ -277,16 +278,23 @@ class Population:
         """Number of programs compiled for the training steps; it stays at 1."""
         return self._chunks._cache_size()  # pyright: ignore[reportAttributeAccessIssue] (jit has no public count)
 
-    @transfers_allowed()
     def train(self, members: Sequence[Member], should_stop: Callable[[], bool] = lambda: False) -> None:
         """Train some members, at most `BLOCK`, to the end of their epoch, and measure them.
 
-        If it is stopped, they are in the middle of their epoch, and go on from there the next time.
+        If it is stopped, they are in the middle of their epoch, and go on from there the next time. On a CPU, every
+        core takes a share of them once the program is compiled: that keeps all cores busy where a network is so small
+        that sharing out its samples costs as much as it saves.
 
         Args:
             members: that have not diverged; none twice.
-            should_stop: asked several times a second.
+            should_stop: asked several times a second, by several threads.
         """
+        shares = min(cores(), len(members)) if self.compilations and jax.default_backend() == "cpu" else 1
+        side_by_side(lambda share: self._train(share, should_stop), [members[k::shares] for k in range(shares)])
+
+    @transfers_allowed()
+    def _train(self, members: Sequence[Member], should_stop: Callable[[], bool]) -> None:
+        """Train members in one program, one after the other."""
         began = {member.index: (member.state, member.point) for member in members}
         for member in members:
             self._follow_schedule(member)

@@ -89,6 +89,23 @@ def test_a_cell_of_a_population_is_as_if_it_were_alone(small, tmp_path, over, kn
         check_alone(folder, small, index)
 
 
+@pytest.mark.parametrize("cores", [1, 3, 64])
+def test_bits_do_not_depend_on_the_cores_that_share_out_the_cells(small, monkeypatch, cores):
+    """Of a block of five, which three cores share out unevenly, and of which 64 get one each."""
+    monkeypatch.setattr("snnlab.study.population.cores", lambda: cores)
+    plan = plan_on(small, {"tau_mem": [2.0, 5.0, 9.0, 20.0, 40.0]})
+    population = Population(plan, small, (0,))
+    members = [population.member(index) for index in plan.space]
+    for _ in range(plan.epochs):
+        population.train(members)
+    for member, point in zip(members, map(plan.space.point, plan.space), strict=True):
+        theirs = alone(small, point)
+        theirs.fit()
+        mine = jax.tree.leaves(population.state_of(member))
+        assert all(bool((a == b).all()) for a, b in zip(jax.tree.leaves(theirs.state), mine, strict=True))
+        np.testing.assert_array_equal(theirs.history.steps()["loss"], member.history.steps()["loss"])
+
+
 def test_populations_are_found_and_not_listed(small):
     """Time constants, thresholds and seeds are values of one program; widths, lengths, neurons, infinity are not."""
     over = OVER | {
