@@ -106,7 +106,15 @@ def _send_back(frame, state, after, sent):
 
 
 @njit
-def _sample_back(sample, incoming, d_spikes, sums, starts, units, own, t, sent, fired):
+def _member_of(frame, block, number, scratch, k):
+    """Return what belongs to sample `k` of a group: itself, what comes in, where its sums are, and its memory."""
+    sample = sample_of(frame, number)
+    incoming, own = incoming_of(frame, number, sample), _scratch_of(scratch, sample, k)
+    return sample, incoming, of_spikes(incoming, sample, 0, own.product), sums_of(frame, block, number, sample), own
+
+
+@njit
+def _sample_back(sample, incoming, d_spikes, sums, own, starts, units, t, sent, fired):
     """Take all neurons of one sample a step back, through what `recurrent.run` left.
 
     `sent` is the gradient of their spikes through what these sent to the neurons, a vector for every tile of the group.
@@ -137,17 +145,12 @@ def _group_back(frame, block, first, count, starts, units, scratch, sent, fired)
     """Take `count` samples from `first` on backward, step by step, one beside the other."""
     num_steps = option(frame, at.STEPS)
     clear(scratch.state, AT_ONCE * _ROWS * size(frame, ARGUMENTS, at.WEIGHTS, 0))
+    group = [_member_of(frame, block, first + k, scratch, k) for k in range(count)]
     for t in range(num_steps - 1, -1, -1):
         _send_back(frame, scratch.state, _D_ARRIVING + (t & 1), sent)
         for k in range(count):
-            sample = sample_of(frame, first + k)
-            incoming, own = incoming_of(frame, first + k, sample), _scratch_of(scratch, sample, k)
-            d_spikes, sums = of_spikes(incoming, sample, 0, own.product), sums_of(frame, block, first + k, sample)
-            row = after_floats(sent, k * LANES)
-            _sample_back(sample, incoming, d_spikes, sums, starts[k], units[k], own, t, row, fired)
-    for k in range(count):
-        sample = sample_of(frame, first + k)
-        sums, own = sums_of(frame, block, first + k, sample), _scratch_of(scratch, sample, k)
+            _sample_back(*group[k], starts[k], units[k], t, after_floats(sent, k * LANES), fired)
+    for sample, _, _, sums, own in group:
         totals = after_floats(own.state, _D_PARAMS * sample.width)
         for lane in range(0, at.LEARNED * sample.width, LANES):
             accumulate(sums.params, lane, load(totals, lane))
