@@ -1,9 +1,5 @@
-"""The pump: at most `hz` times a second, and only if the last picture was drawn, it shows a run on its screen.
+"""A run on its board: each part is sent if what it depends on has changed."""
 
-What somebody waits for shows at once.
-"""
-
-import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -19,7 +15,7 @@ from snnlab.live.frames.status import View
 from snnlab.live.frames.voltages import voltages_frame
 from snnlab.live.states import RunState
 from snnlab.live.widgets.cockpit import Cockpit
-from snnlab.live.widgets.rhythm import Rhythm
+from snnlab.live.widgets.pump import Pump
 from snnlab.live.widgets.twins import KnobRow
 
 CURVES_EVERY = 2  # pictures; redrawing the curves costs a browser most
@@ -53,77 +49,25 @@ class _Raster(NamedTuple):
     selected: tuple[str, int] | None
 
 
-class Screen:
-    """Shows a run, from a thread of its own.
+class Screen(Pump):
+    """Shows a run.
 
     Args:
         board: where it is shown.
         view: returns what is shown.
         twins: knobs that are shown elsewhere, too, by their full names; there may become more.
-
-    Attributes:
-        rhythm: says when the next picture is due; ask it to have one now.
-        on_answer: called when a picture that somebody waited for is on the screen.
     """
 
     def __init__(self, board: Cockpit, view: Callable[[], View], twins: Mapping[str, KnobRow] = MappingProxyType({})):
+        super().__init__(board, lambda: 1.0 / board.chosen.hz, "snnlab-pump")
         self._board, self._view, self._twins = board, view, twins
-        self.rhythm = Rhythm(lambda: 1.0 / board.chosen.hz)
-        self._showing = threading.Lock()
-        self._closed = False
         self._shown: dict[str, Any] = {}  # by trait: what it depends on, or its value
         self._curves_at = 0.0
-        self._hellos = 0
-        self._missed = False  # something is to be shown, and the last picture was not drawn yet
-        self._urgent = False  # somebody waits for it
-        self._awaited: int | None = None  # the picture that somebody waits for, once it was sent
-        self.on_answer: Callable[[], object] = lambda: None
-        board.on_drawn = self._catch_up
-        self._thread = threading.Thread(target=self._pump, name="snnlab-pump", daemon=True)
-
-    def open(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread, and wait for the picture that it is sending."""
-        self._closed = True
-        self.rhythm.ask()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _pump(self) -> None:
-        board = self._board
-        while not self._closed:
-            self.rhythm.begin()
-            self._missed = not (board.ready or (self._urgent and board.almost_ready))
-            if not self._missed:
-                urgent, self._urgent = self._urgent, False
-                try:
-                    self.show()
-                    self._awaited = board.ping if urgent else self._awaited
-                except Exception as error:  # a picture that fails must not end all pictures
-                    board.run = board.run | {"said": Said(f"display error: {error!r}", True)._asdict()}
-                    self._shown = {}
-            self.rhythm.wait()
-
-    def hurry(self) -> None:
-        """Have a picture now, even if the last one is still on its way: somebody waits for it."""
-        self._urgent = True
-        self.rhythm.ask()
-
-    def _catch_up(self) -> None:
-        """Show what came while the last picture was on its way."""
-        if self._awaited is not None and self._board.pong >= self._awaited:
-            self._awaited = None
-            self.on_answer()
-        if self._missed:
-            self.rhythm.ask()
 
     def show(self) -> None:
         """Send one picture, if anything changed since the last one. Any thread may call it."""
         board = self._board
-        with self._showing:  # an older view must not be shown after a newer one
+        with self._showing:
             view = self._view()
             for name, row in list(self._twins.items()):
                 row.follow(view.status.knobs[name].value)
@@ -135,14 +79,16 @@ class Screen:
                 if any([*shown, self._greet()]):
                     board.beat()
 
+    def _say(self, said: Said) -> None:
+        self._board.run = self._board.run | {"said": said._asdict()}
+        self._shown = {}
+
     def _greet(self) -> bool:
         """Send everything to a page that has just been opened; returns whether there is one."""
-        hellos = self._board.hellos
-        if hellos == self._hellos:
-            return False
-        self._hellos = hellos
-        self._board.send_everything()
-        return True
+        greets = self._greets()
+        if greets:
+            self._board.send_everything()
+        return greets
 
     def _is_new(self, trait: str, key: Any) -> bool:
         """Note what a trait depends on; returns whether that has changed."""
