@@ -112,7 +112,7 @@ def test_the_factors_are_all_that_is_needed_to_build_the_network_again(digits):
 
 def test_rates_are_those_of_the_record(digits):
     net = build(SnnConfig(hidden=(30, 20), num_steps=40), digits)
-    record = net(digits.x_test[:50])
+    record = nnx.jit(lambda net, x: net(x))(net, digits.x_test[:50])
     expected = {name: float(record.counts[name].mean()) / 0.040 for name in ("hidden1", "hidden2")}
     assert firing_rates(net, digits, 50) == pytest.approx(expected, rel=1e-5)
     assert all(rate > 0.0 for rate in expected.values())

@@ -101,7 +101,7 @@ def by_hand(task: str, readout, y, mask, b: int) -> tuple[float, float]:
 def test_the_value_is_that_of_the_formula(task):
     loss, y, mask = CASES[task]
     extra = {} if mask is None else {"mask": mask}
-    (found,) = loss(record(), y, **extra).values()
+    (found,) = jax.jit(lambda y, extra: loss(record(), y, **extra))(y, extra).values()
     parts = [by_hand(task, READOUT, y, mask, b) for b in range(B)]
     np.testing.assert_allclose(found, sum(p for p, _ in parts) / sum(n for _, n in parts), rtol=2e-6)
 
@@ -111,6 +111,7 @@ def test_a_weight_counts_a_sample_as_often_and_zero_not_at_all(task):
     loss, y, mask = CASES[task]
     index, weights = np.array([0, 1, 1, 1, 2]), jnp.array([1.0, 3.0, 1.0, 0.0])
 
+    @jax.jit
     def value(readout, y, mask, weights):
         extra = {name: v for name, v in (("mask", mask), ("weights", weights)) if v is not None}
         return next(iter(loss(record(readout), y, **extra).values()))
@@ -119,7 +120,7 @@ def test_a_weight_counts_a_sample_as_often_and_zero_not_at_all(task):
     np.testing.assert_allclose(
         value(READOUT, y, mask, weights), value(READOUT[:, index], y[index], taken, None), rtol=2e-6
     )
-    gradient = jax.grad(value)(READOUT, y, mask, weights)
+    gradient = jax.jit(jax.grad(value))(READOUT, y, mask, weights)
     assert not np.asarray(gradient[:, 3]).any() and np.isfinite(np.asarray(gradient)).all()
 
 
@@ -128,7 +129,7 @@ def test_a_masked_step_gets_no_gradient_whatever_stands_there(task):
     loss, y, mask = CASES[task]
     spoiled = READOUT.at[3, 1].set(1e20)
     mask = mask.at[1, 3].set(False)
-    gradient = jax.grad(lambda r: next(iter(loss(record(r), y, mask=mask).values())))(spoiled)
+    gradient = jax.jit(jax.grad(lambda r: next(iter(loss(record(r), y, mask=mask).values()))))(spoiled)
     assert not np.asarray(gradient[3, 1]).any() and np.isfinite(np.asarray(gradient)).all()
 
 
@@ -142,9 +143,10 @@ def test_a_batch_that_is_masked_altogether_costs_nothing(task):
 def test_a_readout_ends_with_its_sample(readout):
     """Whatever comes after the last step of a sample: the same as if the sequence ended there."""
     lengths = jnp.array([11, 1, 7, 4])
-    found = losses.READOUTS[readout](record(lengths=lengths))
+    read = jax.jit(lambda values, lengths: losses.READOUTS[readout](record(values, lengths)))
+    found = read(READOUT, lengths)
     for b, n in enumerate(lengths.tolist()):
-        alone = losses.READOUTS[readout](record(READOUT[:n, b : b + 1]))
+        alone = read(np.asarray(READOUT)[:n, b : b + 1], None)
         np.testing.assert_allclose(found[b], alone[0], rtol=1e-6)
     counts = record(lengths=lengths).counts["out"]
     np.testing.assert_array_equal(counts, [(READOUT[:n, b] > 0.5).sum(0) for b, n in enumerate(lengths.tolist())])
