@@ -172,7 +172,7 @@ def agrees(found: Diagnosis, health: Health) -> bool:
     ("count", "kinds"),
     [
         (6, ["plain"]),
-        pytest.param(40, list(READOUTS), marks=pytest.mark.endure),
+        pytest.param(20, list(READOUTS), marks=pytest.mark.endure),
         pytest.param(300, list(READOUTS), marks=pytest.mark.nightly),
     ],
 )

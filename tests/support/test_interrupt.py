@@ -101,8 +101,8 @@ class Interrupter:
 @pytest.mark.parametrize(
     ("how", "every"),
     [
-        ("fit", 23),
-        pytest.param("for", 7, marks=pytest.mark.endure),
+        ("fit", 53),
+        pytest.param("for", 17, marks=pytest.mark.endure),
         *(pytest.param(how, 1, marks=pytest.mark.nightly) for how in ("fit", "for")),
     ],
 )
