@@ -9,13 +9,15 @@ from tiers import ROOT, TIERS, Needs, compile_quickly, marks, runs_whole, tier_o
 
 
 def pytest_addoption(parser):
-    parser.addoption("--optimized", action="store_true", help="let XLA optimize in default, endure and nightly, too")
+    parser.addoption(
+        "--optimized", action="store_true", help="let XLA optimize in default, endure, shapes and nightly, too"
+    )
 
 
 def pytest_configure(config):
     Needs.whole = frozenset(tier for tier in TIERS if runs_whole(config, tier))
     Needs.nothing_else = not runs_whole(config, "smoke") and not runs_whole(config, "")
-    if Needs.whole <= {"endure", "nightly"} and not config.getoption("optimized"):
+    if Needs.whole <= {"endure", "nightly", "shapes"} and not config.getoption("optimized"):
         compile_quickly()
 
 
@@ -47,9 +49,13 @@ def pytest_collection(session):
 
 
 def pytest_collection_finish():
-    """What is imported by now stays: the garbage collector need not look through it again and again."""
+    """What is imported by now stays: the garbage collector need not look through it again and again.
+
+    Nor through the programs that JAX keeps, each time that 700 objects more are alive, as they come by thousands.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,8 +4,9 @@
 `smoke`. `python -m pytest -m peers` runs one tier with its smoke, `-m ""` everything. `.ci/run` runs every tier but
 "nightly", which repeats for long what other tests do a few times.
 
-In the default tier, in "endure" and in "nightly", XLA does not optimize what it compiles, or it would take more time
-than all else in these tests. `--optimized` lets it, as it does in the other tiers and for users.
+In the default tier, in "endure", "shapes" and "nightly", XLA does not optimize what it compiles, or it would take more
+time than all else in these tests. `--optimized` lets it, as it does in the other tiers and for users; the nightly run
+tests the default tier and "shapes" so, too.
 """
 
 import importlib
@@ -87,6 +88,8 @@ def compile_quickly() -> None:
     """Let XLA do without optimizing, in this process and those that it starts. Call it before anything is compiled."""
     flags = [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={int(value)}" for name, value in UNOPTIMIZED.items())]
     os.environ["XLA_FLAGS"] = " ".join(flags)
+    # The frames that each operation was called from; nobody reads them in these programs.
+    os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 
 class Needs:
@@ -112,9 +115,10 @@ def needed(name: str, tier: str):
 
 
 def drawn(count: int, shape: st.SearchStrategy, **others: st.SearchStrategy):
-    """Make two tests of a function: three draws from `SHAPES`, and `count` draws from `shape` in the tier "shapes".
+    """Make three tests of a function: three draws from `SHAPES`; a third of `count` draws from `shape`, at least four,
+    in the tier "shapes"; and `count` in the tier "nightly".
 
-    The function gets `shape` and the others as arguments. Its `hypothesis.example`s belong to the second test.
+    The function gets `shape` and the others as arguments. Its `hypothesis.example`s belong to the last two.
     """
 
     def decorate(function):
@@ -126,6 +130,7 @@ def drawn(count: int, shape: st.SearchStrategy, **others: st.SearchStrategy):
             options(given(**chosen)(function))()
 
         test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
-        return pytest.mark.parametrize("draws", [3, pytest.param(count, marks=pytest.mark.shapes)])(test)
+        fewer = pytest.param(max(4, count // 3), marks=pytest.mark.shapes)
+        return pytest.mark.parametrize("draws", [3, fewer, pytest.param(count, marks=pytest.mark.nightly)])(test)
 
     return decorate
