@@ -22,6 +22,16 @@ def default_is(metavar: str, shown: object) -> Any:
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {shown})")
 
 
+def devices_of(given: str | None) -> int | str | None:
+    """Return `--devices` as Python takes it.
+
+    Example:
+        >>> devices_of("4"), devices_of("all"), devices_of(None)
+        (4, 'all', None)
+    """
+    return int(given) if given is not None and given.lstrip("-").isdecimal() else given
+
+
 def refuse_existing(file: Path, overwrite: bool) -> None:
     """Refuse to replace a file, in the words of the command line.
 

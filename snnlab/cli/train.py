@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from snnlab import __version__
-from snnlab.cli.options import INTERRUPTED, check_folders, default_is, refuse_existing
+from snnlab.cli.options import INTERRUPTED, check_folders, default_is, devices_of, refuse_existing
 from snnlab.cli.terminal import USUAL, bar_format, fitting, say, width_of, wrapped
 from snnlab.config import (
     CONV_L1,
@@ -310,8 +310,7 @@ class Train:
 
     def _devices(self) -> int | str | None:
         """Return `--devices` as the trainer takes it."""
-        wanted = "all" if self.distributed and self.devices is None else self.devices
-        return int(wanted) if wanted is not None and wanted.lstrip("-").isdecimal() else wanted
+        return devices_of("all" if self.distributed and self.devices is None else self.devices)
 
     def _balanced(self, config, dataset) -> SnnConfig | ConvConfig | LstmConfig:
         """Return the config, of a deep network with the factors of its weights that the data ask for."""

@@ -226,12 +226,14 @@ def sweep(
     stop: str | None = None,
     search: int | None = None,
     cluster: Any = None,
+    devices: int | str | None = None,
+    together: int | None = None,
 ) -> LiveStudy:
     """Train a network for every combination of some values, in the background, and watch the map of them fill.
 
     Where the folder holds this study already, it goes on: cells that are done are not computed again, and more epochs
-    or other values extend it. Every cell has the bits that its network has alone. If you run the cell of the notebook
-    again, the old study ends and the new one goes on.
+    or other values extend it. Every cell has the bits that its network has alone (but see `together`). If you run the
+    cell of the notebook again, the old study ends and the new one goes on.
 
     Args:
         model: a config; or a function `(**point) -> model`, `-> (model, loss)` or `-> (model, loss, optimizer)` that
@@ -247,6 +249,11 @@ def sweep(
         stop: "silent", "halving", "silent+halving", or None; see `snnlab.study.stopping`.
         search: number of cells that Optuna chooses by accuracy and spikes; None for all.
         cluster: who computes; None for this process.
+        devices: how many devices of this process, such as GPUs, share out the networks; "all"; or None for one. Bits
+            do not depend on it.
+        together: networks that a device computes at once. By default 1 on a CPU, where more would only be slower, and
+            on a GPU up to 16, as its memory allows. With more than 1, results agree with those of a network alone
+            within rounding; their bits differ.
 
     Returns:
         The study, which computes already. As the last expression of a cell it shows its map; `wait()` returns when
@@ -284,6 +291,8 @@ def sweep(
         stop=stop,
         search=search,
         cluster=cluster,
+        devices=devices,
+        together=together,
         kind=LiveStudy,
     )
     assert isinstance(study, LiveStudy)

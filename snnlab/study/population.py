@@ -8,8 +8,11 @@ So a network takes all of its steps while its weights are in the cache; nothing 
 what they are; one compilation serves all cells. `jax.vmap` would run the kernels in turn as well, with intermediate
 results of all networks in between: it is slower, needs memory, and changes the bits.
 
+On several devices each has its share of a block, and on a GPU some networks are computed at once, see
+`snnlab.study.blocks`.
+
 Every cell has its own samples, in the order that its seed asks for, and its own number of steps: a place of the block
-that is not taken has none, and costs nothing.
+that is not taken has none, and costs nothing where networks take their turns.
 """
 
 import functools
@@ -20,7 +23,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Int
@@ -32,6 +34,7 @@ from snnlab.errors import SnnlabError
 from snnlab.history import History
 from snnlab.history.report import epoch_result
 from snnlab.models import build
+from snnlab.study.blocks import Blocks
 from snnlab.study.plan import Plan, Wanted
 from snnlab.study.space import Index
 from snnlab.study.work import make_trainer
@@ -48,7 +51,6 @@ from snnlab.train.point import Point
 from snnlab.train.step import State, Structure, code_key, compiled
 from snnlab.variables import Fixed, Live
 
-BLOCK = 16  # cells in one program: enough to hide what a call costs, few enough for many reports a second
 CALL_SECONDS = 0.25  # of computing in one call, about: between two calls a study can be stopped
 
 RANGES = ("low", "begin", "high", "kept", "most")
@@ -165,9 +167,11 @@ class Population:
         plan: of the study.
         data: of the study.
         index: one of the cells; its trainer is the model of all.
+        blocks: how cells are shared out; default: one device, one network after the other.
 
     Attributes:
         trainer: of that cell; it does not train.
+        blocks: how cells are shared out; networks that a GPU computes at once fit into its memory.
         steps_per_epoch: optimizer steps in one epoch.
 
     Example:
@@ -189,9 +193,10 @@ class Population:
     """
 
     @transfers_allowed()
-    def __init__(self, plan: Plan, data: Dataset, index: Index):
+    def __init__(self, plan: Plan, data: Dataset, index: Index, blocks: Blocks | None = None):
         keep_programs()
         self._plan, self._data = plan, data
+        self.blocks = Blocks() if blocks is None else blocks
         trainer = self.trainer = make_trainer(plan, data, index)
         assert isinstance(trainer.runner.feed, Loaded)
         self._feed = trainer.runner.feed
@@ -203,12 +208,18 @@ class Population:
             jax.random.key_impl(leaf) if is_key(leaf) else None for leaf in jax.tree.leaves(start)
         )
         self._tree = jax.tree.structure(start)
-        fixed = trainer.stepper.structure, trainer.metric_names, self._kinds
-        self._chunks = compiled(_chunks, *fixed, apart=(self._feed.form, BLOCK))
-        self._test = compiled(_tests, trainer.stepper.structure, self._kinds, apart=BLOCK)
-        self._parts = [jax.tree.map(jnp.asarray, part) for part in self._feed.part(data.watched)]
-        (self._samples, _), *_ = self._feed.open()
+        self._parts = [self.blocks.everywhere(part) for part in self._feed.part(data.watched)]
+        self._samples = self.blocks.everywhere(data.part("train"))
         self._steps_in_call = MAX_CHUNK
+        if self.blocks.fitted:
+            given = self.blocks.stack([_raw(start)]), *self._samples, *self.blocks.shared_out(self._indices([], {}, []))
+            self.blocks = self.blocks.that_fit(lambda blocks: self._program(blocks).lower(*given).compile())
+        self._chunks = self._program(self.blocks)
+        self._test = compiled(_tests, trainer.stepper.structure, self._kinds, self.blocks)
+
+    def _program(self, blocks: Blocks) -> jax.stages.Wrapped:
+        stepper, names = self.trainer.stepper, self.trainer.metric_names
+        return compiled(_chunks, stepper.structure, names, self._kinds, blocks, apart=self._feed.form)
 
     # ---- members ----
 
@@ -279,7 +290,7 @@ class Population:
         return self._chunks._cache_size()  # pyright: ignore[reportAttributeAccessIssue] (jit has no public count)
 
     def train(self, members: Sequence[Member], should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Train some members, at most `BLOCK`, to the end of their epoch, and measure them.
+        """Train some members, at most a block of them, to the end of their epoch, and measure them.
 
         If it is stopped, they are in the middle of their epoch, and go on from there the next time. On a CPU, every
         core takes a share of them once the program is compiled: that keeps all cores busy where a network is so small
@@ -302,18 +313,19 @@ class Population:
         orders = {(one.seed, one.history.num_epochs + 1) for one in members}
         drawn = {order: self._feed.batches(*order) for order in orders}  # one for all cells with the same seed
         batches = {one.index: drawn[one.seed, one.history.num_epochs + 1] for one in members}
-        stack = self._stack(members)
+        places = self.blocks.places(len(members))
+        stack = self.blocks.stack([member.state for member in members])
         while unfinished := [one for one in going if self._position(one) < self.steps_per_epoch]:
             if should_stop():
                 return
             started, compiled_before = time.perf_counter(), self.compilations
             index, count = self._indices(members, batches, unfinished)
-            stack, logs, sound = self._chunks(stack, *self._samples, index, count)
+            stack, logs, sound = self._chunks(stack, *self._samples, *self.blocks.shared_out((index, count)))
             logs, sound = jax.tree.map(np.asarray, (logs, sound))
             seconds = time.perf_counter() - started
             if self.compilations == compiled_before:
                 self._pace(int(count.max()), seconds)
-            for place, member in enumerate(members):
+            for place, member in zip(places, members, strict=True):
                 if taken := int(count[place]):
                     log = {name: values[place, :taken] for name, values in logs.items()}
                     self._note(member, log, bool(sound[place]), seconds * taken / int(count.sum()))
@@ -339,9 +351,9 @@ class Population:
         self, members: Sequence[Member], batches: dict[Index, np.ndarray], unfinished: Sequence[Member]
     ) -> tuple[Int[np.ndarray, "cell chunk batch"], Int[np.ndarray, " cell"]]:
         """Return which samples each cell takes in its next steps, and how many steps it takes."""
-        index = np.zeros((BLOCK, MAX_CHUNK, next(iter(batches.values())).shape[1]), np.int32)
-        count = np.zeros(BLOCK, np.int32)
-        for place, member in enumerate(members):
+        index = np.zeros((self.blocks.size, MAX_CHUNK, self._feed.samples // self._feed.steps), np.int32)
+        count = np.zeros(self.blocks.size, np.int32)
+        for place, member in zip(self.blocks.places(len(members)), members, strict=True):
             if member in unfinished:
                 position = self._position(member)
                 now = batches[member.index][position : position + self._steps_in_call]
@@ -360,15 +372,9 @@ class Population:
         member.history.add_steps({"epoch": np.full(steps, member.history.num_epochs + 1), **log})
         member.seconds += seconds
 
-    def _stack(self, members: Sequence[Member]) -> State:
-        """Stack the states of members on the device; places that are left over have that of the first."""
-        states = [member.state for member in members]
-        states += states[:1] * (BLOCK - len(states))
-        return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *states)
-
     def _take_states(self, members: Sequence[Member], stack: State, count: np.ndarray) -> None:
         leaves = list(map(np.asarray, jax.tree.leaves(stack)))
-        for place, member in enumerate(members):
+        for place, member in zip(self.blocks.places(len(members)), members, strict=True):
             if count[place] and not member.diverged:
                 member.state = jax.tree.unflatten(self._tree, [leaf[place] for leaf in leaves])
 
@@ -385,7 +391,7 @@ class Population:
                 return
             measured.append(jax.tree.map(np.asarray, self._test(stack, *part, np.int32(number))))
         seconds = (time.perf_counter() - started) / len(well)
-        for place, member in enumerate(members):
+        for place, member in zip(self.blocks.places(len(members)), members, strict=True):
             if member not in well:
                 continue
 
@@ -456,17 +462,27 @@ def _apart(state: State) -> State:
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, state)
 
 
-def _chunks(structure: Structure, names: tuple[str, ...], kinds: Kinds, states: State, x, targets, index, count):
+def _chunks(
+    structure: Structure,
+    names: tuple[str, ...],
+    kinds: Kinds,
+    blocks: Blocks,
+    states: State,
+    x,
+    targets,
+    index,
+    count,
+):
     """Take a chunk of steps of each cell; see `Structure.chunk`."""
 
-    def one(cell):
-        state, index, count = cell
+    def one(data, cell):
+        (x, targets), (state, index, count) = data, cell
         state, log, sound = structure.chunk(names, _joined(state, kinds), x, targets, index, count)
         return _apart(state), log, sound
 
-    return jax.lax.map(one, (states, index, count))
+    return blocks.map(one, (x, targets), (states, index, count))
 
 
-def _tests(structure: Structure, kinds: Kinds, states: State, x, targets, number):
+def _tests(structure: Structure, kinds: Kinds, blocks: Blocks, states: State, x, targets, number):
     """Measure a batch with each cell; see `Structure.test`."""
-    return jax.lax.map(lambda state: structure.test(_joined(state, kinds), x, targets, number), states)
+    return blocks.map(lambda batch, state: structure.test(_joined(state, kinds), *batch), (x, targets, number), states)

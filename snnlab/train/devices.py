@@ -54,18 +54,12 @@ class Devices:
             return wanted
         if isinstance(wanted, Mesh):
             return cls._of_mesh(wanted)
-        there = jax.devices()
         if wanted is None:
             return cls()
         if isinstance(wanted, str) and wanted != ALL:
             raise ArgumentError(f"devices: must be a number, {ALL!r} or a mesh, got {wanted!r}")
-        count = len(there) if wanted == ALL else arguments.count("devices", wanted)
-        if count > len(there):
-            raise ArgumentError(
-                f"devices: {_there(there)}, got {count}; a CPU is one, which uses all its cores (to try several, set "
-                f"XLA_FLAGS=--xla_force_host_platform_device_count={count} in the environment)"
-            )
-        return cls() if count == 1 else cls._of_mesh(Mesh(np.array(there[:count]), (BATCH,)))
+        chosen = first_of(jax.devices(), wanted)
+        return cls() if len(chosen) == 1 else cls._of_mesh(Mesh(np.array(chosen), (BATCH,)))
 
     @classmethod
     def _of_mesh(cls, mesh: Mesh) -> "Devices":
@@ -140,6 +134,25 @@ class Devices:
         return jax.make_array_from_single_device_arrays(
             leaf.shape, self._everywhere, [jax.device_put(leaf, device) for device in here]
         )
+
+
+def first_of(there: list, wanted: int | str) -> list:
+    """Return the first devices, as many as are wanted.
+
+    Args:
+        there: the devices that there are.
+        wanted: how many, or "all".
+
+    Raises:
+        ArgumentError: if there are not so many.
+    """
+    count = len(there) if wanted == ALL else arguments.count("devices", wanted)
+    if count > len(there):
+        raise ArgumentError(
+            f"devices: {_there(there)}, got {count}; a CPU is one, which uses all its cores (to try several, set "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count={count} in the environment)"
+        )
+    return there[:count]
 
 
 @jax.tree_util.register_pytree_node_class

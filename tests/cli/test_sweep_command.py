@@ -77,7 +77,7 @@ def test_a_study_is_computed_continued_and_shown(tmp_path, sweep):
     assert {cell.fate for cell in cells} == {Fate.DONE} and len(pandas.read_csv(tmp_path / "rows.csv")) == 4
     best = max(sum(cell.rows[-1].accuracy for cell in cells if cell.point["v_th"] == v) / 2 for v in (0.5, 1.0))
     assert f"{best:.4f}" in out.splitlines()[2]
-    code, out, err = sweep("--resume", "--folder", folder, "--epochs", 2)
+    code, out, err = sweep("--resume", "--folder", folder, "--epochs", 2, "--devices", "all")
     assert code == 0 and {len(cell.rows) for cell in read_study(folder).cells().values()} == {2}
     code, out, err = sweep("table", folder)
     assert code == 0 and out.count("done") == 4 and out.splitlines()[0].split()[:3] == ["v_th", "seed", "epochs"]
@@ -93,6 +93,10 @@ def test_a_study_is_computed_continued_and_shown(tmp_path, sweep):
         (("--over", "v_th=1", "--set", "tau=3"), "--set: 'tau' is no setting of the snn"),
         (("--over", "v_th=1", "--cluster", "slurn"), "cluster"),
         (("--over", "v_th=1", "--slurm.jobs", "8"), "--slurm"),
+        (("--over", "v_th=1", "--devices", "99"), "devices: there"),
+        (("--over", "v_th=1", "--devices", "two"), "devices: must be a number or 'all'"),
+        (("--over", "v_th=1", "--together", "0"), "together: must be an integer >= 1"),
+        (("--over", "v_th=1", "--devices", "all", "--cluster", "4"), "devices: applies to a study in this process"),
         (("--resume",), "holds no study"),
         (("--resume", "--over", "v_th=1"), "--over"),
         (("--over", "v_th=1", "--table", "x.txt"), "--table"),
@@ -116,6 +120,8 @@ def test_who_computes():
     assert Sweep(folder=None, cluster="slurm", slurm=Slurm(jobs=2))._cluster() == Slurm(jobs=2)
     assert Sweep(folder=None, cluster="tls://a:1")._cluster() == "tls://a:1"
     assert shlex.split(Sweep(folder="a b", cluster="4")._again())[-4:] == ["--folder", "a b", "--cluster", "4"]
+    again = shlex.split(Sweep(folder="a", devices="all", together=4)._again())
+    assert again[-4:] == ["--devices", "all", "--together", "4"]
 
 
 def test_the_end_names_the_best_the_front_and_a_failure(tmp_path):

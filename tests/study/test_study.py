@@ -205,7 +205,7 @@ def test_a_model_of_ones_own_is_swept_and_a_broken_cell_is_told(small, tmp_path)
 
 
 def test_validation_is_looked_at_in_place_of_the_test(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "engine_for", lambda cluster: lambda job, should_stop: None)
+    monkeypatch.setattr(module, "engine_for", lambda cluster, **options: lambda job, should_stop: None)
     one = study.sweep(SMALL, small, over={"v_th": [1.0]}, epochs=1, batch_size=32, validation=0.25, folder=tmp_path)
     trainer = make_trainer(one.plan, one._data, (0,))
     assert trainer.scored.result == "val_acc" and len(trainer.data.x_train) == 192

@@ -9,6 +9,7 @@ writes everything into the folder of the job, and says what it has done. Nothing
     slurm       such workers, as an array of jobs
 """
 
+import functools
 import importlib
 import threading
 from collections.abc import Callable, Mapping
@@ -96,16 +97,22 @@ ENGINES: dict[str, tuple[str, str]] = {
 """Modules of the engines by name, and what runs in them; each is imported when it is used."""
 
 
-def engine_for(cluster: Any) -> Engine:
-    """Return the engine for the argument `cluster` of a study.
+def engine_for(
+    cluster: Any, *, devices: int | str | None = None, together: int | None = None, model: Any = None
+) -> Engine:
+    """Return the engine for the arguments `cluster`, `devices` and `together` of a study.
 
     Args:
         cluster: None for this process, as "here"; a number of processes on this machine; "folder" for workers that
             are started elsewhere and share the folder; "slurm", or `snnlab.study.Slurm` with options; or what Dask
             knows: the address of a scheduler, its scheduler file, a client, a cluster, or `snnlab.study.Dask`.
+        devices: of this process that share out the networks, see `snnlab.study.blocks.Blocks.of`.
+        together: networks that each of them computes at once.
+        model: of the study.
 
     Raises:
-        ArgumentError: if it is none of these.
+        ArgumentError: if it is none of these; if there are not so many devices; if these are for a study in which
+            networks are trained one by one.
 
     Example:
         >>> engine_for(None).__module__, engine_for(4).cluster
@@ -114,7 +121,32 @@ def engine_for(cluster: Any) -> Engine:
         Traceback (most recent call last):
         ...
         snnlab.errors.ArgumentError: cluster: must be None, a number of processes, 'here', ..., got 'slurn'
+        >>> engine_for(4, devices=2)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        snnlab.errors.ArgumentError: devices: applies to a study in this process; with cluster=4, ...
     """
+    engine: Callable[..., None] = _engine(cluster)
+    options = {name: value for name, value in (("devices", devices), ("together", together)) if value is not None}
+    for name in options:
+        if cluster not in (None, "here"):
+            raise ArgumentError(
+                f"{name}: applies to a study in this process; with cluster={cluster!r:.100}, each worker trains one "
+                "network at a time on its own device. Leave one of the two out"
+            )
+        if isinstance(model, str):
+            raise ArgumentError(
+                f"{name}: applies to networks of a config; those of {model} are trained one by one, because nothing is "
+                "known of their structure. Leave it out"
+            )
+    if not options:
+        return engine
+    from snnlab.study.blocks import Blocks
+
+    return functools.partial(engine, blocks=Blocks.of(devices, together))
+
+
+def _engine(cluster: Any) -> Engine:
     from snnlab.study.engines.dask import Dask, is_dask
 
     if is_dask(cluster):

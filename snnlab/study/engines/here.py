@@ -12,10 +12,11 @@ from dataclasses import replace
 from snnlab.errors import SnnlabError, WriteError
 from snnlab.study import saved
 from snnlab.study.agenda import Agenda, Task
+from snnlab.study.blocks import Blocks
 from snnlab.study.cells import Fate
 from snnlab.study.engines import Job
 from snnlab.study.findings import Examiner, is_due
-from snnlab.study.population import BLOCK, Groups, Member, Population
+from snnlab.study.population import Groups, Member, Population
 from snnlab.study.space import Index
 from snnlab.study.stopping import has_rule
 from snnlab.study.work import compute, reason, row_of, settle_diverged, settle_silent
@@ -24,9 +25,10 @@ EVERY = 20.0  # seconds between two checkpoints of a cell, about
 MOST_BYTES = 2**29  # of the cells that are kept in memory between their rounds
 
 
-def run(job: Job, should_stop: Callable[[], bool]) -> None:
-    """See `snnlab.study.engines.Engine`."""
-    here = _Here(job, should_stop)
+def run(job: Job, should_stop: Callable[[], bool], blocks: Blocks | None = None) -> None:
+    """See `snnlab.study.engines.Engine`; `blocks` says how cells are shared out."""
+    blocks = Blocks.of() if blocks is None else blocks
+    here = _Here(job, should_stop, blocks)
     job.requests.heard = True
     alone = isinstance(job.folder.plan.model, str)  # nothing is known of the structure of a model of your own
     agenda = job.agenda(here.cells, None if alone else 1)
@@ -36,7 +38,7 @@ def run(job: Job, should_stop: Callable[[], bool]) -> None:
             for index, why in agenda.given_up():
                 here.give_up(index, why)
             here.answer()
-            task = agenda.next(BLOCK, groups)
+            task = agenda.next(blocks.size, groups)
             if task is None:
                 break
             here.say(task)
@@ -58,9 +60,9 @@ class _Here:
         cells: what is known of each cell.
     """
 
-    def __init__(self, job: Job, should_stop: Callable[[], bool]):
+    def __init__(self, job: Job, should_stop: Callable[[], bool], blocks: Blocks):
         self._job, self._folder, self._plan = job, job.folder, job.folder.plan
-        self._should_stop = should_stop
+        self._should_stop, self._blocks = should_stop, blocks
         self.cells = job.folder.cells()
         self._populations: dict[tuple, tuple[Population, Examiner]] = {}
         self._members: dict[Index, tuple[Member, Population]] = {}
@@ -121,7 +123,7 @@ class _Here:
 
     def _population(self, group: tuple, index: Index) -> tuple[Population, Examiner]:
         if group not in self._populations:
-            population = Population(self._plan, self._job.data, index)
+            population = Population(self._plan, self._job.data, index, self._blocks)
             self._populations[group] = population, Examiner(population.trainer.stepper, self._job.data)
         return self._populations[group]
 
