@@ -1,6 +1,7 @@
-"""How the cells of a block are shared out: over the devices of this process, and on a GPU some of them at once.
+"""How the cells of a block are shared out: over the devices of this process, over cores, and on a GPU some at once.
 
     on each device        jax.lax.map(chunk, its share of the block)                      its networks take their turns
+    on a CPU alone        the same, in a thread for each core with its share of the cells
     on a GPU              jax.lax.map(chunk, its share of the block, batch_size=k)        k of them are one program
 
 Networks say nothing to each other, so devices do not either, and every cell has the same bits on any number of them.
@@ -20,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
+from snnlab.support.side_by_side import cores
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train.devices import ALL, first_of
 
@@ -96,6 +98,12 @@ class Blocks:
     def size(self) -> int:
         """Cells in one block."""
         return self.devices * self.share
+
+    @property
+    def threads(self) -> int:
+        """How many threads share out the cells of a block."""
+        alone = self.mesh is None and self.together == 1 and jax.default_backend() == "cpu"
+        return cores() if alone else 1
 
     def places(self, cells: int) -> list[int]:
         """Return the places of some cells in a block: a block that is not full leaves no device without work.

@@ -40,7 +40,7 @@ from snnlab.study.space import Index
 from snnlab.study.work import make_trainer
 from snnlab.support.compile_cache import keep_programs
 from snnlab.support.keys import is_key, without_key
-from snnlab.support.side_by_side import cores, side_by_side
+from snnlab.support.side_by_side import side_by_side
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train.divergence import is_well
 from snnlab.train.evaluation import Evaluation
@@ -292,15 +292,14 @@ class Population:
     def train(self, members: Sequence[Member], should_stop: Callable[[], bool] = lambda: False) -> None:
         """Train some members, at most a block of them, to the end of their epoch, and measure them.
 
-        If it is stopped, they are in the middle of their epoch, and go on from there the next time. On a CPU, every
-        core takes a share of them once the program is compiled: that keeps all cores busy where a network is so small
-        that sharing out its samples costs as much as it saves.
+        If it is stopped, they are in the middle of their epoch, and go on from there the next time. Threads share them
+        out once the program is compiled, see `Blocks.threads`.
 
         Args:
             members: that have not diverged; none twice.
             should_stop: asked several times a second, by several threads.
         """
-        shares = min(cores(), len(members)) if self.compilations and jax.default_backend() == "cpu" else 1
+        shares = min(self.blocks.threads if self.compilations else 1, len(members))
         side_by_side(lambda share: self._train(share, should_stop), [members[k::shares] for k in range(shares)])
 
     @transfers_allowed()

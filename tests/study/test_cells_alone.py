@@ -92,7 +92,7 @@ def test_a_cell_of_a_population_is_as_if_it_were_alone(small, tmp_path, over, kn
 @pytest.mark.parametrize("cores", [1, 3, 64])
 def test_bits_do_not_depend_on_the_cores_that_share_out_the_cells(small, monkeypatch, cores):
     """Of a block of five, which three cores share out unevenly, and of which 64 get one each."""
-    monkeypatch.setattr("snnlab.study.population.cores", lambda: cores)
+    monkeypatch.setattr("snnlab.study.blocks.cores", lambda: cores)
     plan = plan_on(small, {"tau_mem": [2.0, 5.0, 9.0, 20.0, 40.0]})
     population = Population(plan, small, (0,))
     members = [population.member(index) for index in plan.space]
