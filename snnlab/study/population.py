@@ -484,4 +484,11 @@ def _chunks(
 
 def _tests(structure: Structure, kinds: Kinds, blocks: Blocks, states: State, x, targets, number):
     """Measure a batch with each cell; see `Structure.test`."""
-    return blocks.map(lambda batch, state: structure.test(_joined(state, kinds), *batch), (x, targets, number), states)
+
+    def one(batch, state):
+        # Or XLA would cut the state out of the stack, and take what is the same for all cells out of the loop, in ways
+        # that sum up a loss in another order than for a network alone.
+        batch, state = jax.lax.optimization_barrier((batch, state))
+        return jax.lax.optimization_barrier(structure.test(_joined(state, kinds), *batch))
+
+    return blocks.map(one, (x, targets, number), states)
