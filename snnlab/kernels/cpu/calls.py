@@ -15,21 +15,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, Int, UInt16
 
 import snnlab.kernels.cpu.filter
 import snnlab.kernels.cpu.lif
 import snnlab.kernels.cpu.sums  # noqa: F401 (all register targets of the FFI)
-from snnlab.dynamics import LifParams, approach, decay
+from snnlab.dynamics import LifParams, decay
 from snnlab.encode import SpikeTimes
 from snnlab.errors import ArgumentError
+from snnlab.kernels import rows
 from snnlab.kernels.axes import alike, spread, varying
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.devices import SUMMED, share_out, sharing, whole
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.orders import no_more
 from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles, unpack, without_padding
+from snnlab.kernels.perturbed import Static, filled, is_zero, values
 
 # Blocks of the batch: enough that all threads share evenly, few enough that adding their sums costs nothing. Their
 # number is a power of two that the number of devices has no part in: so sums have the same bits on 1, 2 and 4.
@@ -235,28 +236,9 @@ def _lif(options: Options, steps: int, params, weights, source: Source):
     return fire("snnlab_lif", options, steps, params, weights, source)
 
 
-def values(tree):
-    """Unwrap the arguments of a forward rule that also hears which of them are perturbed."""
-    return jax.tree.map(lambda leaf: leaf.value, tree, is_leaf=lambda leaf: hasattr(leaf, "perturbed"))
-
-
 def _lif_forward(options, steps, params, weights, source):
     arguments = values((params, weights, source))
     return _lif(options, steps, *arguments), (*arguments, Static(params.perturbed))
-
-
-@jax.tree_util.register_static
-class Static(int):
-    """A number among the residuals that is known while tracing."""
-
-
-def _is_zero(cotangent) -> bool:
-    return isinstance(cotangent, SymbolicZero)
-
-
-def _filled(cotangent) -> Array:
-    """Make an array of a gradient that may be a symbolic zero."""
-    return jnp.zeros(cotangent.shape, cotangent.dtype) if _is_zero(cotangent) else cotangent
 
 
 def fire_back(target: str, options: Options, steps: int, saved, cotangents, *more):
@@ -285,13 +267,13 @@ def spikes_back(target: str, options: Options, steps: int, saved, cotangents, fa
     *primals, learns = saved
     d_carrier, _, d_counts, d_states = cotangents
     none = jnp.zeros((0, 0, 0), jnp.float32)
-    flags = {"learns": bool(learns), "states": not _is_zero(d_states), "spikes": not _is_zero(d_carrier)}
+    flags = {"learns": bool(learns), "states": not is_zero(d_states), "spikes": not is_zero(d_carrier)}
     d_spikes, onward = whole(d_carrier) if flags["spikes"] else none, none
     if factors is not None:
         d_spikes, onward = factors.d_current, factors.onward
         flags["spikes"] = not factors.grid  # by themselves, or times `onward`
     d_states = whole(d_states) if flags["states"] else none
-    incoming = (d_spikes, whole(_filled(d_counts)), d_states)
+    incoming = (d_spikes, whole(filled(d_counts)), d_states)
     return _gradient(target, options, steps, flags, primals, incoming, (onward, *more))
 
 
@@ -371,9 +353,9 @@ def _filter_forward(options, steps, params, weights, source):
 def _filter_backward(options, steps, saved, cotangents):
     *primals, learns = saved
     d_trace, d_peak = cotangents
-    flags = {"learns": bool(learns), "states": not _is_zero(d_trace), "peaks": not _is_zero(d_peak)}
+    flags = {"learns": bool(learns), "states": not is_zero(d_trace), "peaks": not is_zero(d_peak)}
     d_trace = whole(d_trace) if flags["states"] else jnp.zeros((0, 0, 0), jnp.float32)
-    incoming = (d_trace, whole(_filled(d_peak)))
+    incoming = (d_trace, whole(filled(d_peak)))
     d_params, d_weights, d_input = _gradient("snnlab_filter_gradient", options, steps, flags, primals, incoming)
     return d_params, d_weights, _source_gradient(options, primals[1], primals[2], d_input)
 
@@ -399,18 +381,7 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
 
 
 def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params padded"]:
-    rows = {
-        at.DECAY_MEM: decay(params.tau_mem, dt),
-        at.GAIN: approach(params.tau_mem, dt) * params.r,
-        at.V_TH: params.v_th,
-        at.V_RESET: params.v_reset,
-        at.HOLD: params.tau_ref / dt + 1e-3,  # as in `dynamics.lif_step`
-        at.SLOPE: params.slope / params.v_scale,
-        at.PEAK: 1.0 / params.v_scale,
-    }
-    if params.beta is not None and params.tau_adapt is not None:
-        rows |= {at.DECAY_ADAPT: decay(params.tau_adapt, dt), at.BETA: params.beta}
-    return _rows(drive, rows, dt)
+    return _padded(rows.lif_rows(drive, params, dt))
 
 
 def fired(drive: Drive, carrier, bits, counts, states):
@@ -428,25 +399,15 @@ def leaky(drive: Drive, tau_mem: Float[Array, "..."] | None, *, dt: float):
     Returns:
         The traces `(time, batch, n)`, and their maximum over time `(batch, n)`.
     """
-    rows = {} if tau_mem is None else {at.DECAY_MEM: decay(tau_mem, dt)}
+    own = {} if tau_mem is None else {at.DECAY_MEM: decay(tau_mem, dt)}
     weights, source, options = feed(drive, Options())
-    results: Any = _filter(options, drive.num_steps, *alike(_rows(drive, rows, dt), weights, source))
+    results: Any = _filter(options, drive.num_steps, *alike(_padded(rows.all_rows(drive, own, dt)), weights, source))
     trace, peak = results
     return from_tiles(trace, drive.features), peak[:, : drive.features]
 
 
-def _rows(drive: Drive, rows: dict[int, Array], dt: float) -> Float[Array, "params padded"]:
-    """Make the array of all parameters, one value per neuron; those that are not in `rows` are 0."""
-    if drive.bias is not None:
-        rows[at.BIAS] = drive.bias
-    if drive.tau_syn is not None:
-        rows[at.DECAY_SYN] = decay(drive.tau_syn, dt)
-    # A padded neuron has a threshold that its zero current does not reach.
-    fill, n = np.zeros((at.NUM_PARAMS, 1), np.float32), drive.features
-    n = n if drive.window is None else n // drive.window.pixels  # all pixels share them
-    fill[[at.V_TH, at.SLOPE, at.PEAK]] = 1.0
-    own = [jnp.broadcast_to(rows[k], (1, n)) if k in rows else fill[k].repeat(n)[None] for k in range(at.NUM_PARAMS)]
-    return jnp.concatenate([jnp.concatenate(own), np.repeat(fill, -n % LANES, axis=1)], axis=1)
+def _padded(constants: Float[Array, "params n"]) -> Float[Array, "params padded"]:
+    return jnp.concatenate([constants, np.repeat(rows.DEFAULT, -constants.shape[1] % LANES, axis=1)], axis=1)
 
 
 def feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"], Source, Options]:

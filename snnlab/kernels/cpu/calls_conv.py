@@ -21,6 +21,7 @@ from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.devices import whole
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles
+from snnlab.kernels.perturbed import Static, values
 from snnlab.kernels.window import Window
 
 _NO_GRID = (0,) * at.GRID
@@ -33,8 +34,8 @@ def _conv(window: Window, options: calls.Options, steps: int, params, weights, s
 
 
 def _forward(window, options, steps, params, weights, source):
-    arguments = calls.values((params, weights, source))
-    return _conv(window, options, steps, *arguments), (*arguments, calls.Static(params.perturbed))
+    arguments = values((params, weights, source))
+    return _conv(window, options, steps, *arguments), (*arguments, Static(params.perturbed))
 
 
 def _backward(window, options, steps, saved, cotangents):

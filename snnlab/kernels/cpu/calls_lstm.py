@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
 from snnlab.kernels.axes import alike
 from snnlab.kernels.cpu.calls import added, check_shared, foreign, power_of_two
 from snnlab.kernels.devices import SUMMED, share_out, whole
 from snnlab.kernels.packed import LANES
+from snnlab.kernels.perturbed import filled
 
 _MAX_BLOCKS, _MIN_ROOM = 16, 8  # each block has its own dW, which costs memory, and time if it has few samples
 _MAX_BYTES = 2**21  # of weights
@@ -84,7 +84,7 @@ def _lstm_forward(x, w_x, w_h, bias):
 
 def _lstm_backward(residuals, d_h):
     x, w_x, w_h, h, saved = residuals
-    d_h = jnp.zeros_like(h) if isinstance(d_h, SymbolicZero) else d_h
+    d_h = filled(d_h)
     pre, batch, n = x.shape[2], x.shape[1], len(w_h)
     depth, width = 1 + pre + n, up(n, LANES)
     weights = _tiled(w_h.T) if w_x is None else jnp.concatenate([_tiled(w_h.T), _tiled(w_x.T)])

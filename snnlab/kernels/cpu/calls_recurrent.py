@@ -13,6 +13,7 @@ from snnlab.kernels.axes import alike
 from snnlab.kernels.cpu import calls, recurrent, recurrent_back  # noqa: F401 (both register targets of the FFI)
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed, pad
+from snnlab.kernels.perturbed import Static, values
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -22,8 +23,8 @@ def _recurrent(options: calls.Options, steps: int, params, weights, source: call
 
 
 def _forward(options, steps, params, weights, source):
-    arguments = calls.values((params, weights, source))
-    return _recurrent(options, steps, *arguments), (*arguments, calls.Static(params.perturbed))
+    arguments = values((params, weights, source))
+    return _recurrent(options, steps, *arguments), (*arguments, Static(params.perturbed))
 
 
 def _backward(options, steps, saved, cotangents):

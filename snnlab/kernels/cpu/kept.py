@@ -18,7 +18,7 @@ from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
 from snnlab import surrogate
-from snnlab.kernels import packed
+from snnlab.kernels import packed, rows
 from snnlab.support.files import cache_folder
 from snnlab.support.shelf import Shelf
 
@@ -29,7 +29,8 @@ def shelf() -> Shelf:
 
     Numbers of other modules are compiled in, too.
     """
-    files = [*sorted(Path(__file__).parent.glob("*.py")), Path(packed.__file__), Path(surrogate.__file__)]
+    others = [Path(str(module.__file__)) for module in (packed, rows, surrogate)]
+    files = [*sorted(Path(__file__).parent.glob("*.py")), *others]
     source = b"".join(path.read_bytes() for path in files)
     return Shelf(cache_folder() / "kernels" / hashlib.sha256(source).hexdigest()[:16])
 

@@ -7,7 +7,25 @@ In a convolution the 16 neurons of a tile are 16 channels at one pixel; the tile
 pixels share PARAMS and WEIGHTS, which have a tile for every 16 channels. UNITS are units of cells, `cell DEPTH +
 channel`; with BITS they are the first of each tile of the input. The gradient of the current, and D_SPIKES where it is
 that of a convolution, are `(batch, tile, time, 16)`, so that a tile is contiguous.
+
+PARAMS has the rows of `snnlab.kernels.rows`, padded to whole tiles.
 """
+
+from snnlab.kernels.rows import (  # noqa: F401 (a part of this table)
+    BETA,
+    BIAS,
+    DECAY_ADAPT,
+    DECAY_MEM,
+    DECAY_SYN,
+    GAIN,
+    HOLD,
+    LEARNED,
+    NUM_PARAMS,
+    PEAK,
+    SLOPE,
+    V_RESET,
+    V_TH,
+)
 
 # Arguments of every kernel.
 OPTIONS, PARAMS, WEIGHTS, TIMES, UNITS, BITS, CURRENT = range(7)
@@ -57,9 +75,3 @@ FROM_EVENTS, FROM_BITS, FROM_CURRENT = range(3)
     GRID_DELAY,  # steps that a spike travels
     GRID,
 ) = range(15)
-
-# Rows of PARAMS (float32), a value per neuron: first the learned ones, in the order of their gradients.
-# GAIN is (1 - decay) r; voltages are measured from rest. A spike adds BETA to the threshold; DECAY_ADAPT takes it away.
-# HOLD, SLOPE (per voltage) and PEAK (of the surrogate derivative) have no gradient.
-BIAS, DECAY_SYN, DECAY_MEM, GAIN, V_TH, V_RESET, DECAY_ADAPT, BETA, LEARNED = 0, 1, 2, 3, 4, 5, 6, 7, 8
-HOLD, SLOPE, PEAK, NUM_PARAMS = 8, 9, 10, 11
