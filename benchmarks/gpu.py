@@ -1,9 +1,10 @@
 """`python -m benchmarks.gpu`: what a training step takes on this machine's GPU.
 
 The spiking reference network on Fashion-MNIST, a step and an epoch; and a recurrent network of the size of the Spiking
-Heidelberg Digits, 700-128-20, 256 time steps, on random spikes. By snnlab with its backend for GPUs and with the
-reference, and by Spyx and SpikingJelly where they are installed. Each runs in a process of its own, one after the
-other. On a machine without a GPU it says so. Takes a few minutes.
+Heidelberg Digits, 700-128-20, 256 time steps, on random spikes. By snnlab with its fused kernels, without them and with
+the reference, and by Spyx and SpikingJelly where they are installed. Each runs in a process of its own, one after the
+other. A row of snnlab names the backend that ran: if the fused kernels fail their first run, it is not "cuda". On a
+machine without a GPU it says so. Takes a few minutes.
 """
 
 import argparse
@@ -51,7 +52,8 @@ class Contender:
 
 
 CONTENDERS = {
-    "snnlab": Contender("snnlab", "snnlab", "gpu"),
+    "snnlab": Contender("snnlab", "snnlab", "auto"),
+    "snnlab-unfused": Contender("snnlab, not fused", "snnlab", "gpu"),
     "snnlab-reference": Contender("snnlab, reference", "snnlab", "reference"),
     "spyx": Contender("Spyx", "spyx"),
     "spikingjelly": Contender("SpikingJelly, torch", "spikingjelly", "torch"),
@@ -86,15 +88,20 @@ def work(name: str, network: str, folder: str, steps: int, calls: int) -> dict:
     run(steps)
     measured = [run(steps) for _ in range(calls)]
     times = [1000.0 * one.seconds / one.steps for one in measured]
-    return {"times": times, "loss": measured[-1].loss, "spikes": measured[-1].spikes}
+    ran = CONTENDERS[name].backend
+    if CONTENDERS[name].package == "snnlab":
+        from snnlab import kernels
+
+        ran = kernels.backend()
+    return {"times": times, "loss": measured[-1].loss, "spikes": measured[-1].spikes, "backend": ran}
 
 
 def measured(name: str, network: str, folder: str, tell: Callable[[str], None]) -> list:
-    """Return the row of a contender: its label, version, milliseconds a step, their range, seconds an epoch; or why
-    there are none."""
+    """Return the row of a contender: its label, version, the backend that ran, milliseconds a step, their range,
+    seconds an epoch; or why there are none."""
     contender = CONTENDERS[name]
     if importlib.util.find_spec(contender.package) is None:
-        return [contender.label, "not installed", "", "", "", ""]
+        return [contender.label, "not installed", "", "", "", "", ""]
     tell(f"{contender.label}, {network}")
     command = [sys.executable, "-m", "benchmarks.gpu", "--data", folder, "--worker", name, network]
     done = subprocess.run(
@@ -102,13 +109,14 @@ def measured(name: str, network: str, folder: str, tell: Callable[[str], None]) 
     )
     if done.returncode:
         why = (done.stderr.strip() or "nothing was written").splitlines()[-1]
-        return [contender.label, version(contender.package), f"failed: {why:.100}", "", "", ""]
+        return [contender.label, version(contender.package), "", f"failed: {why:.100}", "", "", ""]
     found = json.loads(done.stdout.splitlines()[-1])
     middle, times = median(found["times"]), found["times"]
     epoch = f"{middle * EPOCH / 1000.0:.3f}" if network == "reference" else ""
     return [
         contender.label,
         version(contender.package),
+        found["backend"],
         f"{middle:.3f}",
         f"{min(times):.3f}-{max(times):.3f}",
         epoch,
@@ -143,7 +151,7 @@ def main() -> None:
 
         print(NO_GPU.format(devices=", ".join(str(device) for device in jax.devices())), file=sys.stderr)
         sys.exit(2)
-    columns, tables = ["contender", "version", "ms/step", "range", "s/epoch", "last loss"], []
+    columns, tables = ["contender", "version", "backend", "ms/step", "range", "s/epoch", "last loss"], []
     for network, title in TITLES.items():
         rows = [
             measured(name, network, options.data, lambda text: print(text, file=sys.stderr, flush=True))

@@ -30,7 +30,7 @@ from snnlab.data.targets import Targets
 NETWORKS = {"reference": REFERENCE, "deep": DEEP, "recurrent": RECURRENT, "cochlea": COCHLEA}
 SIZES = {"reference": "784-100-10, T = 100", "deep": "784-256-128-10, T = 100"}
 SIZES |= {"recurrent": "784-100-10, recurrent, T = 100", "cochlea": "700-128-20, recurrent, T = 256"}
-BACKENDS = ("reference", "gpu")
+BACKENDS = ("reference", "gpu", "cuda")
 
 # What XLA has to know of a GPU: the data sheet of the H100 SXM, and what CUDA reports of one.
 H100 = """
@@ -59,6 +59,7 @@ _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = .*? ([a-z][\w\-]*)\(")
 _CALLED = re.compile(r"(?:to_apply|calls)=%?([\w.\-]+)")
 _BODY = re.compile(r"body=%?([\w.\-]+)")
+_OURS = re.compile(r'kernel_type = "ptx", name = "(\w+)"')
 _TURNS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 
 
@@ -70,10 +71,11 @@ class Loop(NamedTuple):
 
 
 class Launches(NamedTuple):
-    """The kernels that a program launches: those of each loop, and those outside of loops."""
+    """The kernels that a program launches: those of each loop, and those outside of loops; and names of our own."""
 
     loops: tuple[Loop, ...]
     outside: int
+    ours: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -108,7 +110,7 @@ def count(program: str) -> Launches:
         return total
 
     outside = launches(entry)
-    return Launches(tuple(loops), outside)
+    return Launches(tuple(loops), outside, tuple(sorted(_OURS.findall(program))))
 
 
 def _computations(program: str) -> tuple[dict[str, list[tuple[str, str]]], str]:
@@ -163,8 +165,8 @@ def counted(name: str, backend: str) -> Launches:
     done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[1], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError((done.stderr.strip() or "nothing was written").splitlines()[-1])
-    loops, outside = json.loads(done.stdout.splitlines()[-1])
-    return Launches(tuple(Loop(*loop) for loop in loops), outside)
+    loops, outside, ours = json.loads(done.stdout.splitlines()[-1])
+    return Launches(tuple(Loop(*loop) for loop in loops), outside, tuple(ours))
 
 
 def main() -> None:

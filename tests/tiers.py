@@ -42,7 +42,7 @@ TIERS = {
     ],
     "endure": [],
     "fuzz": ["tests/fuzz"],
-    "gpu": ["tests/kernels/test_launches.py"],
+    "gpu": ["tests/kernels/test_fused.py", "tests/kernels/test_launches.py", "tests/kernels/test_ptx.py"],
     "nightly": [],
     "node": ["tests/export/test_exhibit_node.py"],
     "notebooks": ["notebooks", "tests/live/test_notebook_pages.py"],

@@ -1,9 +1,9 @@
 """The dynamics over whole sequences, as functions that the layers call.
 
-There are three backends. "reference" is `lax.scan` over `snnlab.dynamics` and runs wherever XLA does. "numba" has
-event-driven kernels for the CPU. "gpu" computes what the reference does in few launches, for a GPU. Anything that they
-do not have runs on the reference. The choice is automatic; the environment variable `SNNLAB_KERNELS` or the argument
-`backend` forces it.
+There are four backends. "reference" is `lax.scan` over `snnlab.dynamics` and runs wherever XLA does. "numba" has
+event-driven kernels for the CPU. "gpu" computes what the reference does in few launches, for a GPU. "cuda" is the same
+with layers of LIF neurons in kernels of our own, for NVIDIA's GPUs. Anything that they do not have runs on the
+reference. The choice is automatic; the environment variable `SNNLAB_KERNELS` or the argument `backend` forces it.
 
 The kernels have gradients in reverse mode. Forward mode (`jax.jvp`, `jax.jacfwd`) and second derivatives run on the
 reference; so does the outer one of two derivatives. With a `jax.jit` between derivative and layers

@@ -1,4 +1,4 @@
-"""The choice of the backend: the numba kernels on a CPU, fewer launches on a GPU, the reference elsewhere."""
+"""The choice of the backend: the numba kernels on a CPU, those for a GPU there, the reference elsewhere."""
 
 import functools
 import os
@@ -15,6 +15,7 @@ from snnlab.dynamics import LifParams, approach
 from snnlab.errors import ArgumentError
 from snnlab.kernels import gpu, reference
 from snnlab.kernels.drive import Drive, Input
+from snnlab.kernels.gpu import fused, trial
 from snnlab.kernels.orders import at_most_gradient
 from snnlab.kernels.packed import Packed
 from snnlab.support import arguments
@@ -22,7 +23,7 @@ from snnlab.support.transfers import transfers_allowed
 from snnlab.support.warn import warn
 from snnlab.surrogate import SURROGATES, Surrogate
 
-BACKENDS = ("auto", "numba", "gpu", "reference")
+BACKENDS = ("auto", "numba", "cuda", "gpu", "reference")
 
 
 class Lif(NamedTuple):
@@ -49,24 +50,26 @@ class Lif(NamedTuple):
 
 
 def backend(wanted: str | None = None) -> str:
-    """Return the backend in use: "numba", "gpu" or "reference".
+    """Return the backend in use: "numba", "cuda", "gpu" or "reference".
 
     Args:
-        wanted: "auto", "numba", "gpu" or "reference"; default: the environment variable `SNNLAB_KERNELS`, or "auto".
+        wanted: one of these, or "auto"; default: the environment variable `SNNLAB_KERNELS`, or "auto".
 
     Raises:
         ArgumentError: if it is none of these.
 
     Example:
-        >>> backend() in ("numba", "gpu", "reference")
+        >>> backend() in ("numba", "cuda", "gpu", "reference")
         True
     """
     if wanted is None:
         wanted = arguments.choice("SNNLAB_KERNELS", os.environ.get("SNNLAB_KERNELS", "auto"), BACKENDS)
     arguments.choice("backend", wanted, BACKENDS)
     device = jax.default_backend()
-    if wanted == "gpu" or (wanted == "auto" and device == "gpu"):
-        return "gpu"
+    if wanted in ("cuda", "gpu"):
+        return wanted
+    if wanted == "auto" and device == "gpu":
+        return "cuda" if trial.works() else "gpu"
     return "numba" if wanted != "reference" and device == "cpu" and _numba_works() else "reference"
 
 
@@ -113,7 +116,12 @@ def _usual(drive: Drive, *parameters: Array | np.float32) -> bool:
 
 def _scans(wanted: str | None, drive: Drive, *parameters: Array | np.float32) -> ModuleType:
     """Return what runs without a kernel: the form for a GPU, or the reference."""
-    return gpu if backend(wanted) == "gpu" and _usual(drive, *parameters) else reference
+    return gpu if backend(wanted) in ("cuda", "gpu") and _usual(drive, *parameters) else reference
+
+
+def _is_fused(wanted: str | None, drive: Drive, surrogate: Surrogate) -> bool:
+    """Whether neurons run in one kernel on a GPU."""
+    return backend(wanted) == "cuda" and surrogate in SURROGATES.values() and fused.fits(drive)
 
 
 def _risen(drive: Drive, dt: float) -> Drive:
@@ -193,8 +201,11 @@ def lif(
         options = _kernel_options(params, surrogate, reset, detach_reset)
         packed, counts, v = calls.lif(drive, params, options, dt=dt)
         return Lif(packed.dense(), rest + v, counts, packed)
-    options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
     scans = _scans(backend, drive, *jax.tree.leaves(params))
+    if scans is gpu and _is_fused(backend, drive, surrogate):
+        spikes, v, counts = fused.lif(drive, params, fused.Options(dt, surrogate, reset, detach_reset))
+        return Lif(spikes, rest + v, counts)
+    options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
     spikes, v = scans.lif(scans.current(drive, dt=dt), params, **options)
     return Lif(spikes, rest + v, spikes.sum(0))
 

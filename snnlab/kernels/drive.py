@@ -88,6 +88,13 @@ class Drive:
         return len(self.x) if isinstance(self.x, jnp.ndarray) else self.x.num_steps
 
     @property
+    def batch(self) -> int:
+        """Number of samples."""
+        if isinstance(self.x, jnp.ndarray):
+            return self.x.shape[1]
+        return len(self.x.times if isinstance(self.x, SpikeTimes) else self.x.bits)
+
+    @property
     def features(self) -> int:
         """Number of neurons that receive the input."""
         if self.kernel is not None:

@@ -33,7 +33,7 @@ from snnlab.dynamics import LifParams
 from snnlab.encode import SpikeTimes
 from snnlab.errors import StateError
 from snnlab.kernels import Drive
-from snnlab.kernels.gpu import exact, filters, sequences
+from snnlab.kernels.gpu import exact, filters, sequences, trial
 from snnlab.surrogate import SURROGATES
 
 BOTH = ("gpu", "reference")
@@ -152,6 +152,10 @@ def test_recurrent_lif_is_the_reference(seed, shape, pattern, synapse, delay, re
 
 @pytest.mark.parametrize("backend", BOTH)
 def test_spikes_and_gradients_are_as_exact_as_float32_allows(backend):
+    spikes_and_gradients_against_double_precision(backend)
+
+
+def spikes_and_gradients_against_double_precision(backend):
     """Two layers of a hundred steps and mean readout, against the reference in double precision: the same spikes, and
     the gradient in weights and time constants to 1e-6 of the largest."""
     rng = np.random.default_rng(0)
@@ -281,9 +285,11 @@ def test_on_a_cpu_it_runs_only_when_asked_for(monkeypatch):
     monkeypatch.setenv("SNNLAB_KERNELS", "gpu")
     assert kernels.backend() == "gpu" and kernels.backend("numba") == "numba"
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(trial, "works", lambda: False)
     assert {wanted: kernels.backend(wanted) for wanted in kernels.dispatch.BACKENDS} == {
         "auto": "gpu",
         "numba": "reference",
+        "cuda": "cuda",
         "gpu": "gpu",
         "reference": "reference",
     }

@@ -1,4 +1,4 @@
-"""The reference in few launches, for a GPU.
+"""The reference in few launches, for a GPU; and LIF neurons in one launch, for NVIDIA's, see `fused`.
 
 A GPU takes longer to launch a small kernel than to run it, so what counts is the number of launches. Compiled for one,
 `snnlab.kernels.reference` launches several kernels at every time step. These functions have the same arguments and

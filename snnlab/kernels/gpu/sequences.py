@@ -32,21 +32,21 @@ def current(drive: Drive, *, dt: float) -> Float[Array, "time batch n"]:
         >>> current(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5))), dt=1.0).shape
         (3, 2, 5)
     """
-    arriving = _arriving(drive)
+    x = arriving(drive)
     if drive.tau_syn is None:
-        return arriving
+        return x
     if drive.tau_rise is not None:
-        return filters.double_expon(arriving, drive.tau_rise, drive.tau_syn, dt=dt)
-    return filters.expon(arriving, drive.tau_syn, dt=dt)
+        return filters.double_expon(x, drive.tau_rise, drive.tau_syn, dt=dt)
+    return filters.expon(x, drive.tau_syn, dt=dt)
 
 
-def _arriving(drive: Drive) -> Float[Array, "time batch n"]:
+def arriving(drive: Drive) -> Float[Array, "time batch n"]:
     """Compute `x[t - delay] W + bias`."""
     if exact.fits(drive.x) and drive.kernel is not None and drive.window is None:
-        arriving = drive.later(exact.weigh(drive.x, drive.kernel))
+        x = drive.later(exact.weigh(drive.x, drive.kernel))
     else:
-        arriving = drive.arriving()
-    return arriving if drive.bias is None else arriving + drive.bias.reshape(1, 1, -1)
+        x = drive.arriving()
+    return x if drive.bias is None else x + drive.bias.reshape(1, 1, -1)
 
 
 def leaky(
@@ -73,7 +73,7 @@ def recurrent_lif(
     drive: Drive, w_rec: Float[Array, "n n"], params: dynamics.LifParams, *, dt: float, **options
 ) -> tuple[Float[Array, "time batch n"], Float[Array, "time batch n"]]:
     """As `reference.recurrent_lif`. Its synapse is in the loop: the spikes that pass it are made there."""
-    drive = replace(drive, x=_arriving(drive), kernel=None, bias=None, delay=0)
+    drive = replace(drive, x=arriving(drive), kernel=None, bias=None, delay=0)
     return reference.recurrent_lif(drive, w_rec, params, dt=dt, unroll=turn(drive.num_steps), **options)
 
 
