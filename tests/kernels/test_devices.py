@@ -76,14 +76,14 @@ def compare() -> None:
 
 
 @pytest.mark.endure
-@pytest.mark.parametrize("backend", ["numba", "gpu", "reference"])
+@pytest.mark.parametrize("backend", ["numba", "cuda", "gpu", "reference"])
 def test_gradients_on_four_devices(backend):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
     environment = os.environ | {"XLA_FLAGS": flags, "SNNLAB_KERNELS": backend}
     subprocess.run([sys.executable, __file__], env=environment, check=True)
 
 
-@pytest.mark.parametrize("backend", ["numba", "gpu", "reference"])
+@pytest.mark.parametrize("backend", ["numba", "cuda", "gpu", "reference"])
 def test_what_comes_out_varies_over_the_axes_of_what_goes_in(backend):
     """Or JAX leaves out the sum over the devices. Also where weights or parameters alone differ between devices."""
     params = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
