@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlab.accepted import MAX_STEPS
 from snnlab.encode import ranges
-from snnlab.encode.events import SpikeTimes, as_numbers
+from snnlab.encode.events import SpikeTimes, Steady, as_numbers
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
@@ -132,6 +132,48 @@ class Latency:
         x = xp.where(fires, x, 1.0)
         steps = xp.floor(tau_in_steps * xp.log(x / (x - threshold)))
         return xp.where(fires & (steps < self.num_steps), steps, self.num_steps).astype(xp.int32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Current:
+    """No code: every pixel is a constant current that drives the first layer at every step,
+
+        x[t] = x in 0..1.
+
+    The first spikes are those of the first layer, whose neurons turn the currents that reach them into rates. It weighs
+    them once for all steps.
+
+    Args:
+        num_steps: length of the sequence, in steps.
+        dt: time step [ms].
+
+    Raises:
+        ArgumentError: if a value is out of range.
+
+    Example:
+        >>> Current(num_steps=2)(jnp.array([[0.0, 0.5]])).dense()[:, 0].tolist()
+        [[0.0, 0.5], [0.0, 0.5]]
+
+    Source: Rueckauer et al. (2017), DOI 10.3389/fnins.2017.00682, section 2.2.2.
+    """
+
+    num_steps: int = 100  # steps
+    dt: float = 1.0  # ms
+
+    def __post_init__(self):
+        _check_time(self.num_steps, self.dt)
+
+    def num_units(self, sample_shape: tuple[int, ...]) -> int:
+        """Return the number of units: one per pixel."""
+        return math.prod(sample_shape)
+
+    def unfit(self, x: np.ndarray) -> str | None:
+        """Say why samples do not fit this encoder, and what helps; None if they do."""
+        return ranges.unfit_for_unit_interval(x)
+
+    def __call__(self, x: Shaped[Array, "batch *sample"], *, key: PRNGKeyArray | None = None) -> Steady:
+        x = as_numbers(x)
+        return Steady(values=unit_interval(x.reshape(len(x), -1)), num_steps=self.num_steps)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""`SpikeTimes`: the spikes of a batch in sparse form, as lists of units and times."""
+"""The input of a batch in short forms: `SpikeTimes`, lists of units and times, and `Steady` currents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -94,6 +94,33 @@ class SpikeTimes:
         return silence.at[times, batch, units].add(self.strength, mode="drop")
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Steady:
+    """Currents of a batch that are the same at every step, so that a layer weighs them once.
+
+    Attributes:
+        values: current of each unit.
+        num_steps: length of the sequence, in steps.
+
+    Example:
+        >>> Steady(values=jnp.array([[0.5, 2.0]]), num_steps=3).dense()[:, 0].tolist()
+        [[0.5, 2.0], [0.5, 2.0], [0.5, 2.0]]
+    """
+
+    values: Float[Array, "batch unit"]
+    num_steps: int = field(metadata={"static": True})
+
+    @property
+    def num_units(self) -> int:
+        """Number of units."""
+        return self.values.shape[1]
+
+    def dense(self) -> Float[Array, "time batch unit"]:
+        """Return the current of each unit at every step."""
+        return jnp.broadcast_to(self.values, (self.num_steps, *self.values.shape))
+
+
 def as_numbers(x, name: str = "x") -> Array:
     """Return an array of JAX as it is, and what else holds numbers (NumPy, lists, `__array__`) as one.
 
@@ -125,14 +152,15 @@ def as_sequence(x) -> Float[Array, "time batch n"]:
 
 
 def drop_spikes(
-    spikes: SpikeTimes | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
-) -> SpikeTimes | Float[Array, "time batch unit"]:
+    spikes: SpikeTimes | Steady | Float[Array, "time batch unit"], rate: float, key: PRNGKeyArray
+) -> SpikeTimes | Steady | Float[Array, "time batch unit"]:
     """Drop each spike independently with probability `rate`, so that a network overfits less.
 
     The remaining spikes are scaled by `1 / (1 - rate)`, which keeps the mean.
 
     Args:
-        spikes: sparse or dense; of real numbers, as from `snnlab.encode.Rows`, each entry is dropped or kept.
+        spikes: sparse or dense; of real numbers, as from `snnlab.encode.Rows`, each entry is dropped or kept, and of
+            steady currents each unit.
         rate: the probability, in 0..1.
         key: random key.
 
@@ -150,6 +178,8 @@ def drop_spikes(
         kept = jax.random.bernoulli(key, jnp.float32(1.0 - rate), spikes.times.shape)
         times = jnp.where(kept, spikes.times, spikes.num_steps)
         return replace(spikes, times=times, strength=more * spikes.strength)
+    if isinstance(spikes, Steady):
+        return replace(spikes, values=drop_spikes(spikes.values, rate, key))
     return jnp.where(jax.random.bernoulli(key, jnp.float32(1.0 - rate), spikes.shape), more * spikes, 0.0)
 
 

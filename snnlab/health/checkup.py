@@ -25,7 +25,7 @@ from snnlab import kernels
 from snnlab.data import Dataset, EventLists
 from snnlab.data.targets import UNLABELLED, Targets
 from snnlab.dynamics import LifParams, approach, decay
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.encode.ranges import unfit
 from snnlab.kernels import Drive, Packed
 from snnlab.layers import ConvProjection, DoubleExpon, Expon, Leaky, LifRef, Projection, Recurrent, Stack
@@ -420,7 +420,7 @@ def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[s
             return Drive(x=current)
         if isinstance(x, SpikeTimes) or isinstance(layer, ConvProjection):  # without gradient, or too large for one
             return x
-        reached[name] = x = (x.dense() if isinstance(x, Packed) else x) + nudges.get(name, 0.0)
+        reached[name] = x = (x.dense() if isinstance(x, Packed | Steady) else x) + nudges.get(name, 0.0)
         return x
 
     code = network.encode(x, key=key)
@@ -428,8 +428,9 @@ def _run(model: nnx.Module, x, nudges: dict[str, Array]) -> tuple[Record, dict[s
     return Record(readout=traces[network.stack.names[-1]].output, layers=traces), reached, _emitted(code, len(x))
 
 
-def _emitted(code: SpikeTimes | Float[Array, "time batch unit"], batch: int) -> Float[Array, ""]:
+def _emitted(code: SpikeTimes | Steady | Float[Array, "time batch unit"], batch: int) -> Float[Array, ""]:
     """Count the spikes of a sample on average."""
+    code = code.dense() if isinstance(code, Steady) else code
     if not isinstance(code, SpikeTimes):
         return jnp.count_nonzero(code) / batch
     there = (code.times >= 0) & (code.times < code.num_steps)

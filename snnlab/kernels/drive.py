@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.kernels.packed import Packed
@@ -17,7 +17,7 @@ EXACT = (
     jax.lax.Precision.HIGHEST
 )  # on a GPU, JAX rounds the factors of a product to 11 bits otherwise; spikes would change
 
-Input = SpikeTimes | Packed | Float[Array, "time batch pre"]
+Input = SpikeTimes | Packed | Steady | Float[Array, "time batch pre"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Drive:
         I[t] = synapse(x[t - delay] W + bias)
 
     Attributes:
-        x: spikes in any form, or real numbers.
+        x: spikes in any form, steady currents, or real numbers.
         kernel: weights; without them `x` itself is the input.
         bias: a constant for every neuron, or None.
         delay: steps that a spike travels.
@@ -62,14 +62,16 @@ class Drive:
 
     def numbers(self) -> list[Array]:
         """Return the arrays of real numbers."""
-        x = self.x if isinstance(self.x, jnp.ndarray) else None
+        x = self.x.values if isinstance(self.x, Steady) else self.x if isinstance(self.x, jnp.ndarray) else None
         real = (x, self.kernel, self.bias, self.tau_syn, self.tau_rise)
         return [x for x in real if x is not None]
 
     def astype(self, number: DTypeLike) -> "Drive":
         """Return the drive with all its real numbers of one type."""
         real = {name: getattr(self, name) for name in ("x", "kernel", "bias", "tau_syn", "tau_rise")}
-        return replace(self, **{k: v.astype(number) for k, v in real.items() if isinstance(v, jnp.ndarray)})
+        x = replace(self.x, values=self.x.values.astype(number)) if isinstance(self.x, Steady) else self.x
+        changed = {k: v.astype(number) for k, v in real.items() if isinstance(v, jnp.ndarray)}
+        return replace(self, **{"x": x, **changed})
 
     @property
     def weights(self) -> Float[Array, "pre post"]:
@@ -102,7 +104,10 @@ class Drive:
         return self.x.shape[2] if isinstance(self.x, jnp.ndarray) else self.x.num_units
 
     def arriving(self) -> Float[Array, "time batch post"]:
-        """`x[t - delay] W`, dense."""
+        """`x[t - delay] W`, dense; of steady currents the product is computed once."""
+        if isinstance(self.x, Steady):
+            once = replace(self, x=self.x.values[None], delay=0).arriving()
+            return self.later(jnp.broadcast_to(once, (self.num_steps, *once.shape[1:])))
         dense = self.x if isinstance(self.x, jnp.ndarray) else self.x.dense()
         if self.window is not None:
             dense = self.window.convolve(dense, self.weights)

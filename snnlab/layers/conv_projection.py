@@ -8,7 +8,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed, Window
 from snnlab.layers.operators import Delay
@@ -100,7 +100,7 @@ class ConvProjection(Projection):
         self.out_shape = (self.neuron.features, *self.window.grid)
         self.features = math.prod(self.out_shape)
 
-    def drive(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Drive:
+    def drive(self, x: SpikeTimes | Packed | Steady | Drive | Float[Array, "time batch pre"]) -> Drive:
         """Weigh the input, which then reaches the synapse; a `Drive` is returned as it is.
 
         Raises:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Packed
 from snnlab.kernels.axes import alike
@@ -105,7 +105,9 @@ class Graph(Stack):
         return dict(self._sources)
 
     def walk(
-        self, x: SpikeTimes | Float[Array, "time batch pre"], enter: Callable[[str, Callable, Any], Any] | None = None
+        self,
+        x: SpikeTimes | Steady | Float[Array, "time batch pre"],
+        enter: Callable[[str, Callable, Any], Any] | None = None,
     ) -> Iterator[Visit]:
         """Run the layers, and yield each as soon as it has run; of a cycle, all when the last step was taken.
 
@@ -206,7 +208,7 @@ def _as_trace(out) -> Trace:
 
 def _total(name: str, parts: Sequence[Any]) -> Array:
     """Return the sum of what feeds a layer, as an array."""
-    arrays = [part.dense() if isinstance(part, SpikeTimes | Packed) else part for part in parts]
+    arrays = [part.dense() if isinstance(part, SpikeTimes | Packed | Steady) else part for part in parts]
     widths = {array.shape[-1] for array in arrays}
     if len(widths) > 1:
         raise ArgumentError(f"layer {name!r}: is fed by outputs of different widths, {sorted(widths)}")

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.layers.voltages import scale_of_voltage
@@ -22,11 +22,11 @@ from snnlab.support import arguments
 from snnlab.surrogate import Surrogate, get_surrogate
 from snnlab.variables import Fixed, plain, setting
 
-Input = SpikeTimes | Float[Array, "time batch pre"]
+Input = SpikeTimes | Steady | Float[Array, "time batch pre"]
 
 
 def _array(x: Input, features: int) -> Float[Array, "time batch pre"]:
-    x = x.dense() if isinstance(x, SpikeTimes) else as_sequence(x)
+    x = x.dense() if isinstance(x, SpikeTimes | Steady) else as_sequence(x)
     if x.shape[-1] != features:
         raise ArgumentError(f"x: has {x.shape[-1]} units, this layer was built for {features}")
     return x

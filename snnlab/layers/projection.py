@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
@@ -89,7 +89,7 @@ class Projection(nnx.Module):
         self.synapse = synapse
         self.neuron = neuron
 
-    def __call__(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Trace:
+    def __call__(self, x: SpikeTimes | Packed | Steady | Drive | Float[Array, "time batch pre"]) -> Trace:
         drive = self.drive(x)
         neuron, synapse = self.neuron, self.synapse
         if isinstance(neuron, Leaky | LifRef):
@@ -103,7 +103,7 @@ class Projection(nnx.Module):
         """Run neurons or a synapse of your own."""
         return self.neuron(arriving if self.synapse is None else self.synapse(arriving))
 
-    def drive(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Drive:
+    def drive(self, x: SpikeTimes | Packed | Steady | Drive | Float[Array, "time batch pre"]) -> Drive:
         """Weigh the input, which then reaches the synapse; a `Drive` is returned as it is.
 
         Raises:
@@ -111,11 +111,11 @@ class Projection(nnx.Module):
         """
         if isinstance(x, Drive):
             return x
-        x = x if isinstance(x, SpikeTimes | Packed) else as_sequence(x)
+        x = x if isinstance(x, SpikeTimes | Packed | Steady) else as_sequence(x)
         check_width(x, self.in_features)
         bias, delay = None if self.bias is None else self.bias[...], self.delay
         if isinstance(delay, Delay):
-            x, delay = delay(x.dense() if isinstance(x, Packed) else x), 0
+            x, delay = delay(x.dense() if isinstance(x, Packed | Steady) else x), 0
         return Drive(x=x, kernel=self.kernel[...], bias=bias, delay=delay)
 
 
@@ -128,8 +128,8 @@ def _travel(delay: int | Delay, in_features: int) -> int | Delay:
     return delay
 
 
-def check_width(x: SpikeTimes | Packed | Float[Array, "time batch pre"], in_features: int) -> None:
+def check_width(x: SpikeTimes | Packed | Steady | Float[Array, "time batch pre"], in_features: int) -> None:
     """Raise an `ArgumentError` if the input of a layer has another width than its weights."""
-    width = x.num_units if isinstance(x, SpikeTimes | Packed) else x.shape[-1]
+    width = x.num_units if isinstance(x, SpikeTimes | Packed | Steady) else x.shape[-1]
     if width != in_features:
         raise ArgumentError(f"x: has {width} units, this layer was built with in_features={in_features}")

@@ -6,7 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.kernels import Drive, Packed
 from snnlab.layers.double_expon import DoubleExpon
 from snnlab.layers.expon import Expon
@@ -72,7 +72,7 @@ class Recurrent(Projection):
         )
         self.recurrent_kernel = nnx.Param(recurrent_init(new_key(rngs), (self.features, self.features)))
 
-    def __call__(self, x: SpikeTimes | Packed | Drive | Float[Array, "time batch pre"]) -> Trace:
+    def __call__(self, x: SpikeTimes | Packed | Steady | Drive | Float[Array, "time batch pre"]) -> Trace:
         neuron, w_rec = self.neuron, self.recurrent_kernel[...]
         drive = self._arriving(self.drive(x))
         out = kernels.recurrent_lif(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from flax import nnx
 from jaxtyping import Array, Float
 
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Packed
 from snnlab.layers.projection import Projection
@@ -85,7 +85,7 @@ class Stack(nnx.Module):
             raise ArgumentError(f"dt: the layers of a stack must have the same time step; {said}")
         self.dt = next(iter(steps.values()), None)
 
-    def __call__(self, x: SpikeTimes | Float[Array, "time batch pre"]) -> Record:
+    def __call__(self, x: SpikeTimes | Steady | Float[Array, "time batch pre"]) -> Record:
         traces = {visit.name: visit.trace for visit in self.walk(x)}
         return Record(readout=traces[self.names[-1]].output, layers=traces)
 
@@ -114,7 +114,9 @@ class Stack(nnx.Module):
         return layers + [(name, part) for name, part in inner if part is not None]
 
     def walk(
-        self, x: SpikeTimes | Float[Array, "time batch pre"], enter: Callable[[str, Callable, Any], Any] | None = None
+        self,
+        x: SpikeTimes | Steady | Float[Array, "time batch pre"],
+        enter: Callable[[str, Callable, Any], Any] | None = None,
     ) -> Iterator[Visit]:
         """Run one layer after the other, and yield each as soon as it has run.
 
@@ -125,7 +127,7 @@ class Stack(nnx.Module):
         given: Any = x
         for name in self.names:
             layer = self.layers[name]
-            if isinstance(given, Packed) and not isinstance(layer, Projection):
+            if isinstance(given, Packed | Steady) and not isinstance(layer, Projection):
                 given = given.dense()  # for a layer that reads arrays only
             if isinstance(given, SpikeTimes) and isinstance(layer, nnx.Linear):
                 given = given.dense()

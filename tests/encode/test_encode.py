@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnlab.encode import Delta, Latency, Population, Rate, Rows, SpikeTimes
+from snnlab.encode import Current, Delta, Latency, Population, Rate, Rows, SpikeTimes
 from snnlab.errors import ArgumentError
 
 
@@ -93,6 +93,13 @@ def test_delta_code_tracks_the_signal():
     assert np.abs(level - signal[0]).max() < 0.05 + 1e-5 and spikes.sum() > 70
 
 
+def test_currents_are_the_pixels_at_every_step():
+    x = np.random.default_rng(0).integers(0, 256, (2, 3, 5), dtype=np.uint8)
+    found = Current(num_steps=4)(x)
+    assert (found.num_steps, found.num_units) == (4, 15)
+    np.testing.assert_allclose(found.dense(), np.broadcast_to(x.reshape(2, 15) / 255.0, (4, 2, 15)), rtol=1e-6)
+
+
 def test_rows_are_time():
     x = jnp.arange(2 * 3 * 5, dtype=jnp.float32).reshape(2, 3, 5)
     np.testing.assert_array_equal(Rows()(x)[1, 0], x[0, 1])
@@ -104,6 +111,8 @@ def test_rows_are_time():
     ("make", "message"),
     [
         (lambda: Latency(num_steps=0), "num_steps: must be an integer >= 1 .*, got 0"),
+        (lambda: Current(num_steps=0), "num_steps: must be an integer >= 1 .*, got 0"),
+        (lambda: Current()(jnp.zeros((1, 4), jnp.int32)), "x: must be uint8 .* got int32"),
         (lambda: Latency(dt=-1.0), "dt: must be a finite number >= 1e-06 .* ms, got -1.0"),
         (lambda: Latency(tau=float("nan")), "tau: must be a finite number > 0.0 ms, got nan"),
         (lambda: Latency(threshold=1.5), r"threshold: must be a finite number >= 0.0 and <= 1.0, got 1.5"),

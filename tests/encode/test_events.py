@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnlab import kernels
-from snnlab.encode import SpikeTimes, drop_spikes
+from snnlab.encode import SpikeTimes, Steady, drop_spikes
 from snnlab.errors import ArgumentError
 
 T, P = 11, 5
@@ -70,3 +70,12 @@ def test_each_spike_is_lost_with_the_same_probability():
             assert abs(after.sum() - count * (1 - rate)) < 5 * np.sqrt(count * rate * (1 - rate))
     np.testing.assert_array_equal(dense(drop_spikes(once, 0.0, jax.random.key(1))), dense(once))
     assert not np.any(np.asarray(dense(drop_spikes(once, 1.0, jax.random.key(1)))))
+
+
+def test_a_current_is_lost_at_every_step_or_at_none():
+    """A share of the units, not of the steps; what remains is larger, so that the mean stays."""
+    kept = drop_spikes(Steady(values=jnp.ones((3, 4000)), num_steps=5), 0.25, jax.random.key(0))
+    dense = np.asarray(kept.dense())
+    assert dense.shape == (5, 3, 4000) and (dense == dense[0]).all()
+    np.testing.assert_allclose(sorted(set(dense.ravel().tolist())), [0.0, 4.0 / 3.0], rtol=1e-6)
+    assert abs(dense.mean() - 1.0) < 4 * (0.25 / 0.75 / 12_000) ** 0.5  # four deviations of the mean

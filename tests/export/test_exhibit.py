@@ -275,6 +275,7 @@ def test_sizes(tmp_path, digits):
             lambda: snnlab.build(SnnConfig(hidden=5, most_delay=3), sample_shape=(8, 8), num_classes=10),
             'layer "hidden" has delays of its own',
         ),
+        (lambda: Network(snnlab.encode.Current(), network("latency").stack), "its code is a Current"),
         (lambda: Stack(readout=Leaky(10)), "is a Stack of your own"),
         (lambda: Graph(nnx.Rngs(0)), "is a Graph of your own"),
         (

@@ -27,7 +27,7 @@ from tiers import UNOPTIMIZED, drawn
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Window
 from snnlab.surrogate import SURROGATES
@@ -126,6 +126,8 @@ EDGE |= {"reset": "value", "detach_reset": False, "name": "sigmoid", "per_channe
 )
 @example(shape=(1, 1, 1, 1), place=WINDOWS[0], **EDGE)
 @example(shape=(9, 2, 2, 33), place=WINDOWS[2], **(EDGE | {"delay": 12}))
+@example(shape=(9, 2, 2, 33), place=WINDOWS[1], **(EDGE | {"pattern": "steady", "delay": 2}))
+@example(shape=(8, 5, 1, 17), place=WINDOWS[3], **(EDGE | {"pattern": "steady", "bias": False, "delay": 0}))
 def test_kernel_is_the_reference(
     seed, shape, place, pattern, per_channel, refractory, adapts, synapse, bias, delay, reset, detach_reset, name
 ):
@@ -183,13 +185,14 @@ EVERY = [
     [*USUAL, *(pytest.param(*case, marks=pytest.mark.shapes) for case in EVERY)],
 )
 @pytest.mark.parametrize("learns", [True, False])
-def test_through_layers_of_convolutions(size, options, delay, read_too, learns):
+@pytest.mark.parametrize("pattern", ["streams", "steady"])
+def test_through_layers_of_convolutions(pattern, size, options, delay, read_too, learns):
     """From convolution to convolution to a readout, at one bit a spike: the gradient of every weight and, if they are
     learned, of every constant."""
     rng = np.random.default_rng(delay)
     first = make_window(2, (8, 7), {"size": (3, 2), "padding": (1, 0)})
     second = Window(in_shape=(17, *first.grid), size=size, **options)
-    one = make_drive(rng, make_input(rng, "streams", pre=first.num_units), first, 17, bias=learns)
+    one = make_drive(rng, make_input(rng, pattern, pre=first.num_units), first, 17, bias=learns)
     two = make_drive(rng, f32(np.zeros((T, B, second.num_units))), second, 19, bias=learns, delay=delay)
     two = dataclasses.replace(two, kernel=two.kernel * 0.3)
     params, w_out = make_params(rng, 17), f32(rng.normal(size=(19 * second.pixels, 5)))
@@ -292,6 +295,24 @@ def test_what_is_not_a_number_is_not_lost(name):
     )
     v = np.asarray(run_lif("numba", drive, params, **ARCTAN)["v"]).reshape(T, B, 17, -1)
     assert np.isnan(v[-1, :, 3]).all() and np.isfinite(np.delete(v, 3, 2)).all()
+
+
+def test_a_constant_current_makes_a_neuron_fire_at_a_known_rate():
+    """Behind `I = x W`, from reset: after `n` steps `v = r I (1 - a^n)`, so a reset to 0 is due every
+    `n = ceil(ln(1 - v_th / (r I)) / ln a)` steps, and never where `r I <= v_th`."""
+    a, steps, threshold = np.exp(-1.0 / 10.0), 60, 0.5
+    window = make_window(1, (2, 3), {"size": (1, 1)})
+    x, weights = np.array([0.0, 0.2, 0.3, 0.4, 0.7, 1.0]), np.array([[2.0, 1.0, -1.0]])
+    current = x[:, None] * weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        every = np.ceil(np.log(1.0 - threshold / current) / np.log(a))
+    expected = np.where(current > threshold, steps // np.where(current > threshold, every, 1.0), 0.0)
+    assert sorted(set(expected.ravel().tolist()))[:1] == [0.0] and expected.max() > 10.0  # silent ones, and quick ones
+    drive = Drive(x=Steady(values=f32(x[None]), num_steps=steps), kernel=f32(weights), window=window)
+    params = LifParams(*map(f32, (10.0, threshold, 0.0, 0.0, 1.0, 0.0, 10.0)))
+    for backend in BOTH:
+        counts = run_lif(backend, drive, params, reset="value", **ARCTAN)["counts"]
+        np.testing.assert_array_equal(counts[0], expected.T.ravel())
 
 
 def test_a_moved_image_gives_moved_spikes():

@@ -19,7 +19,7 @@ from tiers import UNOPTIMIZED, drawn
 
 from snnlab import kernels
 from snnlab.dynamics import LifParams
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, reference
 from snnlab.kernels.cpu import kept
@@ -30,7 +30,7 @@ from snnlab.surrogate import SURROGATES
 
 T, B, P, N = 23, 3, 11, 7
 sizes, seeds, flags = st.integers(1, 40), st.integers(0, 2**31), st.booleans()
-PATTERNS = ("random", "streams", "burst", "empty", "dense")
+PATTERNS = ("random", "streams", "burst", "empty", "dense", "steady")
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,8 @@ def make_input(rng, pattern, num_steps=T, batch=B, pre=P):
     """Spikes of every kind; some of the random ones out of range on either side, in time and in unit."""
     if pattern == "dense":
         return f32(rng.normal(size=(num_steps, batch, pre)))
+    if pattern == "steady":
+        return Steady(values=f32(rng.normal(size=(batch, pre))), num_steps=num_steps)
     units = None
     times = rng.integers(-2, num_steps + 3, (batch, pre))
     if pattern == "streams":
@@ -60,7 +62,7 @@ def make_input(rng, pattern, num_steps=T, batch=B, pre=P):
 
 
 def make_drive(rng, x, post=N, *, synapse=True, bias=True, delay=0):
-    pre = x.num_units if isinstance(x, SpikeTimes) else x.shape[2]
+    pre = x.num_units if isinstance(x, SpikeTimes | Steady) else x.shape[2]
     return Drive(
         x=x,
         kernel=f32(rng.normal(0.3, 1.0, (pre, post))),
@@ -134,6 +136,8 @@ def outputs_and_gradient(run, backend, drive, params, seed):
 def arriving_by_hand(drive):
     """Every spike, or every number, times its weights, `delay` steps later; in NumPy, float64."""
     x, late = drive.x, drive.delay
+    if isinstance(x, Steady):
+        x = np.repeat(np.asarray(x.values, np.float64)[None], x.num_steps, 0)
     if isinstance(x, SpikeTimes):
         times = np.asarray(x.times)
         units = np.broadcast_to(np.arange(x.num_units) if x.units is None else np.asarray(x.units), times.shape)

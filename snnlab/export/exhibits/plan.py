@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 
 from snnlab.dynamics import approach, decay
+from snnlab.encode import Current
 from snnlab.errors import ArgumentError
 from snnlab.export.exhibits.exact import Single
 from snnlab.layers import LSTM, ConvProjection, Delay, DoubleExpon, Expon, Leaky, LifRef, Projection, Recurrent
@@ -110,6 +111,8 @@ def shown(model: nnx.Module) -> Network:
     network = describe(model).network
     if network is None:
         raise ArgumentError(f"model: is a {type(model).__name__} of your own; {SHOWN} in a snnlab.models.Network")
+    if isinstance(network.encoder, Current):
+        raise ArgumentError("model: its code is a Current, whose weighted sums snnlab computes in no fixed order")
     names, before = network.stack.names, None
     for name in names:
         layer = network.stack.layers[name]

@@ -60,7 +60,7 @@ class Source(NamedTuple):
     units: Int[Array, "rows events"]
     bits: UInt16[Array, "batch tile time"]
     carrier: Float[Array, "batch time pre"]  # has the gradient of the bits
-    current: Float[Array, "batch time post"]
+    current: Float[Array, "batch time post"]  # of a convolution, where it is steady, `(batch, 1, post)`
 
 
 def source_of(times=None, units=None, bits=None, carrier=None, current=None) -> Source:
@@ -298,7 +298,8 @@ def _gradient(target: str, options: Options, steps: int, flags, primals, incomin
         sums = [weights.shape, (at.LEARNED, params.shape[1])]
         of_blocks = [jax.ShapeDtypeStruct((call.blocks, *shape), jnp.float32) for shape in sums]
         results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in sums]
-        results += [call.over_time() if inputs else _NOTHING, *of_blocks]
+        d_input = call.per_sample() if options.source == at.FROM_STEADY else call.over_time()
+        results += [d_input if inputs else _NOTHING, *of_blocks]
         arguments = _arguments(call.options(options, inputs=inputs, **flags), params, weights, source)
         return foreign(target, results, *arguments, *incoming, *onward)[:3]
 

@@ -1,4 +1,6 @@
-"""The kernel of LIF behind a convolution as a JAX function, as in `calls`; the input are spikes.
+"""The kernel of LIF behind a convolution as a JAX function, as in `calls`; the input are spikes, or steady currents.
+
+Steady currents are convolved once, in XLA; the kernel applies the result at every step.
 
 If all spikes of a layer go to one convolution, their gradient is a convolution of the gradient of its currents with its
 weights. `calls.SentBack` hands both to the kernel of the first layer, which convolves by itself, where it has to.
@@ -13,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from snnlab.dynamics import LifParams
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.errors import ArgumentError
 from snnlab.kernels.axes import alike
 from snnlab.kernels.cpu import calls, conv, conv_back  # noqa: F401 (both register targets of the FFI)
@@ -47,6 +49,9 @@ def _backward(window, options, steps, saved, cotangents):
     weights, source = saved[1:3]
     if options.source == at.FROM_EVENTS:
         return d_params, d_weights, source._replace(**calls.NO_GRADIENT)
+    if options.source == at.FROM_STEADY:
+        d_current = whole(d_input)[:, None]
+        return d_params, d_weights, source._replace(current=d_current, **calls.NO_GRADIENT)
     tiles = weights.shape[0] * options.pixels
     d_current = d_input.reshape(len(d_input), tiles, steps * LANES)  # the order in which the kernel wrote it
     product = _convolved_back(window, options, whole(d_current.reshape(len(d_input), tiles, steps, LANES)), weights)
@@ -103,18 +108,24 @@ def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
 def _feed(drive: Drive, window: Window, options: calls.Options):
     """As `calls.feed`: weights in tiles, the source that they weigh, and the options that say which it is."""
     x, kernel, depth = drive.x, drive.weights, window.in_shape[0]
-    if isinstance(x, SpikeTimes | Packed) and x.num_units != window.num_units:
+    if isinstance(x, SpikeTimes | Packed | Steady) and x.num_units != window.num_units:
         raise ArgumentError(f"x: has {x.num_units} units, the window has an input of {window.in_shape}")
     delay = min(drive.delay, drive.num_steps)
     options = options._replace(delay=delay, features=drive.features, pixels=window.pixels)
-    if isinstance(x, Packed):
+    weights = None
+    if isinstance(x, Steady):
+        current = pad(window.convolve(x.values[None], kernel)[0], 1, pixels=window.pixels)
+        source, options = calls.source_of(current=current[:, None]), options._replace(source=at.FROM_STEADY)
+        weights = jnp.zeros((-(-kernel.shape[1] // LANES), 0, LANES), jnp.float32)  # they have been weighed
+    elif isinstance(x, Packed):
         padded = -(-depth // LANES) * LANES
         source, options = _from_packed(x, window, padded), options._replace(source=at.FROM_BITS)
         kernel, depth = pad(kernel.reshape(-1, depth, kernel.shape[1]), 1).reshape(-1, kernel.shape[1]), padded
     else:
         source = _from_events(x, window)
     grid = (*window.cells, depth, window.pool, *window.size, *window.stride, *window.padding, *window.grid)
-    return calls.tiles(kernel), source, options._replace(grid=(*grid, kernel.shape[1], delay))
+    weights = calls.tiles(kernel) if weights is None else weights
+    return weights, source, options._replace(grid=(*grid, kernel.shape[1], delay))
 
 
 def _from_events(x, window: Window) -> calls.Source:

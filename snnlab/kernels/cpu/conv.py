@@ -131,6 +131,8 @@ def _sort(when, what, total, num_units):
 def spikes_of(frame, b, grid):
     """Return the spikes that arrive in sample `b` of a call."""
     steps, num_units = option(frame, at.STEPS), grid.rows * grid.columns * grid.depth
+    if option(frame, at.SOURCE) == at.FROM_STEADY:  # none
+        return Spikes(np.zeros(1, np.int32), np.empty(0, np.int32), np.empty(0, np.int32))
     units, delay = data(frame, ARGUMENTS, at.UNITS), min(option(frame, at.DELAY), steps)
     if option(frame, at.SOURCE) == at.FROM_BITS:
         tiles = size(frame, ARGUMENTS, at.BITS, 1)
@@ -166,6 +168,30 @@ def weigh(grid, spikes, pixel, weights, values, steps, back):
                 accumulate(values, t * LANES, load(weights, weight))
                 first = min(first, t)
     return first
+
+
+@njit
+def steady_of(frame, b, sample):
+    """Return the address of the steady currents of sample `b`, which has no spikes then; else 0."""
+    if option(frame, at.SOURCE) != at.FROM_STEADY:
+        return NOWHERE
+    return after_floats(data(frame, ARGUMENTS, at.CURRENT), b * sample.width)
+
+
+@njit
+def arrive(grid, spikes, steady, tile, pixel, weights, values, steps):
+    """Write what arrives at 16 channels of a pixel to `values`; return the first step at which anything does.
+
+    With `steady`, it is the current of their tile, at every step from the delay on.
+    """
+    if not steady:
+        return weigh(grid, spikes, pixel, weights, values, steps, False)
+    zero, current = fill(float32(0.0)), load(steady, tile * LANES)
+    if pack(current >= zero) & pack(zero >= current) == 0xFFFF:
+        return steps
+    for t in range(grid.delay, steps):
+        store(values, t * LANES, current)
+    return min(grid.delay, steps)
 
 
 @njit
@@ -266,6 +292,7 @@ def _forward(frame, block):
     arriving = np.zeros((2, steps * LANES), np.float32)
     for b in samples_of(frame, block, batch):
         spikes, sample = spikes_of(frame, b, grid), sample_of(frame, b)
+        steady = steady_of(frame, b, sample)
         counts = after_floats(data(frame, RESULTS, 1), b * sample.width)
         states = after_floats(data(frame, RESULTS, 2), b * steps * sample.width) if wanted else NOWHERE
         bits = after_halves(data(frame, RESULTS, 0), b * sample.tiles * steps)
@@ -274,10 +301,10 @@ def _forward(frame, block):
                 lane, both = channel_tile * LANES, pixel + 1 < pixels
                 n, weights = neurons_of(sample.params, width, lane), after_floats(sample.weights, lane * sample.rows)
                 first, second = address_of(arriving), after_floats(address_of(arriving), steps * LANES)
-                begin = weigh(grid, spikes, pixel, weights, first, steps, False)
-                if both:
-                    begin = min(begin, weigh(grid, spikes, pixel + 1, weights, second, steps, False))
                 tile = pixel * tiles + channel_tile
+                begin = arrive(grid, spikes, steady, tile, pixel, weights, first, steps)
+                if both:
+                    begin = min(begin, arrive(grid, spikes, steady, tile + tiles, pixel + 1, weights, second, steps))
                 one = Place(tile, first, after_halves(bits, tile * steps), NOWHERE, NOWHERE)
                 tile += tiles
                 two = Place(tile, second, after_halves(bits, tile * steps), NOWHERE, NOWHERE)

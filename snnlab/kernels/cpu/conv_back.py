@@ -12,15 +12,15 @@ import numpy as np
 from numba import float32, njit
 
 from snnlab.kernels.cpu import layout as at
-from snnlab.kernels.cpu.conv import Grid, Place, Spikes, begins, grid_of, run, spikes_of, weigh
-from snnlab.kernels.cpu.ffi import ARGUMENTS, data, option, over_blocks, register, size
+from snnlab.kernels.cpu.conv import Grid, Place, Spikes, arrive, begins, grid_of, run, spikes_of, steady_of, weigh
+from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_half, named_word
 from snnlab.kernels.cpu.onward import OfSpikes, form
 from snnlab.kernels.cpu.product import AT_ONCE, Matrix, add_product
 from snnlab.kernels.cpu.sample import Incoming, Sample, incoming_of, sample_of, samples_of
 from snnlab.kernels.cpu.simd import Vector, accumulate, clear, fill, load, select, store
-from snnlab.kernels.cpu.sums import Sums, add_sums, clear_sums, sums_of
+from snnlab.kernels.cpu.sums import D_CURRENT, Sums, add_sums, clear_sums, sums_of
 from snnlab.kernels.packed import LANES
 
 _AFTER = at.NUM_OPTIONS + at.GRID  # where the grid of the next convolution begins
@@ -78,6 +78,8 @@ class _Task(NamedTuple):
     grid: Grid
     tiles: int  # of a pixel
     spikes: Spikes
+    steady: int  # address of the currents, if they are steady
+    d_steady: int  # address of their gradient
     after: _After
     incoming: Incoming
     sums: Sums
@@ -181,6 +183,15 @@ def _to_others(task, place, begin, out):
 
 
 @njit
+def _add_over_time(grid, tile, d_arriving, steps, out):
+    """Write the gradient of a steady current: the sum of those at the steps at which it arrives."""
+    total = fill(float32(0.0))
+    for t in range(grid.delay, steps):
+        total = total + load(d_arriving, t * LANES)
+    store(out, tile * LANES, total)
+
+
+@njit
 def _pair_back(task, pixel, both, channel_tile, cell, known, values, held):
     """Take 16 channels of a pixel, or also of the next one, backward.
 
@@ -201,14 +212,15 @@ def _pair_back(task, pixel, both, channel_tile, cell, known, values, held):
     one = Place(tile, scratch, NOWHERE, after_floats(scratch, _TRACE * row), words)
     traces = after_floats(scratch, (_TRACE + 3) * row), after_halves(words, steps)
     two = Place(tile + task.tiles, after_floats(scratch, row), NOWHERE, *traces)
-    begin = weigh(grid, task.spikes, pixel, weights, one.arriving, steps, False)
+    begin = arrive(grid, task.spikes, task.steady, one.tile, pixel, weights, one.arriving, steps)
     if both:
-        begin = min(begin, weigh(grid, task.spikes, pixel + 1, weights, two.arriving, steps, False))
+        second = arrive(grid, task.spikes, task.steady, two.tile, pixel + 1, weights, two.arriving, steps)
+        begin = min(begin, second)
     begin = begins(n, begin)
     d_one, d_two = after_floats(scratch, _D_ARRIVING * row), after_floats(scratch, (_D_ARRIVING + 1) * row)
     if sums.current:
         d_one, d_two = after_floats(sums.current, tile * row), after_floats(sums.current, two.tile * row)
-    if sums.current or sums.learns:  # all steps have a gradient, also those at rest
+    if sums.current or sums.learns or task.steady:  # all steps have a gradient, also those at rest
         begin = 0
     if begin == steps:
         return known
@@ -223,6 +235,11 @@ def _pair_back(task, pixel, both, channel_tile, cell, known, values, held):
             spikes_two = _to_others(task, two, begin, after_floats(d_spikes, row))
     run(sample, n, begin, one, two, both, NOWHERE, NOWHERE)
     _walk_back(task, n, begin, one, two, both, spikes_one, spikes_two, d_one, d_two)
+    if task.steady:
+        _add_over_time(grid, one.tile, d_one, steps, task.d_steady)
+        if both:
+            _add_over_time(grid, two.tile, d_two, steps, task.d_steady)
+        return known
     weights = after_floats(sums.weights, lane * sample.rows)
     weigh(grid, task.spikes, pixel, weights, d_one, steps, True)
     if both:
@@ -252,7 +269,10 @@ def _backward(frame, block):
     for b in samples_of(frame, block, batch):
         sample, after = sample_of(frame, b), _after_of(frame, b, steps)
         incoming, sums = incoming_of(frame, b, sample), sums_of(frame, block, b, sample)
-        task = _Task(sample, grid, tiles, spikes_of(frame, b, grid), after, incoming, sums)
+        steady, d_steady = steady_of(frame, b, sample), NOWHERE
+        if steady:
+            d_steady = after_floats(data(frame, RESULTS, D_CURRENT), b * sample.width)
+        task = _Task(sample, grid, tiles, spikes_of(frame, b, grid), steady, d_steady, after, incoming, sums)
         high, wide = (after.grid.pool, after.grid.pool) if after.grid.pool else (1, 2)
         for row in range((grid.out_rows + high - 1) // high):
             for column in range((grid.out_columns + wide - 1) // wide):

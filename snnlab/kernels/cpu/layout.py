@@ -6,7 +6,8 @@ sample is contiguous. Weights are `(tile, unit, 16)`; packed spikes are `(batch,
 In a convolution the 16 neurons of a tile are 16 channels at one pixel; the tiles of a pixel follow each other. All
 pixels share PARAMS and WEIGHTS, which have a tile for every 16 channels. UNITS are units of cells, `cell DEPTH +
 channel`; with BITS they are the first of each tile of the input. The gradient of the current, and D_SPIKES where it is
-that of a convolution, are `(batch, tile, time, 16)`, so that a tile is contiguous.
+that of a convolution, are `(batch, tile, time, 16)`, so that a tile is contiguous. A steady CURRENT and its gradient
+are `(batch, 1, neuron)`, as they are the same at every step.
 
 PARAMS has the rows of `snnlab.kernels.rows`, padded to whole tiles.
 """
@@ -40,7 +41,7 @@ D_TRACE, D_PEAK = 7, 8
 (
     BLOCKS,  # independent parts of the batch
     STEPS,  # length of the sequence
-    SOURCE,  # where the input comes from, one of the three below
+    SOURCE,  # where the input comes from, one of the four below
     DELAY,  # steps that a spike travels
     SURROGATE,  # index in `snnlab.surrogate.SURROGATES`
     VALUE_RESET,
@@ -54,7 +55,7 @@ D_TRACE, D_PEAK = 7, 8
     PIXELS,  # places at which a convolution has neurons; 1 in other layers
     NUM_OPTIONS,
 ) = range(15)
-FROM_EVENTS, FROM_BITS, FROM_CURRENT = range(3)
+FROM_EVENTS, FROM_BITS, FROM_CURRENT, FROM_STEADY = range(4)  # the last one in a convolution only
 
 # A convolution appends its own grid to OPTIONS; backward, that of the convolution after it follows, which has SIZE_ROWS
 # of 0 if there is none. The entries of a grid:

@@ -17,7 +17,7 @@ from snnlab.kernels.cpu.simd import clear, load, store
 from snnlab.kernels.packed import LANES
 
 # Results of a backward kernel: gradients of weights, parameters and current; then the sums of the blocks.
-_D_WEIGHTS, _D_PARAMS, _D_CURRENT, _SUMS_WEIGHTS, _SUMS_PARAMS = range(5)
+_D_WEIGHTS, _D_PARAMS, D_CURRENT, _SUMS_WEIGHTS, _SUMS_PARAMS = range(5)
 
 
 class Sums(NamedTuple):
@@ -32,12 +32,14 @@ class Sums(NamedTuple):
 @njit
 def sums_of(frame, block, b, sample):
     """Return where the gradients of sample `b` go: to the sums of its block, that of the current to the result."""
-    wanted, row = option(frame, at.INPUTS) == 1, b * sample.steps * sample.width
+    # The kernel of a convolution sums the gradient of a steady current by itself.
+    wanted = option(frame, at.INPUTS) == 1 and option(frame, at.SOURCE) != at.FROM_STEADY
+    row = b * sample.steps * sample.width
     width = size(frame, ARGUMENTS, at.PARAMS, 1)  # in a convolution, less than that of a sample
     return Sums(
         after_floats(data(frame, RESULTS, _SUMS_WEIGHTS), block * width * sample.rows),
         after_floats(data(frame, RESULTS, _SUMS_PARAMS), block * width * at.LEARNED),
-        after_floats(data(frame, RESULTS, _D_CURRENT), row) if wanted else 0,
+        after_floats(data(frame, RESULTS, D_CURRENT), row) if wanted else 0,
         option(frame, at.LEARNS) == 1,
     )
 

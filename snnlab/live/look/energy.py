@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from snnlab.data import Dataset
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.health import affordable
 from snnlab.layers import (
     IF,
@@ -165,7 +165,7 @@ def _input(stack: Stack, name: str, code, traces: Mapping[str, Trace]) -> SpikeT
         parts.append(jnp.pad(out[:-1], ((1, 0), (0, 0), (0, 0))) if (source, name) in late else out)
     if len(parts) == 1:
         return parts[0]
-    arrays = [part.dense() if isinstance(part, SpikeTimes) else part for part in parts]
+    arrays = [part.dense() if isinstance(part, SpikeTimes | Steady) else part for part in parts]
     return sum(arrays[1:], arrays[0])
 
 
@@ -202,6 +202,7 @@ def _active(
     Returns:
         The number for each input, over all samples, and whether all values are 0, 1 or -1.
     """
+    x = x.dense() if isinstance(x, Steady) else x
     if not isinstance(x, SpikeTimes):
         within = (jnp.arange(len(x))[:, None] + delay < lengths)[..., None]
         return ((x != 0.0) & within).sum((0, 1)), ((x == 0.0) | (jnp.abs(x) == 1.0) | ~within).all()

@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 
 from snnlab.data import Dataset
 from snnlab.data.targets import Targets
-from snnlab.encode import SpikeTimes
+from snnlab.encode import SpikeTimes, Steady
 from snnlab.errors import ArgumentError
 from snnlab.layers import LSTM
 from snnlab.live.frames.probe import Neuron, Probe
@@ -64,7 +64,7 @@ class Prober:
             encode = model.encode if isinstance(model, Network) else describe(model).encoder
             code = encode(x, key=jax.random.key(0)) if encode is not None and rasters else None
             if code is not None:
-                dense = code.dense() if isinstance(code, SpikeTimes) else code
+                dense = code.dense() if isinstance(code, SpikeTimes | Steady) else code
                 rasters = {"input": dense[:, 0], **rasters}
             said, readout = task.compared(loss, record)[0], _readout(loss, record)
             if data.task in EVERY_STEP and said.shape == readout.shape:
