@@ -30,6 +30,10 @@ CODES = ("latency", "population", "rows", "delta", "events")
 which fires early near a number of its own; the frames of a signal `(time, *frame)`, one per step, as currents; the
 changes of such a signal; and samples that already are events."""
 
+CONV_CODES = ("latency", "current")
+"""Codes of the convolutional network: one early spike for a bright pixel; or a constant current for each pixel. They
+are convolved once, and the first spikes are those of the first convolution."""
+
 NEURONS = ("lif", "alif")
 """Neurons of the spiking network: leaky integrate-and-fire, and the same with a threshold that adapts."""
 
@@ -211,11 +215,12 @@ In BrainPy a spike decays for one step on arrival. With the same weights, curren
 
 @dataclass(frozen=True, kw_only=True)
 class ConvConfig:
-    """Settings of the convolutional spiking network for images: latency code -> convolutions of LifRef neurons, each
-    over the pooled spikes of the layer before -> Leaky readout, each behind an Expon synapse.
+    """Settings of the convolutional spiking network for images: code -> convolutions of LifRef neurons, each over the
+    pooled spikes of the layer before -> Leaky readout, each behind an Expon synapse.
 
-    One or two convolutions begin with three to four times He's weights, to which they are tuned, and learn at a lower
-    rate. The weights of deeper networks follow from theory, as those of `SnnConfig`, and their surrogate is wider.
+    With the latency code, one or two convolutions begin with three to four times He's weights, to which they are tuned.
+    The weights of deeper networks, and of all with `code="current"`, follow from theory, as those of `SnnConfig`. One
+    or two convolutions learn at a lower rate; deeper networks have a wider surrogate.
 
     `window`, `stride` and `pool` are one number for all convolutions, or one for each; of fewer numbers, the last one
     also holds for all further convolutions.
@@ -237,6 +242,7 @@ class ConvConfig:
     window: PerLayer = (5, 3)  # rows and columns, padded by half of them: then the smallest image has room for it
     stride: PerLayer = (1, 2)  # pixels from one place of the window to the next
     pool: PerLayer = (2, 1)  # pixels along rows and columns whose spikes are summed for the next layer
+    code: str = "latency"  # one of CONV_CODES
     flip: bool = False  # mirror half of the training images, see `snnlab.encode.Augment`
     shift: int = 0  # pixels; move the training images by up to so many
     num_steps: int = 12  # steps; with 6, 0.3 % more of the images that it sees for the first time are wrong
@@ -265,6 +271,7 @@ class ConvConfig:
         object.__setattr__(self, "channels", _each("channels", self.channels))  # a file has a list
         for name in ("window", "stride", "pool"):
             object.__setattr__(self, name, _per_layer(name, getattr(self, name), len(self.channels)))
+        arguments.choice("code", self.code, CONV_CODES)
         arguments.flag("flip", self.flip)
         arguments.count("shift", self.shift, 0)
         object.__setattr__(self, "gains", _gains(self.gains, len(self.channels)))
@@ -273,6 +280,9 @@ class ConvConfig:
         arguments.number("tau_latency", self.tau_latency, 0.0, strict=True, unit="ms")
         arguments.number("threshold_latency", self.threshold_latency, 0.0, 1.0)
         arguments.number("input_dropout", self.input_dropout, 0.0, 1.0)
+        for name in ("tau_latency", "threshold_latency"):
+            if self.code != "latency" and getattr(self, name) != getattr(ConvConfig, name):
+                raise ArgumentError(f"{name}: does nothing with code={self.code!r}; leave it out")
         _check_neurons(self)
         arguments.flag("detach_reset", self.detach_reset)
 

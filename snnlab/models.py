@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from snnlab.accepted import voltage_scale
 from snnlab.config import WIDE, WIDE_DROPOUT, ConvConfig, LstmConfig, SnnConfig
-from snnlab.encode import Augment, Binned, Delta, Latency, Population, Rows, drop_spikes
+from snnlab.encode import Augment, Binned, Current, Delta, Latency, Population, Rows, drop_spikes
 from snnlab.errors import ArgumentError
 from snnlab.layers import (
     LSTM,
@@ -43,6 +43,7 @@ QUIET = 0.1  # of a readout that hears thousands of spikes, times He's weights: 
 RECURRENT_SHARE = 0.02
 BRIGHT = 0.3  # of the pixels fire once: 0.2 in MNIST, 0.4 in Fashion-MNIST, 0.5 in digits, all in yinyang
 DARKEST = 1.25  # times the threshold of the latency code: darker pixels are few, and come late
+BRIGHTNESS = 0.2  # mean square of a pixel: 0.1 in MNIST, 0.2 in Fashion-MNIST, 0.2 in digits
 FAINTEST = 1e-3  # response of a receptive field
 EVENT_RATE = 10.0  # Hz, of a pixel of an event camera
 VALUE, CHANGES = 0.3, 0.1  # of a signal read row by row at each step; of its values that change at a step
@@ -224,13 +225,15 @@ def _check_delay(config: SnnConfig, encoder, sample_shape: tuple[int, ...]) -> N
         raise ArgumentError(f"most_delay: must be less than the {steps} steps of the sequence, got {config.most_delay}")
 
 
-def _heard(encoder: Latency | Population | Rows | Delta | Binned, config: SnnConfig | ConvConfig) -> Heard:
+def _heard(encoder: Latency | Current | Population | Rows | Delta | Binned, config: SnnConfig | ConvConfig) -> Heard:
     """Return what a unit of the input does, as far as it can be known before there are data."""
     if isinstance(encoder, Binned):
         return Heard.steady(EVENT_RATE)
     if isinstance(encoder, Population):
         wide = 2.0 * math.sqrt(-2.0 * math.log(max(encoder.cutoff, FAINTEST))) / 1.5  # in distances of two fields
         return Heard.once(min(1.0, wide / encoder.fields), encoder.num_steps * encoder.dt)
+    if isinstance(encoder, Current):
+        return Heard(rate=0.0, square=BRIGHTNESS * (1000.0 / encoder.dt) ** 2)  # no single spikes: all of it lasts
     if not isinstance(encoder, Latency):
         return Heard.steady(1000.0 / config.dt * (VALUE if isinstance(encoder, Rows) else CHANGES))
     return Heard.once(BRIGHT, _duration_of_input(encoder))
@@ -262,7 +265,7 @@ def _starting_weights(config: SnnConfig, heard: Heard, gain: float) -> dict[str,
 def _filters(config: ConvConfig, heard: Heard, number: int) -> Callable:
     """Return how a convolution draws its weights; the first one is number 1."""
     gain = _gain(config, number)
-    if len(config.channels) > len(FEW):
+    if len(config.channels) > len(FEW) or config.code == "current":
         return _times(gain, _membrane(config).weights(heard))
     return _times(FEW[number - 1] * gain, he_normal)
 
@@ -294,6 +297,8 @@ def _lif(features: int, config: SnnConfig | ConvConfig, **more: Any) -> LifRef:
 def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
     """`[Expon] -> LifRef(channels) at every pixel -> pool -> ... -> [Expon] -> Leaky(num_classes)` on images.
 
+    With `config.code="current"` the first convolution is computed once for a sample, not for each of its spikes.
+
     Args:
         config: see `ConvConfig`.
         sample_shape: (rows, columns) of one image, or (channels, rows, columns).
@@ -317,7 +322,7 @@ def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int,
     _check_duration(config)
     shape = _channels_first(sample_shape)
     layers: dict[str, ConvProjection] = {}
-    code = Latency(num_steps=config.num_steps, dt=config.dt, tau=config.tau_latency, threshold=config.threshold_latency)
+    code = _image_code(config)
     pooled, heard = 1, _heard(code, config)  # pixels that the spikes of the layer before are summed over
     for number, (channels, (window, stride, pool)) in enumerate(zip(config.channels, config.geometry, strict=True), 1):
         if min(shape[1:]) < pooled:
@@ -351,6 +356,12 @@ def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int,
             layer.kernel.set_metadata(pace=SHARED_PACE)
     augment = Augment(flip=config.flip, shift=config.shift)
     return Network(code, Stack(layers), input_dropout=config.input_dropout, augment=augment)
+
+
+def _image_code(config: ConvConfig) -> Latency | Current:
+    if config.code == "current":
+        return Current(num_steps=config.num_steps, dt=config.dt)
+    return Latency(num_steps=config.num_steps, dt=config.dt, tau=config.tau_latency, threshold=config.threshold_latency)
 
 
 def _channels_first(sample_shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -60,6 +60,7 @@ WRONG = {
         "window": ((), (3, 3, 3), *NOT_COUNTS),
         "stride": ((), (2, 2, 2), *NOT_COUNTS),
         "pool": ((2, 2, 2), *NOT_COUNTS),
+        "code": ("rows", None, 1),
         "flip": NOT_FLAGS,
         "shift": (-1, 1.5, "1", None, True),
         "num_steps": NOT_COUNTS,

@@ -127,6 +127,10 @@ CASES = {
     "delta": (dataset("label"), rows(code="delta")),
     "table": (dataset("label"), rows(code="population", num_steps=9)),
     "convolution": (dataset("label"), built(snnlab.ConvConfig(channels=(3, 4), num_steps=9, v_th=0.3))),
+    "currents": (
+        dataset("label"),
+        built(snnlab.ConvConfig(channels=(3, 4), stride=(2, 1), code="current", num_steps=9, shift=1)),
+    ),
     "augmented": (
         dataset("label"),
         built(snnlab.ConvConfig(channels=(3, 4), stride=(2, 1), num_steps=9, v_th=0.3, flip=True, shift=1)),
@@ -145,6 +149,7 @@ OWN = ("spike_trains", "graph")  # of which snnlab has no recipe
 QUICK = (
     "masks and weights",
     "spike_trains",
+    "currents",
     "lengths",
     "adaptive",
     "LSTM",

@@ -160,10 +160,12 @@ def convolved(images, kernel, size, stride):
     return out.reshape(*images.shape[:2], *out.shape[1:])
 
 
-def test_strides_and_pools_are_those_of_xla():
-    """The readout and its gradient in all weights: `lax.conv` over dense spikes, and the equations step by step."""
+@pytest.mark.parametrize("code", ["latency", "current"])
+def test_strides_and_pools_are_those_of_xla(code):
+    """The readout and its gradient in all weights: `lax.conv` over dense spikes, or over the pixels themselves at every
+    step, and the equations step by step."""
     geometry = {"window": (5, 3), "stride": (2, 1), "pool": (1, 2)}
-    config = ConvConfig(channels=(3, 4), num_steps=12, dt=5.0, v_th=0.3, **geometry)
+    config = ConvConfig(channels=(3, 4), code=code, num_steps=12, dt=5.0, v_th=0.3, **geometry)
     net = models.build(config, sample_shape=(9, 8), num_classes=2)
     assert [layer.out_shape for layer in net.stack.layers.values()] == [(3, 5, 4), (4, 5, 4), (2, 1, 1)]
     x = jnp.asarray(np.random.default_rng(0).integers(0, 256, (5, 9, 8), np.uint8))

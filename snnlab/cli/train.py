@@ -35,7 +35,7 @@ from snnlab.support.interrupt import never_lost, uninterrupted
 SPIKING = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 NETWORKS: dict[str, tuple[type, tuple[str, ...]]] = {
     "snn": (SnnConfig, ("code", "hidden", "recurrent", "neuron", "synapse", "tau_rise", "most_delay", "l1", *SPIKING)),
-    "conv": (ConvConfig, ("channels", "window", "stride", "pool", "flip", "shift", "l1", *SPIKING)),
+    "conv": (ConvConfig, ("code", "channels", "window", "stride", "pool", "flip", "shift", "l1", *SPIKING)),
     "lstm": (LstmConfig, ("hidden",)),
 }
 """The config of each network, and the options that apply to it."""
@@ -91,11 +91,12 @@ class Train:
     seed: int = TrainConfig.seed
     """Seed of all random numbers; the same seed repeats a run bit for bit."""
     code: Annotated[
-        Literal["latency", "population", "rows", "delta"] | None,
-        default_is("{latency,population,rows,delta}", "latency; tables: population, recordings: rows"),
+        Literal["latency", "population", "rows", "delta", "current"] | None,
+        default_is("{latency,population,rows,delta,current}", "latency; tables: population, recordings: rows"),
     ] = None
-    """snn, not conv: what the samples become; one early spike for a bright pixel; several units for every number, each
-    of which fires early near its own; one frame a step of a recording, as currents; spikes where it changes."""
+    """snn: what the samples become; one early spike for a bright pixel (also of the conv); several units for every
+    number, each of which fires early near its own; one frame a step of a recording, as currents; spikes where it
+    changes. conv: a constant current for each pixel, which is convolved once."""
     hidden: Annotated[tuple[int, ...] | None, default_is("INT...", SnnConfig.hidden)] = None
     """Neurons, or LSTM units, in the hidden layer; for the snn, several numbers are as many layers; not for conv. The
     weights of several layers are balanced on the data, so that each starts at 15 Hz."""

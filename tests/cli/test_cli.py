@@ -178,6 +178,11 @@ def test_train_on_numbers_and_on_recordings_of_your_own(tmp_path, run_here):
         assert done.returncode == 0 and "up to 29 steps of 2 channels" in " ".join(done.stderr.split()), done.stderr
 
 
+def test_a_convolution_may_read_currents():
+    currents, usual = (Train(network="conv", code=code, num_steps=6).network_config() for code in ("current", None))
+    assert (currents.code, currents.num_steps, usual.code) == ("current", 6, "latency")
+
+
 def test_files_of_your_own_that_do_not_fit_are_one_line(tmp_path, capsys):
     table = tmp_path / "mine.csv"
     table.write_text("a,b,y\n1,2,0\n1,x,0\n")
@@ -286,6 +291,8 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path, 
         (("train", "snn", "--flip", "on"), "--flip: does not apply to the snn"),
         (("train", "snn", "--shift", "1"), "--shift: does not apply to the snn"),
         (("train", "conv", "--stride", "2", "1", "1"), "stride: must be one number, or one for each of 2 convolutions"),
+        (("train", "conv", "--code", "rows"), "code: must be one of 'latency', 'current', got 'rows'"),
+        (("train", "--code", "current"), "code: must be "),
         (("train", "conv", "--shift", "-1"), "shift: must be an integer >= 0, got -1"),
         (("train", "conv", "--channels", "3", "0"), "channels[1]: must be an integer >= 1 and <= 4194304, got 0"),
         (("train", "conv", "--data", "event_digits"), "--data: event_digits has events, which the conv does not read"),
