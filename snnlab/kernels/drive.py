@@ -92,9 +92,14 @@ class Drive:
     @property
     def batch(self) -> int:
         """Number of samples."""
-        if isinstance(self.x, jnp.ndarray):
-            return self.x.shape[1]
-        return len(self.x.times if isinstance(self.x, SpikeTimes) else self.x.bits)
+        match self.x:
+            case SpikeTimes():
+                return len(self.x.times)
+            case Packed():
+                return len(self.x.bits)
+            case Steady():
+                return len(self.x.values)
+        return self.x.shape[1]
 
     @property
     def features(self) -> int:

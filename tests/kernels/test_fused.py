@@ -31,6 +31,8 @@ from test_kernels import (
 from tiers import drawn
 
 from snnlab import kernels
+from snnlab.dynamics import LifParams
+from snnlab.encode import Steady
 from snnlab.kernels import rows
 from snnlab.kernels.gpu import fused, trial
 from snnlab.kernels.gpu.cuda import SOURCE
@@ -42,6 +44,18 @@ sizes, seeds = st.integers(1, 40), st.integers(0, 2**31)
 @pytest.fixture(autouse=True)
 def on_this_cpu(monkeypatch):
     cuda_on_cpu.use(monkeypatch)
+
+
+@pytest.mark.parametrize("backend", ["auto", "cuda", "gpu", "reference"])
+def test_a_dense_layer_of_steady_currents_is_that_of_the_same_current_at_every_step(backend):
+    x = Steady(values=jnp.array([[1.0, 2.0, 0.5], [0.0, 1.0, 1.0]]), num_steps=30)
+    kernel, options = jnp.full((3, 5), 0.4), {"dt": 1.0, "surrogate": SURROGATES["arctan"], "backend": backend}
+    params = LifParams(*map(jnp.float32, (10.0, 1.0, 0.0, 0.0, 1.0, 0.0, 10.0)))
+    found = kernels.lif(kernels.Drive(x=x, kernel=kernel), params, **options)
+    # by the closed form a current of 1.4 crosses 1 every ceil(10 ln 3.5) = 13 steps; 0.8 never does
+    assert found.counts.tolist() == [[2.0] * 5, [0.0] * 5]
+    same = kernels.lif(kernels.Drive(x=x.dense(), kernel=kernel), params, **options)
+    assert (found.spikes == same.spikes).all() and jnp.allclose(found.v, same.v, atol=1e-6)
 
 
 @drawn(
