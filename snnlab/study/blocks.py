@@ -25,7 +25,7 @@ from snnlab.support.side_by_side import cores
 from snnlab.support.transfers import transfers_allowed
 from snnlab.train.devices import ALL, first_of
 
-BLOCK = 16  # cells in one program, at least: enough to hide what a call costs, few enough for many reports a second
+BLOCK = 16  # cells in one block, at least: enough to hide what a call costs, few enough for many reports a second
 AT_ONCE = 16  # networks that a GPU computes at once, at most: those that are left over of a study fill it, too
 ROOM = 0.5  # of the free memory of a GPU for one program; tests, checkups and other programs need some
 NETWORK: Final = "network"  # the axis of the mesh; kernels share out samples along another one
@@ -39,9 +39,10 @@ class Blocks:
 
     Attributes:
         mesh: of several devices, along the axis "network"; None for one, that of JAX.
-        share: cells of a block that a device has; a multiple of `together`.
+        share: cells that a device has in a program; a multiple of `together`.
         together: networks that a device computes at once.
         fitted: whether `together` may become smaller if the memory of the device asks for it.
+        threads: how many share out the cells of a block, a program each.
 
     Example:
         >>> blocks = Blocks(share=6, together=3)
@@ -54,6 +55,7 @@ class Blocks:
     share: int = BLOCK
     together: int = 1
     fitted: bool = False
+    threads: int = 1
 
     @classmethod
     def of(cls, devices: int | str | None = None, together: int | None = None) -> "Blocks":
@@ -85,9 +87,10 @@ class Blocks:
                 f"together: random keys of the kind {kind!r} (jax_default_prng_impl) draw other numbers for {together} "
                 f"networks at once than for each alone; use {SPLITTING!r}, or leave it out"
             )
-        turns = -(-BLOCK // (len(chosen) * together))
         mesh = Mesh(np.array(chosen), (NETWORK,)) if len(chosen) > 1 else None
-        return cls(mesh, turns * together, together, fitted)
+        threads = cores() if chosen[0].platform == "cpu" and len(chosen) == together == 1 else 1
+        blocks = cls(mesh, together, together, fitted, threads)
+        return replace(blocks, share=-(-BLOCK // blocks.cells) * together)
 
     @property
     def devices(self) -> int:
@@ -96,14 +99,13 @@ class Blocks:
 
     @property
     def size(self) -> int:
-        """Cells in one block."""
+        """Cells in one program."""
         return self.devices * self.share
 
     @property
-    def threads(self) -> int:
-        """How many threads share out the cells of a block."""
-        alone = self.mesh is None and self.together == 1 and jax.default_backend() == "cpu"
-        return cores() if alone else 1
+    def cells(self) -> int:
+        """Cells in one block: a program of each thread."""
+        return self.threads * self.size
 
     def places(self, cells: int) -> list[int]:
         """Return the places of some cells in a block: a block that is not full leaves no device without work.

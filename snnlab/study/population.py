@@ -293,14 +293,17 @@ class Population:
         """Train some members, at most a block of them, to the end of their epoch, and measure them.
 
         If it is stopped, they are in the middle of their epoch, and go on from there the next time. Threads share them
-        out once the program is compiled, see `Blocks.threads`.
+        out, see `Blocks`; the first share goes first if the program is to be compiled.
 
         Args:
             members: that have not diverged; none twice.
             should_stop: asked several times a second, by several threads.
         """
-        shares = min(self.blocks.threads if self.compilations else 1, len(members))
-        side_by_side(lambda share: self._train(share, should_stop), [members[k::shares] for k in range(shares)])
+        threads = min(self.blocks.threads, len(members))
+        shares = [members[k::threads] for k in range(threads)]
+        if not self.compilations:
+            self._train(shares.pop(0), should_stop)
+        side_by_side(lambda share: self._train(share, should_stop), shares)
 
     @transfers_allowed()
     def _train(self, members: Sequence[Member], should_stop: Callable[[], bool]) -> None:

@@ -251,7 +251,10 @@ def test_as_many_at_once_as_fit_into_the_memory_of_a_gpu(small, monkeypatch):
 
 
 def test_a_gpu_computes_some_at_once_and_a_cpu_one_after_the_other(monkeypatch):
-    assert (Blocks.of(), Blocks.of(1), Blocks.of("all" if len(jax.local_devices()) == 1 else 1)) == (Blocks(),) * 3
+    for cores, share in ((1, 16), (2, 8), (3, 6), (16, 1), (64, 1)):  # a block has 16 cells, or one for each core
+        monkeypatch.setattr(blocks_, "cores", lambda cores=cores: cores)
+        expected = Blocks(share=share, threads=cores)
+        assert Blocks.of() == Blocks.of(1) == expected and 16 <= expected.cells <= max(18, cores)
     assert Blocks.of(together=5) == Blocks(share=20, together=5)
     monkeypatch.setattr(jax, "local_devices", lambda: [SimpleNamespace(platform="gpu")])
     assert Blocks.of() == Blocks(share=16, together=16, fitted=True)

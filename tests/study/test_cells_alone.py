@@ -16,6 +16,7 @@ from snnlab import models
 from snnlab.errors import DataError, StateError
 from snnlab.study import saved
 from snnlab.study.agenda import Grid
+from snnlab.study.blocks import Blocks
 from snnlab.study.cells import Cell, Fate, Row
 from snnlab.study.engines import Job, here
 from snnlab.study.folder import StudyFolder, lead, read_study
@@ -94,7 +95,7 @@ def test_bits_do_not_depend_on_the_cores_that_share_out_the_cells(small, monkeyp
     """Of a block of five, which three cores share out unevenly, and of which 64 get one each."""
     monkeypatch.setattr("snnlab.study.blocks.cores", lambda: cores)
     plan = plan_on(small, {"tau_mem": [2.0, 5.0, 9.0, 20.0, 40.0]})
-    population = Population(plan, small, (0,))
+    population = Population(plan, small, (0,), Blocks.of())
     members = [population.member(index) for index in plan.space]
     for _ in range(plan.epochs):
         population.train(members)

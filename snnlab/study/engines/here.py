@@ -38,7 +38,7 @@ def run(job: Job, should_stop: Callable[[], bool], blocks: Blocks | None = None)
             for index, why in agenda.given_up():
                 here.give_up(index, why)
             here.answer()
-            task = agenda.next(blocks.size, groups)
+            task = agenda.next(blocks.cells, groups)
             if task is None:
                 break
             here.say(task)
