@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from snnlab.config import ConvConfig, SnnConfig
 from snnlab.data import Dataset
+from snnlab.errors import ArgumentError
 from snnlab.layers.fluctuations import RATE
 from snnlab.models import Network, build, describe
 from snnlab.support import arguments
@@ -29,15 +30,15 @@ Spiking = TypeVar("Spiking", bound=SnnConfig | ConvConfig)
 
 
 def is_deep(config: Any) -> bool:
-    """Whether activity would fade in the network, or grow, unless it is balanced: it has two spiking layers or more,
-    and, as a convolutional one, more than the two that are tuned by hand.
+    """Whether activity would fade in the network, or grow, unless it is balanced: it has two spiking layers or more.
+    A convolutional one has more than the two that are tuned by hand, and no norm, which balances it at every step.
 
     Example:
         >>> is_deep(SnnConfig(hidden=(64, 64))), is_deep(SnnConfig()), is_deep(ConvConfig())
         (True, False, False)
     """
     if isinstance(config, ConvConfig):
-        return len(config.channels) > 2
+        return not config.norm and config.depth > 2
     return isinstance(config, SnnConfig) and len(config.widths) > 1
 
 
@@ -73,6 +74,10 @@ def balanced(config: Spiking, data: Dataset, *, seed: int = 0) -> Spiking:
         True
     """
     arguments.instance("config", config, (SnnConfig, ConvConfig), "of a spiking network")
+    if isinstance(config, ConvConfig) and config.norm:
+        raise ArgumentError(
+            "config: has norm, which balances its layers at every step of the training; build it as it is"
+        )
     keep_programs()
     config = replace(config, gains=None)
     net = build(config, sample_shape=data.sample_shape, num_classes=data.num_outputs, seed=seed)

@@ -16,6 +16,7 @@ from snnlab.encode import Augment, Binned, Current, Delta, Latency, Population, 
 from snnlab.errors import ArgumentError
 from snnlab.layers import (
     LSTM,
+    BatchNorm,
     ConvProjection,
     Delay,
     DoubleExpon,
@@ -48,7 +49,9 @@ FAINTEST = 1e-3  # response of a receptive field
 EVENT_RATE = 10.0  # Hz, of a pixel of an event camera
 VALUE, CHANGES = 0.3, 0.1  # of a signal read row by row at each step; of its values that change at a step
 FEW = 4.0, 3.0  # times He's weights, in the first and the second of two convolutions: He's leave small windows silent
-SHARED_PACE = 0.3  # at which Adam moves the weights of one or two convolutions: each is shared by many neurons
+SHARED_PACE = (
+    0.3  # at which Adam moves the weights of one or two convolutions, or of normalized layers: many share each
+)
 DELAY_PACE = 10.0  # times that of a weight, at which Adam moves a delay: at its rate of 0.01, a tenth of a step
 MOST_CHANNELS = 4  # of an image: red, green, blue and alpha
 
@@ -263,9 +266,11 @@ def _starting_weights(config: SnnConfig, heard: Heard, gain: float) -> dict[str,
 
 
 def _filters(config: ConvConfig, heard: Heard, number: int) -> Callable:
-    """Return how a convolution draws its weights; the first one is number 1."""
+    """Return how a hidden layer of a convolutional network draws its weights; the first one is number 1."""
     gain = _gain(config, number)
-    if len(config.channels) > len(FEW) or config.code == "current":
+    if config.norm:
+        return he_normal
+    if config.depth > len(FEW) or config.code == "current":
         return _times(gain, _membrane(config).weights(heard))
     return _times(FEW[number - 1] * gain, he_normal)
 
@@ -295,7 +300,8 @@ def _lif(features: int, config: SnnConfig | ConvConfig, **more: Any) -> LifRef:
 
 
 def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int, rngs: nnx.Rngs) -> Network:
-    """`[Expon] -> LifRef(channels) at every pixel -> pool -> ... -> [Expon] -> Leaky(num_classes)` on images.
+    """`[norm] -> [Expon] -> LifRef(channels) at every pixel -> pool -> ... -> LifRef(dense) -> ... -> [Expon] ->
+    Leaky(num_classes)` on images.
 
     With `config.code="current"` the first convolution is computed once for a sample, not for each of its spikes.
 
@@ -314,9 +320,9 @@ def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int,
     Example:
         >>> net = conv(ConvConfig(num_steps=5), sample_shape=(8, 8), num_classes=3, rngs=nnx.Rngs(0))
         >>> [(name, layer.out_shape) for name, layer in net.stack.layers.items()]
-        [('conv1', (16, 8, 8)), ('conv2', (96, 2, 2)), ('readout', (3, 1, 1))]
+        [('conv1', (32, 8, 8)), ('conv2', (64, 4, 4)), ('dense1', (256, 1, 1)), ('readout', (3, 1, 1))]
 
-    Source: Lee et al. (2016), DOI 10.3389/fnins.2016.00508.
+    Source: Lee et al. (2016), DOI 10.3389/fnins.2016.00508; for `norm`, see `snnlab.layers.BatchNorm`.
     """
     arguments.count("num_classes", num_classes)
     _check_duration(config)
@@ -334,28 +340,49 @@ def conv(config: ConvConfig, *, sample_shape: tuple[int, ...], num_classes: int,
             stride=stride,
             padding=(window - 1) // 2,
             pool=pooled,
-            synapse=Expon(channels, tau_syn=config.tau_syn, dt=config.dt),
-            kernel_init=_filters(config, heard, number),
-            rngs=rngs,
+            **_arriving(config, channels, _filters(config, heard, number), rngs),
         )
         layers[f"conv{number}"], shape, pooled = layer, layer.out_shape, pool
         heard = _of_neurons(config, pooled)
     if min(shape[1:]) < pooled:
         raise ArgumentError(f"pool: images of {sample_shape} have no room for {len(config.channels)} layers")
+    for number, width in enumerate(config.dense, 1):
+        filters = _filters(config, heard, len(config.channels) + number)
+        parts = _arriving(config, width, filters, rngs)
+        layer = ConvProjection(shape, _lif(width, config), window=_whole(shape, pooled), pool=pooled, **parts)
+        layers[f"dense{number}"], shape, pooled, heard = layer, layer.out_shape, 1, _of_neurons(config)
     layers["readout"] = ConvProjection(
         shape,
         Leaky(num_classes, tau_mem=config.tau_out, dt=config.dt),
-        window=(shape[1] // pooled, shape[2] // pooled),
+        window=_whole(shape, pooled),
         pool=pooled,
         synapse=Expon(num_classes, tau_syn=config.tau_syn, dt=config.dt),
         kernel_init=_times(QUIET, he_normal),
         rngs=rngs,
     )
-    if len(config.channels) <= len(FEW):
+    if config.norm or config.depth <= len(FEW):
         for layer in layers.values():
-            layer.kernel.set_metadata(pace=SHARED_PACE)
+            norm = () if layer.norm is None else (layer.norm.scale, layer.norm.offset)
+            for parameter in (layer.kernel, *norm):
+                parameter.set_metadata(pace=SHARED_PACE)
     augment = Augment(flip=config.flip, shift=config.shift)
     return Network(code, Stack(layers), input_dropout=config.input_dropout, augment=augment)
+
+
+def _arriving(config: ConvConfig, features: int, filters: Callable, rngs: nnx.Rngs) -> dict[str, Any]:
+    """Return the parts of a hidden layer of a convolutional network in front of its neurons."""
+    start = float(voltage_scale(config.v_th, config.v_rest, config.v_reset))
+    return {
+        "norm": BatchNorm(features, start=start) if config.norm else None,
+        "synapse": Expon(features, tau_syn=config.tau_syn, dt=config.dt),
+        "kernel_init": filters,
+        "rngs": rngs,
+    }
+
+
+def _whole(shape: tuple[int, int, int], pooled: int) -> tuple[int, int]:
+    """Return a window as large as an image."""
+    return shape[1] // pooled, shape[2] // pooled
 
 
 def _image_code(config: ConvConfig) -> Latency | Current:

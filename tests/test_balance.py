@@ -12,7 +12,7 @@ from jax.nn import initializers
 
 from snnlab import data, models
 from snnlab.balance import balanced, firing_rates, is_deep
-from snnlab.config import ConvConfig, LstmConfig, SnnConfig
+from snnlab.config import LATENCY_CONV, ConvConfig, LstmConfig, SnnConfig
 from snnlab.data import Dataset
 from snnlab.errors import ArgumentError
 from snnlab.layers.fluctuations import HIGHEST, LOWEST, RATE
@@ -75,7 +75,7 @@ def test_six_layers_start_between_5_and_60_hz(name, kind, request):
 )
 def test_six_convolutions_start_between_5_and_60_hz(name, request):
     dataset = load(name, lambda: request.getfixturevalue("shared"))
-    config = balanced(ConvConfig(channels=(8,) * SIX, **WHOLE), dataset)
+    config = balanced(replace(LATENCY_CONV, channels=(8,) * SIX, **WHOLE), dataset)
     rates = counted(build(config, dataset), dataset)
     assert len(rates) == SIX and all(LOWEST <= rate <= HIGHEST for rate in rates.values()), rates
 
@@ -92,7 +92,7 @@ def test_a_network_of_six_layers_learns(digits):
 def test_convolutions_of_any_depth_learn(digits, depth):
     """At the default settings, in 54 steps; with the surrogate of shallow networks, six fall silent."""
     some = digits.subset(train=1200, test=360)
-    config = balanced(ConvConfig(channels=(8,) * depth, **WHOLE), some)
+    config = balanced(replace(LATENCY_CONV, channels=(8,) * depth, **WHOLE), some)
     trainer = Trainer(build(config, some), some, epochs=3, batch_size=64)
     last = [report for report in trainer if report.phase == "epoch"][-1].metrics
     assert len(trainer.history) == 54 and last["train_acc"] > 0.8
@@ -127,8 +127,8 @@ def test_one_hidden_layer_has_the_weights_of_he():
 
 
 def test_what_is_deep():
-    deep = [SnnConfig(hidden=(3, 3)), ConvConfig(channels=(3, 3, 3))]
-    flat = [SnnConfig(), SnnConfig(hidden=(9,)), ConvConfig(), LstmConfig()]
+    deep = [SnnConfig(hidden=(3, 3)), ConvConfig(channels=(3, 3), dense=(3,), norm=False)]
+    flat = [SnnConfig(), SnnConfig(hidden=(9,)), ConvConfig(), LATENCY_CONV, LstmConfig()]
     assert all(map(is_deep, deep)) and not any(map(is_deep, flat))
 
 
@@ -147,7 +147,9 @@ def test_a_layer_that_nothing_reaches_is_said(digits):
     ("make", "message"),
     [
         (lambda digits: SnnConfig(hidden=(5, 5), gains=(1.0,)), r"gains: must be a factor .* each of 2 hidden layers"),
-        (lambda digits: ConvConfig(gains=2.0), "gains: must be a factor .* each of 2 hidden layers, got 2.0"),
+        (lambda digits: ConvConfig(gains=2.0), "gains: must be a factor .* each of 3 hidden layers, got 2.0"),
+        (lambda digits: ConvConfig(gains=(1.0, 2.0, 1.0)), "gains: does nothing with norm"),
+        (lambda digits: balanced(ConvConfig(), digits), "config: has norm, which balances its layers"),
         (lambda digits: SnnConfig(gains=(0.0,)), r"gains\[0\]: must be .*> 0"),
         (lambda digits: balanced(LstmConfig(), digits), "config: "),
         (lambda digits: firing_rates(jax.numpy.tanh, digits), "net: "),

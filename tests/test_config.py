@@ -60,6 +60,8 @@ WRONG = {
         "window": ((), (3, 3, 3), *NOT_COUNTS),
         "stride": ((), (2, 2, 2), *NOT_COUNTS),
         "pool": ((2, 2, 2), *NOT_COUNTS),
+        "dense": (0, -1, 16, None, True, NAN),
+        "norm": NOT_FLAGS,
         "code": ("rows", None, 1),
         "flip": NOT_FLAGS,
         "shift": (-1, 1.5, "1", None, True),
@@ -70,7 +72,7 @@ WRONG = {
         "input_dropout": (-0.1, 1.1, *NOT_NUMBERS),
         **OF_NEURONS,
         "slope": tuple(value for value in OF_NEURONS["slope"] if value is not None),
-        "gains": ((), (1.0, 2.0, 3.0), 1.0, "1", True),
+        "gains": ((), (1.0, 2.0), 1.0, "1", True),
     },
     LstmConfig: {"hidden": NOT_COUNTS},
     TrainConfig: {
@@ -100,7 +102,10 @@ def test_a_value_out_of_range_is_refused_with_name_and_value(config, name, value
 
 
 def test_each_hidden_layer_has_a_factor_of_its_weights():
-    for make in (lambda gains: SnnConfig(hidden=(4, 8), gains=gains), lambda gains: ConvConfig(gains=gains)):
+    for make in (
+        lambda gains: SnnConfig(hidden=(4, 8), gains=gains),
+        lambda gains: ConvConfig(dense=(), norm=False, gains=gains),
+    ):
         for wrong in (0.0, -1.0, *NOT_NUMBERS):
             with pytest.raises(ArgumentError, match=r"gains\[1\]: must be"):
                 make((1.0, wrong))
@@ -132,7 +137,9 @@ def test_each_convolution_has_its_channels():
     for wrong in NOT_COUNTS:
         with pytest.raises(ArgumentError, match=r"channels\[1\]: must be an integer >= 1"):
             ConvConfig(channels=(4, wrong))
-    assert ConvConfig(channels=[4, 8]) == ConvConfig(channels=(4, 8))  # as a file gives them back
+        with pytest.raises(ArgumentError, match=r"dense\[0\]: must be an integer >= 1"):
+            ConvConfig(dense=(wrong,))
+    assert ConvConfig(channels=[4, 8], dense=[5]) == ConvConfig(channels=(4, 8), dense=(5,))  # as a file has them
 
 
 def test_each_convolution_has_its_window_stride_and_pool():
@@ -147,9 +154,11 @@ def test_each_convolution_has_its_window_stride_and_pool():
 
 def test_the_surrogate_of_deep_convolutions_is_wider():
     """Unless it is chosen: then it is what was chosen, in a network of any depth."""
-    assert [ConvConfig(channels=(4,) * n).steepness for n in (1, 2, 3, 6)] == [10.0, 10.0, 3.0, 3.0]
+    plain = [ConvConfig(channels=(4,) * n, norm=False).steepness for n in (1, 2, 3, 6)]
+    assert plain == [10.0, 10.0, 3.0, 3.0] and ConvConfig().steepness == 3.0
     assert [ConvConfig(channels=(4,) * n, slope=7.0).steepness for n in (1, 3)] == [7.0, 7.0]
-    net = models.build(ConvConfig(channels=(4, 5, 6), pool=1), sample_shape=(4, 4), num_classes=2)
+    config = ConvConfig(channels=(4, 5, 6), pool=1, dense=(), norm=False)
+    net = models.build(config, sample_shape=(4, 4), num_classes=2)
     slopes = [float(layer.neuron.slope[...]) for layer in list(net.stack.layers.values())[:-1]]
     assert slopes == [3.0, 3.0, 3.0]
 

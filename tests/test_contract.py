@@ -5,6 +5,7 @@ The compiled programs of a case are shared by its tests, which therefore follow 
 
 import copy
 import pickle
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from flax import nnx
 
 import snnlab
 from snnlab.checkpoint import Checkpoints
+from snnlab.config import LATENCY_CONV
 from snnlab.data import Dataset, EventLists, Source
 from snnlab.encode import Rows
 from snnlab.errors import ArgumentError
@@ -126,15 +128,16 @@ CASES = {
     "delays": (dataset("label"), rows(most_delay=5)),
     "delta": (dataset("label"), rows(code="delta")),
     "table": (dataset("label"), rows(code="population", num_steps=9)),
-    "convolution": (dataset("label"), built(snnlab.ConvConfig(channels=(3, 4), num_steps=9, v_th=0.3))),
+    "convolution": (dataset("label"), built(replace(LATENCY_CONV, channels=(3, 4), num_steps=9, v_th=0.3))),
     "currents": (
         dataset("label"),
-        built(snnlab.ConvConfig(channels=(3, 4), stride=(2, 1), code="current", num_steps=9, shift=1)),
+        built(replace(LATENCY_CONV, channels=(3, 4), stride=(2, 1), code="current", num_steps=9, shift=1)),
     ),
     "augmented": (
         dataset("label"),
-        built(snnlab.ConvConfig(channels=(3, 4), stride=(2, 1), num_steps=9, v_th=0.3, flip=True, shift=1)),
+        built(replace(LATENCY_CONV, channels=(3, 4), stride=(2, 1), num_steps=9, v_th=0.3, flip=True, shift=1)),
     ),
+    "normalized": (dataset("label"), built(snnlab.ConvConfig(channels=(3, 4), pool=(2, 1), dense=(7,)))),
     "LSTM": (dataset("traces"), built(snnlab.LstmConfig(hidden=5))),
     "graph": (dataset("label"), graph),
     "events": (events(), rows(code="events", num_steps=T, v_th=0.3)),
@@ -150,6 +153,7 @@ QUICK = (
     "masks and weights",
     "spike_trains",
     "currents",
+    "normalized",
     "lengths",
     "adaptive",
     "LSTM",

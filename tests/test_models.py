@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from snnlab import models
-from snnlab.config import ConvConfig, LstmConfig, SnnConfig
+from snnlab.config import LATENCY_CONV, ConvConfig, LstmConfig, SnnConfig
 from snnlab.dynamics import LifParams, expon_step, leaky_step, lif_init, lif_step
 from snnlab.encode import Latency
 from snnlab.errors import ArgumentError
@@ -126,7 +126,9 @@ def test_a_delay_ends_before_the_sequence(code, steps):
 
 def test_a_convolutional_network_has_room_for_small_images_and_large_ones():
     """Windows keep the size of an image, pooling and strides divide it: 28 x 28, then 14 x 14 sums, then 7 x 7."""
-    net = models.build(ConvConfig(channels=(3, 5), num_steps=7, dt=2.0), sample_shape=(28, 28), num_classes=4)
+    net = models.build(
+        replace(LATENCY_CONV, channels=(3, 5), num_steps=7, dt=2.0), sample_shape=(28, 28), num_classes=4
+    )
     known = describe(net)
     assert [layer.module.out_shape for layer in known.layers.values()] == [(3, 28, 28), (5, 7, 7), (4, 1, 1)]
     assert [layer.features for layer in known.layers.values()] == [2352, 245, 4] and known.dt == 2.0
@@ -165,7 +167,7 @@ def test_strides_and_pools_are_those_of_xla(code):
     """The readout and its gradient in all weights: `lax.conv` over dense spikes, or over the pixels themselves at every
     step, and the equations step by step."""
     geometry = {"window": (5, 3), "stride": (2, 1), "pool": (1, 2)}
-    config = ConvConfig(channels=(3, 4), code=code, num_steps=12, dt=5.0, v_th=0.3, **geometry)
+    config = replace(LATENCY_CONV, channels=(3, 4), code=code, num_steps=12, dt=5.0, v_th=0.3, **geometry)
     net = models.build(config, sample_shape=(9, 8), num_classes=2)
     assert [layer.out_shape for layer in net.stack.layers.values()] == [(3, 5, 4), (4, 5, 4), (2, 1, 1)]
     x = jnp.asarray(np.random.default_rng(0).integers(0, 256, (5, 9, 8), np.uint8))
@@ -199,8 +201,8 @@ def test_strides_and_pools_are_those_of_xla(code):
 
 def test_channels_of_an_image_come_first():
     assert models.build(ConvConfig(), sample_shape=(3, 8, 8), num_classes=2).stack.layers["conv1"].kernel.shape == (
-        75,
-        16,
+        27,
+        32,
     )
     for shape, message in [
         ((8, 8, 3), r"channels last; put them first, x\.transpose\(0, 3, 1, 2\)"),
@@ -209,12 +211,13 @@ def test_channels_of_an_image_come_first():
         ((1, 8), "channels: images of .* have no room for 2 layers"),
     ]:
         with pytest.raises(ArgumentError, match=message):
-            models.build(ConvConfig(stride=1, pool=2), sample_shape=shape, num_classes=2)
+            models.build(ConvConfig(), sample_shape=shape, num_classes=2)
 
 
-def test_a_convolutional_network_learns(digits):
+@pytest.mark.parametrize("config", [replace(LATENCY_CONV, channels=(8,)), ConvConfig(channels=(8,), dense=(16,))])
+def test_a_convolutional_network_learns(digits, config):
     """Random weights would be right for a tenth of the digits."""
-    net = models.build(ConvConfig(channels=(8,)), sample_shape=(8, 8), num_classes=10)
+    net = models.build(config, sample_shape=(8, 8), num_classes=10)
     trainer = Trainer(net, digits.subset(train=1024, test=256), epochs=3, batch_size=32)
     last = [report for report in trainer if report.phase == "epoch"][-1].metrics
     assert last["test_acc"] > 0.5 and last["spikes_per_sample"] > 10

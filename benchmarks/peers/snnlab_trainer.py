@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from benchmarks.peers.workload import (
     streams,
 )
 from snnlab import kernels
+from snnlab.config import LATENCY_CONV
 from snnlab.data.eventlists import EVENT
 from snnlab.losses import Classification
 from snnlab.train import Trainer
@@ -70,7 +72,7 @@ def _config(network: Network) -> snnlab.SnnConfig | snnlab.ConvConfig:
     which the peers would not do."""
     if network.conv:
         whole = {"window": 3, "stride": 1, "pool": 2, "tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "slope": SLOPE}
-        return snnlab.ConvConfig(channels=network.hidden, num_steps=network.steps, dt=network.dt, **whole)
+        return replace(LATENCY_CONV, channels=network.hidden, num_steps=network.steps, dt=network.dt, **whole)
     code = {"code": "events"} if network.inputs != PIXELS else {}
     adapts = {"neuron": "alif", "beta": BETA, "tau_adapt": TAU_ADAPT} if network.adaptive else {}
     return snnlab.SnnConfig(

@@ -18,6 +18,7 @@ from snnlab.cli.options import INTERRUPTED, check_folders, default_is, devices_o
 from snnlab.cli.terminal import USUAL, bar_format, fitting, say, width_of, wrapped
 from snnlab.config import (
     CONV_L1,
+    LATENCY_CONV,
     RATE,
     SPIKING_LOSS,
     WIDE,
@@ -35,7 +36,10 @@ from snnlab.support.interrupt import never_lost, uninterrupted
 SPIKING = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 NETWORKS: dict[str, tuple[type, tuple[str, ...]]] = {
     "snn": (SnnConfig, ("code", "hidden", "recurrent", "neuron", "synapse", "tau_rise", "most_delay", "l1", *SPIKING)),
-    "conv": (ConvConfig, ("code", "channels", "window", "stride", "pool", "flip", "shift", "l1", *SPIKING)),
+    "conv": (
+        ConvConfig,
+        ("code", "channels", "window", "stride", "pool", "dense", "norm", "flip", "shift", "l1", *SPIKING),
+    ),
     "lstm": (LstmConfig, ("hidden",)),
 }
 """The config of each network, and the options that apply to it."""
@@ -45,10 +49,10 @@ OF_NETWORKS = tuple(dict.fromkeys(name for _, names in NETWORKS.values() for nam
 STEPWISE: dict[str, Any] = {"v_th": 0.3, "bias": True, "centralize": False}
 """Of a network that reads one signal: a gradient without its mean over the inputs would be none of a single input."""
 
-AUGMENTED: dict[str, dict[str, Any]] = {"fashion_mnist": {"flip": True, "shift": 1}}
+AUGMENTED: dict[str, dict[str, Any]] = {"fashion_mnist": {"flip": True}}
 """Published sets whose images are of the same class when they are changed, and how the conv changes them."""
 
-CONV_EPOCHS, CONV_BATCH = 18, 64  # smaller batches, as each of its weights is shared
+CONV_EPOCHS = 5
 
 FEWEST_STEPS = 32
 """Steps in an epoch, at least, of files of your own: where they have few samples, batches are smaller, so that ten
@@ -83,7 +87,7 @@ class Train:
     """Passes through the training set."""
     batch_size: Annotated[
         int | None,
-        default_is("INT", f"{TrainConfig.batch_size}, conv {CONV_BATCH}; your own files: {FEWEST_STEPS} steps or more"),
+        default_is("INT", f"{TrainConfig.batch_size}; your own files: {FEWEST_STEPS} steps or more"),
     ] = None
     """Samples in one optimizer step."""
     lr: float = RATE
@@ -92,11 +96,14 @@ class Train:
     """Seed of all random numbers; the same seed repeats a run bit for bit."""
     code: Annotated[
         Literal["latency", "population", "rows", "delta", "current"] | None,
-        default_is("{latency,population,rows,delta,current}", "latency; tables: population, recordings: rows"),
+        default_is(
+            "{latency,population,rows,delta,current}", "latency; tables: population; recordings: rows; conv: current"
+        ),
     ] = None
     """snn: what the samples become; one early spike for a bright pixel (also of the conv); several units for every
     number, each of which fires early near its own; one frame a step of a recording, as currents; spikes where it
-    changes. conv: a constant current for each pixel, which is convolved once."""
+    changes. conv: a constant current for each pixel, which is convolved once; with latency, what you leave
+    out is that of snnlab.config.LATENCY_CONV."""
     hidden: Annotated[tuple[int, ...] | None, default_is("INT...", SnnConfig.hidden)] = None
     """Neurons, or LSTM units, in the hidden layer; for the snn, several numbers are as many layers; not for conv. The
     weights of several layers are balanced on the data, so that each starts at 15 Hz."""
@@ -112,11 +119,15 @@ class Train:
     """conv: pixels from one place of the window to the next."""
     pool: Annotated[tuple[int, ...] | None, default_is("INT...", _shown(ConvConfig.pool))] = None
     """conv: pixels along rows and columns whose spikes are summed for the next layer."""
+    dense: Annotated[tuple[int, ...] | None, default_is("INT...", _shown(ConvConfig.dense))] = None
+    """conv: neurons of each layer behind the convolutions that sees the whole image."""
+    norm: Annotated[Literal["on", "off"] | None, default_is("{on,off}", "on")] = None
+    """conv: normalize what arrives at the spiking layers, over the samples of a batch: they learn in fewer epochs."""
     flip: Annotated[Literal["on", "off"] | None, default_is("{on,off}", f"on for {', '.join(AUGMENTED)}; else off")] = (
         None
     )
     """conv: mirror half of the training images, anew every time; not for digits and letters."""
-    shift: Annotated[int | None, default_is("PIXELS", f"1 for {', '.join(AUGMENTED)}; else 0")] = None
+    shift: Annotated[int | None, default_is("PIXELS", ConvConfig.shift)] = None
     """conv: move the training images by up to so many pixels, anew every time."""
     num_steps: Annotated[
         int | None, default_is("INT", f"{SnnConfig.num_steps}, conv {ConvConfig.num_steps}; events: until the last one")
@@ -124,9 +135,9 @@ class Train:
     """snn: time steps per sample."""
     dt: Annotated[float | None, default_is("MS", f"{SnnConfig.dt}, conv {ConvConfig.dt}")] = None
     """snn: length of a time step [ms]."""
-    tau_mem: Annotated[float | None, default_is("MS", SnnConfig.tau_mem)] = None
+    tau_mem: Annotated[float | None, default_is("MS", f"{SnnConfig.tau_mem}, conv {ConvConfig.tau_mem}")] = None
     """snn: membrane time constant [ms]."""
-    tau_syn: Annotated[float | None, default_is("MS", SnnConfig.tau_syn)] = None
+    tau_syn: Annotated[float | None, default_is("MS", f"{SnnConfig.tau_syn}, conv {ConvConfig.tau_syn}")] = None
     """snn: synaptic time constant [ms]."""
     synapse: Annotated[
         Literal["exponential", "double_exponential"] | None,
@@ -184,10 +195,9 @@ class Train:
 
     def _for_images(self, given: dict[str, Any], dataset) -> ConvConfig:
         """Return the config of a convolutional network; by default, what is known of the images says how they vary."""
-        if "flip" in given:
-            given["flip"] = given["flip"] == "on"
+        given |= {name: given[name] == "on" for name in ("flip", "norm") if name in given}
         usual = {} if dataset is None else AUGMENTED.get(dataset.name, {})
-        return ConvConfig(**usual | given)
+        return replace(LATENCY_CONV if given.get("code") == "latency" else ConvConfig(), **usual | given)
 
     def _for_steps(self) -> dict[str, Any]:
         """Return constants of a network that names every step of a signal, in proportion to the steps."""
@@ -225,11 +235,11 @@ class Train:
 
     def train_config(self, dataset=None) -> TrainConfig:
         """Return the settings of the training; by default, few samples of your own have small batches."""
-        size, epochs, convolves = self.batch_size, self.epochs, self.network == "conv"
+        size, epochs = self.batch_size, self.epochs
         if epochs is None:
-            epochs = CONV_EPOCHS if convolves else TrainConfig.epochs
+            epochs = CONV_EPOCHS if self.network == "conv" else TrainConfig.epochs
         if size is None:
-            size = CONV_BATCH if convolves else TrainConfig.batch_size
+            size = TrainConfig.batch_size
             if dataset is not None and dataset.understood:
                 size = min(size, max(1, len(dataset.x_train) // FEWEST_STEPS))
         return TrainConfig(epochs=epochs, batch_size=size, learning_rate=self.lr, seed=self.seed)

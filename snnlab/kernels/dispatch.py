@@ -188,7 +188,8 @@ def lif(
     rest, params = drive.spread(params.v_rest).reshape(1, 1, -1), from_rest(params)
     has_kernel = surrogate in SURROGATES.values() and _has_kernel(backend, drive, *jax.tree.leaves(params))
     spread, drive = drive.spread, _risen(drive, dt) if has_kernel else drive
-    if drive.window is not None and has_kernel and not isinstance(drive.x, jnp.ndarray):
+    weighed = drive.kernel is None or not isinstance(drive.x, jnp.ndarray)
+    if drive.window is not None and has_kernel and weighed:
         from snnlab.kernels.cpu import calls_conv
 
         options = _kernel_options(params, surrogate, reset, detach_reset)

@@ -34,7 +34,7 @@ class Drive:
         tau_syn: time constant of an exponential synapse [ms], or None for no synapse.
         tau_rise: time constant with which a double exponential synapse rises [ms], or None for one that jumps.
         window: the geometry of a convolution, or None. `W` then is that of `Window`, and what else is one value per
-            neuron is one value per channel.
+            neuron is one value per channel; without weights, `x` is what comes out of the convolution.
 
     Example:
         >>> drive = Drive(x=jnp.ones((5, 2, 3)), kernel=jnp.ones((3, 7)), delay=1)
@@ -111,14 +111,18 @@ class Drive:
     def arriving(self) -> Float[Array, "time batch post"]:
         """`x[t - delay] W`, dense; of steady currents the product is computed once."""
         if isinstance(self.x, Steady):
-            once = replace(self, x=self.x.values[None], delay=0).arriving()
-            return self.later(jnp.broadcast_to(once, (self.num_steps, *once.shape[1:])))
+            once = self.at_each_step(self.x)
+            return self.later(jnp.broadcast_to(once, (self.num_steps, *once.shape)))
         dense = self.x if isinstance(self.x, jnp.ndarray) else self.x.dense()
-        if self.window is not None:
-            dense = self.window.convolve(dense, self.weights)
+        if self.kernel is not None and self.window is not None:
+            dense = self.window.convolve(dense, self.kernel)
         elif self.kernel is not None:
             dense = jnp.matmul(dense, self.kernel, precision=EXACT)
         return self.later(dense)
+
+    def at_each_step(self, x: Steady) -> Float[Array, "batch post"]:
+        """Return what arrives of steady currents at every step after the delay."""
+        return replace(self, x=x.values[None], delay=0).arriving()[0]
 
     def later(self, x: Float[Array, "time batch n"]) -> Float[Array, "time batch n"]:
         """Shift a sequence by the delay; zeros come first."""

@@ -4,6 +4,7 @@ Time constants, thresholds and other parameters are numbers, arrays with one val
 says who may change them; see `snnlab.variables`.
 """
 
+from snnlab.layers.batch_norm import BatchNorm
 from snnlab.layers.conv_projection import ConvProjection
 from snnlab.layers.double_expon import DoubleExpon
 from snnlab.layers.expon import Expon
@@ -20,6 +21,7 @@ from snnlab.layers.stack import Stack
 __all__ = [
     "IF",
     "LSTM",
+    "BatchNorm",
     "Conv",
     "ConvProjection",
     "Delay",

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from snnlab.encode import SpikeTimes, Steady
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed, Window
+from snnlab.layers.batch_norm import BatchNorm
 from snnlab.layers.operators import Delay
 from snnlab.layers.projection import Part, Projection
 from snnlab.layers.weights import he_normal
@@ -43,6 +44,7 @@ class ConvProjection(Projection):
             `DoubleExpon(16)` the layer is dense, and takes many times longer.
         delay: steps that a spike travels, >= 0; or a `Delay` with one number for each pixel, as for a `Projection`.
         use_bias: whether to add a learned constant at every step, one per channel.
+        norm: such as `BatchNorm(16)`, which normalizes what arrives at each channel.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in)`, with the number `in` of
             values in the window.
         rngs: random streams; `params` draws the weights.
@@ -77,6 +79,7 @@ class ConvProjection(Projection):
         synapse: Part | None = None,
         delay: int | Delay = 0,
         use_bias: bool = False,
+        norm: BatchNorm | None = None,
         kernel_init: Callable = he_normal,
         rngs: nnx.Rngs,
     ):
@@ -94,6 +97,7 @@ class ConvProjection(Projection):
             synapse=synapse,
             delay=delay,
             use_bias=use_bias,
+            norm=norm,
             kernel_init=lambda key, shape: kernel_init(key, (fan_in, shape[1])),
             rngs=rngs,
         )
@@ -106,12 +110,14 @@ class ConvProjection(Projection):
         Raises:
             ArgumentError: if the input has another width.
         """
-        if isinstance(x, Drive):
-            return x
         drive = super().drive(x)
-        if self.window.pixels == 1:  # as of a layer without a window
-            return replace(drive, kernel=self.window.flat(drive.weights))
-        return replace(drive, window=self.window)
+        if drive.kernel is not None and drive.window is not None and drive.window.pixels == 1:
+            return replace(drive, kernel=drive.window.flat(drive.kernel), window=None)  # as a layer without a window
+        return drive
+
+    def _weighed(self, x: SpikeTimes | Packed | Steady | Float[Array, "time batch pre"]) -> Drive:
+        """Weigh the input in the window, without a norm."""
+        return replace(super()._weighed(x), window=self.window)
 
     def _of_your_own(self, arriving: Float[Array, "time batch n"]):
         """Run neurons or a synapse of your own; a pixel is to them one more sample."""

@@ -12,6 +12,7 @@ from snnlab.encode import SpikeTimes, Steady
 from snnlab.encode.events import as_sequence
 from snnlab.errors import ArgumentError
 from snnlab.kernels import Drive, Packed
+from snnlab.layers.batch_norm import BatchNorm
 from snnlab.layers.double_expon import DoubleExpon
 from snnlab.layers.expon import Expon
 from snnlab.layers.leaky import Leaky
@@ -37,9 +38,9 @@ class Part(Protocol):
 
 
 class Projection(nnx.Module):
-    """Spikes in, neurons out: `Linear >> synapse >> neuron`.
+    """Spikes in, neurons out: `Linear >> synapse >> neuron`, or `Linear >> norm >> synapse >> neuron`.
 
-        I[t] = synapse(x[t - delay] W + b)
+        I[t] = synapse(x[t - delay] W + b),  or  I[t] = synapse(norm(x[t - delay] W))
 
     Args:
         in_features: number of units of the layer before.
@@ -49,6 +50,7 @@ class Projection(nnx.Module):
         delay: steps that a spike travels, >= 0; or a `Delay` with one number for each unit of the layer before, which
             may be learned: `Delay(nnx.Param(...), most=20)`. Through a `Delay` the input is computed densely.
         use_bias: whether to add a learned constant at every step.
+        norm: such as `BatchNorm(100)`, which normalizes what arrives; it has biases of its own.
         kernel_init: `(key, (in, out)) -> weights`; default He normal, deviation `sqrt(2 / in_features)`.
         rngs: random streams; `params` draws the weights.
 
@@ -71,6 +73,7 @@ class Projection(nnx.Module):
         synapse: Part | None = None,
         delay: int | Delay = 0,
         use_bias: bool = False,
+        norm: BatchNorm | None = None,
         kernel_init: Callable = he_normal,
         rngs: nnx.Rngs,
     ):
@@ -81,11 +84,17 @@ class Projection(nnx.Module):
         steps = [getattr(part, "dt", None) for part in (synapse, neuron)]
         if None not in steps and steps[0] != steps[1]:
             raise ArgumentError(f"synapse: has dt = {steps[0]} ms, the neuron has {steps[1]} ms")
+        norm = arguments.instance("norm", norm, (BatchNorm, type(None)), "a BatchNorm, or None")
+        if norm is not None and norm.features != neuron.features:
+            raise ArgumentError(f"norm: has {norm.features} features, the neuron has {neuron.features}")
+        if norm is not None and use_bias:
+            raise ArgumentError("use_bias: does nothing with a norm, which has an offset of its own; leave it out")
         self.in_features = arguments.count("in_features", in_features)
         self.features = neuron.features
         self.delay = _travel(delay, in_features)
         self.kernel = nnx.Param(kernel_init(new_key(rngs), (in_features, self.features)))
         self.bias = nnx.Param(jnp.zeros(self.features, jnp.float32)) if use_bias else None
+        self.norm = norm
         self.synapse = synapse
         self.neuron = neuron
 
@@ -111,6 +120,23 @@ class Projection(nnx.Module):
         """
         if isinstance(x, Drive):
             return x
+        drive = self._weighed(x)
+        return drive if self.norm is None else self.norm(drive)
+
+    def weights(self) -> tuple[Float[Array, "pre post"], Float[Array, " post"] | None]:
+        """Return the weights and biases with which the layer is tested; running averages of a `BatchNorm` are in them.
+
+        Example:
+            >>> kernel, bias = Projection(64, Leaky(10), rngs=nnx.Rngs(0)).weights()
+            >>> kernel.shape, bias
+            ((64, 10), None)
+        """
+        if self.norm is None:
+            return self.kernel[...], None if self.bias is None else self.bias[...]
+        return self.norm.folded(self.kernel[...])
+
+    def _weighed(self, x: SpikeTimes | Packed | Steady | Float[Array, "time batch pre"]) -> Drive:
+        """Weigh the input, without a norm."""
         x = x if isinstance(x, SpikeTimes | Packed | Steady) else as_sequence(x)
         check_width(x, self.in_features)
         bias, delay = None if self.bias is None else self.bias[...], self.delay

@@ -94,7 +94,7 @@ def test_train_writes_what_it_says(tmp_path, run_here, network, extra):
 
 def test_a_convolutional_network_trains_stops_and_continues(tmp_path, run_here):
     """Its weights, its config and its checkpoints come back from their files."""
-    options = ("--channels", 3, 5, "--window", 3, "--stride", 2, 1, "--pool", 1, "--shift", 1, "--num-steps", 20)
+    options = ("--channels", 3, 5, "--window", 3, "--stride", 2, 1, "--pool", 1, "--shift", 1, "--dense", 7)
     options += ("--batch-size", 256, "--resume", tmp_path / "run")
     done = run_here("train", "conv", *options, "--epochs", 2, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -103,7 +103,7 @@ def test_a_convolutional_network_trains_stops_and_continues(tmp_path, run_here):
     config = net.recipe.config
     assert config.channels == (3, 5) and config.geometry == ((3, 2, 1), (3, 1, 1))
     assert (config.flip, config.shift) == (False, 1)  # digits are not mirrored
-    assert net.stack.names == ("conv1", "conv2", "readout")
+    assert net.stack.names == ("conv1", "conv2", "dense1", "readout") and config.dense == (7,) and config.norm
     again = run_here("train", "conv", *options, "--epochs", 2)
     assert again.returncode == 0 and "the training is complete" in again.stderr
 

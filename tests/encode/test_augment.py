@@ -1,11 +1,14 @@
 """Images changed at random: what NumPy makes of them, how often, and never where a network is measured."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import snnlab
+from snnlab.config import LATENCY_CONV
 from snnlab.encode import Augment, Latency
 from snnlab.errors import ArgumentError
 from snnlab.models import Network, build
@@ -71,7 +74,7 @@ def test_samples_that_are_no_images_are_refused(x):
 
 
 def make(**options):
-    config = snnlab.ConvConfig(channels=(3,), num_steps=9, v_th=0.3, **options)
+    config = replace(LATENCY_CONV, channels=(3,), num_steps=9, v_th=0.3, **options)
     return build(config, sample_shape=(8, 8), num_classes=10)
 
 

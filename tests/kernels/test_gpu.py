@@ -28,7 +28,7 @@ from test_recurrent import make_w_rec, run_recurrent
 from tiers import UNOPTIMIZED, drawn
 
 from snnlab import kernels, models
-from snnlab.config import ConvConfig, LstmConfig, SnnConfig
+from snnlab.config import LATENCY_CONV, ConvConfig, LstmConfig, SnnConfig
 from snnlab.dynamics import LifParams
 from snnlab.encode import SpikeTimes
 from snnlab.errors import StateError
@@ -194,7 +194,8 @@ NETWORKS = {
     "reference": SnnConfig(hidden=20, num_steps=30, v_th=0.3),
     "deep": SnnConfig(hidden=(20, 13), num_steps=30, v_th=0.3, tau_rise=2.0),
     "recurrent": SnnConfig(hidden=20, num_steps=30, v_th=0.3, recurrent=True),
-    "conv": ConvConfig(channels=(3,), num_steps=12),
+    "conv": dataclasses.replace(LATENCY_CONV, channels=(3,)),
+    "normalized": ConvConfig(channels=(3,), dense=(5,)),
     "lstm": LstmConfig(hidden=9),
 }
 

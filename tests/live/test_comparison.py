@@ -126,7 +126,7 @@ def test_a_field_that_a_knob_stands_for_is_its_first_value(small, field):
     [
         (SnnConfig(hidden=(5, 4), num_steps=10, v_th=0.5), ("hidden1", "hidden2"), {"hidden": "5, 4"}),
         (
-            ConvConfig(channels=(2, 3), stride=(1, 2), num_steps=10, v_th=0.5),
+            ConvConfig(channels=(2, 3), stride=(1, 2), pool=1, dense=(), norm=False, num_steps=10, v_th=0.5),
             ("conv1", "conv2"),
             {"channels": "2, 3", "stride": "1, 2"},
         ),

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -18,7 +19,7 @@ from jax.sharding import AbstractMesh, AxisType
 
 from snnlab import data, kernels, losses, models
 from snnlab.checkpoint import Checkpoints
-from snnlab.config import ConvConfig, LstmConfig, SnnConfig
+from snnlab.config import LATENCY_CONV, ConvConfig, LstmConfig, SnnConfig
 from snnlab.dynamics import LifParams
 from snnlab.errors import ArgumentError
 from snnlab.kernels.cpu.calls import added, check_shared
@@ -36,7 +37,8 @@ NETWORKS = {
     "recurrent": SnnConfig(hidden=20, num_steps=30, recurrent=True, neuron="alif", bias=True),
     "deep": SnnConfig(hidden=(20, 17), num_steps=30, synapse="double_exponential"),
     "delays": SnnConfig(hidden=20, num_steps=30, most_delay=3),
-    "conv": ConvConfig(channels=(5, 16)),
+    "conv": replace(LATENCY_CONV, channels=(5, 16)),
+    "normalized": ConvConfig(channels=(5, 16), dense=(9,)),
     "lstm": LstmConfig(hidden=20),
 }
 

@@ -155,24 +155,30 @@ def layers_of(network: Network) -> list[Layer]:
     stack = network.stack
     graphdef, state = nnx.split(network)
     # With traced values, as in a training: constants that XLA knows while it compiles may get another last bit.
-    rows = jax.jit(lambda state: [_rows(layer) for layer in _layers(nnx.merge(graphdef, state))])(state)
-    found = zip(stack.names, _layers(network), jax.device_get(rows), strict=True)
-    return [_layer(name, layer, own) for name, layer, own in found]
+    numbers = jax.jit(lambda state: [_numbers(layer) for layer in _layers(nnx.merge(graphdef, state))])(state)
+    found = zip(stack.names, _layers(network), jax.device_get(numbers), strict=True)
+    return [_layer(name, layer, *own) for name, layer, own in found]
 
 
 def _layers(network: Network) -> list[Any]:
     return [network.stack.layers[name] for name in network.stack.names]
 
 
-def _layer(name: str, layer: Any, rows: dict[str, Single]) -> Layer:
+def _numbers(layer: Any) -> tuple[Any, dict[str, Any]]:
+    """The weights and the constants of a layer."""
+    if isinstance(layer, LSTM):
+        return layer.w_x[...], _rows(layer)
+    return layer.weights()[0] if isinstance(layer, Projection) else layer.kernel[...], _rows(layer)
+
+
+def _layer(name: str, layer: Any, weights: Single, rows: dict[str, Single]) -> Layer:
     def array(variable) -> Single:
         return np.asarray(variable[...], np.float32)
 
     if isinstance(layer, nnx.Linear):
-        weights = array(layer.kernel)
         return Layer(name=name, kind="linear", inputs=len(weights), units=weights.shape[1], weights=weights, rows=rows)
     if isinstance(layer, LSTM):
-        weights, recurrent = array(layer.w_x), array(layer.w_h)
+        recurrent = array(layer.w_h)
         inputs, units = layer.in_features, layer.features
         return Layer(
             name=name, kind="lstm", inputs=inputs, units=units, weights=weights, recurrent=recurrent, rows=rows
@@ -184,7 +190,7 @@ def _layer(name: str, layer: Any, rows: dict[str, Single]) -> Layer:
         kind="lif" if spiking else "leaky",
         inputs=layer.in_features,
         units=layer.features,
-        weights=array(layer.kernel),
+        weights=np.asarray(weights, np.float32),
         recurrent=array(layer.recurrent_kernel) if isinstance(layer, Recurrent) else None,
         rows=rows,
         delay=layer.delay,
@@ -201,9 +207,10 @@ def _parts(layer: Projection) -> tuple[Any, Any]:
 def _rows(layer: Any) -> dict[str, Any]:
     """The constants of a layer, as the kernels get them; see `snnlab.kernels.cpu.calls.lif_rows`."""
     zero = jnp.float32(0.0)
-    bias = zero if layer.bias is None else layer.bias[...]
     if not isinstance(layer, Projection):
-        return {"bias": bias}
+        return {"bias": zero if layer.bias is None else layer.bias[...]}
+    bias = layer.weights()[1]
+    bias = zero if bias is None else bias
     rows: dict[str, Any] = {"bias": bias, "a_syn": zero}
     neuron, synapse = _parts(layer)
     dt = neuron.dt

@@ -220,8 +220,7 @@ class _Writer:
         self.accept((layer.in_features,))
         self.travel(name, layer)
         node, gain = self.neuron(layer.neuron, layer.synapse, integrator, (layer.features,))
-        bias = None if layer.bias is None else layer.bias[...]
-        kernel = layer.kernel[...]
+        kernel, bias = layer.weights()
         if isinstance(layer, ConvProjection):
             kernel = layer.window.flat(kernel)
         self.put(f"{name}_weights", self.matrix(kernel, bias, gain))
@@ -243,8 +242,9 @@ class _Writer:
             size = np.array((window.pool, window.pool))
             self.put(f"{name}_pool", self.nir.SumPool2d(size, size, np.array((0, 0))))
         node, gain = self.neuron(layer.neuron, layer.synapse, integrator, layer.out_shape)
-        filters = _finite("kernel", layer.kernel[...]).reshape(*window.size, window.in_shape[0], -1) * gain
-        bias = np.zeros(len(gain), np.float32) if layer.bias is None else _finite("bias", layer.bias[...]) * gain
+        kernel, bias = layer.weights()
+        filters = _finite("kernel", kernel).reshape(*window.size, window.in_shape[0], -1) * gain
+        bias = np.zeros(len(gain), np.float32) if bias is None else _finite("bias", bias) * gain
         options = {"stride": window.stride, "padding": window.padding, "dilation": (1, 1), "groups": 1}
         weight = filters.transpose(3, 2, 0, 1)
         self.put(f"{name}_weights", self.nir.Conv2d(input_shape=window.cells, weight=weight, bias=bias, **options))

@@ -381,6 +381,16 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
     return fired(drive, *results)
 
 
+def lif_at_pixels(drive: Drive, params: LifParams, options: Options, pixels: int, *, dt: float):
+    """Do the same for the currents of a convolution; parameters are one per channel."""
+    current = pad(drive.arriving().swapaxes(0, 1), 2, pixels=pixels)
+    source, options = source_of(current=current), options._replace(source=at.FROM_CURRENT, features=current.shape[2])
+    every = jnp.tile(lif_rows(drive, params, dt), (1, pixels))
+    none = jnp.zeros((current.shape[2] // LANES, 0, LANES), jnp.float32)
+    results: Any = _lif(options, drive.num_steps, *alike(every, none, source))
+    return fired(drive, *results)
+
+
 def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params padded"]:
     return _padded(rows.lif_rows(drive, params, dt))
 

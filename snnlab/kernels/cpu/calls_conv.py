@@ -89,7 +89,7 @@ def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
     """LIF neurons behind a convolution of spikes, and behind an exponential synapse if the drive has one.
 
     Args:
-        drive: input of the neurons: spikes, and the window that weighs them.
+        drive: input of the neurons: spikes, and the window that weighs them; or currents that it has weighed.
         params: see `dynamics.LifParams`, single values or one per channel; voltages are measured from rest, so `v_rest`
             is not read.
         options: surrogate and kind of reset; the drive says the others.
@@ -99,6 +99,8 @@ def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
         The spikes as `Packed`, their counts, and the voltages after the reset.
     """
     assert drive.window is not None
+    if isinstance(drive.x, jnp.ndarray):
+        return calls.lif_at_pixels(drive, params, options, drive.window.pixels, dt=dt)
     weights, source, options = _feed(drive, drive.window, options)
     arguments = alike(calls.lif_rows(drive, params, dt), weights, source)
     results: Any = _conv(drive.window, options, drive.num_steps, *arguments)
@@ -107,25 +109,31 @@ def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
 
 def _feed(drive: Drive, window: Window, options: calls.Options):
     """As `calls.feed`: weights in tiles, the source that they weigh, and the options that say which it is."""
-    x, kernel, depth = drive.x, drive.weights, window.in_shape[0]
-    if isinstance(x, SpikeTimes | Packed | Steady) and x.num_units != window.num_units:
+    x, depth, channels = drive.x, window.in_shape[0], drive.features // window.pixels
+    weighed = drive.kernel is not None and isinstance(x, SpikeTimes | Packed | Steady)
+    if weighed and x.num_units != window.num_units:
         raise ArgumentError(f"x: has {x.num_units} units, the window has an input of {window.in_shape}")
     delay = min(drive.delay, drive.num_steps)
     options = options._replace(delay=delay, features=drive.features, pixels=window.pixels)
-    weights = None
     if isinstance(x, Steady):
-        current = pad(window.convolve(x.values[None], kernel)[0], 1, pixels=window.pixels)
+        current = pad(drive.at_each_step(x), 1, pixels=window.pixels)
         source, options = calls.source_of(current=current[:, None]), options._replace(source=at.FROM_STEADY)
-        weights = jnp.zeros((-(-kernel.shape[1] // LANES), 0, LANES), jnp.float32)  # they have been weighed
-    elif isinstance(x, Packed):
+        weights = jnp.zeros((-(-channels // LANES), 0, LANES), jnp.float32)  # they have been weighed
+        return weights, source, options._replace(grid=_grid(window, depth, channels, delay))
+    kernel = drive.weights
+    if isinstance(x, Packed):
         padded = -(-depth // LANES) * LANES
         source, options = _from_packed(x, window, padded), options._replace(source=at.FROM_BITS)
         kernel, depth = pad(kernel.reshape(-1, depth, kernel.shape[1]), 1).reshape(-1, kernel.shape[1]), padded
     else:
         source = _from_events(x, window)
-    grid = (*window.cells, depth, window.pool, *window.size, *window.stride, *window.padding, *window.grid)
-    weights = calls.tiles(kernel) if weights is None else weights
-    return weights, source, options._replace(grid=(*grid, kernel.shape[1], delay))
+    return calls.tiles(kernel), source, options._replace(grid=_grid(window, depth, channels, delay))
+
+
+def _grid(window: Window, depth: int, channels: int, delay: int) -> tuple[int, ...]:
+    """Return the geometry as the kernels read it, see `conv.Grid`."""
+    geometry = (*window.cells, depth, window.pool, *window.size, *window.stride, *window.padding, *window.grid)
+    return (*geometry, channels, delay)
 
 
 def _from_events(x, window: Window) -> calls.Source:

@@ -176,12 +176,13 @@ def _ways(layer: Any, reached: Callable, trace: Trace, lengths: Int[Array, " bat
         x = reached()
         # A spike that is delayed to between two steps arrives in two parts.
         heard = active(layer.delay(x)) if isinstance(layer.delay, Delay) else active(x, layer.delay)
+        kernel, _ = layer.weights()
         if type(layer) is Projection:
-            return [_full(layer.kernel[...], *heard)]
+            return [_full(kernel, *heard)]
         if type(layer) is Recurrent:  # own spikes arrive one step later
-            return [_full(layer.kernel[...], *heard), _full(layer.recurrent_kernel[...], *active(trace.output, 1))]
+            return [_full(kernel, *heard), _full(layer.recurrent_kernel[...], *active(trace.output, 1))]
         if type(layer) is ConvProjection:
-            return [_shared(layer.window.convolve, layer.kernel[...], *heard)]
+            return [_shared(layer.window.convolve, kernel, *heard)]
     if type(layer) is nnx.Linear:
         return [_full(layer.kernel[...], *active(reached()))]
     if type(layer) is LSTM:
