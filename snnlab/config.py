@@ -327,7 +327,9 @@ class ConvConfig:
 
 LATENCY_CONV = ConvConfig(
     channels=(16, 96),
-    **LATENCY_GEOMETRY,
+    window=LATENCY_GEOMETRY["window"],
+    stride=LATENCY_GEOMETRY["stride"],
+    pool=LATENCY_GEOMETRY["pool"],
     dense=(),
     norm=False,
     code="latency",

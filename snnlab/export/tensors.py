@@ -169,7 +169,8 @@ def _fewest_values(config: SnnConfig | ConvConfig | LstmConfig, shape: tuple[int
         for channels, (window, stride, pool) in zip(config.channels, config.geometry, strict=True):
             values, inputs = values + window**2 * inputs * channels, channels
             sizes = [max(0, ((size - 2 + window % 2) // stride + 1) // pool) for size in sizes]
-        return values + inputs * classes * math.prod(sizes)
+        seen = (inputs * math.prod(sizes), *config.dense, classes)
+        return values + sum(a * b for a, b in itertools.pairwise(seen))
     by_step = isinstance(config, LstmConfig) or config.code in ("rows", "delta")  # the first axis is time
     inputs = math.prod(shape[1:] if by_step else shape)
     widths = config.widths if isinstance(config, SnnConfig) else (config.hidden,)

@@ -12,6 +12,7 @@ reference; so does the outer one of two derivatives. With a `jax.jit` between de
 
 from snnlab.kernels.dispatch import (
     Lif,
+    arriving,
     backend,
     current,
     double_expon,
@@ -32,6 +33,7 @@ __all__ = [
     "Lif",
     "Packed",
     "Window",
+    "arriving",
     "backend",
     "current",
     "double_expon",

@@ -304,6 +304,22 @@ def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Arr
     return _scans(backend, drive).current(drive, dt=dt)
 
 
+def arriving(drive: Drive, *, backend: str | None = None) -> Float[Array, "time batch n"]:
+    """Compute what arrives behind the weights of a drive at every step, dense; neither bias nor synapse are in it.
+
+    Example:
+        >>> arriving(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5)))).shape
+        (3, 2, 5)
+    """
+    (drive,) = _in_one_precision(drive)
+    if drive.window is None or drive.kernel is None or not _has_kernel(backend, drive):
+        return drive.arriving()
+    from snnlab.kernels.cpu import patches
+
+    x = drive.x if isinstance(drive.x, jnp.ndarray) else drive.x.dense()
+    return drive.later(patches.convolve(drive.window, x, drive.kernel))
+
+
 def expon(
     x: Float[Array, "time batch n"], tau_syn: Float[Array, "..."], *, dt: float, backend: str | None = None
 ) -> Float[Array, "time batch n"]:

@@ -11,8 +11,6 @@ from jaxtyping import Array, Float, Int
 from snnlab.errors import ArgumentError
 from snnlab.support import arguments
 
-ROWS = 4096  # of one product of matrices: what they need stays in the cache
-
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
@@ -101,51 +99,39 @@ class Window:
             >>> Window(in_shape=(1, 2, 3), size=(2, 2)).convolve(jnp.ones((1, 1, 6)), jnp.ones((4, 1))).tolist()
             [[[4.0, 4.0]]]
         """
-        steps, batch, _ = x.shape
-        images = self._pooled(x.reshape(steps, batch, *self.in_shape).transpose(1, 0, 3, 4, 2))
-        images = images.reshape(
-            -1, *images.shape[2:]
-        )  # channels last, and a sample's steps together, as in the kernels
-        if jax.default_backend() == "cpu":
-            multiply = jax.checkpoint(lambda image: self._patches(image) @ kernel)
-            y = jax.lax.map(multiply, images, batch_size=max(1, ROWS // self.pixels))
-        else:
-            y = self._convolution(images, kernel)
-        return y.reshape(batch, steps, self.pixels, -1).transpose(1, 0, 3, 2).reshape(steps, batch, -1)
-
-    def _pooled(self, images: Float[Array, "batch time row column channel"]) -> Array:
-        """Return the sums of `pool x pool` pixels."""
-        (rows, columns), k = self.cells, self.pool
-        whole = images[:, :, : rows * k, : columns * k]
-        return whole.reshape(*images.shape[:2], rows, k, columns, k, -1).sum((3, 5))
-
-    def _patches(self, image: Float[Array, "row column channel"]) -> Float[Array, "pixel fan_in"]:
-        """Return what the window holds at each of its places.
-
-        XLA takes four times longer for the gradient of the weights of a convolution on a CPU than for that of a product
-        of matrices.
-        """
-        above, left = self.padding
-        if self.pixels == 1 and self.size == self.cells:
-            return image.reshape(1, -1)
-        padded = jnp.pad(image, ((above, above), (left, left), (0, 0)))
-        (rows, columns), (down, right) = self.grid, self.stride
-        seen = [
-            padded[i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * right + 1 : right]
-            for i in range(self.size[0])
-            for j in range(self.size[1])
-        ]
-        return jnp.concatenate(seen, -1).reshape(self.pixels, -1)
-
-    def _convolution(self, images: Float[Array, "n row column channel"], kernel: Float[Array, "fan_in out"]) -> Array:
-        return jax.lax.conv_general_dilated(
-            images,
+        images = self.images(x)
+        y = jax.lax.conv_general_dilated(
+            images.reshape(-1, *images.shape[2:]),
             kernel.reshape(*self.size, self.in_shape[0], -1),
             self.stride,
             [(pad, pad) for pad in self.padding],
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             precision=jax.lax.Precision.HIGHEST,  # or a GPU rounds to 11 bits, and spikes change
         )
+        return self.flattened(y, *x.shape[:2])
+
+    def images(self, x: Float[Array, "time batch pre"]) -> Float[Array, "batch time row column channel"]:
+        """Return sums of `pool x pool` pixels in the order of the kernels: channels last, a sample's steps together.
+
+        Example:
+            >>> Window(in_shape=(1, 2, 2), size=(1, 1), pool=2).images(jnp.ones((3, 5, 4))).shape
+            (5, 3, 1, 1, 1)
+        """
+        images = x.reshape(*x.shape[:2], *self.in_shape).transpose(1, 0, 3, 4, 2)
+        if self.pool == 1:
+            return images
+        (rows, columns), k = self.cells, self.pool
+        whole = images[:, :, : rows * k, : columns * k]
+        return whole.reshape(*images.shape[:2], rows, k, columns, k, -1).sum((3, 5))
+
+    def flattened(self, y: Array, steps: int, batch: int) -> Float[Array, "time batch post"]:
+        """Return what stands at the pixels of images in that order, `(batch time) row column out`, as units.
+
+        Example:
+            >>> Window(in_shape=(1, 1, 2), size=(1, 1)).flattened(jnp.arange(4.0).reshape(1, 1, 2, 2), 1, 1).tolist()
+            [[[0.0, 2.0, 1.0, 3.0]]]
+        """
+        return y.reshape(batch, steps, self.pixels, -1).transpose(1, 0, 3, 2).reshape(steps, batch, -1)
 
     def flat(self, kernel: Float[Array, "fan_in out"]) -> Float[Array, "pre out"]:
         """Return the weights from every input to the neurons at the only place of a window that has one.

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from snnlab import kernels
 from snnlab.encode import Steady
 from snnlab.kernels import Drive
 from snnlab.support import arguments
@@ -24,7 +25,7 @@ class BatchNorm(nnx.Module):
         W <- W scale / sqrt(var + epsilon),  b <- offset - mean scale / sqrt(var + epsilon)
 
     The averages are those of all batches at first, so that they are of use after a single step, and forget old batches
-    exponentially later on:
+    exponentially later on. Steps after the end of a short sequence count, too.
 
         mean <- mean + (mean of the batch - mean) max(1 - momentum, 1 / batches seen)
 
@@ -73,17 +74,18 @@ class BatchNorm(nnx.Module):
         if self.use_running_average:
             kernel, bias = self.folded(drive.weights)
             return replace(drive, kernel=kernel, bias=bias)
-        steady = isinstance(drive.x, Steady) and not drive.delay  # the same at every step
-        x = (replace(drive, x=drive.x.values[None]) if steady else drive).arriving()
-        by_channel = x.reshape(*x.shape[:2], self.features, -1).transpose(
-            1, 0, 3, 2
-        )  # as the kernels have it: no copies
-        mean = by_channel.mean((0, 1, 2))
-        var = ((by_channel - mean) ** 2).mean((0, 1, 2))
+        steady = drive.x if isinstance(drive.x, Steady) and not drive.delay else None  # the same at every step
+        x = kernels.arriving(drive if steady is None else replace(drive, x=steady.values[None]))
+        units = x.reshape(*x.shape[:2], self.features, -1)
+        by_channel = units.transpose(1, 0, 3, 2)  # the order of the kernels, so that XLA makes no copies
+        mean = _mean(by_channel)
+        centered = by_channel - _for_each(mean, len(by_channel))
+        var = _mean(centered**2)
         self._remember(mean, var)
-        y = (by_channel - mean) * (self.scale[...] * jax.lax.rsqrt(var + self.epsilon)) + self.offset[...]
+        factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
+        y = centered * _for_each(factor, len(by_channel)) + _for_each(self.offset[...], len(by_channel))
         y = y.transpose(1, 0, 3, 2).reshape(x.shape)
-        arrived = Steady(values=y[0], num_steps=drive.num_steps) if steady else y
+        arrived = y if steady is None else replace(steady, values=y[0])
         return replace(drive, x=arrived, kernel=None, bias=None, delay=0)
 
     def folded(self, kernel: Float[Array, "pre n"]) -> tuple[Float[Array, "pre n"], Float[Array, " n"]]:
@@ -97,3 +99,15 @@ class BatchNorm(nnx.Module):
         rate = jnp.maximum(1.0 - self.momentum, 1.0 / self.seen[...])
         for average, now in ((self.mean, mean), (self.var, var)):
             average[...] += rate * (jax.lax.stop_gradient(now) - average[...])
+
+
+def _mean(x: Float[Array, "batch time place n"]) -> Float[Array, " n"]:
+    """Return the mean of each feature. Samples are summed after steps and places, or the order of the sum, and so its
+    last bits, would depend on the number of cores; so it is with the gradient of `_for_each`."""
+    of_samples = jax.lax.optimization_barrier(x.sum((1, 2)))
+    return of_samples.sum(0) / (x.size // x.shape[3])
+
+
+def _for_each(values: Float[Array, " n"], batch: int) -> Float[Array, "batch 1 1 n"]:
+    """Return a copy for each sample."""
+    return jax.lax.optimization_barrier(jnp.broadcast_to(values, (batch, 1, 1, len(values))))

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from snnlab import data
 from snnlab.cli import main, notebooks
 from snnlab.cli.options import notebooks_folder
 from snnlab.cli.train import Train
+from snnlab.config import LATENCY_CONV, ConvConfig
 from snnlab.errors import SnnlabError
 from snnlab.export import load_metadata
 
@@ -178,9 +180,11 @@ def test_train_on_numbers_and_on_recordings_of_your_own(tmp_path, run_here):
         assert done.returncode == 0 and "up to 29 steps of 2 channels" in " ".join(done.stderr.split()), done.stderr
 
 
-def test_a_convolution_may_read_currents():
-    currents, usual = (Train(network="conv", code=code, num_steps=6).network_config() for code in ("current", None))
-    assert (currents.code, currents.num_steps, usual.code) == ("current", 6, "latency")
+def test_the_code_of_a_convolution_chooses_what_is_left_out():
+    latency, usual = (Train(network="conv", code=code, num_steps=6).network_config() for code in ("latency", None))
+    assert latency == replace(LATENCY_CONV, num_steps=6) and usual == ConvConfig(num_steps=6)
+    options = {"dense": (9,), "norm": "off", "flip": "on"}
+    assert Train(network="conv", **options).network_config() == ConvConfig(dense=(9,), norm=False, flip=True)
 
 
 def test_files_of_your_own_that_do_not_fit_are_one_line(tmp_path, capsys):
@@ -291,7 +295,7 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path, 
         (("train", "snn", "--flip", "on"), "--flip: does not apply to the snn"),
         (("train", "snn", "--shift", "1"), "--shift: does not apply to the snn"),
         (("train", "conv", "--stride", "2", "1", "1"), "stride: must be one number, or one for each of 2 convolutions"),
-        (("train", "conv", "--code", "rows"), "code: must be one of 'latency', 'current', got 'rows'"),
+        (("train", "conv", "--code", "rows"), "code: must be one of 'current', 'latency', got 'rows'"),
         (("train", "--code", "current"), "code: must be "),
         (("train", "conv", "--shift", "-1"), "shift: must be an integer >= 0, got -1"),
         (("train", "conv", "--channels", "3", "0"), "channels[1]: must be an integer >= 1 and <= 4194304, got 0"),

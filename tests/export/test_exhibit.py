@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import snnlab
 from snnlab import data
 from snnlab.cli import main
-from snnlab.config import ConvConfig, LstmConfig, SnnConfig
+from snnlab.config import LATENCY_CONV, ConvConfig, LstmConfig, SnnConfig
 from snnlab.errors import ArgumentError
 from snnlab.export.exhibits import exhibit
 from snnlab.export.exhibits.coding import coding_of
@@ -27,7 +27,7 @@ from snnlab.export.exhibits.exact import fused
 from snnlab.export.exhibits.plan import CODE, layers_of, shown, sliders_of
 from snnlab.export.exhibits.replay import play
 from snnlab.export.exhibits.samples import run
-from snnlab.layers import IF, Leaky, LifRef, Projection, Stack
+from snnlab.layers import IF, BatchNorm, Leaky, LifRef, Projection, Stack
 from snnlab.models import Network
 from snnlab.train import Trainer
 
@@ -126,6 +126,21 @@ def test_the_pages_arithmetic_gives_pythons_bits(kind):
         assert np.abs(played[-1].values - found.python.readout).max() < 1e-5
     else:
         assert (played[-1].values == found.python.readout).all()
+
+
+def test_a_norm_is_played_as_weights_and_biases(digits):
+    net = network("latency")
+    hidden = net.stack.layers["hidden"]
+    hidden.norm = nnx.data(BatchNorm(hidden.features))
+    net.train()
+    for start in (0, 100):
+        net(jnp.asarray(digits.x_train[start : start + 100]), key=jax.random.key(start))
+    net.eval()
+    assert hidden.norm.seen[...] == 2
+    found = run(net, digits.x_test[:50], "mean")
+    played = play(layers_of(net), found.signal)
+    assert played[0].spikes.sum() > 300 and (played[0].spikes == found.python.spikes[0]).all()
+    assert (played[-1].values == found.python.readout).all()
 
 
 def with_own_constants() -> Network:
@@ -260,7 +275,8 @@ def test_sizes(tmp_path, digits):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (lambda: snnlab.build(ConvConfig(), sample_shape=(8, 8), num_classes=10), 'layer "conv1" is a ConvProjection'),
+        (lambda: snnlab.build(LATENCY_CONV, sample_shape=(8, 8), num_classes=10), 'layer "conv1" is a ConvProjection'),
+        (lambda: snnlab.build(ConvConfig(), sample_shape=(8, 8), num_classes=10), "its code is a Current"),
         (
             lambda: snnlab.build(SnnConfig(hidden=4000, num_steps=5), sample_shape=(28, 28, 3), num_classes=2),
             "of 50 MB",

@@ -19,6 +19,7 @@ from snnlab.errors import ArgumentError, SnnlabError
 from snnlab.export.nir.graph import kind
 from snnlab.layers import (
     IF,
+    BatchNorm,
     Conv,
     ConvProjection,
     Delay,
@@ -473,6 +474,27 @@ def test_convolutions_of_spiking_neurons_come_back(tmp_path):
     own, again = net(x), snnlab.from_nir(tmp_path / "net.nir", dt=1.0, method="exponential")(x)
     assert min(own.counts[name].sum() for name in ("a", "b")) > 20
     for name in ("a", "b"):
+        np.testing.assert_array_equal(own.spikes[name], again.spikes[name])
+    np.testing.assert_allclose(own.readout, again.readout, atol=1e-4)
+
+
+@pytest.mark.endure
+def test_what_a_norm_learned_is_in_the_weights(tmp_path):
+    """NIR has no normalization: the file is of a network with other weights and biases, and the same spikes."""
+    rngs = nnx.Rngs(0)
+    a = ConvProjection((2, 7, 6), LifRef(3, v_th=0.2, reset="value"), window=3, norm=BatchNorm(3), rngs=rngs)
+    b = ConvProjection(a.out_shape, LifRef(8, v_th=0.2, reset="value"), window=(5, 4), norm=BatchNorm(8), rngs=rngs)
+    c = Projection(8, Leaky(5), norm=BatchNorm(5), rngs=rngs)
+    net, x = Stack(a=a, b=b, c=c), jnp.asarray(some_input(84))
+    net.train()
+    for _ in range(3):
+        net(x)
+    net.eval()
+    assert all(layer.norm.seen[...] == 3 for layer in (a, b, c))
+    snnlab.save_nir(net, tmp_path / "net.nir", method="exponential")
+    own, again = net(x), snnlab.from_nir(tmp_path / "net.nir", dt=1.0, method="exponential")(x)
+    for name in ("a", "b"):
+        assert own.counts[name].sum() > 20
         np.testing.assert_array_equal(own.spikes[name], again.spikes[name])
     np.testing.assert_allclose(own.readout, again.readout, atol=1e-4)
 

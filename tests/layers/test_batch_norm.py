@@ -1,6 +1,9 @@
 """`BatchNorm`: the textbook's formula and gradient in training, running averages in the weights afterwards."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -166,6 +169,35 @@ def test_both_backends_have_the_same_spikes_and_gradients(monkeypatch, form, mod
         np.testing.assert_array_equal(spikes[name], expected[name])
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4 * (1e-6 + float(jnp.abs(b).max())))
+
+
+ON_CORES = """
+import hashlib, os, sys
+os.sched_setaffinity(0, [int(core) for core in sys.argv[1:]])
+import jax, numpy as np, snnlab
+from flax import nnx
+x, y = np.random.default_rng(0).integers(0, 256, (256, 28, 28), np.uint8), np.arange(256) % 10
+data = snnlab.Dataset(name="noise", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
+net = snnlab.build(snnlab.ConvConfig(), sample_shape=(28, 28), num_classes=10)
+trainer = snnlab.Trainer(net, data, epochs=2)
+trainer.fit()
+state = jax.tree.leaves((trainer.state.params, trainer.state.rest.filter(nnx.BatchStat)))
+print(len(trainer.history), hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in state)).hexdigest())
+"""
+
+
+@pytest.mark.endure
+def test_one_core_and_all_of_them_come_to_the_same_bits():
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) == 1:
+        pytest.skip("needs two cores")
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", ON_CORES, *map(str, some)], capture_output=True, text=True, check=True
+        ).stdout
+        for some in (cores[:1], cores)
+    ]
+    assert told[0] == told[1] and told[0].startswith("4 ")
 
 
 def test_what_does_not_fit_is_refused():

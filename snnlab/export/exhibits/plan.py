@@ -102,8 +102,9 @@ def shown(model: nnx.Module) -> Network:
         ArgumentError: with the reason, if it cannot.
 
     Example:
-        >>> from snnlab import ConvConfig, build
-        >>> shown(build(ConvConfig(), sample_shape=(8, 8), num_classes=3))  # doctest: +ELLIPSIS
+        >>> from snnlab import build
+        >>> from snnlab.config import LATENCY_CONV
+        >>> shown(build(LATENCY_CONV, sample_shape=(8, 8), num_classes=3))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         snnlab.errors.ArgumentError: model: layer "conv1" is a ConvProjection; an exhibit shows layers of LifRef, ...

@@ -110,8 +110,7 @@ def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
 def _feed(drive: Drive, window: Window, options: calls.Options):
     """As `calls.feed`: weights in tiles, the source that they weigh, and the options that say which it is."""
     x, depth, channels = drive.x, window.in_shape[0], drive.features // window.pixels
-    weighed = drive.kernel is not None and isinstance(x, SpikeTimes | Packed | Steady)
-    if weighed and x.num_units != window.num_units:
+    if drive.kernel is not None and isinstance(x, SpikeTimes | Packed | Steady) and x.num_units != window.num_units:
         raise ArgumentError(f"x: has {x.num_units} units, the window has an input of {window.in_shape}")
     delay = min(drive.delay, drive.num_steps)
     options = options._replace(delay=delay, features=drive.features, pixels=window.pixels)
