@@ -7,6 +7,9 @@ import os
 import pytest
 from tiers import ROOT, TIERS, Needs, compile_quickly, marks, runs_whole, tier_of
 
+# Unless IPython has been imported, JAX adds a note to an exception, and a doctest would take that for the message.
+os.environ.setdefault("JAX_TRACEBACK_FILTERING", "off")
+
 
 def pytest_addoption(parser):
     parser.addoption(
