@@ -19,15 +19,8 @@ from snnlab.train import Trainer
 Setting = str | float | bool | None
 
 LARGEST = 2**63  # of the integers of a file
-OF_LAYERS = (
-    "hidden",
-    "channels",
-    "window",
-    "stride",
-    "pool",
-    "dense",
-    "gains",
-)  # of a config, one number a layer
+# Fields of a config with one number a layer.
+OF_LAYERS = ("hidden", "channels", "window", "stride", "pool", "dense", "gains")
 # Fields of a config that only give a knob its first value: the knob tells more. With several hidden layers, or in a
 # convolutional network, there is one in each: "hidden2.tau_mem", "conv1.tau_mem".
 KNOB_OF = {

@@ -167,9 +167,11 @@ def _layers(network: Network) -> list[Any]:
 
 def _numbers(layer: Any) -> tuple[Any, dict[str, Any]]:
     """The weights and the constants of a layer."""
-    if isinstance(layer, LSTM):
-        return layer.w_x[...], _rows(layer)
-    return layer.weights()[0] if isinstance(layer, Projection) else layer.kernel[...], _rows(layer)
+    if isinstance(layer, Projection):
+        weights, _ = layer.weights()
+    else:
+        weights = layer.w_x[...] if isinstance(layer, LSTM) else layer.kernel[...]
+    return weights, _rows(layer)
 
 
 def _layer(name: str, layer: Any, weights: Single, rows: dict[str, Single]) -> Layer:
@@ -191,7 +193,7 @@ def _layer(name: str, layer: Any, weights: Single, rows: dict[str, Single]) -> L
         kind="lif" if spiking else "leaky",
         inputs=layer.in_features,
         units=layer.features,
-        weights=np.asarray(weights, np.float32),
+        weights=weights,
         recurrent=array(layer.recurrent_kernel) if isinstance(layer, Recurrent) else None,
         rows=rows,
         delay=layer.delay,

@@ -368,8 +368,9 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
     """LIF neurons over the sequence, behind an exponential synapse if the drive has one.
 
     Args:
-        drive: input of the neurons.
-        params: see `dynamics.LifParams`; voltages are measured from rest, so `v_rest` is not read.
+        drive: input of the neurons; behind a convolution, the currents that come out of it.
+        params: see `dynamics.LifParams`, of each neuron or channel; voltages are measured from rest, so `v_rest` is not
+            read.
         options: surrogate and kind of reset; the drive says the others.
         dt: time step [ms].
 
@@ -377,17 +378,8 @@ def lif(drive: Drive, params: LifParams, options: Options, *, dt: float):
         The spikes as `Packed`, their counts `(batch, n)`, and the voltages after the reset `(time, batch, n)`.
     """
     weights, source, options = feed(drive, options)
-    results: Any = _lif(options, drive.num_steps, *alike(lif_rows(drive, params, dt), weights, source))
-    return fired(drive, *results)
-
-
-def lif_at_pixels(drive: Drive, params: LifParams, options: Options, pixels: int, *, dt: float):
-    """Do the same for the currents of a convolution; parameters are one per channel."""
-    current = pad(drive.arriving().swapaxes(0, 1), 2, pixels=pixels)
-    source, options = source_of(current=current), options._replace(source=at.FROM_CURRENT, features=current.shape[2])
-    every = jnp.tile(lif_rows(drive, params, dt), (1, pixels))
-    none = jnp.zeros((current.shape[2] // LANES, 0, LANES), jnp.float32)
-    results: Any = _lif(options, drive.num_steps, *alike(every, none, source))
+    every = jnp.tile(lif_rows(drive, params, dt), (1, _pixels(drive)))
+    results: Any = _lif(options, drive.num_steps, *alike(every, weights, source))
     return fired(drive, *results)
 
 
@@ -397,7 +389,7 @@ def lif_rows(drive: Drive, params: LifParams, dt: float) -> Float[Array, "params
 
 def fired(drive: Drive, carrier, bits, counts, states):
     """Turn the results of a spiking kernel into those of `lif`."""
-    n, pixels = drive.features, 1 if drive.window is None else drive.window.pixels
+    n, pixels = drive.features, _pixels(drive)
     packed = Packed(bits=bits, carrier=carrier, num_units=n, pixels=pixels)
     return packed, without_padding(counts, n, pixels), from_tiles(states, n, pixels)
 
@@ -430,8 +422,14 @@ def feed(drive: Drive, options: Options) -> tuple[Float[Array, "tile unit lane"]
     if isinstance(x, Packed):
         source = source_of(bits=x.bits, carrier=x.carrier)
         return tiles(pad(drive.weights, 0, pixels=x.pixels)), source, options._replace(source=at.FROM_BITS)
-    none = jnp.zeros((-(-drive.features // LANES), 0, LANES), jnp.float32)
-    return none, source_of(current=to_tiles(drive.arriving())), options._replace(source=at.FROM_CURRENT)
+    current = to_tiles(drive.arriving(), _pixels(drive))
+    none = jnp.zeros((current.shape[2] // LANES, 0, LANES), jnp.float32)
+    return none, source_of(current=current), options._replace(source=at.FROM_CURRENT)
+
+
+def _pixels(drive: Drive) -> int:
+    """The number of places at which the drive has neurons; they share the parameters of their channel."""
+    return 1 if drive.window is None else drive.window.pixels
 
 
 def tiles(kernel: Float[Array, "pre post"]) -> Float[Array, "tile pre lane"]:

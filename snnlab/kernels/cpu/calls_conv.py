@@ -100,7 +100,7 @@ def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
     """
     assert drive.window is not None
     if isinstance(drive.x, jnp.ndarray):
-        return calls.lif_at_pixels(drive, params, options, drive.window.pixels, dt=dt)
+        return calls.lif(drive, params, options, dt=dt)
     weights, source, options = _feed(drive, drive.window, options)
     arguments = alike(calls.lif_rows(drive, params, dt), weights, source)
     results: Any = _conv(drive.window, options, drive.num_steps, *arguments)
