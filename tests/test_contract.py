@@ -138,6 +138,7 @@ CASES = {
         built(replace(LATENCY_CONV, channels=(3, 4), stride=(2, 1), num_steps=9, v_th=0.3, flip=True, shift=1)),
     ),
     "normalized": (dataset("label"), built(snnlab.ConvConfig(channels=(3, 4), pool=(2, 1), dense=(7,)))),
+    "normalized events": (dataset("label"), built(replace(LATENCY_CONV, channels=(3, 4), num_steps=9, norm=True))),
     "LSTM": (dataset("traces"), built(snnlab.LstmConfig(hidden=5))),
     "graph": (dataset("label"), graph),
     "events": (events(), rows(code="events", num_steps=T, v_th=0.3)),

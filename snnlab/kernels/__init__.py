@@ -26,22 +26,26 @@ from snnlab.kernels.dispatch import (
 )
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed
+from snnlab.kernels.statistics import Statistics, folded, normalized
 from snnlab.kernels.window import Window
 
 __all__ = [
     "Drive",
     "Lif",
     "Packed",
+    "Statistics",
     "Window",
     "arriving",
     "backend",
     "current",
     "double_expon",
     "expon",
+    "folded",
     "from_rest",
     "leaky",
     "lif",
     "lstm",
+    "normalized",
     "project",
     "recurrent_lif",
 ]

@@ -92,7 +92,7 @@ def _numba_works() -> bool:
         return False
 
 
-def _in_one_precision(drive, *more):
+def in_one_precision(drive, *more):
     """Return a drive, or what makes one, and other arrays as float32, or as float64 if any of them is.
 
     Other types, such as bfloat16 or integers, are computed with as float32; the gradients have the types of the arrays.
@@ -103,7 +103,7 @@ def _in_one_precision(drive, *more):
     return drive.astype(number), *jax.tree.map(lambda x: jnp.asarray(x, number), more)
 
 
-def _has_kernel(wanted: str | None, drive: Drive, *parameters: Array | np.float32) -> bool:
+def has_kernel(wanted: str | None, drive: Drive, *parameters: Array | np.float32) -> bool:
     """Whether the numba kernels are in use, and these numbers are for them."""
     return backend(wanted) == "numba" and _usual(drive, *parameters)
 
@@ -184,19 +184,19 @@ def lif(
         >>> lif(jnp.full((20, 1, 1), 1.5), p, dt=1.0, surrogate=inv_square).counts.item()  # every 10 ln 3 = 11 ms
         1.0
     """
-    drive, params = _in_one_precision(drive, params)
+    drive, params = in_one_precision(drive, params)
     rest, params = drive.spread(params.v_rest).reshape(1, 1, -1), from_rest(params)
-    has_kernel = surrogate in SURROGATES.values() and _has_kernel(backend, drive, *jax.tree.leaves(params))
-    spread, drive = drive.spread, _risen(drive, dt) if has_kernel else drive
+    kernel = surrogate in SURROGATES.values() and has_kernel(backend, drive, *jax.tree.leaves(params))
+    spread, drive = drive.spread, _risen(drive, dt) if kernel else drive
     weighed = drive.kernel is None or not isinstance(drive.x, jnp.ndarray)
-    if drive.window is not None and has_kernel and weighed:
+    if drive.window is not None and kernel and weighed:
         from snnlab.kernels.cpu import calls_conv
 
         options = _kernel_options(params, surrogate, reset, detach_reset)
         packed, counts, v = calls_conv.lif(drive, params, options, dt=dt)
         return Lif(packed.dense(), rest + v, counts, packed)
     drive, params = drive.unfolded(), spread(params)
-    if has_kernel:
+    if kernel:
         from snnlab.kernels.cpu import calls
 
         options = _kernel_options(params, surrogate, reset, detach_reset)
@@ -245,13 +245,13 @@ def recurrent_lif(
 
     Source: Bellec et al. (2020), DOI 10.1038/s41467-020-17236-y.
     """
-    drive, w_rec, params = _in_one_precision(drive, w_rec, params)
+    drive, w_rec, params = in_one_precision(drive, w_rec, params)
     drive, params = drive.unfolded(), drive.spread(params)
     if w_rec.shape != (drive.features, drive.features):
         raise ArgumentError(f"w_rec: must have shape {(drive.features, drive.features)}, got {w_rec.shape}")
     rest, params = params.v_rest.reshape(1, 1, -1), from_rest(params)
     known = surrogate in SURROGATES.values() and drive.tau_rise is None
-    if known and _has_kernel(backend, drive, w_rec, *jax.tree.leaves(params)):
+    if known and has_kernel(backend, drive, w_rec, *jax.tree.leaves(params)):
         from snnlab.kernels.cpu import calls_recurrent
 
         options = _kernel_options(params, surrogate, reset, detach_reset)
@@ -277,9 +277,9 @@ def leaky(
         >>> trace.shape, peak.item() == trace[1].item()
         ((2, 1, 1), True)
     """
-    drive, tau_mem = _in_one_precision(drive, tau_mem)
+    drive, tau_mem = in_one_precision(drive, tau_mem)
     drive, tau_mem = drive.unfolded(), drive.spread(tau_mem)
-    if _has_kernel(backend, drive, tau_mem):
+    if has_kernel(backend, drive, tau_mem):
         from snnlab.kernels.cpu import calls
 
         return calls.leaky(_risen(drive, dt), tau_mem, dt=dt)
@@ -295,9 +295,9 @@ def current(drive: Drive, *, dt: float, backend: str | None = None) -> Float[Arr
         >>> current(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5)), tau_syn=jnp.float32(10.0)), dt=1.0).shape
         (3, 2, 5)
     """
-    (drive,) = _in_one_precision(drive)
+    (drive,) = in_one_precision(drive)
     drive = drive.unfolded()
-    if _has_kernel(backend, drive):
+    if has_kernel(backend, drive):
         from snnlab.kernels.cpu import calls
 
         return calls.leaky(drive, None, dt=dt)[0] if drive.tau_rise is None else _risen(drive, dt).arriving()
@@ -311,8 +311,8 @@ def arriving(drive: Drive, *, backend: str | None = None) -> Float[Array, "time 
         >>> arriving(Drive(x=jnp.ones((3, 2, 4)), kernel=jnp.ones((4, 5)))).shape
         (3, 2, 5)
     """
-    (drive,) = _in_one_precision(drive)
-    if drive.window is None or drive.kernel is None or not _has_kernel(backend, drive):
+    (drive,) = in_one_precision(drive)
+    if drive.window is None or drive.kernel is None or not has_kernel(backend, drive):
         return drive.arriving()
     from snnlab.kernels.cpu import patches
 
@@ -382,9 +382,9 @@ def lstm(
             f"w_x, w_h, bias: must be ({x.shape[2]}, 4 n), (n, 4 n) and (4 n,), "
             f"got {w_x.shape}, {w_h.shape} and {bias.shape}"
         )
-    drive, w_x, w_h, bias = _in_one_precision(x, w_x, w_h, bias)
+    drive, w_x, w_h, bias = in_one_precision(x, w_x, w_h, bias)
     x = drive.arriving()
-    if _has_kernel(backend, drive, w_x, w_h, bias):
+    if has_kernel(backend, drive, w_x, w_h, bias):
         from snnlab.kernels.cpu import calls_lstm
 
         if calls_lstm.fits(w_x, w_h):

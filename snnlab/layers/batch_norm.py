@@ -8,8 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from snnlab import kernels
-from snnlab.encode import Steady
-from snnlab.kernels import Drive
+from snnlab.kernels import Drive, Statistics
 from snnlab.support import arguments
 
 
@@ -19,10 +18,13 @@ class BatchNorm(nnx.Module):
         y = scale (x - mean) / sqrt(var + epsilon) + offset
 
     In training, `mean` and `var` are those of the batch, over samples, time steps and places, and gradients flow
-    through them. Then all that arrives is computed densely. In the mode of `eval()` they are running averages, which
-    are multiplied into the weights, so events drive the kernels as ever:
+    through them; in the mode of `eval()` they are running averages. Running averages are multiplied into the weights,
+    so that events drive the kernels as ever:
 
         W <- W scale / sqrt(var + epsilon),  b <- offset - mean scale / sqrt(var + epsilon)
+
+    So it is with the mean and variance of a batch, where spikes of more than a few steps go to a convolution. All else
+    that arrives in training is computed densely.
 
     The averages are those of all batches at first, so that they are of use after a single step, and forget old batches
     exponentially later on. Steps after the end of a short sequence count, too.
@@ -74,40 +76,19 @@ class BatchNorm(nnx.Module):
         if self.use_running_average:
             kernel, bias = self.folded(drive.weights)
             return replace(drive, kernel=kernel, bias=bias)
-        steady = drive.x if isinstance(drive.x, Steady) and not drive.delay else None  # the same at every step
-        x = kernels.arriving(drive if steady is None else replace(drive, x=steady.values[None]))
-        units = x.reshape(*x.shape[:2], self.features, -1)
-        by_channel = units.transpose(1, 0, 3, 2)  # the order of the kernels, so that XLA makes no copies
-        mean = _mean(by_channel)
-        centered = by_channel - _for_each(mean, len(by_channel))
-        var = _mean(centered**2)
-        self._remember(mean, var)
-        factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
-        y = centered * _for_each(factor, len(by_channel)) + _for_each(self.offset[...], len(by_channel))
-        y = y.transpose(1, 0, 3, 2).reshape(x.shape)
-        arrived = y if steady is None else replace(steady, values=y[0])
-        return replace(drive, x=arrived, kernel=None, bias=None, delay=0)
+        drive, statistics = kernels.normalized(drive, self.scale[...], self.offset[...], self.epsilon)
+        self._remember(statistics)
+        return drive
 
     def folded(self, kernel: Float[Array, "pre n"]) -> tuple[Float[Array, "pre n"], Float[Array, " n"]]:
         """Return weights with the running averages in them, and biases."""
-        factor = self.scale[...] * jax.lax.rsqrt(self.var[...] + self.epsilon)
-        return kernel * factor, self.offset[...] - self.mean[...] * factor
+        averages = Statistics(self.mean[...], self.var[...])
+        factor, bias = kernels.folded(self.scale[...], self.offset[...], averages, self.epsilon)
+        return kernel * factor, bias
 
-    def _remember(self, mean: Float[Array, " n"], var: Float[Array, " n"]) -> None:
+    def _remember(self, statistics: Statistics) -> None:
         """Let a batch move the running averages."""
         self.seen[...] += 1
         rate = jnp.maximum(1.0 - self.momentum, 1.0 / self.seen[...])
-        for average, now in ((self.mean, mean), (self.var, var)):
+        for average, now in zip((self.mean, self.var), statistics, strict=True):
             average[...] += rate * (jax.lax.stop_gradient(now) - average[...])
-
-
-def _mean(x: Float[Array, "batch time place n"]) -> Float[Array, " n"]:
-    """Return the mean of each feature. Samples are summed after steps and places, or the order of the sum, and so its
-    last bits, would depend on the number of cores; so it is with the gradient of `_for_each`."""
-    of_samples = jax.lax.optimization_barrier(x.sum((1, 2)))
-    return of_samples.sum(0) / (x.size // x.shape[3])
-
-
-def _for_each(values: Float[Array, " n"], batch: int) -> Float[Array, "batch 1 1 n"]:
-    """Return a copy for each sample."""
-    return jax.lax.optimization_barrier(jnp.broadcast_to(values, (batch, 1, 1, len(values))))

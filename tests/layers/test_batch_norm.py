@@ -25,10 +25,12 @@ def drawn(*shape, seed=0):
 
 
 def inputs() -> dict:
-    """One input in each of its forms; packed spikes are those of a layer before, see `make_net`."""
-    times = np.random.default_rng(1).integers(-1, T + 2, (B, UNITS)).astype(np.int32)
+    """One input in each of its forms; packed spikes are those of a layer before, see `make_net`. In training, a
+    convolution of events is computed event by event, unless they have few steps."""
+    times = jnp.asarray(np.random.default_rng(1).integers(-1, T + 2, (B, UNITS)), jnp.int32)
     return {
-        "events": SpikeTimes(times=jnp.asarray(times), num_steps=T, num_units=UNITS),
+        "events": SpikeTimes(times=times, num_steps=T, num_units=UNITS),
+        "few steps": SpikeTimes(times=times, num_steps=3, num_units=UNITS),
         "steady": Steady(values=drawn(B, UNITS), num_steps=T),
         "dense": drawn(T, B, UNITS),
     }
@@ -51,12 +53,18 @@ def weighed(layer, x) -> np.ndarray:
     kernel = np.asarray(layer.kernel[...], np.float64)
     if not isinstance(layer, ConvProjection):
         return (dense @ kernel)[..., None]
-    cells = dense.reshape(T, B, 2, 3, 2, 2, 2).sum((4, 6))
+    cells = dense.reshape(-1, B, 2, 3, 2, 2, 2).sum((4, 6))
     rows, columns = layer.window.size
     filters = kernel.reshape(rows, columns, 2, -1)
     places = itertools.product(range(4 - rows), range(3 - columns))
     seen = [cells[:, :, :, i : i + rows, j : j + columns] for i, j in places]
     return np.stack([np.einsum("tbcij,ijco->tbo", part, filters) for part in seen], -1)
+
+
+def reaches_synapse(drive) -> np.ndarray:
+    """What comes out of the norm: `(time, batch, channel, place)`."""
+    bias = 0.0 if drive.bias is None else drive.spread(drive.bias)
+    return np.asarray(drive.arriving() + bias).reshape(drive.num_steps, B, 17, -1)
 
 
 def normalized(x, mean, var, norm) -> np.ndarray:
@@ -67,27 +75,28 @@ def normalized(x, mean, var, norm) -> np.ndarray:
 KINDS = ("full", "slides", "sees all")
 
 
-@pytest.mark.parametrize("form", ["events", "steady", "dense"])
+@pytest.mark.parametrize("form", ["events", "few steps", "steady", "dense"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_normalizes_over_samples_steps_and_places(kind, form):
     layer, x = make_layer(kind), inputs()[form]
     layer.train()
-    found = np.asarray(layer.drive(x).arriving()).reshape(T, B, 17, -1)
     raw = weighed(layer, x)
-    expected = normalized(raw, raw.mean((0, 1, 3)), raw.var((0, 1, 3)), layer.norm)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    mean, var = raw.mean((0, 1, 3)), raw.var((0, 1, 3))
+    np.testing.assert_allclose(reaches_synapse(layer.drive(x)), normalized(raw, mean, var, layer.norm), atol=1e-5)
+    np.testing.assert_allclose(layer.norm.mean[...], mean, atol=1e-6)
+    np.testing.assert_allclose(layer.norm.var[...], var, rtol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["events", "steady", "dense"])
+@pytest.mark.parametrize("form", ["events", "few steps", "steady", "dense"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_tests_have_the_running_averages_in_the_weights(kind, form):
     layer, x = make_layer(kind), inputs()[form]
     layer.norm.mean[...], layer.norm.var[...] = drawn(17, seed=4), 0.5 + drawn(17, seed=5) ** 2
     drive = layer.drive(x)
     assert drive.kernel is not None and (drive.x is x or form == "dense")  # events drive the kernels as ever
-    found = np.asarray(drive.arriving() + drive.spread(drive.bias)).reshape(T, B, 17, -1)
     mean, var = (np.asarray(part[...], np.float64) for part in (layer.norm.mean, layer.norm.var))
-    np.testing.assert_allclose(found, normalized(weighed(layer, x), mean, var, layer.norm), atol=2e-5)
+    expected = normalized(weighed(layer, x), mean, var, layer.norm)
+    np.testing.assert_allclose(reaches_synapse(drive), expected, atol=2e-5)
 
 
 def test_averages_are_those_of_all_batches_at_first_and_then_forget():
@@ -148,10 +157,11 @@ def make_net() -> Stack:
     return Stack(a=a, b=b, c=c, readout=Projection(9, Leaky(2), rngs=rngs))
 
 
-@pytest.mark.parametrize("form", ["events", "steady"])
+@pytest.mark.parametrize("form", ["events", "few steps", "steady"])
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_both_backends_have_the_same_spikes_and_gradients(monkeypatch, form, mode):
-    net, x, factors, found = make_net(), inputs()[form], drawn(T, B, 2), []
+    net, x, found = make_net(), inputs()[form], []
+    factors = drawn(x.num_steps, B, 2)
     getattr(net, mode)()
     graph, params, rest = nnx.split(net, nnx.Param, ...)
 
@@ -173,12 +183,15 @@ def test_both_backends_have_the_same_spikes_and_gradients(monkeypatch, form, mod
 
 ON_CORES = """
 import hashlib, os, sys
-os.sched_setaffinity(0, [int(core) for core in sys.argv[1:]])
+os.sched_setaffinity(0, [int(core) for core in sys.argv[2:]])
+from dataclasses import replace
 import jax, numpy as np, snnlab
 from flax import nnx
+from snnlab.config import LATENCY_CONV
 x, y = np.random.default_rng(0).integers(0, 256, (256, 28, 28), np.uint8), np.arange(256) % 10
 data = snnlab.Dataset(name="noise", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
-net = snnlab.build(snnlab.ConvConfig(), sample_shape=(28, 28), num_classes=10)
+config = {"current": snnlab.ConvConfig(), "latency": replace(LATENCY_CONV, norm=True)}[sys.argv[1]]
+net = snnlab.build(config, sample_shape=(28, 28), num_classes=10)
 trainer = snnlab.Trainer(net, data, epochs=2)
 trainer.fit()
 state = jax.tree.leaves((trainer.state.params, trainer.state.rest.filter(nnx.BatchStat)))
@@ -187,13 +200,14 @@ print(len(trainer.history), hashlib.sha256(b"".join(np.asarray(leaf).tobytes() f
 
 
 @pytest.mark.endure
-def test_one_core_and_all_of_them_come_to_the_same_bits():
+@pytest.mark.parametrize("code", ["current", "latency"])
+def test_one_core_and_all_of_them_come_to_the_same_bits(code):
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) == 1:
         pytest.skip("needs two cores")
     told = [
         subprocess.run(
-            [sys.executable, "-c", ON_CORES, *map(str, some)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", ON_CORES, code, *map(str, some)], capture_output=True, text=True, check=True
         ).stdout
         for some in (cores[:1], cores)
     ]

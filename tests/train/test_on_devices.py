@@ -39,6 +39,7 @@ NETWORKS = {
     "delays": SnnConfig(hidden=20, num_steps=30, most_delay=3),
     "conv": replace(LATENCY_CONV, channels=(5, 16)),
     "normalized": ConvConfig(channels=(5, 16), dense=(9,)),
+    "normalized events": replace(LATENCY_CONV, channels=(5, 16), norm=True),
     "lstm": LstmConfig(hidden=20),
 }
 

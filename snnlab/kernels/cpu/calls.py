@@ -204,7 +204,7 @@ def check_shared(batch: int, blocks: int) -> None:
         )
 
 
-def _arguments(options: np.ndarray, params, weights, source: Source) -> tuple:
+def call_arguments(options: np.ndarray, params, weights, source: Source) -> tuple:
     return jnp.asarray(options), params, weights, source.times, source.units, source.bits, source.current
 
 
@@ -218,14 +218,14 @@ def fire(target: str, options: Options, steps: int, params, weights, source: Sou
         call = Call.of(options, steps, weights, source, devices)
         bits = jax.ShapeDtypeStruct((call.batch, call.tiles, steps), jnp.uint16)
         results = (bits, call.per_sample(), call.over_time() if states else _NOTHING)
-        return foreign(target, results, *_arguments(call.options(options, states=states), params, weights, source))
+        return foreign(target, results, *call_arguments(call.options(options, states=states), params, weights, source))
 
-    fired, counts, _ = _on_devices(functools.partial(call, False), params, weights, source, results=3)
-    _, _, states = _on_devices(functools.partial(call, True), params, weights, source, results=3)
+    fired, counts, _ = on_devices(functools.partial(call, False), params, weights, source, results=3)
+    _, _, states = on_devices(functools.partial(call, True), params, weights, source, results=3)
     return unpack(whole(fired)), fired, whole(counts), whole(states)
 
 
-def _on_devices(call, params, weights, source: Source, *, results: int) -> tuple:
+def on_devices(call, params, weights, source: Source, *, results: int) -> tuple:
     """Run a kernel forward, on several devices each with its samples; all results have an entry for each sample."""
     source = _outside(source)
     return share_out(call, batch_of(source), (params, weights, source), (None, None, 0), (0,) * results, added)
@@ -274,14 +274,14 @@ def spikes_back(target: str, options: Options, steps: int, saved, cotangents, fa
         flags["spikes"] = not factors.grid  # by themselves, or times `onward`
     d_states = whole(d_states) if flags["states"] else none
     incoming = (d_spikes, whole(filled(d_counts)), d_states)
-    return _gradient(target, options, steps, flags, primals, incoming, (onward, *more))
+    return gradient(target, options, steps, flags, primals, incoming, (onward, *more))
 
 
 def _lif_backward(options, steps, saved, cotangents):
     return fire_back("snnlab_lif_gradient", options, steps, saved, cotangents)
 
 
-def _gradient(target: str, options: Options, steps: int, flags, primals, incoming, onward=()):
+def gradient(target: str, options: Options, steps: int, flags, primals, incoming, onward=()):
     """Run a backward kernel: the gradients of parameters and weights, and of the arriving current if it is wanted.
 
     Args:
@@ -300,7 +300,7 @@ def _gradient(target: str, options: Options, steps: int, flags, primals, incomin
         results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in sums]
         d_input = call.per_sample() if options.source == at.FROM_STEADY else call.over_time()
         results += [d_input if inputs else _NOTHING, *of_blocks]
-        arguments = _arguments(call.options(options, inputs=inputs, **flags), params, weights, source)
+        arguments = call_arguments(call.options(options, inputs=inputs, **flags), params, weights, source)
         return foreign(target, results, *arguments, *incoming, *onward)[:3]
 
     params, weights, source = primals
@@ -338,11 +338,11 @@ def _filter(options: Options, steps: int, params, weights, source: Source):
     def call(states: bool, devices: int, params, weights, source):
         call = Call.of(options, steps, weights, source, devices)
         results = (call.over_time() if states else _NOTHING, call.per_sample())
-        arguments = _arguments(call.options(options, states=states), params, weights, source)
+        arguments = call_arguments(call.options(options, states=states), params, weights, source)
         return foreign("snnlab_filter", results, *arguments)
 
-    trace, _ = _on_devices(functools.partial(call, True), params, weights, source, results=2)
-    _, peak = _on_devices(functools.partial(call, False), params, weights, source, results=2)
+    trace, _ = on_devices(functools.partial(call, True), params, weights, source, results=2)
+    _, peak = on_devices(functools.partial(call, False), params, weights, source, results=2)
     return whole(trace), whole(peak)
 
 
@@ -357,7 +357,7 @@ def _filter_backward(options, steps, saved, cotangents):
     flags = {"learns": bool(learns), "states": not is_zero(d_trace), "peaks": not is_zero(d_peak)}
     d_trace = whole(d_trace) if flags["states"] else jnp.zeros((0, 0, 0), jnp.float32)
     incoming = (d_trace, whole(filled(d_peak)))
-    d_params, d_weights, d_input = _gradient("snnlab_filter_gradient", options, steps, flags, primals, incoming)
+    d_params, d_weights, d_input = gradient("snnlab_filter_gradient", options, steps, flags, primals, incoming)
     return d_params, d_weights, _source_gradient(options, primals[1], primals[2], d_input)
 
 

@@ -52,15 +52,25 @@ def _backward(window, options, steps, saved, cotangents):
     if options.source == at.FROM_STEADY:
         d_current = whole(d_input)[:, None]
         return d_params, d_weights, source._replace(current=d_current, **calls.NO_GRADIENT)
-    tiles = weights.shape[0] * options.pixels
-    d_current = d_input.reshape(len(d_input), tiles, steps * LANES)  # the order in which the kernel wrote it
-    product = _convolved_back(window, options, whole(d_current.reshape(len(d_input), tiles, steps, LANES)), weights)
-    factors = calls.Factors(d_current, _onward(window, weights), options.grid, window.in_shape[1:])
-    d_carrier = calls.sent_back.keep(product, factors)
+    d_carrier = send_back(window, options, weights, d_input)
     return d_params, d_weights, source._replace(carrier=d_carrier, **calls.NO_GRADIENT)
 
 
 _conv.defvjp(_forward, _backward, symbolic_zeros=True)
+
+
+def send_back(window: Window, options: calls.Options, weights: Float[Array, "tile row lane"], d_input) -> Array:
+    """Return the gradient of each spike; keep its factors for the kernel of the layer before.
+
+    Args:
+        window, options, weights: those of the layer that the spikes reach.
+        d_input: gradient of what arrives there, `(batch, tile, time, 16)` in whatever shape: as a kernel wrote it.
+    """
+    batch, steps = len(d_input), d_input.size // (len(d_input) * weights.shape[0] * options.pixels * LANES)
+    d_current = d_input.reshape(batch, -1, steps * LANES)
+    product = _convolved_back(window, options, whole(d_current.reshape(batch, -1, steps, LANES)), weights)
+    factors = calls.Factors(d_current, _onward(window, weights), options.grid, window.in_shape[1:])
+    return calls.sent_back.keep(product, factors)
 
 
 def _onward(window: Window, weights: Float[Array, "tile row lane"]) -> Float[Array, "place post_pre"]:
@@ -101,13 +111,13 @@ def lif(drive: Drive, params: LifParams, options: calls.Options, *, dt: float):
     assert drive.window is not None
     if isinstance(drive.x, jnp.ndarray):
         return calls.lif(drive, params, options, dt=dt)
-    weights, source, options = _feed(drive, drive.window, options)
+    weights, source, options = feed(drive, drive.window, options)
     arguments = alike(calls.lif_rows(drive, params, dt), weights, source)
     results: Any = _conv(drive.window, options, drive.num_steps, *arguments)
     return calls.fired(drive, *results)
 
 
-def _feed(drive: Drive, window: Window, options: calls.Options):
+def feed(drive: Drive, window: Window, options: calls.Options):
     """As `calls.feed`: weights in tiles, the source that they weigh, and the options that say which it is."""
     x, depth, channels = drive.x, window.in_shape[0], drive.features // window.pixels
     if drive.kernel is not None and isinstance(x, SpikeTimes | Packed | Steady) and x.num_units != window.num_units:

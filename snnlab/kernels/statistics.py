@@ -1,0 +1,100 @@
+"""Batch normalization of what arrives at neurons, or at the channels of a convolution."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlab.encode import SpikeTimes, Steady
+from snnlab.kernels import dispatch
+from snnlab.kernels.drive import Drive
+from snnlab.kernels.packed import Packed
+
+FEW_STEPS = 4  # up to so many, a dense product takes no longer than the spikes of a layer that fires often
+
+
+class Statistics(NamedTuple):
+    """Mean and variance of what arrives, over samples, time steps and places."""
+
+    mean: Float[Array, " n"]
+    var: Float[Array, " n"]
+
+
+def folded(scale, offset, statistics: Statistics, epsilon: float) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Return by what weights are multiplied, and the bias, so that what arrives is normalized.
+
+    Example:
+        >>> folded(jnp.array([2.0]), jnp.array([1.0]), Statistics(jnp.array([3.0]), jnp.array([4.0])), 0.0)
+        (Array([1.], dtype=float32), Array([-2.], dtype=float32))
+    """
+    factor = scale * jax.lax.rsqrt(statistics.var + epsilon)
+    return factor, offset - statistics.mean * factor
+
+
+def normalized(
+    drive: Drive, scale: Float[Array, " n"], offset: Float[Array, " n"], epsilon: float, *, backend: str | None = None
+) -> tuple[Drive, Statistics]:
+    """Normalize what arrives by the mean and variance of the batch, through which gradients flow.
+
+        y = scale (x - mean) / sqrt(var + epsilon) + offset
+
+    Spikes that go to a convolution stay spikes, where the CPU has a kernel and they have more than a few steps; else
+    all that arrives is computed densely.
+
+    Args:
+        drive: weighted input without a bias.
+        scale, offset: one per neuron, or per channel of a convolution.
+        epsilon: added to the variance.
+        backend: see `snnlab.kernels.backend`.
+
+    Returns:
+        A drive of what is normalized, and the statistics.
+
+    Example:
+        >>> x = jnp.array([[[1.0], [3.0]]])
+        >>> drive, statistics = normalized(Drive(x=x, kernel=jnp.ones((1, 1))), jnp.ones(1), jnp.zeros(1), 0.0)
+        >>> drive.arriving().ravel().tolist(), statistics.mean.item()
+        ([-1.0, 1.0], 2.0)
+    """
+    drive, scale, offset = dispatch.in_one_precision(drive, scale, offset)
+    if _by_events(drive) and dispatch.has_kernel(backend, drive, scale, offset):
+        from snnlab.kernels.cpu import calls_norm
+
+        return calls_norm.normalized(drive, scale, offset, epsilon)
+    return _dense(drive, scale, offset, epsilon, backend)
+
+
+def _by_events(drive: Drive) -> bool:
+    """Whether to add what arrives event by event: where spikes go to a convolution of several places."""
+    spikes = isinstance(drive.x, SpikeTimes | Packed) and drive.num_steps > FEW_STEPS
+    return spikes and drive.window is not None and drive.window.pixels > 1
+
+
+def _dense(drive: Drive, scale, offset, epsilon: float, backend: str | None) -> tuple[Drive, Statistics]:
+    steady = drive.x if isinstance(drive.x, Steady) and not drive.delay else None  # the same at every step
+    once = drive if steady is None else replace(drive, x=steady.values[None])
+    x = dispatch.arriving(once, backend=backend)
+    units = x.reshape(*x.shape[:2], len(scale), -1)
+    by_channel = units.transpose(1, 0, 3, 2)  # the order of the kernels, so that XLA makes no copies
+    mean = _mean(by_channel)
+    centered = by_channel - _for_each(mean, len(by_channel))
+    statistics = Statistics(mean, _mean(centered**2))
+    factor, _ = folded(scale, offset, statistics, epsilon)
+    y = centered * _for_each(factor, len(by_channel)) + _for_each(offset, len(by_channel))
+    y = y.transpose(1, 0, 3, 2).reshape(x.shape)
+    arrived = y if steady is None else replace(steady, values=y[0])
+    return replace(drive, x=arrived, kernel=None, bias=None, delay=0), statistics
+
+
+def _mean(x: Float[Array, "batch time place n"]) -> Float[Array, " n"]:
+    """Return the mean of each feature. Samples are summed after steps and places, or the order of the sum, and so its
+    last bits, would depend on the number of cores; so it is with the gradient of `_for_each`."""
+    of_samples = jax.lax.optimization_barrier(x.sum((1, 2)))
+    return of_samples.sum(0) / (x.size // x.shape[3])
+
+
+def _for_each(values: Float[Array, " n"], batch: int) -> Float[Array, "batch 1 1 n"]:
+    """Return a copy for each sample."""
+    return jax.lax.optimization_barrier(jnp.broadcast_to(values, (batch, 1, 1, len(values))))
