@@ -314,10 +314,10 @@ def arriving(drive: Drive, *, backend: str | None = None) -> Float[Array, "time 
     (drive,) = in_one_precision(drive)
     if drive.window is None or drive.kernel is None or not has_kernel(backend, drive):
         return drive.arriving()
-    from snnlab.kernels.cpu import patches
+    from snnlab.kernels.cpu import calls_dense
 
     x = drive.x if isinstance(drive.x, jnp.ndarray) else drive.x.dense()
-    return drive.later(patches.convolve(drive.window, x, drive.kernel))
+    return drive.later(calls_dense.convolve(drive.window, x, drive.kernel))
 
 
 def expon(

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlab.encode import SpikeTimes, Steady
@@ -12,7 +11,7 @@ from snnlab.kernels import dispatch
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import Packed
 
-FEW_STEPS = 4  # up to so many, a dense product takes no longer than the spikes of a layer that fires often
+FEW_STEPS = 8  # up to so many, dense products take no longer than the events of layers that fire as often as usual
 
 
 class Statistics(NamedTuple):
@@ -76,25 +75,20 @@ def _dense(drive: Drive, scale, offset, epsilon: float, backend: str | None) -> 
     steady = drive.x if isinstance(drive.x, Steady) and not drive.delay else None  # the same at every step
     once = drive if steady is None else replace(drive, x=steady.values[None])
     x = dispatch.arriving(once, backend=backend)
-    units = x.reshape(*x.shape[:2], len(scale), -1)
-    by_channel = units.transpose(1, 0, 3, 2)  # the order of the kernels, so that XLA makes no copies
-    mean = _mean(by_channel)
-    centered = by_channel - _for_each(mean, len(by_channel))
-    statistics = Statistics(mean, _mean(centered**2))
-    factor, _ = folded(scale, offset, statistics, epsilon)
-    y = centered * _for_each(factor, len(by_channel)) + _for_each(offset, len(by_channel))
-    y = y.transpose(1, 0, 3, 2).reshape(x.shape)
+    (steps, batch, _), n = x.shape, len(scale)
+    rows = x.reshape(steps, batch, n, -1).transpose(1, 0, 3, 2)  # the order of the kernels, so that XLA makes no copies
+    y, statistics = _of_rows(rows.reshape(batch, -1, n), scale, offset, epsilon, backend)
+    y = y.reshape(batch, steps, -1, n).transpose(1, 0, 3, 2).reshape(x.shape)
     arrived = y if steady is None else replace(steady, values=y[0])
     return replace(drive, x=arrived, kernel=None, bias=None, delay=0), statistics
 
 
-def _mean(x: Float[Array, "batch time place n"]) -> Float[Array, " n"]:
-    """Return the mean of each feature. Samples are summed after steps and places, or the order of the sum, and so its
-    last bits, would depend on the number of cores; so it is with the gradient of `_for_each`."""
-    of_samples = jax.lax.optimization_barrier(x.sum((1, 2)))
-    return of_samples.sum(0) / (x.size // x.shape[3])
+def _of_rows(x: Float[Array, "batch row n"], scale, offset, epsilon: float, backend: str | None):
+    """Normalize numbers by their mean and variance over samples and rows."""
+    if dispatch.has_kernel(backend, Drive(x=x), scale, offset):
+        from snnlab.kernels.cpu import calls_norm
 
-
-def _for_each(values: Float[Array, " n"], batch: int) -> Float[Array, "batch 1 1 n"]:
-    """Return a copy for each sample."""
-    return jax.lax.optimization_barrier(jnp.broadcast_to(values, (batch, 1, 1, len(values))))
+        return calls_norm.dense(x, scale, offset, epsilon)
+    statistics = Statistics(x.mean((0, 1)), x.var((0, 1)))
+    factor, bias = folded(scale, offset, statistics, epsilon)
+    return x * factor + bias, statistics

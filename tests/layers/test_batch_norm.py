@@ -16,7 +16,7 @@ from snnlab.errors import ArgumentError
 from snnlab.layers import BatchNorm, ConvProjection, Expon, Leaky, LifRef, Projection, Stack
 from snnlab.record import Record
 
-T, B, IMAGE = 6, 5, (2, 6, 4)
+T, B, IMAGE = 10, 5, (2, 6, 4)
 UNITS, EPSILON = 48, 1e-5
 
 

@@ -165,6 +165,11 @@ def power_of_two(count: int) -> int:
     return 1 << max(0, count.bit_length() - 1)
 
 
+def even_blocks(samples: int, devices: int) -> int:
+    """Return the number of blocks of a kernel without parameters, with the samples of one of some devices."""
+    return max(1, power_of_two(min(samples * devices, _MAX_BLOCKS)) // devices)
+
+
 def _outside(source: Source) -> Source:
     """Let every device have the whole of what comes from outside of the kernels."""
     return source._replace(times=whole(source.times), units=whole(source.units), current=whole(source.current))

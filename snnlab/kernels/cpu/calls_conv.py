@@ -128,7 +128,7 @@ def feed(drive: Drive, window: Window, options: calls.Options):
         current = pad(drive.at_each_step(x), 1, pixels=window.pixels)
         source, options = calls.source_of(current=current[:, None]), options._replace(source=at.FROM_STEADY)
         weights = jnp.zeros((-(-channels // LANES), 0, LANES), jnp.float32)  # they have been weighed
-        return weights, source, options._replace(grid=_grid(window, depth, channels, delay))
+        return weights, source, options._replace(grid=grid(window, depth, channels, delay))
     kernel = drive.weights
     if isinstance(x, Packed):
         padded = -(-depth // LANES) * LANES
@@ -136,10 +136,10 @@ def feed(drive: Drive, window: Window, options: calls.Options):
         kernel, depth = pad(kernel.reshape(-1, depth, kernel.shape[1]), 1).reshape(-1, kernel.shape[1]), padded
     else:
         source = _from_events(x, window)
-    return calls.tiles(kernel), source, options._replace(grid=_grid(window, depth, channels, delay))
+    return calls.tiles(kernel), source, options._replace(grid=grid(window, depth, channels, delay))
 
 
-def _grid(window: Window, depth: int, channels: int, delay: int) -> tuple[int, ...]:
+def grid(window: Window, depth: int, channels: int, delay: int) -> tuple[int, ...]:
     """Return the geometry as the kernels read it, see `conv.Grid`."""
     geometry = (*window.cells, depth, window.pool, *window.size, *window.stride, *window.padding, *window.grid)
     return (*geometry, channels, delay)

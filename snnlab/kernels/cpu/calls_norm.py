@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from snnlab.kernels.axes import alike
 from snnlab.kernels.cpu import calls, calls_conv, moments  # noqa: F401 (registers targets of the FFI)
 from snnlab.kernels.cpu import layout as at
-from snnlab.kernels.devices import whole
+from snnlab.kernels.devices import share_out, whole
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.packed import LANES, Packed, pad
 from snnlab.kernels.statistics import Statistics, folded
@@ -97,3 +98,51 @@ def normalized(drive: Drive, scale, offset, epsilon: float) -> tuple[Drive, Stat
         pixels = window.in_shape[1] * window.in_shape[2]
         x = Packed(bits=source.bits, carrier=carrier, num_units=x.num_units, pixels=pixels)
     return replace(drive, x=x, kernel=drive.weights * normal.factor, bias=normal.bias), normal.statistics
+
+
+def dense(x: Float[Array, "batch row n"], scale, offset, epsilon: float) -> tuple[Array, Statistics]:
+    """Normalize numbers by their mean and variance over samples and rows."""
+    n = len(scale)
+    padded = [pad(array, array.ndim - 1) for array in alike(x, scale, offset)]
+    results: Any = _dense(epsilon, *padded)
+    y, statistics = results
+    return y[..., :n], jax.tree.map(lambda array: array[:n], statistics)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _dense(epsilon: float, x, scale, offset) -> Any:
+    return _dense_forward(epsilon, x, scale, offset)[0]
+
+
+def _dense_forward(epsilon, x, scale, offset):
+    nothing = jnp.zeros_like(scale)
+    mean = _products(x, x, nothing, nothing)[0] / (x.size // x.shape[2])
+    statistics = Statistics(mean, _products(x, x, mean, mean)[1] / (x.size // x.shape[2]))
+    factor, bias = folded(scale, offset, statistics, epsilon)
+    return (x * factor + bias, statistics), (x, scale, statistics)
+
+
+def _dense_backward(epsilon, saved, cotangents):
+    x, scale, (mean, var) = saved
+    d_y, (d_mean, d_var) = cotangents
+    d_offset, products = _products(d_y, x, jnp.zeros_like(mean), mean)
+    count, inverse = x.size // x.shape[2], jax.lax.rsqrt(var + epsilon)
+    factor, d_scale = scale * inverse, products * inverse
+    of_mean, of_var = (d_mean - factor * d_offset) / count, (2.0 * d_var - factor * inverse * d_scale) / count
+    return factor * d_y + of_var * (x - mean) + of_mean, d_scale, d_offset
+
+
+_dense.defvjp(_dense_forward, _dense_backward)
+
+
+def _products(x, y, x_middle, y_middle) -> Float[Array, "2 n"]:
+    """Sum over samples and rows: `x - x_middle`, and its products with `y - y_middle`."""
+
+    def call(devices: int, x, y, middles):
+        options = np.array([calls.even_blocks(len(x), devices)], np.int32)
+        result = jax.ShapeDtypeStruct((len(x), 2, x.shape[2]), jnp.float32)
+        return (calls.foreign("snnlab_products", result, options, x, y, middles),)
+
+    arguments = x, y, jnp.stack([x_middle, y_middle])
+    (of_samples,) = share_out(call, len(x), arguments, (0, 0, None), (0,), calls.added)
+    return whole(of_samples).sum(0)

@@ -1,7 +1,8 @@
-"""Sums over all steps and places of what arrives at the channels of a convolution, and of its square, with a gradient.
+"""Sums over all steps and places of what arrives at neurons or channels, and of its square or of its products.
 
-What arrives is added event by event, 16 channels of one pixel at a time, as in `snnlab.kernels.cpu.conv`; a pixel that
-nothing reaches costs nothing, and no array over time is written. The way back adds it again: the gradient of both sums
+`snnlab_products` reads numbers. `snnlab_moments` has a convolution of spikes: what arrives is added event by event, 16
+channels of one pixel at a time, as in `snnlab.kernels.cpu.conv`; a pixel that nothing reaches costs nothing, and no
+array over time is written. Its way back adds it again: the gradient of both sums
 
     dL/dI[t] = d_sum + 2 I[t] d_square
 
@@ -94,4 +95,29 @@ def _backward(frame, block):
 def _moments_gradient(pointer):
     if _backward(pointer, named_word("snnlab_moments_gradient")):
         add_sums(pointer)
+    return 0
+
+
+@over_blocks
+def _of_numbers(frame, block):
+    blocks, samples = option(frame, 0), size(frame, ARGUMENTS, 1, 0)
+    rows, width = size(frame, ARGUMENTS, 1, 1), size(frame, ARGUMENTS, 1, 2)
+    zero = fill(float32(0.0))
+    for b in range(block * samples // blocks, (block + 1) * samples // blocks):
+        first = after_floats(data(frame, ARGUMENTS, 1), b * rows * width)
+        second = after_floats(data(frame, ARGUMENTS, 2), b * rows * width)
+        out = after_floats(data(frame, RESULTS, 0), b * 2 * width)
+        for lane in range(0, width, LANES):
+            x_middle, y_middle = load(data(frame, ARGUMENTS, 3), lane), load(data(frame, ARGUMENTS, 3), width + lane)
+            total = products = zero
+            for row in range(rows):
+                x, y = load(first, row * width + lane) - x_middle, load(second, row * width + lane) - y_middle
+                total, products = total + x, products + x * y
+            store(out, lane, total)
+            store(out, width + lane, products)
+
+
+@register("snnlab_products")
+def _products(pointer):
+    _of_numbers(pointer, named_word("snnlab_products"))
     return 0

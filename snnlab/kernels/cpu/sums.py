@@ -57,12 +57,12 @@ def add_sums(frame):
     """Add the sums of the blocks."""
     tiles, units = size(frame, ARGUMENTS, at.WEIGHTS, 0), size(frame, ARGUMENTS, at.WEIGHTS, 1)
     blocks = size(frame, RESULTS, _SUMS_WEIGHTS, 0)
-    _add(data(frame, RESULTS, _D_WEIGHTS), data(frame, RESULTS, _SUMS_WEIGHTS), tiles * units, blocks)
-    _add(data(frame, RESULTS, _D_PARAMS), data(frame, RESULTS, _SUMS_PARAMS), tiles * at.LEARNED, blocks)
+    add_blocks(data(frame, RESULTS, _D_WEIGHTS), data(frame, RESULTS, _SUMS_WEIGHTS), tiles * units, blocks)
+    add_blocks(data(frame, RESULTS, _D_PARAMS), data(frame, RESULTS, _SUMS_PARAMS), tiles * at.LEARNED, blocks)
 
 
 @njit
-def _add(out, sums, count, blocks):
+def add_blocks(out, sums, count, blocks):
     """Add `blocks` sums of `count` vectors, which lie one after the other, in pairs; they are written over."""
     for k in range(0, count * LANES, LANES):
         apart = 1
@@ -83,7 +83,7 @@ def _add_parts(frame, block):
     for k in range(0, length, LANES):
         for part in range(parts):
             store(address_of(sums), part * LANES, load(given, part * length + k))
-        _add(after_floats(out, k), address_of(sums), 1, parts)
+        add_blocks(after_floats(out, k), address_of(sums), 1, parts)
 
 
 @register("snnlab_add")
