@@ -22,6 +22,6 @@ def build(folder: str) -> Loop:
     def forward(params, rest, x):
         network = nnx.merge(graph, params, rest)
         start = jnp.zeros((BATCH, HIDDEN))  # it would draw this from its random stream, which no gradient allows
-        return network["readout"](network["hidden"](x, initial_carry=(start, start))), []
+        return network["readout"](network["hidden"](x, initial_carry=(start, start))), [], rest
 
-    return jax_step.train(params, forward, row_batches(folder), fixed=rest)
+    return jax_step.train(params, forward, row_batches(folder), rest=rest)

@@ -1,9 +1,15 @@
 """Spiking networks in jaxpike: `LeakyIntegrator` is the synapse, each layer is unrolled over the whole sequence."""
 
+from functools import partial
+
+import equinox
+import jax
+import jax.numpy as jnp
 import jaxpike
 
 from benchmarks.peers import jax_step
-from benchmarks.peers.workload import BETA, SLOPE, TAU_ADAPT, TAU_MEM, TAU_OUT, TAU_SYN, Loop, Network
+from benchmarks.peers.jax_step import Norm
+from benchmarks.peers.workload import BETA, TAU_ADAPT, TAU_OUT, TAU_SYN, Loop, Network
 
 
 class Between:
@@ -24,7 +30,7 @@ class Between:
 
 
 def _neurons(network: Network):
-    settings = {"tau": TAU_MEM, "dt": network.dt, "surrogate": jaxpike.FastSigmoid(slope=SLOPE)}
+    settings = {"tau": network.tau_mem, "dt": network.dt, "surrogate": jaxpike.FastSigmoid(slope=network.slope)}
     if network.adaptive:
         return jaxpike.ALIF(tau_a=TAU_ADAPT, beta=BETA, **settings)
     return jaxpike.LIF(**settings)
@@ -42,8 +48,17 @@ def _layer(synapse, neurons, between):
 
 def build(folder: str, network: Network) -> Loop:
     """Its filters have gain `1 - decay`. Time constants are not learned, as everywhere here."""
+    neurons = _neurons(network)
+    if network.steady:
+        return jax_step.train_layers(
+            folder,
+            network,
+            lambda currents, _: jaxpike.unroll(neurons, currents)[0],
+            lambda currents: currents,
+            norm=_norm,
+        )
     synapse, membrane = (jaxpike.LeakyIntegrator(tau=tau, dt=network.dt) for tau in (TAU_SYN, TAU_OUT))
-    neurons, readout = _neurons(network), jaxpike.Sequential(synapse, membrane)
+    readout = jaxpike.Sequential(synapse, membrane)
     gain, membrane_gain = (1.0 / (1.0 - network.decay(tau)) for tau in (TAU_SYN, TAU_OUT))
     return jax_step.train_layers(
         folder,
@@ -53,3 +68,17 @@ def build(folder: str, network: Network) -> Loop:
         gain=gain,
         readout_gain=gain * membrane_gain,
     )
+
+
+def _norm(channels: int) -> Norm:
+    """Equinox's, to which jaxpike's layers belong."""
+    made = equinox.nn.make_with_state(equinox.nn.BatchNorm)(channels, "all", momentum=0.9, mode="batch")
+    params, rest = equinox.partition(made[0], equinox.is_inexact_array)
+    return Norm(params, made[1], partial(_normalized, rest))
+
+
+def _normalized(rest, params, averages, x):
+    """It takes one sample, channels first."""
+    norm = jax.vmap(equinox.combine(params, rest), (0, None), (0, None), axis_name="all")
+    y, averages = norm(jnp.moveaxis(x.reshape(-1, *x.shape[2:]), -1, 1), averages)
+    return jnp.moveaxis(y, 1, -1).reshape(x.shape), averages

@@ -2,7 +2,9 @@
 
 import norse.torch as norse
 import torch
+from norse.torch.functional.lif_box import LIFBoxParameters
 from norse.torch.functional.lsnn import LSNNParameters
+from norse.torch.functional.reset import reset_subtract
 from norse.torch.module.lsnn import LSNN
 
 from benchmarks.peers import torch_step
@@ -10,7 +12,6 @@ from benchmarks.peers.torch_step import Layered
 from benchmarks.peers.workload import (
     BETA,
     TAU_ADAPT,
-    TAU_MEM,
     TAU_OUT,
     TAU_SYN,
     Loop,
@@ -40,11 +41,15 @@ def _hidden(network: Network) -> list[tuple[torch.nn.Module, torch.nn.Module]]:
     """The products and the neurons; `LIFRecurrent` weighs its input itself, step by step."""
     if network.recurrent:
         return [(torch.nn.Identity(), _recurrent(network, weights)) for weights in initial_weights(network)[:-1]]
-    if network.adaptive:
+    if network.steady:
+        rate = torch.tensor((1.0 - network.decay(network.tau_mem)) / network.dt)  # an Euler step of it is the exact one
+        settings = LIFBoxParameters(tau_mem_inv=rate, reset_method=reset_subtract)
+        neurons = [norse.Lift(norse.LIFBoxCell(settings, dt=network.dt)) for _ in network.hidden + network.dense]
+    elif network.adaptive:
         adapts = {"tau_adapt_inv": torch.tensor(1.0 / TAU_ADAPT), "beta": torch.tensor(BETA)}
-        neurons = [LSNN(LSNNParameters(**_rates(TAU_MEM), **adapts), dt=network.dt) for _ in network.hidden]
+        neurons = [LSNN(LSNNParameters(**_rates(network.tau_mem), **adapts), dt=network.dt) for _ in network.hidden]
     else:
-        neurons = [norse.LIF(norse.LIFParameters(**_rates(TAU_MEM)), dt=network.dt) for _ in network.hidden]
+        neurons = [norse.LIF(norse.LIFParameters(**_rates(network.tau_mem)), dt=network.dt) for _ in network.hidden]
     return [(product, Spikes(module)) for product, module in zip(torch_step.products(network), neurons, strict=False)]
 
 
@@ -54,7 +59,7 @@ def _recurrent(network: Network, weights) -> Spikes:
         norse.LIFRecurrent(
             inside.shape[1],
             len(between),
-            norse.LIFParameters(**_rates(TAU_MEM)),
+            norse.LIFParameters(**_rates(network.tau_mem)),
             input_weights=inside,
             recurrent_weights=between,
             autapses=True,
@@ -65,8 +70,9 @@ def _recurrent(network: Network, weights) -> Spikes:
 
 def build(folder: str, network: Network) -> Loop:
     """Its readout has gain `dt / tau`."""
-    to_readout = torch_step.products(network, readout_gain=TAU_OUT / network.dt)[-1]
-    readout = Spikes(norse.LI(norse.LIParameters(**_rates(TAU_OUT)), dt=network.dt))
-    return torch_step.train(
-        Layered(network, _hidden(network), (to_readout, readout)), spike_batches(folder, network), network.learning_rate
-    )
+    readout, gain = Spikes(norse.LI(norse.LIParameters(**_rates(TAU_OUT)), dt=network.dt)), TAU_OUT / network.dt
+    if network.steady:
+        readout, gain = torch.nn.Identity(), 1.0
+    to_readout = torch_step.products(network, readout_gain=gain)[-1]
+    layers = Layered(network, _hidden(network), (to_readout, readout))
+    return torch_step.train(layers, spike_batches(folder, network), network)

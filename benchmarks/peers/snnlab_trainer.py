@@ -5,19 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from flax import nnx
 
 import snnlab
 from benchmarks.peers.workload import (
-    BATCH,
     BETA,
-    L1,
-    L2,
-    LEARNING_RATE,
     PIXELS,
     REFERENCE,
-    SLOPE,
     TAU_ADAPT,
-    TAU_MEM,
     TAU_SYN,
     Measured,
     Network,
@@ -54,25 +49,31 @@ def trainer(data: snnlab.Dataset, network: Network | None) -> Trainer:
     """Make the trainer of a spiking network, or of the LSTM."""
     config = snnlab.LstmConfig() if network is None else _config(network)
     model = snnlab.build(config, sample_shape=data.sample_shape, num_classes=data.num_classes)
-    regularizers, batch, rate = {}, BATCH, LEARNING_RATE
+    usual, loss = network or REFERENCE, Classification()
     if network is not None:
-        regularizers, batch, rate = {"l1": L1, "l2": L2}, network.batch, network.learning_rate
+        loss = Classification("mean" if network.loss.mean else "max", l1=network.loss.l1, l2=network.loss.l2)
         for layer, weights in zip(model.stack.layers.values(), initial_weights(network), strict=True):
             layer.kernel[...] = weights.kernel.reshape(layer.kernel.shape)
-            if network.conv:
-                layer.kernel.set_metadata(pace=1.0)  # the rate of the peers
             if weights.recurrent is not None:
                 layer.recurrent_kernel[...] = weights.recurrent
-    settings = {"batch_size": batch, "learning_rate": rate, "schedule": "constant", "epochs": ENDLESS}
-    return Trainer(model, data, loss=Classification(**regularizers), **settings)
+    if usual.conv:
+        for _, parameter in nnx.iter_graph(model):
+            if isinstance(parameter, nnx.Param):
+                parameter.set_metadata(pace=1.0)  # the rate of the peers
+    settings = {"batch_size": usual.batch, "learning_rate": usual.learning_rate, "schedule": "constant"}
+    return Trainer(model, data, loss=loss, epochs=ENDLESS, **settings)
 
 
 def _config(network: Network) -> snnlab.SnnConfig | snnlab.ConvConfig:
-    """The settings of a network; constants are defaults, but those of `ConvConfig` are others, and no input is dropped,
-    which the peers would not do."""
+    """The settings of a network; constants are defaults, but those of `LATENCY_CONV` are others, and no input is
+    dropped, which the peers would not do."""
     if network.conv:
-        whole = {"window": 3, "stride": 1, "pool": 2, "tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "slope": SLOPE}
-        return replace(LATENCY_CONV, channels=network.hidden, num_steps=network.steps, dt=network.dt, **whole)
+        base, changed = snnlab.ConvConfig(), {}
+        if not network.steady:
+            base, changed = LATENCY_CONV, {"window": 3, "stride": 1, "pool": 2, "tau_syn": TAU_SYN}
+        changed |= {"channels": network.hidden, "dense": network.dense, "norm": network.norm}
+        changed |= {"num_steps": network.steps, "dt": network.dt, "tau_mem": network.tau_mem, "slope": network.slope}
+        return replace(base, **changed)
     code = {"code": "events"} if network.inputs != PIXELS else {}
     adapts = {"neuron": "alif", "beta": BETA, "tau_adapt": TAU_ADAPT} if network.adaptive else {}
     return snnlab.SnnConfig(

@@ -1,4 +1,5 @@
-"""Spiking networks in snnTorch: `Synaptic` is stepped; the readout, which never fires, is two `StateLeaky` filters.
+"""Spiking networks in snnTorch: `Synaptic`, or `Leaky` where there are no synapses, is stepped; the readout, which
+never fires, is two `StateLeaky` filters.
 
 `StateLeaky` (new in snnTorch 1.0) filters the whole sequence at once. Stepping a second `Synaptic` is 15 % slower.
 
@@ -16,8 +17,6 @@ from benchmarks.peers.torch_step import Layered, Product
 from benchmarks.peers.workload import (
     CLASSES,
     PIXELS,
-    SLOPE,
-    TAU_MEM,
     TAU_OUT,
     TAU_SYN,
     Loop,
@@ -33,17 +32,20 @@ class Hidden(torch.nn.Module):
 
     def __init__(self, network: Network, weights: Weights):
         super().__init__()
-        settings = {"alpha": network.decay(TAU_SYN), "beta": network.decay(TAU_MEM)}
-        settings["spike_grad"] = surrogate.fast_sigmoid(slope=SLOPE)
+        settings = {"beta": network.decay(network.tau_mem), "spike_grad": surrogate.fast_sigmoid(slope=network.slope)}
         self.recurrent = network.recurrent
         if self.recurrent:
-            self.neurons = snntorch.RSynaptic(linear_features=len(weights.recurrent), **settings)
+            settings |= {"alpha": network.decay(TAU_SYN), "linear_features": len(weights.recurrent)}
+            self.neurons = snntorch.RSynaptic(**settings)
             self.neurons.recurrent = Product(weights.recurrent, gain(network))  # its own has a bias
+        elif network.steady:
+            self.neurons = snntorch.Leaky(**settings)
         else:
-            self.neurons = snntorch.Synaptic(**settings)
+            self.neurons = snntorch.Synaptic(alpha=network.decay(TAU_SYN), **settings)
 
     def forward(self, currents):
         state, spikes = self.neurons.reset_mem(), []
+        state = state if isinstance(state, tuple) else (state,)
         for current in currents.unbind(0):
             fired, *state = self.neurons(current, *state)
             spikes.append(fired)
@@ -54,7 +56,7 @@ class Hidden(torch.nn.Module):
 
 def gain(network: Network) -> float:
     """snnTorch's membrane adds a current with weight 1, the exponential Euler step with this one."""
-    return 1.0 - network.decay(TAU_MEM)
+    return 1.0 - network.decay(network.tau_mem)
 
 
 def _network(network: Network, *, event_driven: bool = False) -> Layered:
@@ -66,7 +68,7 @@ def _network(network: Network, *, event_driven: bool = False) -> Layered:
     filters = torch.nn.Sequential(
         *(
             snntorch.StateLeaky(beta=1.0 - network.dt / tau, channels=CLASSES, output=False)
-            for tau in (TAU_SYN, TAU_OUT)
+            for tau in (() if network.steady else (TAU_SYN, TAU_OUT))
         )
     )
     return Layered(network, list(zip(products, neurons, strict=True)), (to_readout, filters))
@@ -88,7 +90,7 @@ class EventInput(torch.nn.Module):
 
 def build(folder: str, network: Network) -> Loop:
     """From dense spikes."""
-    return torch_step.train(_network(network), spike_batches(folder, network), network.learning_rate)
+    return torch_step.train(_network(network), spike_batches(folder, network), network)
 
 
 def build_from_events(folder: str, network: Network) -> Loop:
@@ -98,4 +100,4 @@ def build_from_events(folder: str, network: Network) -> Loop:
         bag, pixels = np.nonzero(spikes.reshape(-1, PIXELS))
         starts = np.searchsorted(bag, np.arange(network.steps * network.batch))
         batches.append(((pixels, starts, np.full(len(pixels), amplitude, np.float32)), labels))
-    return torch_step.train(_network(network, event_driven=True), batches, network.learning_rate)
+    return torch_step.train(_network(network, event_driven=True), batches, network)

@@ -4,12 +4,12 @@ from sparx import dynamics
 from sparx.surrogate import FastSigmoid
 
 from benchmarks.peers import jax_step
-from benchmarks.peers.workload import BETA, SLOPE, TAU_ADAPT, TAU_MEM, TAU_OUT, TAU_SYN, Loop, Network
+from benchmarks.peers.workload import BETA, TAU_ADAPT, TAU_OUT, TAU_SYN, Loop, Network
 
 
 def _neurons(network: Network, between):
     """Neurons with a synapse each."""
-    membrane, surrogate = network.decay(TAU_MEM), FastSigmoid(SLOPE)
+    membrane, surrogate = network.decay(network.tau_mem), FastSigmoid(network.slope)
     if network.adaptive:
         neurons = dynamics.ALIFCell(membrane, network.decay(TAU_ADAPT), BETA, surrogate=surrogate)
     else:
@@ -26,5 +26,5 @@ def build(folder: str, network: Network) -> Loop:
         network,
         lambda currents, between: dynamics.run(_neurons(network, between), currents)[0].value,
         lambda currents: dynamics.run(readout, currents)[0].value,
-        gain=1.0 - network.decay(TAU_MEM),  # its membrane adds the current with weight 1
+        gain=1.0 - network.decay(network.tau_mem),  # its membrane adds the current with weight 1
     )

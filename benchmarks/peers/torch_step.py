@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.peers.workload import L1, L2, LEARNING_RATE, SIDE, Loop, Network, initial_weights
+from benchmarks.peers.workload import REFERENCE, SIDE, Loop, Network, initial_weights
 
 
-def train(network: torch.nn.Module, batches: list[tuple], learning_rate: float = LEARNING_RATE) -> Loop:
+def train(network: torch.nn.Module, batches: list[tuple], settings: Network = REFERENCE) -> Loop:
     """The loop of `network(x) -> (readout, spikes)`.
 
     The readout is (time, batch, unit), spikes are those of each layer.
@@ -17,19 +17,20 @@ def train(network: torch.nn.Module, batches: list[tuple], learning_rate: float =
     Args:
         network: see above.
         batches: see `Loop`; NumPy arrays, or tuples of such.
-        learning_rate: of Adam.
+        settings: has the learning rate and the loss.
     """
-    device = torch.get_default_device()
+    device, price = torch.get_default_device(), settings.loss
     network.to(device)
-    optimizer = torch.optim.Adam(network.parameters(), learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
 
     def step(x, y):
         readout, spikes = network(x)
-        loss, total = functional.cross_entropy(readout.amax(0), y), 0.0
+        scores = readout.mean(0) if price.mean else readout.amax(0)
+        loss, total = functional.cross_entropy(scores, y), 0.0
         for fired in spikes:
             counts = fired.sum((0, 1)) / fired.shape[1]
             total = total + counts.sum()
-            loss = loss + L1 * counts.sum() + L2 * (counts**2).mean()
+            loss = loss + price.l1 * counts.sum() + price.l2 * (counts**2).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -50,7 +51,7 @@ def _tensors(arrays, device):
 
 
 class Product(torch.nn.Module):
-    """Weights times input (time, ..., unit), or a convolution of images (time, batch, channel, row, column).
+    """Weights times input (..., unit) or images, or a convolution of images (time, batch, channel, row, column).
 
     Args:
         kernel: as `workload.Weights` has it.
@@ -66,8 +67,38 @@ class Product(torch.nn.Module):
     def forward(self, x):
         weight = self.weight * self.gain
         if weight.ndim == 2:
-            return functional.linear(x, weight)
+            return functional.linear(x.flatten(2) if x.ndim > 3 else x, weight)
         return functional.conv2d(x.flatten(0, 1), weight, padding="same").unflatten(0, x.shape[:2])
+
+
+class Norm(torch.nn.BatchNorm1d):
+    """Normalization of (time, batch, channel, ...) over all axes but the channels.
+
+    Args:
+        channels: of the input.
+        gain: times what is normalized, see `Product`.
+    """
+
+    def __init__(self, channels: int, gain: float):
+        super().__init__(channels)
+        self.gain = gain
+
+    def forward(self, x):
+        flat, averages = x.flatten(0, 1), (self.running_mean, self.running_var)
+        scale, offset = self.weight * self.gain, self.bias * self.gain
+        y = functional.batch_norm(flat, *averages, scale, offset, True, self.momentum, self.eps)
+        return y.unflatten(0, x.shape[:2])
+
+
+class Repeated(torch.nn.Module):
+    """The same at every step; takes no memory."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps = steps
+
+    def forward(self, x):
+        return x.expand(self.steps, *x.shape[1:])
 
 
 class Layered(torch.nn.Module):
@@ -91,17 +122,29 @@ class Layered(torch.nn.Module):
             x = x.unflatten(2, (1, SIDE, SIDE))
         for layer in self.hidden:
             spikes.append(layer(x))
-            x = _pooled(spikes[-1]) if self.conv else spikes[-1]
-        return self.readout(x.flatten(2) if self.conv else x), spikes
+            x = _pooled(spikes[-1]) if spikes[-1].ndim > 3 else spikes[-1]
+        return self.readout(x), spikes
 
 
-def products(network: Network, gain: float = 1.0, readout_gain: float = 1.0) -> list[Product]:
-    """The products of the hidden layers and of the readout, with the initial weights; `Product` tells of the gains."""
-    *hidden, readout = (weights.kernel for weights in initial_weights(network))
+def products(network: Network, gain: float = 1.0, readout_gain: float = 1.0) -> list[torch.nn.Module]:
+    """The products of the hidden layers and of the readout, with the initial weights; `Product` tells of the gains.
+
+    Those of hidden layers are normalized if the network is, and repeated if their input is the same at every step.
+    """
+    kernels, behind = [weights.kernel for weights in initial_weights(network)], len(network.hidden)
     if network.conv:  # PyTorch has channels before rows and columns
-        channels = network.hidden[-1]
-        readout = readout.reshape(-1, channels, readout.shape[-1]).swapaxes(0, 1).reshape(readout.shape)
-    return [*(Product(kernel, gain) for kernel in hidden), Product(readout, readout_gain)]
+        kernel, channels = kernels[behind], network.hidden[-1]
+        kernels[behind] = kernel.reshape(-1, channels, kernel.shape[-1]).swapaxes(0, 1).reshape(kernel.shape)
+    *hidden, readout = kernels
+    return [*(_arriving(network, kernel, gain) for kernel in hidden), Product(readout, readout_gain)]
+
+
+def _arriving(network: Network, kernel: np.ndarray, gain: float) -> torch.nn.Module:
+    """What arrives at hidden neurons; a gain in front of the normalization would be undone by it."""
+    if not network.norm:
+        return Product(kernel, gain)
+    normalized = Product(kernel), Norm(kernel.shape[-1], gain)
+    return torch.nn.Sequential(*normalized, Repeated(network.steps) if network.steady else torch.nn.Identity())
 
 
 def _pooled(x):

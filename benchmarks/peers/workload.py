@@ -3,7 +3,8 @@
 The networks are snnlab's spiking reference networks, in milliseconds: latency-coded images -> hidden layers -> leaky
 readout of 10 (tau 5), its maximum over time into a cross-entropy, plus two regularizers on `c`, the spikes of a neuron
 per sample: L1 sum(c) + L2 mean(c^2), summed over the hidden layers; Adam. Every layer is weights -> Expon(tau 10) ->
-neurons; hidden ones are LIF (tau 10, threshold 1, soft reset). `Network` tells what else a network may have.
+neurons; hidden ones are LIF (tau 10, threshold 1, soft reset). `Network` tells what else a network may have, or in
+place of this.
 """
 
 import itertools
@@ -29,6 +30,23 @@ SPIKES_OF_INPUT = 10  # in a sample, where they come at any step; in the Spiking
 CONV_GAIN, QUIET = 2.0, 0.1  # of the first weights of convolutions and of the readout behind them, times He's
 
 
+class Loss(NamedTuple):
+    """What is minimized.
+
+    Attributes:
+        mean: the mean of the readout over time goes into the cross-entropy, not the maximum.
+        l1: price of the spikes of a sample.
+        l2: price of the mean squared spikes of a neuron.
+    """
+
+    mean: bool = False
+    l1: float = L1
+    l2: float = L2
+
+
+USUAL_LOSS = Loss()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """A spiking network.
@@ -38,24 +56,37 @@ class Network:
         hidden: neurons of each hidden layer; or, if `conv`, channels of each.
         classes: units of the readout.
         conv: hidden layers are convolutions, 3 x 3 and padded; what follows one sees the sums of 2 x 2 pixels.
+        dense: neurons of each further hidden layer behind the convolutions, which sees the whole image.
+        norm: what arrives at hidden neurons is normalized by its mean and variance over samples, steps and places.
+        steady: pixels are constant currents in place of spikes, and a current lasts one step: there are no synapses,
+            and the readout has no memory.
         recurrent: neurons of a hidden layer also reach each other, one step later and through the same synapse.
         adaptive: a spike raises the threshold by BETA, which decays with TAU_ADAPT.
         batch: samples.
         steps: of time.
         dt: length of a step [ms].
+        tau_mem: of hidden neurons [ms].
+        slope: of the surrogate.
         learning_rate: of Adam.
+        loss: see there.
     """
 
     inputs: int = PIXELS
     hidden: tuple[int, ...] = (HIDDEN,)
     classes: int = CLASSES
     conv: bool = False
+    dense: tuple[int, ...] = ()
+    norm: bool = False
+    steady: bool = False
     recurrent: bool = False
     adaptive: bool = False
     batch: int = BATCH
     steps: int = 100
     dt: float = 1.0
+    tau_mem: float = TAU_MEM
+    slope: float = SLOPE
     learning_rate: float = LEARNING_RATE
+    loss: Loss = USUAL_LOSS
 
     def decay(self, tau: float) -> float:
         """Decay in a step. An exponential Euler step multiplies the current by `1 - decay`."""
@@ -70,6 +101,21 @@ ADAPTIVE = Network(adaptive=True)
 COCHLEA = Network(inputs=700, hidden=(128,), classes=20, recurrent=True, batch=128, steps=256)
 # Its readout hears thousands of spikes: with 1e-3 the loss rises before it falls.
 CONV = Network(hidden=(16, 32), conv=True, batch=128, steps=50, dt=2.0, learning_rate=1e-4)
+# What `snnlab train conv` trains if nothing else is said, but the learning rate stays.
+NORMALIZED = Network(
+    hidden=(32, 64),
+    conv=True,
+    dense=(256,),
+    norm=True,
+    steady=True,
+    batch=128,
+    steps=4,
+    dt=10.0,
+    tau_mem=15.0,
+    slope=3.0,
+    learning_rate=3e-3,
+    loss=Loss(mean=True, l1=1e-6, l2=1e-4),
+)
 
 
 class Weights(NamedTuple):
@@ -136,7 +182,7 @@ def dense(steps: np.ndarray, amplitude: float = 1.0, network: Network = REFERENC
 def spike_batches(
     folder: str, network: Network = REFERENCE, amplitude: float = 1.0
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ready-made input of a spiking network: dense trains (time, batch, pixel) and labels.
+    """Ready-made input of a spiking network: dense trains (time, batch, pixel) and labels. Steady pixels have one step.
 
     Args:
         folder: of Fashion-MNIST.
@@ -146,9 +192,10 @@ def spike_batches(
     if network.inputs != PIXELS:
         return [(amplitude * _counts(*batch, network), labels) for *batch, labels in streams(network)]
     images, labels = _images(folder, network.batch)
-    coded = (
-        dense(firing_steps(batch.reshape(len(batch), PIXELS) / 255.0, network), amplitude, network) for batch in images
-    )
+    pixels = images.reshape(BATCHES, network.batch, PIXELS) / 255.0
+    if network.steady:
+        return list(zip(pixels[:, None].astype(np.float32), labels, strict=True))
+    coded = (dense(firing_steps(batch, network), amplitude, network) for batch in pixels)
     return list(zip(coded, labels, strict=True))
 
 
@@ -183,7 +230,8 @@ def row_batches(folder: str) -> list[tuple[np.ndarray, np.ndarray]]:
 def initial_weights(network: Network = REFERENCE) -> list[Weights]:
     """The weights that all contenders start from, of the hidden layers and of the readout.
 
-    Normal, with He's deviation; recurrent ones have the deviation `1 / sqrt(n)`.
+    Normal, with He's deviation; recurrent ones have the deviation `1 / sqrt(n)`. Normalization begins with scales of 1
+    and offsets of 0.
     """
     rng = np.random.default_rng(0)
 
@@ -191,7 +239,8 @@ def initial_weights(network: Network = REFERENCE) -> list[Weights]:
         return rng.normal(0.0, deviation, shape).astype(np.float32)
 
     layers, units = [], 1 if network.conv else network.inputs
-    gain, window = (CONV_GAIN, (3, 3)) if network.conv else (1.0, ())
+    gain = CONV_GAIN if network.conv and not network.norm else 1.0
+    window = (3, 3) if network.conv else ()
     for width in network.hidden:
         deviation = gain * np.sqrt(2.0 / (np.prod(window) * units))
         kernel = normal(*window, units, width, deviation=deviation)
@@ -199,7 +248,11 @@ def initial_weights(network: Network = REFERENCE) -> list[Weights]:
         layers.append(Weights(kernel, between))
         units = width
     if network.conv:
-        units, gain = units * (SIDE // 2 ** len(network.hidden)) ** 2, QUIET
+        units *= (SIDE // 2 ** len(network.hidden)) ** 2
+    for width in network.dense:
+        layers.append(Weights(normal(units, width, deviation=np.sqrt(2.0 / units))))
+        units = width
+    gain = QUIET if network.conv else 1.0
     return [*layers, Weights(normal(units, network.classes, deviation=gain * np.sqrt(2.0 / units)))]
 
 
