@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks.peers.workload import ADAPTIVE, CONV, DEEP, RECURRENT, REFERENCE, Measured, Network
+from benchmarks.peers.workload import ADAPTIVE, CONV, DEEP, NORMALIZED, RECURRENT, REFERENCE, Measured, Network
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,26 @@ CONVOLUTIONS = Task(
     contenders=contenders(CONV, spyx="", jaxpike="", sparx="", snntorch="", spikingjelly="", norse=""),
 )
 
+NORM = Task(
+    title="Training step of the normalized convolutional network",
+    about="The network that `snnlab train conv` trains by default. Batch 128, 4 time steps of 10 ms, 28 x 28 pixels as "
+    "constant currents, 32 and 64 channels of 3 x 3 and sums of 2 x 2 pixels, 256 neurons, 10 outputs; batch "
+    "normalization in front of every neuron, no synapses. The peers get float32 images that were made before, convolve "
+    "them once for all steps, and measure nothing but the loss. snnlab gets uint8 images: shuffled selection of "
+    "samples, accuracy, gradient norm and history are counted. Left out: BrainPy, whose neurons here have one axis.",
+    unit="ms/step",
+    per_epoch=False,
+    share=1 / 3,
+    contenders=contenders(
+        NORMALIZED,
+        spyx="LIF, nnx.BatchNorm; spikes from v before the step, v > threshold",
+        jaxpike="LIF, equinox.nn.BatchNorm; v > threshold",
+        snntorch="Leaky, torch.nn.BatchNorm; v > threshold; reset detached and one step late",
+        spikingjelly="LIFNode, torch.nn.BatchNorm; surrogate SoftSign(2)",
+        norse="LIFBoxCell, torch.nn.BatchNorm; v > threshold; surrogate 1 / (|x| + 1)^2",
+    ),
+)
+
 EPOCH = Task(
     title="Epoch of the spiking network",
     about="234 steps on 60,000 images with all that belongs to it: shuffling, latency code, batches, metrics; without "
@@ -224,5 +244,6 @@ TASKS = {
     "recurrent": FEEDBACK,
     "alif": ADAPTS,
     "conv": CONVOLUTIONS,
+    "norm": NORM,
     "epoch": EPOCH,
 }
