@@ -41,10 +41,10 @@ starting the process to the first step: imports, data, compilation.
 The spiking networks are equal up to what the notes say: sizes, time constants, threshold, loss, optimizer and initial
 weights. The neurons are the peers' own. The products and convolutions between them are PyTorch's and XLA's, as the
 peers' layers call them. Every peer is written layer by layer, so that each matrix is one product over all time steps,
-except between neurons that reach each other; only BrainPy's `BPTT` runs its tutorial's network as it is. Their input is
-zero in 99.6 % of all places, and is multiplied all the same: the row with an `EmbeddingBag` shows what PyTorch gains by
-leaving that out. What the host of a virtual machine does besides is not seen here: compare rows of one run, not of
-two."""
+except between neurons that reach each other; only BrainPy's `BPTT` runs its tutorial's network as it is. Their input in
+the latency code is zero in 99.6 % of all places, and is multiplied all the same: the row with an `EmbeddingBag` shows
+what PyTorch gains by leaving that out. What the host of a virtual machine does besides is not seen here: compare rows
+of one run, not of two."""
 
 
 def peers(result: dict) -> str:
