@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import os
 import signal
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -30,8 +29,9 @@ from snnlab.config import (
 )
 from snnlab.errors import ArgumentError, DivergenceError
 from snnlab.history import Scored
+from snnlab.support import arguments
 from snnlab.support.files import atomic_path
-from snnlab.support.interrupt import never_lost, uninterrupted
+from snnlab.support.interrupt import interrupted_by_sigterm, never_lost, uninterrupted
 
 SPIKING = ("num_steps", "dt", "tau_mem", "tau_syn", "v_th", "input_dropout")
 NETWORKS: dict[str, tuple[type, tuple[str, ...]]] = {
@@ -68,8 +68,8 @@ def _shown(numbers: int | tuple[int, ...]) -> str:
 class Train:
     """Train a reference network on images, events, tables or recordings, with a live progress line.
 
-    Ctrl-C stops the training; --out and --resume keep what was learned. Options that begin with "snn:" apply to the
-    spiking networks, snn and conv.
+    Ctrl-C and SIGTERM stop the training; --out and --resume keep what was learned. Options that begin with "snn:" apply
+    to the spiking networks, snn and conv.
     """
 
     network: Annotated[Literal["snn", "conv", "lstm"], tyro.conf.arg(name="network"), tyro.conf.Positional] = "snn"
@@ -159,6 +159,8 @@ class Train:
     distributed: bool = False
     """Several processes, on one machine or several, train one network: start the same command in each of them. SLURM,
     Open MPI and TPUs say who is who, else JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES, JAX_PROCESS_ID."""
+    wait: float = 300.0
+    """Seconds in which all processes must have come, and at the end have ended (with --distributed)."""
     out: Annotated[Path | None, default_is("DIR", "nothing is kept")] = None
     """Folder for the trained network (net.safetensors) and its history (history.json)."""
     json: Annotated[Path | None, default_is("FILE", "none")] = None
@@ -246,8 +248,27 @@ class Train:
 
     def run(self) -> int:
         """Train, report, save."""
-        if self.distributed and not _join():
-            return self._follow()
+        if not self.distributed and self.wait != Train.wait:
+            raise ArgumentError("--wait: does nothing without --distributed; leave it out, or add --distributed")
+        with interrupted_by_sigterm():
+            return self._run_together() if self.distributed else self._run()
+
+    def _run_together(self) -> int:
+        """Train as one of several processes: as the first, or as one that follows it."""
+        from snnlab.cli.processes import join, leave
+        from snnlab.train.processes import LostError, cannot_take_part
+
+        leads = join(arguments.number("--wait", self.wait, 1.0, 1e6))
+        try:
+            return self._run() if leads else self._follow()
+        except LostError as error:
+            say(f"snnlab: {error}")
+            leave(2)
+        except BaseException as error:
+            cannot_take_part(str(error))
+            raise
+
+    def _run(self) -> int:
         trainer, checkpoints, config = self._begin()
         code, results = 0, None
         try:
@@ -270,7 +291,8 @@ class Train:
 
     def _follow(self) -> int:
         """In every process but the first: compute what it says. It has the terminal, Ctrl-C and all files."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         with contextlib.redirect_stderr(io.StringIO()):
             trainer, *_ = replace(self, out=None, json=None, resume=None, save_every=Train.save_every)._begin()
         trainer.follow()
@@ -373,27 +395,6 @@ class Train:
             with atomic_path(self.json) as part:
                 part.write_text(json.dumps(_report(self, trainer, config, results), indent=2), encoding="utf-8")
             say(f"wrote {self.json}")
-
-
-def _join() -> bool:
-    """Find the other processes of the run; return whether this is the first one.
-
-    Raises:
-        ArgumentError: if they cannot be found.
-    """
-    import jax
-
-    given = [os.environ.get(f"JAX_{name}") for name in ("NUM_PROCESSES", "PROCESS_ID")]
-    try:
-        count, number = (None if text is None else int(text) for text in given)
-        jax.distributed.initialize(num_processes=count, process_id=number, shutdown_timeout_seconds=10)
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise ArgumentError(
-            f"--distributed: the processes do not find each other ({reason}); start them with srun or mpirun, or set "
-            "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID in each"
-        ) from error
-    return jax.process_index() == 0
 
 
 def _code_of(dataset) -> str | None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and the interrupt of a notebook's kernel: delayed while things must change together, and never lost."""
+"""Ctrl-C, SIGTERM and the interrupt of a notebook's kernel: delayed while things must change together, never lost."""
 
 import math
 import signal
@@ -105,6 +105,28 @@ def never_lost() -> Iterator[None]:
         sys.unraisablehook = report
     if heard:
         handler(*heard[-1])
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does. Schedulers send it some seconds before they kill.
+
+    Example:
+        >>> try:
+        ...     with interrupted_by_sigterm():
+        ...         signal.raise_signal(signal.SIGTERM)
+        ... except KeyboardInterrupt:
+        ...     print("heard")
+        heard
+    """
+    if _handler() is None:  # nothing would hear it
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _handler() -> Callable | None:

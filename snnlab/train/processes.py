@@ -23,17 +23,23 @@ from snnlab.errors import StateError
 END = "end"
 PATIENCE = 10_000  # ms: how long a process waits before it asks again
 READY = 60  # times as long: for all processes to compile
+CANNOT = "cannot take part: "
 IN_A_WORD = 1 << 18  # bytes; more go through a collective, which takes longer to begin
 REMEMBERED = 100  # words
 
-_lines = itertools.count()
+_lines: list["Line"] = []
+
+
+class LostError(StateError):
+    """Another process has ended without a word, so that this one had better not wait for it at its own end."""
 
 
 class Line:
     """From process 0 to all others. Every process makes its lines in the same order."""
 
     def __init__(self):
-        self._name, self._said = f"snnlab/{next(_lines)}", 0
+        self._name, self._said, self._met = f"snnlab/{len(_lines)}", 0, False
+        _lines.append(self)
         if leads():
             atexit.register(self.say, {"program": END})
 
@@ -44,20 +50,31 @@ class Line:
             digest: of all that must be the same in all of them.
 
         Raises:
-            StateError: if one does not come, or has another digest.
+            StateError: if one does not come, says that it cannot take part, or has another digest.
         """
         client = _client()
         if not leads():
-            client.key_value_set(f"{self._name}/ready/{jax.process_index()}", digest)
+            self._come(digest)
         for process in range(1, jax.process_count()) if leads() else ():
             found = _wait_for(client, f"{self._name}/ready/{process}", READY)
             if found is None:
                 raise StateError(f"process {process} has not come to the run; start the same command in all processes")
+            if found.startswith(CANNOT):
+                raise StateError(f"process {process} {found}")
             if found != digest:
                 raise StateError(
                     f"process {process} has another model, other data or other settings than process 0; start the same "
                     "command in all processes, with the same files"
                 )
+
+    def cannot(self, reason: str) -> None:
+        """Take no part in the run. Process 0 then says the reason; if this is process 0, it ends the others."""
+        if not leads() and not self._met:
+            self._come(CANNOT + reason)
+
+    def _come(self, text: str) -> None:
+        self._met = True
+        _client().key_value_set(f"{self._name}/ready/{jax.process_index()}", text)
 
     def say(self, word: dict[str, Any], content: bytes = b"") -> None:
         """In process 0: say a word to all others, with some bytes."""
@@ -75,7 +92,7 @@ class Line:
         """In the others: wait for the next word, and the bytes with it.
 
         Raises:
-            StateError: if process 0 has ended without one.
+            LostError: if process 0 has ended without one.
         """
         text = None
         while text is None:
@@ -84,6 +101,11 @@ class Line:
         word = json.loads(text)
         small = word["content"] is not None
         return word, base64.b64decode(word["content"]) if small else broadcast(None, word["size"])
+
+
+def cannot_take_part(reason: str) -> None:
+    """Say to the other processes that the run begins without this one: in process 0 it is over, else 0 says why."""
+    (_lines[-1] if _lines else Line()).cannot(reason)
 
 
 def leads() -> bool:
@@ -130,7 +152,7 @@ def together(function: Callable) -> Callable:
     """Decorate what needs all processes.
 
     Raises:
-        StateError: if one has ended.
+        LostError: if one has ended.
     """
 
     def call(*arguments):
@@ -140,9 +162,10 @@ def together(function: Callable) -> Callable:
             if jax.process_count() == 1:
                 raise
             reason = str(error).partition("\n")[0][:200]
-            raise StateError(
-                f"the processes of this run have lost each other ({reason}): one may have ended. What was trained "
-                "until now is kept; start the run anew from its checkpoints, on any number of processes"
+            kept = "The model has learned from all steps before. " if leads() else ""
+            raise LostError(
+                f"the processes of this run have lost each other ({reason}): one may have ended. {kept}Start the run "
+                "anew from its checkpoints, on any number of processes"
             ) from error
 
     return call
@@ -162,5 +185,5 @@ def _wait_for(client, key: str, times: int = 1) -> str | None:
             return client.blocking_key_value_get(key, PATIENCE)
         except jax.errors.JaxRuntimeError as error:
             if "DEADLINE_EXCEEDED" not in str(error):
-                raise StateError("process 0 has ended; start the run anew from its checkpoints") from error
+                raise LostError("process 0 has ended; start the run anew from its checkpoints") from error
     return None
