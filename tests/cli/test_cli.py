@@ -248,12 +248,13 @@ def test_what_lies_in_the_folder_is_left_alone(tmp_path, run_here):
 
 
 @pytest.mark.endure
-def test_ctrl_c_keeps_what_was_learned(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_learned(tmp_path, number):
     command = [sys.executable, "-u", "-m", "snnlab.cli", "train", "--epochs", "100000", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().startswith("epoch   1")
         time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate()
     assert process.returncode == 130 and f"is in {tmp_path}" in errors and "Traceback" not in errors
     assert len(snnlab.History.load(tmp_path / "history.json").epochs) >= 1
@@ -306,6 +307,7 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_what_to_do(tmp_path, 
         (("train", "--tau-mem", "-1"), "tau_mem: must be a number >= 0.0 ms, got -1.0"),
         (("train", "--v-th", "-1"), "v_th: must be above v_reset = 0.0, or one spike causes the next, got -1.0"),
         (("train", "--save-every", "3"), "--save-every: does nothing without --resume"),
+        (("train", "--wait", "3"), "--wait: does nothing without --distributed"),
         (("train", "--v-th", "nan"), "v_th: must be a finite number, got nan"),
         (("train", "--epochs", "0"), "epochs: must be an integer >= 1, got 0"),
         (("train", "--out", "/proc/nowhere"), "/proc/nowhere: cannot write there"),

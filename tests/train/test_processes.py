@@ -1,7 +1,12 @@
-"""Two processes train one network, to the bits of one, and process 0 steers. One that dies ends the run."""
+"""Two processes train one network, to the bits of one, and process 0 steers. One that dies ends the run.
 
+What schedulers set in their processes was seen in those of SLURM 22.05, Open MPI 4.1 and Open MPI 5.0.
+"""
+
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +22,7 @@ from safetensors.numpy import load_file
 
 from snnlab import data, models
 from snnlab.checkpoint import Checkpoints
+from snnlab.cli.processes import join
 from snnlab.config import SnnConfig
 from snnlab.errors import StateError
 from snnlab.train import Trainer
@@ -24,21 +30,53 @@ from snnlab.train.devices import Devices
 from snnlab.train.processes import leads
 
 COMMAND = (sys.executable, "-m", "snnlab.cli", "train", "--hidden", "20", "--num-steps", "30", "--epochs", "90")
+JOB_PORTS = range(2**16 - 2**12, 2**16)
+"""The ports that JAX chooses from by the number of a job, which is then the place in this list."""
 
 
-def start(*command: str, number: int, port: int, count: int = 2) -> subprocess.Popen:
-    """Start one of some processes."""
-    who = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": count, "JAX_PROCESS_ID": number}
-    environment = os.environ | {name: str(value) for name, value in who.items()}
+def by_hand(number: int, port: int) -> dict[str, str]:
+    return {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": str(number)}
+
+
+def by_slurm(number: int, port: int) -> dict[str, str]:
+    job = {"SLURM_JOB_ID": str(JOB_PORTS.index(port)), "SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "localhost"}
+    return job | {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)}
+
+
+def by_open_mpi(number: int) -> dict[str, str]:
+    place = {"SIZE": 2, "RANK": number, "LOCAL_RANK": number}
+    return {f"OMPI_COMM_WORLD_{name}": str(value) for name, value in place.items()}
+
+
+def by_open_mpi_4(number: int, port: int) -> dict[str, str]:
+    job = 2**12 * JOB_PORTS.index(port)
+    return by_open_mpi(number) | {"OMPI_MCA_orte_hnp_uri": f"{job}.0;tcp://127.0.0.1:53799;tcp6://[::1]:38983"}
+
+
+def by_open_mpi_5(number: int, port: int) -> dict[str, str]:
+    return by_open_mpi(number) | {"PMIX_NAMESPACE": f"prterun-localhost-{JOB_PORTS.index(port)}@1"}
+
+
+def start(*command: str, **environment: str) -> subprocess.Popen:
+    """Start a process that knows nothing of others but what it is told."""
+    told = ("JAX_COORD", "JAX_NUM_PROC", "JAX_PROC", "SLURM_", "OMPI_", "PMIX_")
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(told)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=environment, **pipes)
+    return subprocess.Popen(command, env=alone | environment, **pipes)
 
 
-def both(*command: str) -> list[subprocess.Popen]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return [start(*command, number=number, port=port) for number in range(2)]
+def free_port() -> int:
+    for port in random.sample(JOB_PORTS, 100):
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+def both(*command: str, launcher=by_hand) -> list[subprocess.Popen]:
+    """Start two processes that can find each other."""
+    port = free_port()
+    return [start(*command, **launcher(number, port)) for number in range(2)]
 
 
 def ended(process: subprocess.Popen) -> str:
@@ -133,14 +171,18 @@ def test_a_process_that_dies_ends_the_run_and_nothing_is_lost(tmp_path):
 
 
 @pytest.mark.endure
-def test_the_command_is_resumed_in_another_number_of_processes(tmp_path):
-    """Ctrl-C in process 0 ends both; one process finishes, and has the weights of a run that nobody interrupted."""
+@pytest.mark.parametrize("by_a_scheduler", [False, True])
+def test_the_command_is_resumed_in_another_number_of_processes(tmp_path, by_a_scheduler):
+    """Ctrl-C in process 0 ends both, as SIGTERM in both does; one process finishes, to the weights of a whole run."""
     saving = ("--save-every", "0.3", "--resume", str(tmp_path / "run"))
     first, second = both(*COMMAND, "--distributed", *saving)
     while not list((tmp_path / "run").glob("checkpoint-*.safetensors")):
         assert first.poll() is None, ended(first)
         time.sleep(0.05)
-    first.send_signal(signal.SIGINT)
+    for process in (second, first) if by_a_scheduler else ():
+        process.send_signal(signal.SIGTERM)
+    if not by_a_scheduler:
+        first.send_signal(signal.SIGINT)
     assert "and the same command continues it" in ended(first) and first.returncode == 130
     ended(second)
     assert second.returncode == 0
@@ -150,6 +192,61 @@ def test_the_command_is_resumed_in_another_number_of_processes(tmp_path):
     assert resumed.keys() == whole.keys()
     for name in whole:
         np.testing.assert_array_equal(resumed[name], whole[name])
+
+
+def join_others() -> None:
+    leads = join(60.0)
+    print("first" if leads else "other", "of", jax.process_count())
+
+
+SOME = [by_slurm, by_open_mpi_4, pytest.param(by_open_mpi_5, marks=pytest.mark.smoke)]
+
+
+@pytest.mark.endure
+@pytest.mark.parametrize("launcher", SOME)
+def test_processes_find_each_other_by_what_a_scheduler_tells_them(launcher):
+    first, second = both(sys.executable, __file__, "join_others", launcher=launcher)
+    texts = ended(first), ended(second)
+    assert "first of 2" in texts[0] and "other of 2" in texts[1], texts
+
+
+@pytest.mark.endure
+def test_a_process_that_knows_of_no_other_says_so():
+    process = start(*COMMAND, "--distributed")
+    text = ended(process)
+    assert process.returncode == 2 and "set JAX_COORDINATOR_ADDRESS" in text, text
+
+
+@pytest.mark.endure
+@pytest.mark.smoke
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_process_that_waits_in_vain_ends_with_a_sentence(number):
+    port = free_port()
+    process = start(*COMMAND, "--distributed", "--wait", "2", **by_hand(number, port))
+    text = ended(process)
+    told = f"waited 2 s in vain for all 2 processes to meet at 127.0.0.1:{port} (this is process {number})"
+    assert process.returncode == 2 and told in text, text
+
+
+@pytest.mark.endure
+def test_the_first_says_why_another_cannot_take_part():
+    port = free_port()
+    processes = [
+        start(*COMMAND, "--distributed", "--data", data, **by_hand(number, port))
+        for number, data in enumerate(("digits", "no/such/folder"))
+    ]
+    texts = [ended(process) for process in processes]
+    assert "process 1 cannot take part: no/such/folder: does not exist" in texts[0], texts
+    assert [process.returncode for process in processes] == [2, 2] and "Check failure" not in "".join(texts), texts
+
+
+@pytest.mark.endure
+def test_the_first_ends_the_others_if_it_cannot_begin(tmp_path):
+    (tmp_path / "net.safetensors").touch()
+    first, second = both(*COMMAND, "--distributed", "--out", str(tmp_path))
+    texts = ended(first), ended(second)
+    assert first.returncode == 2 and "exists; choose another, or add --overwrite" in texts[0], texts
+    assert second.returncode == 0, texts
 
 
 def test_following_needs_somebody_who_leads(small):
