@@ -15,7 +15,12 @@ FEW_STEPS = 8  # up to so many, dense products take no longer than the events of
 
 
 class Statistics(NamedTuple):
-    """Mean and variance of what arrives, over samples, time steps and places."""
+    """Mean and variance of what arrives, over samples, time steps and places.
+
+    Example:
+        >>> Statistics(mean=jnp.array([0.5]), var=jnp.array([4.0])).var.tolist()
+        [4.0]
+    """
 
     mean: Float[Array, " n"]
     var: Float[Array, " n"]
