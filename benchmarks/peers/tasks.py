@@ -193,6 +193,7 @@ NORM = Task(
         NORMALIZED,
         spyx="LIF, nnx.BatchNorm; spikes from v before the step, v > threshold",
         jaxpike="LIF, equinox.nn.BatchNorm; v > threshold",
+        sparx="LIFCell, nnx.BatchNorm; equal equations",
         snntorch="Leaky, torch.nn.BatchNorm; v > threshold; reset detached and one step late",
         spikingjelly="LIFNode, torch.nn.BatchNorm; surrogate SoftSign(2)",
         norse="LIFBoxCell, torch.nn.BatchNorm; v > threshold; surrogate 1 / (|x| + 1)^2",

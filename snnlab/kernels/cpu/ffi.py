@@ -50,7 +50,7 @@ from snnlab.kernels.cpu.memory import (
 _EXTENSION, _API, _CONTEXT, ARGUMENTS, RESULTS = 1, 2, 3, 9, 14
 _DATA, _DIMENSIONS = 3, 5
 _METADATA_TYPE = 1
-_MAJOR, _MINOR = 0, 3  # version of the structures that this file reads
+_MAJOR, _MINOR = 0, 3  # version of the structures that this file reads; a later minor one only adds to them
 _SCHEDULE, _NUM_THREADS = 17, 18  # functions in the api structure
 
 # Words of a job, which the threads that work on one call share. A frame begins with its size, never with this mark.
@@ -125,7 +125,7 @@ def _threads(frame, blocks):
     """Return how many threads may work on a call: one if this file does not know the interface's version."""
     api = get_word(frame, _API)
     version = after_words(api, 4)  # behind four sizes and pointers
-    if get_int(version, 0) != _MAJOR or get_int(version, 1) != _MINOR:
+    if get_int(version, 0) != _MAJOR or get_int(version, 1) < _MINOR:
         return 1
     request = np.empty(5, np.int64)  # size, extension, context, where to write, and room for what is written
     at = address_of(request)
