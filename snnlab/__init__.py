@@ -13,6 +13,7 @@ import importlib
 import sys
 
 from snnlab._namesake import warn_of_other_package
+from snnlab.support.memory import keep_memory
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ _HOMES = {
 }
 
 warn_of_other_package(sys.path)
+keep_memory()
 
 __all__ = [*_HOMES, "__version__"]
 

@@ -25,7 +25,7 @@ class Contender:
     factory: str
     note: str
     options: dict = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=lambda: AS_ALWAYS)
 
     def build(self, folder: str) -> Callable[[int], Measured]:
         """Import what it needs, and set up its training loop."""
@@ -60,6 +60,7 @@ class Task:
 
 
 AUTO, NO_KERNELS = ({"SNNLAB_KERNELS": choice} for choice in ("auto", "reference"))
+AS_ALWAYS = {"MALLOC_ARENA_MAX": "0"}  # the default: the memory that `import snnlab` sets up is not for the peers
 COUNTED = "The peers get dense float32 spikes that were made before and are not counted, and measure nothing but the "
 COUNTED += "loss. snnlab gets uint8 images: its latency code, shuffled selection of samples, accuracy, gradient norm "
 COUNTED += "and history are counted."

@@ -316,7 +316,7 @@ def arriving(drive: Drive, *, backend: str | None = None) -> Float[Array, "time 
         return drive.arriving()
     from snnlab.kernels.cpu import calls_dense
 
-    x = drive.x if isinstance(drive.x, jnp.ndarray) else drive.x.dense()
+    x = drive.x if isinstance(drive.x, jnp.ndarray | Packed) else drive.x.dense()
     return drive.later(calls_dense.convolve(drive.window, x, drive.kernel))
 
 

@@ -1,11 +1,14 @@
-"""The convolution of dense input on the CPU against that of XLA: values, and the gradients of input and weights."""
+"""A convolution that is computed densely on the CPU against that of XLA: values and gradients."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnlab.kernels import Drive, Window, arriving
+from snnlab.dynamics import LifParams
+from snnlab.encode import Steady
+from snnlab.kernels import Drive, Window, arriving, lif
+from snnlab.surrogate import inv_square
 
 WINDOWS = {
     "padded": Window(in_shape=(32, 14, 14), size=(3, 3), padding=(1, 1)),
@@ -33,3 +36,27 @@ def test_it_is_the_convolution_of_xla_and_so_are_its_gradients(name, out):
     gradient = drawn(*expected.shape, seed=2)
     for ours, theirs in zip((found, *back(gradient)), (expected, *back_there(gradient)), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-6 * float(jnp.abs(theirs).max()))
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 2)])  # several places, and one
+@pytest.mark.parametrize("channels", [16, 20])
+def test_spikes_of_a_convolution_that_are_pooled(channels, size):
+    """Behind neurons at 7 x 5 places: the last row and column fill no cell."""
+    first = Window(in_shape=(2, 8, 6), size=(2, 2))
+    second = Window(in_shape=(channels, *first.grid), size=size, pool=2)
+    params = LifParams(*map(jnp.float32, (10.0, 0.4, 0.0, 0.0, 1.0, 0.0, 10.0)))
+    image, wanted = drawn(3, first.num_units, seed=3), drawn(4, 3, 6 * second.pixels, seed=4)
+    weights = 2.0 * drawn(first.fan_in, channels, seed=5), drawn(second.fan_in, 6, seed=6)
+
+    def loss(image, weights, backend):
+        drive = Drive(x=Steady(values=image, num_steps=4), kernel=weights[0], window=first)
+        fired = lif(drive, params, dt=5.0, surrogate=inv_square, backend=backend)
+        x = fired.spikes if fired.packed is None else fired.packed
+        y = arriving(Drive(x=x, kernel=weights[1], window=second), backend=backend)
+        return (wanted * y).sum() + (fired.counts**2).sum(), fired.counts
+
+    measured = jax.value_and_grad(loss, (0, 1), has_aux=True)
+    ours, theirs = (measured(image, weights, backend) for backend in ("numba", "reference"))
+    assert 0.1 < float(ours[0][1].mean()) < 3.0
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6 * float(jnp.abs(other).max()))

@@ -1,6 +1,8 @@
-"""Memory that nobody uses any more goes back to the system."""
+"""Memory that nobody uses any more is kept for the next step; asked to, it goes back to the system."""
 
 import ctypes
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,3 +30,38 @@ def test_memory_that_was_freed_goes_back_to_the_system():
     given_back = kept - memory()
     c.free(blocks[-1])
     assert given_back > 150e6
+
+
+_STEPS = """
+import resource
+import sys
+
+sys.path[:0] = {path!r}
+import snnlab
+import jax
+import jax.numpy as jnp
+
+step = jax.jit(lambda x, y: (jnp.cos(x[:, None] * x[:1000]) @ y).sum())  # the product reads 40 MB
+x, y = jnp.ones(10_000), jnp.ones((1000, 10))
+step(x, y).block_until_ready()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range({steps}):
+    step(x, y).block_until_ready()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+_TAKEN = 30
+
+
+def _new_pages(**environment: str) -> int:
+    """What some steps take from the system that one before them had taken."""
+    given = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_") and k != "GLIBC_TUNABLES"} | environment
+    code = _STEPS.format(path=sys.path, steps=_TAKEN)
+    result = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    return int(result.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc")
+@pytest.mark.parametrize("own", [{}, {"MALLOC_ARENA_MAX": "0"}, {"GLIBC_TUNABLES": "glibc.malloc.arena_max=8"}])
+def test_steps_keep_their_memory_unless_the_user_has_set_it_up(own):
+    of_all_steps = _TAKEN * 40_000_000 // os.sysconf("SC_PAGE_SIZE")
+    assert _new_pages(**own) > 0.9 * of_all_steps if own else _new_pages() < 0.5 * of_all_steps

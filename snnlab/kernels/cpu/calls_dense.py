@@ -1,4 +1,4 @@
-"""The convolution of dense input as a JAX function; no number of cores or devices changes the bits of its gradient."""
+"""A convolution that is computed densely, as a JAX function; no number of cores or devices changes its bits."""
 
 import functools
 from typing import Any
@@ -6,33 +6,73 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt16
 
 from snnlab.kernels.axes import alike
-from snnlab.kernels.cpu import calls, calls_conv, dense_conv  # noqa: F401 (registers targets of the FFI)
-from snnlab.kernels.devices import SUMMED, share_out
-from snnlab.kernels.packed import pad
+from snnlab.kernels.cpu import calls, calls_conv, dense_conv, pooled  # noqa: F401 (both register targets of the FFI)
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.devices import SUMMED, share_out, whole
+from snnlab.kernels.packed import LANES, Packed, pad
 from snnlab.kernels.window import Window
 
 _ROWS = 4096  # of a product of a window that has a single place: what it needs stays in the cache
 
 
-def convolve(window: Window, x: Float[Array, "time batch pre"], kernel: Float[Array, "fan_in out"]) -> Array:
-    """As `Window.convolve`.
+def convolve(window: Window, x: Packed | Float[Array, "time batch pre"], kernel: Float[Array, "fan_in out"]) -> Array:
+    """As `Window.convolve`, of packed spikes, too.
 
     Example:
         >>> window = Window(in_shape=(1, 2, 3), size=(2, 2))
         >>> convolve(window, jnp.ones((1, 1, 6)), jnp.ones((4, 1))).tolist()
         [[[4.0, 4.0]]]
     """
-    images, kernel = alike(window.images(x), kernel)
-    images = images.reshape(-1, *images.shape[2:])
+    batch, steps, *shape = (images := _images(window, x)).shape
+    images, kernel = alike(images.reshape(-1, *shape), kernel)
     y: Any
     if window.pixels == 1 and window.size == window.cells:
         y = _product(images.reshape(len(images), -1), kernel)[:, None]
     else:
         y = _convolve(window, images, kernel)
-    return window.flattened(y, *x.shape[:2])
+    return window.flattened(y, steps, batch)
+
+
+def _images(window: Window, x: Packed | Array) -> Float[Array, "batch time row column channel"]:
+    """As `Window.images`."""
+    if isinstance(x, Packed) and x.pixels == np.prod(window.in_shape[1:]):
+        bits, carrier = alike(x.bits, x.carrier)
+        sums: Any = _unpacked(window, bits, carrier)
+        return sums[..., : window.in_shape[0]]
+    return window.images(x.dense() if isinstance(x, Packed) else x)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _unpacked(
+    window: Window, bits: UInt16[Array, "batch tile time"], carrier: Float[Array, "batch time padded"]
+) -> Float[Array, "batch time row column padded"]:
+    batch, _, steps = bits.shape
+    shape = (steps, *window.cells, -(-window.in_shape[0] // LANES) * LANES)
+
+    def call(devices: int, bits):
+        options = np.array([calls.even_blocks(len(bits), devices), window.in_shape[2], window.pool], np.int32)
+        result = jax.ShapeDtypeStruct((len(bits), *shape), jnp.float32)
+        return (calls.foreign("snnlab_pooled", result, options, bits),)
+
+    return whole(share_out(call, batch, (bits,), (0,), (0,), calls.added)[0])
+
+
+def _spread(window: Window, _saved, d_images: Float[Array, "batch time row column padded"]):
+    """Give every pixel the gradient of its cell; keep that of the cells for the kernel of the layer before."""
+    batch, steps, rows, columns, depth = d_images.shape
+    pixels = d_images.repeat(window.pool, 2).repeat(window.pool, 3)
+    missing = [(0, most - have) for most, have in zip(window.in_shape[1:], pixels.shape[2:4], strict=True)]
+    d_carrier = jnp.pad(pixels, ((0, 0), (0, 0), *missing, (0, 0))).reshape(batch, steps, -1)
+    grid = (rows, columns, depth, window.pool, *[0] * (at.GRID - 4))
+    of_cells = d_images.reshape(batch, steps, -1)
+    factors = calls.Factors(of_cells, jnp.zeros((0, 0, 0), jnp.float32), grid, window.in_shape[1:])
+    return None, calls.sent_back.keep(d_carrier, factors)
+
+
+_unpacked.defvjp(lambda window, bits, carrier: (_unpacked(window, bits, carrier), None), _spread)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -27,17 +27,17 @@ _AFTER = at.NUM_OPTIONS + at.GRID  # where the grid of the next convolution begi
 
 
 class _After(NamedTuple):
-    """The convolution that the spikes go to, for one sample."""
+    """The convolution that the spikes go to, for one sample; its size is 0 if it takes the sums of cells by itself."""
 
     grid: Grid
-    d_current: int  # address of the gradient of its currents, `(tile, time, 16)`
+    d_current: int  # address of the gradient of its currents, `(tile, time, 16)`, or of the sums, `(time, cell, depth)`
     weights: int  # `(row, column, tile, out, 16)`: from 16 units to one channel
 
 
 @njit
 def _after_of(frame, b, steps):
     grid = grid_of(frame, _AFTER)
-    of_sample = size(frame, ARGUMENTS, at.D_SPIKES, 1) * steps * LANES if grid.size_rows else 0
+    of_sample = size(frame, ARGUMENTS, at.D_SPIKES, 1) * size(frame, ARGUMENTS, at.D_SPIKES, 2)
     return _After(
         grid, after_floats(data(frame, ARGUMENTS, at.D_SPIKES), b * of_sample), data(frame, ARGUMENTS, at.ONWARD)
     )
@@ -225,9 +225,14 @@ def _pair_back(task, pixel, both, channel_tile, cell, known, values, held):
     if begin == steps:
         return known
     d_spikes = after_floats(scratch, _D_SPIKES * row)
-    if cell >= 0:
+    after = task.after
+    if cell >= 0 and after.grid.size_rows == 0:
+        of_step = after.grid.rows * after.grid.columns * after.grid.depth
+        of_cell = after_floats(after.d_current, cell * after.grid.depth + lane)
+        spikes_one = spikes_two = OfSpikes(of_cell, of_step, 0)
+    elif cell >= 0:
         if begin < known:
-            known = _sent_back(task.after, cell, channel_tile, begin, known, steps, d_spikes)
+            known = _sent_back(after, cell, channel_tile, begin, known, steps, d_spikes)
         spikes_one = spikes_two = OfSpikes(d_spikes, LANES, 0)
     else:
         spikes_one = spikes_two = _to_others(task, one, begin, d_spikes)

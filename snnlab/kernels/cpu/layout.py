@@ -57,8 +57,8 @@ D_TRACE, D_PEAK = 7, 8
 ) = range(15)
 FROM_EVENTS, FROM_BITS, FROM_CURRENT, FROM_STEADY = range(4)  # the last one in a convolution only
 
-# A convolution appends its own grid to OPTIONS; backward, that of the convolution after it follows, which has SIZE_ROWS
-# of 0 if there is none. The entries of a grid:
+# A convolution appends its own grid to OPTIONS; backward, that of the convolution after it follows. It has only the
+# first four entries where that layer takes the sums of cells by itself, and none where there is no such layer.
 (
     ROWS,  # cells of the input over which the window slides
     COLUMNS,
