@@ -39,8 +39,8 @@ def test_it_is_the_convolution_of_xla_and_so_are_its_gradients(name, out):
 
 
 @pytest.mark.parametrize("size", [(2, 2), (3, 2)])  # several places, and one
-@pytest.mark.parametrize("channels", [16, 20])
-def test_spikes_of_a_convolution_that_are_pooled(channels, size):
+@pytest.mark.parametrize(("channels", "steady"), [(16, True), (20, True), (20, False), (48, False)])
+def test_spikes_of_a_convolution_that_are_pooled(channels, steady, size):
     """Behind neurons at 7 x 5 places: the last row and column fill no cell."""
     first = Window(in_shape=(2, 8, 6), size=(2, 2))
     second = Window(in_shape=(channels, *first.grid), size=size, pool=2)
@@ -50,6 +50,7 @@ def test_spikes_of_a_convolution_that_are_pooled(channels, size):
 
     def loss(image, weights, backend):
         drive = Drive(x=Steady(values=image, num_steps=4), kernel=weights[0], window=first)
+        drive = drive if steady else Drive(x=arriving(drive, backend=backend), window=first)
         fired = lif(drive, params, dt=5.0, surrogate=inv_square, backend=backend)
         x = fired.spikes if fired.packed is None else fired.packed
         y = arriving(Drive(x=x, kernel=weights[1], window=second), backend=backend)
@@ -59,4 +60,4 @@ def test_spikes_of_a_convolution_that_are_pooled(channels, size):
     ours, theirs = (measured(image, weights, backend) for backend in ("numba", "reference"))
     assert 0.1 < float(ours[0][1].mean()) < 3.0
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-6 * float(jnp.abs(other).max()))
+        np.testing.assert_allclose(one, other, atol=5e-6 * float(jnp.abs(other).max()))

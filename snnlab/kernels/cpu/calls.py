@@ -10,6 +10,7 @@ factors to the kernel of the first layer, which multiplies by itself, and the la
 
 import functools
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -37,6 +38,9 @@ from snnlab.kernels.perturbed import Static, filled, is_zero, values
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK_SAMPLES = 4, 16, 64
 _BLOCK_IMAGES = 8  # samples of a convolution, which take much longer each
 _BLOCK_BYTES = 1 << 26  # for the gradients of the weights, because every block has its own sum
+
+
+NO_GRID = (0,) * at.GRID
 
 
 class Options(NamedTuple):
@@ -79,7 +83,7 @@ class Factors(NamedTuple):
 
     d_current: Float[Array, "batch time post"]  # of a convolution `(batch, tile, time, 16)`
     onward: Float[Array, "tile post lane"]  # of a convolution as its backward kernel reads it
-    grid: tuple[int, ...] = ()  # of a convolution, as an option of its kernel
+    grid: tuple[int, ...] = ()  # of a convolution, as an option of its kernel; of size 0 if it takes sums of cells only
     image: tuple[int, int] = (0, 0)  # of a convolution: rows and columns of its input
 
 
@@ -99,11 +103,11 @@ class SentBack(threading.local):
         self._product, self._factors = product, factors
         return product
 
-    def take(self, gradient) -> Factors | None:
-        """Return the factors of a gradient, if it is the last product that was kept; forget them."""
+    def take(self, gradient, readable: Callable[[Factors], bool]) -> Factors | None:
+        """Return the factors of a gradient, if it is the last product that was kept and its reader can read them."""
         factors = self._factors if self._product is gradient else None
         self._product = self._factors = None
-        return factors
+        return factors if factors is not None and readable(factors) else None
 
 
 sent_back = SentBack()
@@ -246,28 +250,16 @@ def _lif_forward(options, steps, params, weights, source):
     return _lif(options, steps, *arguments), (*arguments, Static(params.perturbed))
 
 
-def fire_back(target: str, options: Options, steps: int, saved, cotangents, *more):
-    """Run the backward kernel of a spiking one: the gradients of parameters, weights and source.
+def spikes_back(target: str, options: Options, steps: int, saved, cotangents, factors: Factors | None, *more):
+    """Run the backward kernel of a spiking one: the gradients of parameters and weights, and of the arriving current.
 
     Args:
         target: name of the kernel.
         options, steps: as for `fire`.
         saved: parameters, weights, source, and whether the parameters have a gradient.
         cotangents: gradients of the results of `fire`.
-        *more: further arguments of the kernel.
-    """
-    factors = sent_back.take(cotangents[0])
-    factors = None if factors is None or factors.grid else factors  # those of a convolution are read by another kernel
-    d_params, d_weights, d_input = spikes_back(target, options, steps, saved, cotangents, factors, *more)
-    return d_params, d_weights, _source_gradient(options, saved[1], saved[2], d_input)
-
-
-def spikes_back(target: str, options: Options, steps: int, saved, cotangents, factors: Factors | None, *more):
-    """Run the backward kernel of a spiking one: the gradients of parameters and weights, and of the arriving current.
-
-    Args:
-        target, options, steps, saved, cotangents, more: as for `fire_back`.
         factors: of the gradient of the spikes, or None.
+        *more: further arguments of the kernel.
     """
     *primals, learns = saved
     d_carrier, _, d_counts, d_states = cotangents
@@ -283,7 +275,10 @@ def spikes_back(target: str, options: Options, steps: int, saved, cotangents, fa
 
 
 def _lif_backward(options, steps, saved, cotangents):
-    return fire_back("snnlab_lif_gradient", options, steps, saved, cotangents)
+    factors = sent_back.take(cotangents[0], lambda factors: not factors.grid or factors.grid[at.SIZE_ROWS] == 0)
+    own = options._replace(grid=(factors and factors.grid) or NO_GRID)
+    d_params, d_weights, d_input = spikes_back("snnlab_lif_gradient", own, steps, saved, cotangents, factors)
+    return d_params, d_weights, source_gradient(options, saved[1], saved[2], d_input)
 
 
 def gradient(target: str, options: Options, steps: int, flags, primals, incoming, onward=()):
@@ -317,7 +312,7 @@ def gradient(target: str, options: Options, steps: int, flags, primals, incoming
     return jnp.pad(d_params, ((0, at.NUM_PARAMS - at.LEARNED), (0, 0))), d_weights, d_input
 
 
-def _source_gradient(options: Options, weights: Array, source: Source, d_input: Array) -> Source:
+def source_gradient(options: Options, weights: Array, source: Source, d_input: Array) -> Source:
     """Compute the gradient of a source from that of the current that it makes."""
     d_carrier, d_current = jnp.zeros_like(source.carrier), jnp.zeros_like(source.current)
     if options.source == at.FROM_BITS:
@@ -363,7 +358,7 @@ def _filter_backward(options, steps, saved, cotangents):
     d_trace = whole(d_trace) if flags["states"] else jnp.zeros((0, 0, 0), jnp.float32)
     incoming = (d_trace, whole(filled(d_peak)))
     d_params, d_weights, d_input = gradient("snnlab_filter_gradient", options, steps, flags, primals, incoming)
-    return d_params, d_weights, _source_gradient(options, primals[1], primals[2], d_input)
+    return d_params, d_weights, source_gradient(options, primals[1], primals[2], d_input)
 
 
 _filter.defvjp(_filter_forward, _filter_backward, symbolic_zeros=True)

@@ -26,8 +26,6 @@ from snnlab.kernels.packed import LANES, Packed, from_tiles, pad, to_tiles
 from snnlab.kernels.perturbed import Static, values
 from snnlab.kernels.window import Window
 
-_NO_GRID = (0,) * at.GRID
-
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _conv(window: Window, options: calls.Options, steps: int, params, weights, source: calls.Source):
@@ -41,10 +39,8 @@ def _forward(window, options, steps, params, weights, source):
 
 
 def _backward(window, options, steps, saved, cotangents):
-    factors = calls.sent_back.take(cotangents[0])
-    if factors is not None and factors.grid and factors.image != window.grid:
-        factors = None
-    own = options._replace(grid=options.grid + ((factors and factors.grid) or _NO_GRID))
+    factors = calls.sent_back.take(cotangents[0], lambda factors: not factors.grid or factors.image == window.grid)
+    own = options._replace(grid=options.grid + ((factors and factors.grid) or calls.NO_GRID))
     d_params, d_weights, d_input = calls.spikes_back("snnlab_conv_gradient", own, steps, saved, cotangents, factors)
     weights, source = saved[1:3]
     if options.source == at.FROM_EVENTS:
@@ -140,7 +136,7 @@ def feed(drive: Drive, window: Window, options: calls.Options):
 
 
 def grid(window: Window, depth: int, channels: int, delay: int) -> tuple[int, ...]:
-    """Return the geometry as the kernels read it, see `conv.Grid`."""
+    """Return the geometry as the kernels read it, see `grid.Grid`."""
     geometry = (*window.cells, depth, window.pool, *window.size, *window.stride, *window.padding, *window.grid)
     return (*geometry, channels, delay)
 

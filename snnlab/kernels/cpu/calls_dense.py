@@ -66,9 +66,10 @@ def _spread(window: Window, _saved, d_images: Float[Array, "batch time row colum
     pixels = d_images.repeat(window.pool, 2).repeat(window.pool, 3)
     missing = [(0, most - have) for most, have in zip(window.in_shape[1:], pixels.shape[2:4], strict=True)]
     d_carrier = jnp.pad(pixels, ((0, 0), (0, 0), *missing, (0, 0))).reshape(batch, steps, -1)
-    grid = (rows, columns, depth, window.pool, *[0] * (at.GRID - 4))
-    of_cells = d_images.reshape(batch, steps, -1)
-    factors = calls.Factors(of_cells, jnp.zeros((0, 0, 0), jnp.float32), grid, window.in_shape[1:])
+    grid = np.zeros(at.GRID, int)
+    grid[: at.SIZE_ROWS], grid[[at.OUT_ROWS, at.OUT_COLUMNS]] = (rows, columns, depth, window.pool), window.in_shape[1:]
+    of_cells, none = d_images.reshape(batch, steps, -1), jnp.zeros((0, 0, 0), jnp.float32)
+    factors = calls.Factors(of_cells, none, tuple(grid.tolist()), window.in_shape[1:])
     return None, calls.sent_back.keep(d_carrier, factors)
 
 

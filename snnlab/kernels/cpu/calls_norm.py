@@ -70,9 +70,7 @@ def _backward(window, options, steps, epsilon, saved, cotangents):
     d_normal, d_carrier = cotangents
     of_sums = functools.partial(_of_sums, steps * calls.batch_of(source) * window.pixels, epsilon)
     d_scale, d_offset, d_sums = jax.vjp(of_sums, scale, offset, sums)[1](d_normal)
-    from_neurons = calls.sent_back.take(d_carrier)
-    if from_neurons is None or from_neurons.grid != options.grid:
-        from_neurons = None
+    from_neurons = calls.sent_back.take(d_carrier, lambda factors: factors.grid == options.grid)
     given = jnp.zeros((0, 0, 0), jnp.float32) if from_neurons is None else from_neurons.d_current
     primals = pad(jnp.concatenate([factor[None], d_sums]), 1), weights, source
     flags = {"spikes": from_neurons is not None}

@@ -28,10 +28,14 @@ def _forward(options, steps, params, weights, source):
 
 
 def _backward(options, steps, saved, cotangents):
-    params, weights = saved[:2]
+    params, weights, source, _ = saved
     padded, n = params.shape[1], options.features
     w_rec = weights[:, -padded:].swapaxes(0, 1).reshape(padded, -1)[:n, :n]
-    return calls.fire_back("snnlab_recurrent_gradient", options, steps, saved, cotangents, calls.tiles(w_rec.T))
+    factors = calls.sent_back.take(cotangents[0], lambda factors: not factors.grid)
+    d_params, d_weights, d_input = calls.spikes_back(
+        "snnlab_recurrent_gradient", options, steps, saved, cotangents, factors, calls.tiles(w_rec.T)
+    )
+    return d_params, d_weights, calls.source_gradient(options, weights, source, d_input)
 
 
 _recurrent.defvjp(_forward, _backward, symbolic_zeros=True)

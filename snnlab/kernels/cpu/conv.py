@@ -15,6 +15,7 @@ from numba import float32, njit, uint16
 
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
+from snnlab.kernels.cpu.grid import grid_of
 from snnlab.kernels.cpu.lif_step import NEVER, adapted, hold, integrate, neurons_of, reset
 from snnlab.kernels.cpu.memory import (
     NOWHERE,
@@ -30,46 +31,6 @@ from snnlab.kernels.cpu.memory import (
 from snnlab.kernels.cpu.sample import sample_of, samples_of
 from snnlab.kernels.cpu.simd import Vector, accumulate, count_ones, fill, load, pack, select, store, trailing_zeros
 from snnlab.kernels.packed import LANES
-
-
-class Grid(NamedTuple):
-    """The geometry of a convolution; see `layout`."""
-
-    rows: int
-    columns: int
-    depth: int
-    pool: int
-    size_rows: int
-    size_columns: int
-    stride_rows: int
-    stride_columns: int
-    padding_rows: int
-    padding_columns: int
-    out_rows: int
-    out_columns: int
-    channels: int
-    delay: int
-
-
-@njit
-def grid_of(frame, first):
-    """Read the grid whose entries in the options begin at `first`."""
-    return Grid(
-        option(frame, first + at.ROWS),
-        option(frame, first + at.COLUMNS),
-        option(frame, first + at.DEPTH),
-        option(frame, first + at.POOL),
-        option(frame, first + at.SIZE_ROWS),
-        option(frame, first + at.SIZE_COLUMNS),
-        option(frame, first + at.STRIDE_ROWS),
-        option(frame, first + at.STRIDE_COLUMNS),
-        option(frame, first + at.PADDING_ROWS),
-        option(frame, first + at.PADDING_COLUMNS),
-        option(frame, first + at.OUT_ROWS),
-        option(frame, first + at.OUT_COLUMNS),
-        option(frame, first + at.OUT_CHANNELS),
-        option(frame, first + at.GRID_DELAY),
-    )
 
 
 @njit

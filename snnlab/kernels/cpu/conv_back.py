@@ -12,8 +12,9 @@ import numpy as np
 from numba import float32, njit
 
 from snnlab.kernels.cpu import layout as at
-from snnlab.kernels.cpu.conv import Grid, Place, Spikes, arrive, begins, grid_of, run, spikes_of, steady_of, weigh
+from snnlab.kernels.cpu.conv import Place, Spikes, arrive, begins, run, spikes_of, steady_of, weigh
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
+from snnlab.kernels.cpu.grid import Grid, grid_of
 from snnlab.kernels.cpu.lif_step import add_threshold, neurons_of, reset, shares_of, step_back
 from snnlab.kernels.cpu.memory import NOWHERE, address_of, after_floats, after_halves, get_half, named_word
 from snnlab.kernels.cpu.onward import OfSpikes, form

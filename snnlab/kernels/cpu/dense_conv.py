@@ -10,8 +10,8 @@ Each image is computed by itself, in the same order on any number of cores; see 
 import numpy as np
 from numba import njit
 
-from snnlab.kernels.cpu.conv import grid_of
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
+from snnlab.kernels.cpu.grid import grid_of
 from snnlab.kernels.cpu.memory import address_of, after_floats, get_float, named_word, set_float
 from snnlab.kernels.cpu.product import Matrix, add_product
 from snnlab.kernels.cpu.simd import clear

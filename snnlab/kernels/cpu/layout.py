@@ -57,8 +57,9 @@ D_TRACE, D_PEAK = 7, 8
 ) = range(15)
 FROM_EVENTS, FROM_BITS, FROM_CURRENT, FROM_STEADY = range(4)  # the last one in a convolution only
 
-# A convolution appends its own grid to OPTIONS; backward, that of the convolution after it follows. It has only the
-# first four entries where that layer takes the sums of cells by itself, and none where there is no such layer.
+# A convolution appends its own grid to OPTIONS. Backward, that of the layer after it follows, in every layer of spikes;
+# all is 0 if there is none. Where the layer after only takes the sums of cells, SIZE_ROWS is 0, OUT are the places of
+# the neurons before it, and D_SPIKES is the gradient of the sums, `(batch, time, cell, DEPTH)`.
 (
     ROWS,  # cells of the input over which the window slides
     COLUMNS,

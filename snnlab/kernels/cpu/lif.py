@@ -11,6 +11,7 @@ from numba import float32, njit
 from snnlab.kernels.cpu import layout as at
 from snnlab.kernels.cpu.arrivals import arrivals
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
+from snnlab.kernels.cpu.grid import grid_of
 from snnlab.kernels.cpu.lif_step import (
     NEVER,
     adapted,
@@ -31,7 +32,7 @@ from snnlab.kernels.cpu.memory import (
     named_word,
     set_half,
 )
-from snnlab.kernels.cpu.onward import form, of_spikes
+from snnlab.kernels.cpu.onward import form, of_cells, of_spikes
 from snnlab.kernels.cpu.sample import incoming_of, sample_of, samples_of, values_of
 from snnlab.kernels.cpu.simd import accumulate, fill, load, pack, select, store
 from snnlab.kernels.cpu.sums import add_sums, clear_sums, sums_of
@@ -165,7 +166,7 @@ def _walk_back(sample, incoming, d_spikes, sums, tile, starts, units, trace, hel
 @over_blocks
 def _backward(frame, block):
     num_steps, tiles, group = option(frame, at.STEPS), size(frame, ARGUMENTS, at.WEIGHTS, 0), _group_of(frame)
-    of_block = samples_of(frame, block, size(frame, ARGUMENTS, at.D_COUNTS, 0))
+    of_block, after = samples_of(frame, block, size(frame, ARGUMENTS, at.D_COUNTS, 0)), grid_of(frame, at.NUM_OPTIONS)
     clear_sums(frame, block)
     starts, units = np.empty((group, num_steps + 1), np.int32), [np.empty(0, np.int32) for _ in range(group)]
     trace, held = np.empty(values_of(frame) * num_steps * LANES, np.float32), np.empty(num_steps, np.uint16)
@@ -181,6 +182,8 @@ def _backward(frame, block):
                 end = min(tile + 2, tiles)
                 form(incoming, num_steps, tile, end - tile, 0, address_of(product))
                 d_spikes = of_spikes(incoming, sample, tile, address_of(product))
+                if after.pool:
+                    d_spikes = of_cells(frame, first + k, after, num_steps, tile, end - tile, address_of(product))
                 for now in range(tile, end):
                     left = address_of(trace), address_of(held)
                     _run(sample, now, starts[k], units[k], NOWHERE, NOWHERE, NOWHERE, *left)

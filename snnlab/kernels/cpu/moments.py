@@ -13,8 +13,9 @@ import numpy as np
 from numba import float32, njit
 
 from snnlab.kernels.cpu import layout as at
-from snnlab.kernels.cpu.conv import grid_of, spikes_of, weigh
+from snnlab.kernels.cpu.conv import spikes_of, weigh
 from snnlab.kernels.cpu.ffi import ARGUMENTS, RESULTS, data, option, over_blocks, register, size
+from snnlab.kernels.cpu.grid import grid_of
 from snnlab.kernels.cpu.memory import address_of, after_floats, named_word
 from snnlab.kernels.cpu.sample import sample_of, samples_of
 from snnlab.kernels.cpu.simd import clear, fill, load, store

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from numba import njit
 
+from snnlab.kernels.cpu import layout as at
+from snnlab.kernels.cpu.ffi import ARGUMENTS, data
 from snnlab.kernels.cpu.memory import after_floats
 from snnlab.kernels.cpu.product import Matrix, add_product
-from snnlab.kernels.cpu.simd import clear
+from snnlab.kernels.cpu.simd import clear, load, store
 from snnlab.kernels.packed import LANES
 
 
@@ -46,3 +48,23 @@ def of_spikes(incoming, sample, tile, scratch):
         apart = sample.steps * LANES
         return OfSpikes(after_floats(scratch, -tile * apart), LANES, apart)
     return OfSpikes(incoming.spikes, incoming.stride, LANES)
+
+
+@njit
+def of_cells(frame, b, grid, steps, tile, tiles, out):
+    """Write the gradients of the spikes of some tiles from `tile` on, of which a layer takes the sums of cells.
+
+    Return where they lie; `out` is `(tile, time, 16)`.
+    """
+    of_pixel, of_step = grid.depth // LANES, grid.rows * grid.columns * grid.depth
+    given = after_floats(data(frame, ARGUMENTS, at.D_SPIKES), b * steps * of_step)
+    for k in range(tiles):
+        pixel, part, own = (tile + k) // of_pixel, (tile + k) % of_pixel, after_floats(out, k * steps * LANES)
+        row, column = pixel // grid.out_columns // grid.pool, pixel % grid.out_columns // grid.pool
+        if row >= grid.rows or column >= grid.columns:  # it is in no cell
+            clear(own, steps)
+            continue
+        cell = after_floats(given, (row * grid.columns + column) * grid.depth + part * LANES)
+        for t in range(steps):
+            store(own, t * LANES, load(cell, t * of_step))
+    return OfSpikes(after_floats(out, -tile * steps * LANES), LANES, steps * LANES)
