@@ -119,9 +119,9 @@ def _scans(wanted: str | None, drive: Drive, *parameters: Array | np.float32) ->
     return gpu if backend(wanted) in ("cuda", "gpu") and _usual(drive, *parameters) else reference
 
 
-def _is_fused(wanted: str | None, drive: Drive, surrogate: Surrogate) -> bool:
+def _is_fused(wanted: str | None, drive: Drive, surrogate: Surrogate, recurrent: bool = False) -> bool:
     """Whether neurons run in one kernel on a GPU."""
-    return backend(wanted) == "cuda" and surrogate in SURROGATES.values() and fused.fits(drive)
+    return backend(wanted) == "cuda" and surrogate in SURROGATES.values() and fused.fits(drive, recurrent)
 
 
 def _risen(drive: Drive, dt: float) -> Drive:
@@ -257,8 +257,11 @@ def recurrent_lif(
         options = _kernel_options(params, surrogate, reset, detach_reset)
         packed, counts, v = calls_recurrent.recurrent_lif(drive, w_rec, params, options, dt=dt)
         return Lif(packed.dense(), rest + v, counts, packed)
-    options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
     scans = _scans(backend, drive, w_rec, *jax.tree.leaves(params))
+    if known and scans is gpu and _is_fused(backend, drive, surrogate, recurrent=True):
+        spikes, v, counts = fused.lif(drive, params, fused.Options(dt, surrogate, reset, detach_reset), w_rec)
+        return Lif(spikes, rest + v, counts)
+    options = {"dt": dt, "spike": surrogate.spike, "reset": reset, "detach_reset": detach_reset}
     spikes, v = scans.recurrent_lif(drive, w_rec, params, **options)
     return Lif(spikes, rest + v, spikes.sum(0))
 

@@ -11,12 +11,13 @@
 struct Dimensions {
   int x = 0, y = 0, z = 0;
 };
-static Dimensions blockIdx, blockDim, threadIdx;
+static Dimensions blockIdx, blockDim, gridDim, threadIdx;
 static int* shared_memory;
 
 #define __global__
 #define __device__
 #define __restrict__
+#define __launch_bounds__(threads)
 #define extern_shared(name) int* name = shared_memory
 
 struct Fiber {
@@ -30,6 +31,19 @@ static void (*kernel_body)(void**);
 static void** kernel_arguments;
 
 inline void __syncthreads() { swapcontext(&running->context, &scheduler); }
+
+// All threads of a block vote, not only those of a warp.
+inline unsigned __ballot_sync(unsigned, bool vote) {
+  static bool votes[1024];
+  votes[threadIdx.x] = vote;
+  __syncthreads();
+  unsigned word = 0;
+  for (int lane = 0; lane < 32; ++lane) word |= (unsigned)votes[threadIdx.x / 32 * 32 + lane] << lane;
+  __syncthreads();
+  return word;
+}
+
+inline int __popc(unsigned word) { return __builtin_popcount(word); }
 
 static void run_fiber() {
   kernel_body(kernel_arguments);
@@ -58,7 +72,7 @@ static void run_block(std::vector<Fiber>& fibers) {
 // Shared memory begins with what no thread has written, in every block.
 static void run_blocks(int rows, int columns, int threads, int shared_bytes) {
   std::vector<Fiber> fibers(threads);
-  blockDim = {threads, 1, 1};
+  blockDim = {threads, 1, 1}, gridDim = {rows, columns, 1};
   for (blockIdx.y = 0; blockIdx.y < columns; ++blockIdx.y)
     for (blockIdx.x = 0; blockIdx.x < rows; ++blockIdx.x) {
       std::vector<int> memory(shared_bytes / 4 + 1, 0x7f7f7f7f);

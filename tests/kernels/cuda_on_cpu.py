@@ -15,6 +15,7 @@ from snnlab.kernels.gpu import fused
 from snnlab.kernels.gpu.cuda import SOURCE
 
 KERNELS = ("snnlab_lif", "snnlab_lif_back", "snnlab_weights_back")
+KERNELS += ("snnlab_recurrent", "snnlab_recurrent_back", "snnlab_peers_back")
 
 
 @functools.cache
@@ -35,9 +36,9 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
-def launch(name, results, rows, neurons, shared, *arguments):
+def launch(name, results, rows, neurons, shared, *arguments, most=128):
     """As `launch.launch`, on the CPU. What a kernel does not write is NaN, or 255."""
-    threads = min(128, -(-neurons // 32) * 32)
+    threads = min(most, -(-neurons // 32) * 32)
     grid = rows, -(-neurons // threads), threads, shared
     kernel = getattr(library(), f"run_{name}")
 

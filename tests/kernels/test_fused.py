@@ -28,6 +28,7 @@ from test_kernels import (
     outputs_and_gradient,
     run_lif,
 )
+from test_recurrent import make_w_rec, run_recurrent
 from tiers import drawn
 
 from snnlab import kernels
@@ -97,6 +98,66 @@ def test_lif_is_the_reference(seed, shape, pattern, per_neuron, adapts, synapse,
     close(df, de, 1e-4)
 
 
+@drawn(
+    12,
+    seed=seeds,
+    shape=st.tuples(sizes, st.integers(1, 9), sizes, st.one_of(sizes, st.sampled_from([64, 128, 200]))),
+    pattern=st.sampled_from(PATTERNS),
+    adapts=flags,
+    synapse=flags,
+    bias=flags,
+    delay=st.integers(0, 3),
+    options=st.fixed_dictionaries(
+        {
+            "reset": st.sampled_from(["subtract", "value"]),
+            "detach_reset": flags,
+            "surrogate": st.sampled_from(list(SURROGATES.values())),
+        }
+    ),
+)
+def test_recurrent_layers_are_the_reference(seed, shape, pattern, adapts, synapse, bias, delay, options):
+    """Also in the gradient of the weights inside the layer."""
+    rng = np.random.default_rng(seed)
+    num_steps, batch, pre, post = shape
+    x = make_input(rng, pattern, num_steps, batch, pre)
+    drive, w_rec = make_drive(rng, x, post, synapse=synapse, bias=bias, delay=delay), make_w_rec(rng, post)
+    params = make_params(rng, post, adapts=adapts)
+
+    def run(backend, drive, arrays):
+        return run_recurrent(backend, drive, *arrays, **options)
+
+    spikes, closest = by_hand(drive, params, options["reset"], w_rec)
+    assume(closest > 1e-5)  # otherwise rounding decides whether it is a spike
+    both = (outputs_and_gradient(run, backend, drive, (w_rec, params), seed) for backend in ("cuda", "reference"))
+    (found, df), (expected, de) = both
+    np.testing.assert_array_equal(found["spikes"], spikes)
+    close(found, expected)
+    close(df, de, 1e-4)
+
+
+def test_a_recurrent_layer_is_three_launches_and_a_wide_one_runs_on_xla(monkeypatch):
+    rng, launched = np.random.default_rng(0), []
+    drive, params = make_drive(rng, make_input(rng, "random")), make_params(rng)
+
+    def noted(name, *arguments, **most):
+        launched.append(name)
+        return cuda_on_cpu.launch(name, *arguments, **most)
+
+    def gradient():
+        def loss(w_rec):
+            return run_recurrent("cuda", drive, w_rec, params, surrogate=SURROGATES["arctan"])["counts"].sum()
+
+        return jax.jit(jax.grad(loss))(make_w_rec(np.random.default_rng(1), drive.features))
+
+    monkeypatch.setattr(fused, "launch", noted)
+    fast = gradient()
+    assert {"snnlab_recurrent", "snnlab_recurrent_back", "snnlab_peers_back"} <= set(launched)
+    launched.clear()
+    monkeypatch.setattr(fused, "MOST_THREADS", drive.features - 1)
+    close(gradient(), fast)
+    assert launched == []
+
+
 @pytest.mark.parametrize("name", SURROGATES)
 def test_every_surrogate_and_adaptation(name):
     """The gradient in all constants, against the reference in double precision: to 1e-6 of the largest, and what the
@@ -150,9 +211,9 @@ def test_what_is_not_read_is_not_computed():
 
     launched = []
 
-    def noted(name, results, *arguments):
+    def noted(name, results, *arguments, **most):
         launched.append((name, [r.shape for r in results]))
-        return cuda_on_cpu.launch(name, results, *arguments)
+        return cuda_on_cpu.launch(name, results, *arguments, **most)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fused, "launch", noted)
@@ -238,10 +299,10 @@ def test_the_first_run_is_right_here(monkeypatch):
 def test_a_kernel_that_errs_is_not_used(kernel, monkeypatch):
     """By one part in a thousand, in one number of its first result."""
 
-    def wrong(name, results, *arguments):
-        first, *others = cuda_on_cpu.launch(name, results, *arguments)
+    def wrong(name, results, *arguments, **most):
+        first, *others = cuda_on_cpu.launch(name, results, *arguments, **most)
         middle = tuple(length // 2 for length in first.shape)
-        error = 1.0 if name == "snnlab_lif" else 1e-3 * jnp.abs(first).max()
+        error = 1.0 if name in ("snnlab_lif", "snnlab_recurrent") else 1e-3 * jnp.abs(first).max()
         return [first.at[middle].add(error) if name == kernel else first, *others]
 
     monkeypatch.setattr(fused, "launch", wrong)
@@ -251,7 +312,7 @@ def test_a_kernel_that_errs_is_not_used(kernel, monkeypatch):
 
 @pytest.mark.smoke
 def test_a_call_that_fails_is_not_used(monkeypatch):
-    monkeypatch.setattr(fused, "launch", lambda *_: 1 / 0)
+    monkeypatch.setattr(fused, "launch", lambda *_, **__: 1 / 0)
     with pytest.warns(UserWarning, match="ZeroDivisionError"):
         assert not first_run(monkeypatch)
 
@@ -261,14 +322,14 @@ def test_no_voltage_of_the_first_run_is_close_to_its_threshold():
     """Or rounding could decide whether it succeeds."""
     for given in trial.trials():
         drive = jax.tree.map(jnp.asarray, given).drive(trial.TRIAL)
-        spikes, closest = by_hand_of(drive, given.params)
+        spikes, closest = by_hand_of(drive, given)
         assert closest > 2e-5 and spikes.sum() > 500
 
 
-def by_hand_of(drive, params):
+def by_hand_of(drive, given):
     if drive.kernel is None:
         drive = dataclasses.replace(drive, kernel=jnp.eye(drive.features))
-    return by_hand(drive, params, trial.TRIAL.reset)
+    return by_hand(drive, given.params, trial.TRIAL.reset, given.w_rec)
 
 
 # ---- The text of the kernels

@@ -49,7 +49,7 @@ def test_an_assembler_takes_it(architecture, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr)
-    assert len(spills) == 3 and set(spills) == {("0", "0")}
+    assert len(spills) == 6 and set(spills) == {("0", "0")}
 
 
 def test_xla_launches_them_in_a_training_step():
@@ -61,3 +61,16 @@ def test_xla_launches_them_in_a_training_step():
     few, before = counted("reference", "cuda"), counted("reference", "gpu")
     assert not few.loops and few.total < before.total
     assert few.ours == ("snnlab_lif", "snnlab_lif_back", "snnlab_weights_back") and before.ours == ()
+
+
+@pytest.mark.parametrize("name", ["recurrent", "cochlea"])
+def test_xla_launches_recurrent_ones(name):
+    """The neurons forward and backward, and the weights inside the layer; those from outside where spikes come once."""
+    if importlib.util.find_spec("jax_cuda13_plugin") is None:
+        Needs.missing("gpu", NO_PLUGIN)
+    from benchmarks.launches import counted
+
+    found = counted(name, "cuda")
+    outside = ("snnlab_weights_back",) if name == "recurrent" else ()
+    assert found.ours == ("snnlab_peers_back", "snnlab_recurrent", "snnlab_recurrent_back", *outside)
+    assert not found.loops and found.total <= 130

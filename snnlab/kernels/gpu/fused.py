@@ -8,6 +8,9 @@ input gives the same bits. A forward pass is one launch, a backward pass two: th
 What they take as it is: spikes of units that fire at most once, and their weights. Everything else (dense input, lists
 of events, a convolution, a synapse that rises slowly) reaches them as a current that XLA computes.
 
+In a recurrent layer the neurons of a sample are one block, which knows at every step who fired at the step before. Its
+backward pass has a third launch, for the weights inside the layer.
+
 In a program that is compiled for anything but such a GPU, XLA runs `sequences` in their place.
 """
 
@@ -20,7 +23,7 @@ from typing import Final, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 
 from snnlab.dynamics import LifParams
 from snnlab.encode import SpikeTimes
@@ -29,12 +32,15 @@ from snnlab.kernels.axes import alike
 from snnlab.kernels.devices import sharing
 from snnlab.kernels.drive import Drive
 from snnlab.kernels.gpu import exact, sequences
-from snnlab.kernels.gpu.launch import MOST_BLOCKS, SHARED, THREADS, launch
+from snnlab.kernels.gpu.launch import MOST_BLOCKS, MOST_THREADS, SHARED, THREADS, launch
 from snnlab.kernels.orders import no_more
 from snnlab.kernels.perturbed import Static, any_perturbed, is_zero, values
 from snnlab.surrogate import SURROGATES, Surrogate
 
 PLATFORM: Final = "cuda"  # JAX's name of the devices for which a program has the kernels
+
+RECURRENT: Final = "snnlab_recurrent"
+_SENDERS = 2048  # blocks of the kernel for the weights inside a layer: some for every core of a large GPU
 
 Results = tuple[Float[Array, "time batch n"], Float[Array, "time batch n"], Float[Array, "batch n"]]
 
@@ -51,7 +57,7 @@ class Options(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a layer is given: either times and weights of spikes, or a current."""
+    """What a layer is given: either times and weights of spikes, or a current; and how its neurons reach each other."""
 
     times: Int[Array, "batch pre"] | None
     kernel: Float[Array, "pre n"] | None
@@ -59,6 +65,12 @@ class Given(NamedTuple):
     bias: Float[Array, " n"] | None
     tau_syn: Float[Array, "..."] | None
     params: LifParams
+    w_rec: Float[Array, "n n"] | None = None
+
+    @property
+    def kernel_name(self) -> str:
+        """Name of the kernel of its neurons; that backward ends in `_back`."""
+        return "snnlab_lif" if self.w_rec is None else RECURRENT
 
     def drive(self, options: Options) -> Drive:
         """Return the drive that this was made of."""
@@ -109,9 +121,12 @@ class Call(NamedTuple):
         return jax.ShapeDtypeStruct((*more, self.neurons), number)
 
     def launch(self, name: str, results, *arguments):
-        """Run a kernel of neurons: a row of blocks for every sample."""
-        shared = shared_memory(self.steps, self.units) if self.from_events else 0
-        return launch(name, results, self.batch, self.neurons, shared, np.array(self, np.int32), *arguments)
+        """Run a kernel of neurons: a row of blocks for every sample, or one block of neurons that hear each other."""
+        shared, most = shared_memory(self.steps, self.units) if self.from_events else 0, THREADS
+        if name.startswith(RECURRENT):
+            shared, most = shared + memory_of_peers(self.neurons), MOST_THREADS
+        options = np.array(self, np.int32)
+        return launch(name, results, self.batch, self.neurons, shared, options, *arguments, most=most)
 
 
 def shared_memory(steps: int, units: int) -> int:
@@ -119,7 +134,12 @@ def shared_memory(steps: int, units: int) -> int:
     return 4 * (steps + 1) + 2 * 2 * units
 
 
-def fits(drive: Drive) -> bool:
+def memory_of_peers(neurons: int) -> int:
+    """Return the bytes in which the neurons of a recurrent layer tell each other: `Peers::size` in `lif.cu`."""
+    return 4 * (32 + 2 * neurons + (neurons + 1) // 2)
+
+
+def fits(drive: Drive, recurrent: bool = False) -> bool:
     """Whether the kernels take a layer of this shape; several devices share out what XLA can look into.
 
     Example:
@@ -127,20 +147,20 @@ def fits(drive: Drive) -> bool:
         (True, False)
     """
     some = min(drive.num_steps, drive.batch, drive.features) > 0
-    return some and drive.features <= MOST_BLOCKS * THREADS and sharing() == 1
+    return some and drive.features <= (MOST_THREADS if recurrent else MOST_BLOCKS * THREADS) and sharing() == 1
 
 
-def lif(drive: Drive, params: LifParams, options: Options) -> Results:
-    """LIF neurons over the sequence, from rest; voltages are measured from it.
+def lif(drive: Drive, params: LifParams, options: Options, w_rec: Float[Array, "n n"] | None = None) -> Results:
+    """LIF neurons over the sequence, from rest; voltages are measured from it. With `w_rec` they hear each other.
 
     Returns:
         Spikes, voltages after the reset, and counts of spikes. Inside `jit`, those that are not read are not computed.
     """
     if drive.tau_rise is not None:
         drive = Drive(x=sequences.current(drive, dt=options.dt))
-    elif not _event_driven(drive):
+    elif not _event_driven(drive, w_rec is not None):
         drive = replace(drive, x=sequences.arriving(replace(drive, bias=None)), kernel=None, delay=0)
-    x, others = drive.x, (drive.bias, drive.tau_syn, params)
+    x, others = drive.x, (drive.bias, drive.tau_syn, params, w_rec)
     if isinstance(x, SpikeTimes):
         given = Given(x.int32("times"), drive.weights, None, *others)
     else:
@@ -149,12 +169,13 @@ def lif(drive: Drive, params: LifParams, options: Options) -> Results:
     return fused_lif(options, *alike(given))
 
 
-def _event_driven(drive: Drive) -> bool:
+def _event_driven(drive: Drive, recurrent: bool = False) -> bool:
     """Whether the kernels add weights spike by spike; those of units without any would be an empty array."""
     x = drive.x
     if not exact.fits(x) or drive.kernel is None or not x.num_units:
         return False
-    return shared_memory(x.num_steps, x.num_units) <= SHARED
+    left = SHARED - (memory_of_peers(drive.features) if recurrent else 0)
+    return shared_memory(x.num_steps, x.num_units) <= left
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -191,8 +212,11 @@ def scanned(scans: ModuleType, options: Options, given: Given) -> Results:
     """Compute the same by `sequences` or by the reference."""
     drive, how = given.drive(options), {"reset": options.reset, "detach_reset": options.detach_reset}
     params = given.params._replace(v_rest=jax.lax.stop_gradient(given.params.v_rest))  # voltages are measured from it
-    current = scans.current(drive, dt=options.dt)
-    spikes, v = scans.lif(current, params, dt=options.dt, spike=options.surrogate.spike, **how)
+    how |= {"dt": options.dt, "spike": options.surrogate.spike}
+    if given.w_rec is None:
+        spikes, v = scans.lif(scans.current(drive, dt=options.dt), params, **how)
+    else:
+        spikes, v = scans.recurrent_lif(drive, given.w_rec, params, **how)
     return spikes, v, spikes.sum(0)
 
 
@@ -207,14 +231,15 @@ def _otherwise_back(options: Options, given: Given, incoming: dict[str, Array]) 
 
 
 def _inputs(given: Given, constants: Float[Array, "params n"]) -> tuple:
-    """The arguments of the kernels after the first: constants, weights, times and current.
+    """The arguments of the kernels after the first: constants, weights, times, current, and weights inside the layer.
 
     What is absent is a number that is never read, each another: XLA hands the pointer to equal ones over only once, in
     some versions.
     """
     absent = [jnp.full(1, 1 + k, jnp.float32) for k in range(3)]
     inputs = (given.kernel, given.times, given.current)
-    return constants, *(absent[k] if x is None else x for k, x in enumerate(inputs))
+    inside = () if given.w_rec is None else (jnp.stack([given.w_rec, given.w_rec.T]),)
+    return constants, *(absent[k] if x is None else x for k, x in enumerate(inputs)), *inside
 
 
 def _constants(options: Options, given: Given, bias, tau_syn, params: LifParams) -> Float[Array, "params n"]:
@@ -226,26 +251,27 @@ def _fused(options: Options, given: Given) -> Results:
     call = Call.of(options, given)
     inputs = _inputs(given, _constants(options, given, given.bias, given.tau_syn, given.params))
     results = call.shape(call.steps, call.batch), call.shape(call.batch)
-    spikes, counts = call.launch("snnlab_lif", results, *inputs)
-    v, _ = call._replace(voltages=True).launch("snnlab_lif", results, *inputs)
+    spikes, counts = call.launch(given.kernel_name, results, *inputs)
+    v, _ = call._replace(voltages=True).launch(given.kernel_name, results, *inputs)
     return spikes, v, counts
 
 
 def _fused_back(options: Options, learns: bool, given: Given, incoming: dict[str, Array]) -> Given:
-    flags = {"d_spikes": "spikes" in incoming, "d_voltages": "v" in incoming, "learns": learns}
-    call = Call.of(options, given)._replace(**flags)
+    wanted = {"d_spikes": "spikes" in incoming, "d_voltages": "v" in incoming, "learns": learns}
+    call = Call.of(options, given)._replace(**wanted)
     constants, pull = jax.vjp(partial(_constants, options, given), given.bias, given.tau_syn, given.params)
     over_time = call.shape(call.steps, call.batch)
     results = [over_time, call.shape(call.batch, rows.LEARNED)]
     results += [call.shape(1 + learns + call.adapts, *over_time.shape[:2])]  # the trace
-    results += [call.shape(*over_time.shape[:2], number=jnp.uint8)]  # which neurons were held
+    results += [call.shape(*over_time.shape[:2], number=jnp.uint8)]  # flags
     d_spikes, d_v = (incoming.get(name, jnp.full(1, 4 + k, jnp.float32)) for k, name in enumerate(("spikes", "v")))
     d_counts = incoming.get("counts", jnp.zeros((call.batch, call.neurons), jnp.float32))
-    inputs = _inputs(given, constants)
-    d_arriving, d_params, *_ = call.launch("snnlab_lif_back", results, *inputs, d_spikes, d_v, d_counts)
+    arguments = *_inputs(given, constants), d_spikes, d_v, d_counts
+    d_arriving, d_params, _, flags = call.launch(f"{given.kernel_name}_back", results, *arguments)
     d_rows = jnp.pad(d_params.sum(0), ((0, rows.NUM_PARAMS - rows.LEARNED), (0, 0)))
     d_bias, d_tau_syn, d_params = pull(d_rows)
-    learned = Given(None, None, d_arriving, d_bias, d_tau_syn, d_params)
+    d_w_rec = None if given.w_rec is None else _peers_back(call, flags, d_arriving)
+    learned = Given(None, None, d_arriving, d_bias, d_tau_syn, d_params, d_w_rec)
     if given.kernel is None:
         return learned
     return learned._replace(kernel=_weights_back(call, given, d_arriving), current=None)
@@ -254,3 +280,11 @@ def _fused_back(options: Options, learns: bool, given: Given, incoming: dict[str
 def _weights_back(call: Call, given: Given, d_arriving: Float[Array, "time batch n"]) -> Float[Array, "pre n"]:
     results, options = [call.shape(call.units)], np.array(call, np.int32)
     return launch("snnlab_weights_back", results, call.units, call.neurons, 0, options, given.times, d_arriving)[0]
+
+
+def _peers_back(call: Call, flags: UInt8[Array, "time batch n"], d_arriving: Float[Array, "time batch n"]):
+    """Compute the gradient of the weights inside a layer; parts of the batch apart, to keep all cores busy."""
+    parts = max(1, min(call.batch, _SENDERS // call.neurons))
+    results, options = [call.shape(parts, call.neurons)], np.array(call, np.int32)
+    of_all = parts * call.neurons, call.neurons, 0
+    return launch("snnlab_peers_back", results, *of_all, options, flags, d_arriving)[0].sum(0)

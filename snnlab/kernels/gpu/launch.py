@@ -15,7 +15,10 @@ from snnlab.kernels.axes import spread, varying
 from snnlab.kernels.gpu.cuda import PTX
 
 THREADS = 128
-"""Most threads of a block: four warps, which hide each other's waiting."""
+"""Most threads of a block of neurons that do not hear each other: four warps, which hide each other's waiting."""
+
+MOST_THREADS = 1024
+"""Most threads of any block, on every GPU."""
 
 SHARED = 48 * 1024
 """Bytes of memory that the threads of a block share, on every GPU and without asking for more."""
@@ -31,18 +34,27 @@ def _text() -> str:
     return PTX.read_text(encoding="ascii")
 
 
-def launch(name: str, results: Sequence[jax.ShapeDtypeStruct], rows: int, neurons: int, shared: int, *arguments):
+def launch(
+    name: str,
+    results: Sequence[jax.ShapeDtypeStruct],
+    rows: int,
+    neurons: int,
+    shared: int,
+    *arguments,
+    most: int = THREADS,
+):
     """Run a kernel for every row (a sample, or an input unit) and neuron; return its results.
 
     Args:
         name: of the kernel.
         results: their shapes and types.
         rows: number of blocks along the first axis of the grid.
-        neurons: threads for every row; at most `THREADS` are a block.
+        neurons: threads for every row.
         shared: bytes of shared memory, at most `SHARED`.
         *arguments: arrays, in the order of the kernel's arguments.
+        most: threads of a block, at most.
     """
-    threads = min(THREADS, -(-neurons // _WARP) * _WARP)
+    threads = min(most, -(-neurons // _WARP) * _WARP)
     shape = {"grid_x": rows, "grid_y": -(-neurons // threads), "grid_z": 1}
     shape |= {"block_x": threads, "block_y": 1, "block_z": 1, "shared_mem_bytes": shared}
     call = jax.ffi.ffi_call("__gpu$xla.gpu.ptx", results, vmap_method="sequential")
