@@ -18,6 +18,7 @@ class Statistics(NamedTuple):
     """Mean and variance of what arrives, over samples, time steps and places.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> Statistics(mean=jnp.array([0.5]), var=jnp.array([4.0])).var.tolist()
         [4.0]
     """
@@ -30,6 +31,7 @@ def folded(scale, offset, statistics: Statistics, epsilon: float) -> tuple[Float
     """Return by what weights are multiplied, and the bias, so that what arrives is normalized.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> folded(jnp.array([2.0]), jnp.array([1.0]), Statistics(jnp.array([3.0]), jnp.array([4.0])), 0.0)
         (Array([1.], dtype=float32), Array([-2.], dtype=float32))
     """
@@ -57,6 +59,7 @@ def normalized(
         A drive of what is normalized, and the statistics.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> x = jnp.array([[[1.0], [3.0]]])
         >>> drive, statistics = normalized(Drive(x=x, kernel=jnp.ones((1, 1))), jnp.ones(1), jnp.zeros(1), 0.0)
         >>> drive.arriving().ravel().tolist(), statistics.mean.item()
