@@ -119,7 +119,7 @@ def _of_kernel(window: Window, channels: int, images, given) -> Float[Array, "fa
         results = [jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct((options[0], *shape), jnp.float32)]
         return calls.foreign("snnlab_dense_conv_to_weights", results, options, images, given)[:1]
 
-    calls.check_shared(len(images), _options(window, channels, len(images), 1)[0])
+    calls.check_shared(len(images), calls.even_blocks(len(images), 1))
     return share_out(call, len(images), (images, given), (0, 0), (SUMMED,), calls.added)[0]
 
 
