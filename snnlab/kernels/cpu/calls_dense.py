@@ -133,12 +133,13 @@ def _options(window: Window, channels: int, images: int, devices: int) -> np.nda
 @jax.custom_vjp
 def _product(x: Float[Array, "n pre"], kernel: Float[Array, "pre post"]) -> Float[Array, "n post"]:
     """The product of matrices. How XLA splits the sum over all rows in the gradient of `kernel` depends on the number
-    of cores, so it is given a few rows at a time."""
-    return x @ kernel
+    of cores and devices, so it is given a few rows at a time, and every device all of them."""
+    return whole(x) @ kernel
 
 
 def _product_backward(saved, gradient):
     x, kernel = saved
+    gradient = whole(gradient)
     most = min(len(x), _ROWS)
     rows = next(count for count in range(most, 0, -1) if len(x) % count == 0)
 
@@ -150,4 +151,4 @@ def _product_backward(saved, gradient):
     return gradient @ kernel.T, jax.lax.scan(add, jnp.zeros_like(kernel), groups)[0]
 
 
-_product.defvjp(lambda x, kernel: (x @ kernel, (x, kernel)), _product_backward)
+_product.defvjp(lambda x, kernel: (_product(x, kernel), (whole(x), kernel)), _product_backward)
